@@ -1,0 +1,75 @@
+"""The frozen records that flow between stages. No behaviour beyond validation; a new one instead of a mutation.
+
+Text and token ids never travel in records: a corpus is larger than memory. They lie in the spool files of the
+staging directory, once, and a record says where (`offset`, `length`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ROLES = ("core", "util", "test")
+SPLITS = ("train", "val", "test")
+ORIGINAL = "original"
+AUGMENTATION_KINDS = ("variable_renaming", "comment_toggle", "format_variation", "token_masking")
+VARIANTS = (ORIGINAL, *AUGMENTATION_KINDS)  # a row stores the index into this table
+
+DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
+METADATA_FILE = "dataset_metadata.json"
+
+
+class UserError(Exception):
+    """Something the user can mend: one line, exit code 2 (or `exit_code`), never a traceback."""
+
+    def __init__(self, message: str, exit_code: int = 2):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file that was read. Its text (UTF-8, secrets redacted) is `num_bytes` bytes of the text spool."""
+
+    path: str  # relative to the repository, "/" between parts, spelled by `paths.escape_path`
+    language: str  # a key of languages.LANGUAGES
+    role: str  # one of ROLES
+    sha256: str  # of the bytes on disk
+    num_bytes: int  # of the text in the spool
+    offset: int  # of the text in the spool
+    crlf: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """What a repository held. `num_entries == len(files) + sum(skipped.values())`, always."""
+
+    root: str
+    files: tuple[SourceFile, ...]  # sorted by path bytes
+    num_entries: int
+    skipped: dict[str, int]  # reason -> count
+    skipped_paths: dict[str, tuple[str, ...]]  # reason -> the first few paths, for the report
+    unreadable: tuple[str, ...]  # paths that could not be read; any of them makes the exit code 3
+    secrets: dict[str, int]  # rule -> redactions
+    notes: dict[str, int] = field(default_factory=dict)  # kept but worth saying: "CRLF line ends" -> 12
+    commit: str = ""  # HEAD, "" outside git
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextPlan:
+    """How long a training window is, and why."""
+
+    device: str  # "cuda" | "mps" | "cpu"
+    device_name: str
+    memory_bytes: int
+    tier: str  # "Elite" | "High-end" | "Mid-range" | "Entry" | "Limited"
+    context_tokens: int
+    overlap_tokens: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.context_tokens < 8:
+            raise ValueError(f"context_tokens must be at least 8, got {self.context_tokens}")
+        if not 0 <= self.overlap_tokens < self.context_tokens:
+            raise ValueError(
+                f"overlap_tokens must be in [0, {self.context_tokens}), got {self.overlap_tokens}"
+            )

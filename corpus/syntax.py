@@ -1,0 +1,92 @@
+"""Syntax trees: parsing with the language's tree-sitter grammar and one flat table of every node.
+
+A recursive visitor dies at 1,000 levels and `str(node)` overflows the C stack at 100,000, so a tree is
+walked once with a cursor, without recursion, into parallel lists (`SyntaxTable`). Everything that looks at
+syntax - complexity, augmentation, masking - reads this table. Offsets are bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+
+import tree_sitter
+
+from corpus.languages import LANGUAGES
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxTable:
+    """Every node of a tree in preorder, named and anonymous, as parallel lists of length `num_nodes`.
+
+    `kind[i]` is the grammar's name of node i (`"identifier"`, `"("`), `field[i]` the field it fills in its
+    parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
+    `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
+    """
+
+    kind: list[str]
+    field: list[str | None]
+    parent: list[int]
+    start: list[int]
+    end: list[int]
+    subtree_end: list[int]
+    has_error: bool
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+def has_grammar(language: str) -> bool:
+    return bool(LANGUAGES[language].grammar)
+
+
+@cache
+def grammar(language: str) -> tree_sitter.Language:
+    """The tree-sitter language of a row in `LANGUAGES`, loaded once per process."""
+    module, _, function = LANGUAGES[language].grammar.partition(":")
+    return tree_sitter.Language(getattr(importlib.import_module(module), function)())
+
+
+@cache
+def _parser(language: str) -> tree_sitter.Parser:
+    return tree_sitter.Parser(grammar(language))
+
+
+def parse(language: str, source: bytes) -> tree_sitter.Tree:
+    """Parse UTF-8 `source`. tree-sitter never fails: what it cannot read becomes ERROR and MISSING nodes."""
+    return _parser(language).parse(source)
+
+
+def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
+    """Walk `tree` once, iteratively; takes about as long as parsing it."""
+    cursor = tree.walk()
+    down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
+    kind: list[str] = []
+    field: list[str | None] = []
+    parent: list[int] = []
+    start: list[int] = []
+    end: list[int] = []
+    ancestors: list[int] = []
+    above = -1
+    subtree_end: list[int] = []
+    while True:
+        node = cursor.node
+        index = len(kind)
+        kind.append(node.type)
+        field.append(cursor.field_name)
+        parent.append(above)
+        start.append(node.start_byte)
+        end.append(node.end_byte)
+        subtree_end.append(index + 1)
+        if down():
+            ancestors.append(above)
+            above = index
+            continue
+        while not right():
+            if not up():
+                return SyntaxTable(
+                    kind, field, parent, start, end, subtree_end, tree.root_node.has_error
+                )
+            subtree_end[above] = len(kind)
+            above = ancestors.pop()
