@@ -23,6 +23,7 @@ class SyntaxTable:
     `kind[i]` is the grammar's name of node i (`"identifier"`, `"("`), `field[i]` the field it fills in its
     parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
     `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
+    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from.
     """
 
     kind: list[str]
@@ -32,6 +33,8 @@ class SyntaxTable:
     end: list[int]
     subtree_end: list[int]
     has_error: bool
+    depth: int
+    tree: tree_sitter.Tree
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -58,6 +61,22 @@ def parse(language: str, source: bytes) -> tree_sitter.Tree:
     return _parser(language).parse(source)
 
 
+class _KindNames(dict[int, str]):
+    """Kind id -> name, one string object per kind: `node.type` would make a new one for every node."""
+
+    def __init__(self, language: tree_sitter.Language):
+        self._language = language
+
+    def __missing__(self, kind_id: int) -> str:
+        name = self[kind_id] = self._language.node_kind_for_id(kind_id) or "ERROR"
+        return name
+
+
+@cache
+def _kind_names(language: tree_sitter.Language) -> _KindNames:
+    return _KindNames(language)
+
+
 def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     """Walk `tree` once, iteratively; takes about as long as parsing it."""
     cursor = tree.walk()
@@ -70,10 +89,12 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     ancestors: list[int] = []
     above = -1
     subtree_end: list[int] = []
+    names = _kind_names(tree.language)
+    depth = 0
     while True:
         node = cursor.node
         index = len(kind)
-        kind.append(node.type)
+        kind.append(names[node.kind_id])
         field.append(cursor.field_name)
         parent.append(above)
         start.append(node.start_byte)
@@ -82,11 +103,12 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
         if down():
             ancestors.append(above)
             above = index
+            if len(ancestors) > depth:
+                depth = len(ancestors)
             continue
         while not right():
             if not up():
-                return SyntaxTable(
-                    kind, field, parent, start, end, subtree_end, tree.root_node.has_error
-                )
+                has_error = tree.root_node.has_error
+                return SyntaxTable(kind, field, parent, start, end, subtree_end, has_error, depth, tree)
             subtree_end[above] = len(kind)
             above = ancestors.pop()

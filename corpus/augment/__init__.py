@@ -1,0 +1,83 @@
+"""Rewritten copies of a file that are proven to mean the same.
+
+Each kind is one module with `propose(...)`: the syntax table goes in, byte-range edits (or the reason why
+there are none) come out. Whatever is proposed is applied and checked by `verify` before anybody sees it, so
+a mistake of a proposer costs yield, never a wrong variant. `token_masking` works on token ids, not on text,
+and lives in `masking`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from corpus.augment import comments, layout, renaming, verify
+from corpus.augment.edits import Edit, apply
+from corpus.augment.facts import NO_FACTS, RepositoryFacts
+from corpus.seeding import rng_for
+from corpus.syntax import SyntaxTable
+
+__all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
+
+Proposer = Callable[[bytes, str, SyntaxTable, random.Random, RepositoryFacts], list[Edit] | str]
+
+
+def _without_facts(propose: Callable[..., list[Edit] | str]) -> Proposer:
+    return lambda source, language, table, rng, facts: propose(source, language, table, rng)
+
+
+AUGMENTATIONS: dict[str, Proposer] = {
+    "variable_renaming": renaming.propose,
+    "comment_toggle": _without_facts(comments.propose),
+    "format_variation": _without_facts(layout.propose),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A text proven to mean the same as its source, and different from it."""
+
+    kind: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no variant of this kind: a short phrase, the same for the same cause, to be counted."""
+
+    kind: str
+    reason: str
+
+
+def vary(
+    source: bytes,
+    language: str,
+    table: SyntaxTable,
+    *,
+    path: str,
+    seed: int,
+    kinds: Collection[str],
+    facts: RepositoryFacts,
+) -> list[Variant | Refusal]:
+    """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
+
+    `source` is UTF-8 and `table` its syntax table. The result depends on nothing but the arguments.
+    """
+    baseline = verify.Baseline(source, language, table)
+    results: list[Variant | Refusal] = []
+    for kind, propose in AUGMENTATIONS.items():
+        if kind in kinds:
+            edits = propose(source, language, table, rng_for(seed, kind, path), facts)
+            results.append(_prove(kind, edits, baseline))
+    return results
+
+
+def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Variant | Refusal:
+    if isinstance(edits, str):
+        return Refusal(kind, edits)
+    text = apply(baseline.source, edits)
+    if text == baseline.source:
+        return Refusal(kind, "nothing to change")
+    reason = baseline.objection(kind, edits, text)
+    return Refusal(kind, reason) if reason else Variant(kind, text)
