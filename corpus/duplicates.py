@@ -1,0 +1,227 @@
+"""Exact and near-duplicate groups of files. They decide the split: a group never lies in two splits.
+
+Two files are near-duplicates when the sets of their word 5-grams have a Jaccard similarity of at least 0.7.
+Words are the runs of `[A-Za-z0-9_]` and non-ASCII bytes, ASCII letters lower-cased, so layout and punctuation
+do not count. `signature` sketches a file with MinHash in 25 bands of 10 rows (a pair of Jaccard 0.8 shares a
+band with probability 0.94) and keeps the band hashes only; `group` verifies every pair that shares a band on
+the texts themselves and joins what is similar. A file of fewer than 5 words has no 5-gram and is compared
+exactly, up to white space.
+
+Nothing here depends on the process, the order of the files or `hash()`: word hashes are polynomials over
+the bytes modulo 2^64, computed for a block of text at once (the slow twin is in tests/test_duplicates.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+import rensa
+
+NUM_BANDS = 25
+ROWS_PER_BAND = 10
+SHINGLE_WORDS = 5
+MIN_JACCARD = 0.7
+
+# k files that share a band without being similar cost k * k / 2 comparisons, so a bucket may fail this many
+# for each of its files; then the rest of it is joined unverified: the split errs on the side of no leak, and
+# no pair is missed. A bucket of up to 129 files never gets there.
+FAILED_COMPARISONS_PER_FILE = 64
+_CACHED_SHINGLES = 2_000_000  # 16 MB: files of one bucket are compared with each other, so read them once
+
+_BLOCK_BYTES = 1 << 16  # the working set of one block stays in the processor's cache
+_MINHASH_SEED = 42
+_BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2^64
+_BASE_INVERSE = pow(_BASE, -1, 1 << 64)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's constants
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_WORD_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789_" + bytes(range(128, 256))
+_TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0 for byte in bytes(range(256)).lower())
+
+
+def signature(text: bytes) -> np.ndarray:
+    """The sketch of one file: uint64[NUM_BANDS + 1], the band hashes and the hash of the exact words.
+
+    Band hashes are 0 for a file of fewer than 5 words; its last entry hashes the text without white space.
+    """
+    words = _word_hashes(text)
+    sketch = np.zeros(NUM_BANDS + 1, np.uint64)
+    if len(words) < SHINGLE_WORDS:
+        sketch[-1] = _digest(b"".join(text.split()))
+        return sketch
+    shingles = _shingles(words)
+    minima = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+        shingles, [0, len(shingles)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED
+    ).to_rows()[0]
+    rows = np.array(minima, np.uint64).reshape(NUM_BANDS, ROWS_PER_BAND)
+    sketch[:-1] = np.maximum(_mix((rows * _powers(_BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
+    sketch[-1] = _digest(words.tobytes())
+    return sketch
+
+
+def group(signatures: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:
+    """Join duplicates: int64[files], the smallest file index of each file's group.
+
+    `signatures` is uint64[files, NUM_BANDS + 1]; `read(i)` gives the bytes of file i again, only for the pairs
+    that share a band. The groups do not depend on the order of the files.
+    """
+    # Exact duplicates collapse first. np.unique sorts by content, so the work is done in an order of its own.
+    _, representatives, exact = np.unique(signatures[:, -1], return_index=True, return_inverse=True)
+    joined = _join_similar(signatures[representatives, :-1], lambda i: read(int(representatives[i])))
+    cluster = joined[exact.reshape(-1)]
+    smallest = np.full(len(representatives), len(signatures), np.int64)
+    np.minimum.at(smallest, cluster, np.arange(len(signatures)))
+    return smallest[cluster]
+
+
+def _join_similar(bands: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:
+    """int64[files]: a cluster number for each of the files whose sketches are the rows of `bands`."""
+    parent = list(range(len(bands)))
+    shingles = _ShingleCache(read)
+    for bucket in _buckets(bands):
+        _join_bucket(bucket, parent, shingles)
+    return np.array([_root(parent, i) for i in range(len(parent))], np.int64)
+
+
+def _buckets(bands: np.ndarray) -> Iterator[list[int]]:
+    """The files that share a band hash, at least two at a time, band after band."""
+    for column in bands.T:
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=~ordered[:1]))
+        ends = np.append(starts[1:], len(ordered))
+        shared = (ends - starts > 1) & (ordered[starts] != 0)
+        for start, end in zip(starts[shared], ends[shared], strict=True):
+            yield order[start:end].tolist()
+
+
+def _join_bucket(bucket: list[int], parent: list[int], shingles: _ShingleCache) -> None:
+    """Join the clusters in a bucket that hold a similar pair; what is one cluster already is not compared."""
+    known: dict[int, list[int]] = {}
+    for i in bucket:
+        known.setdefault(_root(parent, i), []).append(i)
+    shingles.failures_left = FAILED_COMPARISONS_PER_FILE * len(bucket)
+    joined: list[list[int]] = []
+    for cluster in known.values():
+        alike = [other for other in joined if shingles.any_similar(cluster, other)]
+        for other in alike:
+            parent[_root(parent, other[0])] = _root(parent, cluster[0])
+            joined.remove(other)
+        joined.append(cluster + [i for other in alike for i in other])
+
+
+def _root(parent: list[int], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = node = parent[parent[node]]
+    return node
+
+
+class _ShingleCache:
+    """The sorted distinct shingles of files, least recently used ones dropped; sizes are kept for ever."""
+
+    def __init__(self, read: Callable[[int], bytes]):
+        self._read = read
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._num_kept = 0
+        self._sizes: dict[int, int] = {}
+        self.failures_left = 0
+
+    def any_similar(self, cluster: list[int], other: list[int]) -> bool:
+        """Whether some file of one cluster is similar to one of the other, or the failures are used up."""
+        for a, b in itertools.product(cluster, other):
+            if self.failures_left <= 0 or self.similar(a, b):
+                return True
+            self.failures_left -= 1
+        return False
+
+    def similar(self, a: int, b: int) -> bool:
+        """Whether the Jaccard similarity of files a and b is at least MIN_JACCARD."""
+        sizes = self._size(a), self._size(b)
+        if min(sizes) < MIN_JACCARD * max(sizes):  # then the intersection cannot be large enough
+            return False
+        num_shared = _num_shared(self._of(a), self._of(b))
+        return num_shared >= MIN_JACCARD * (sum(sizes) - num_shared)
+
+    def _size(self, i: int) -> int:
+        return self._sizes[i] if i in self._sizes else len(self._of(i))
+
+    def _of(self, i: int) -> np.ndarray:
+        if i in self._kept:
+            self._kept.move_to_end(i)
+            return self._kept[i]
+        found = self._kept[i] = np.unique(_shingles(_word_hashes(self._read(i))))
+        self._sizes[i] = len(found)
+        self._num_kept += len(found)
+        while self._num_kept > _CACHED_SHINGLES and len(self._kept) > 1:
+            self._num_kept -= len(self._kept.popitem(last=False)[1])
+        return found
+
+
+def _num_shared(a: np.ndarray, b: np.ndarray) -> int:
+    """How many values two sorted arrays of distinct values share."""
+    both = np.concatenate((a, b))
+    both.sort(kind="stable")  # two sorted runs: one merge
+    return int(np.count_nonzero(both[1:] == both[:-1]))
+
+
+def _shingles(words: np.ndarray) -> np.ndarray:
+    """uint64[len(words) - 4]: a hash of every 5 consecutive words."""
+    count = len(words) - SHINGLE_WORDS + 1
+    combined = np.zeros(count, np.uint64)
+    for offset, power in enumerate(_powers(_BASE, SHINGLE_WORDS)):
+        combined += words[offset : offset + count] * power
+    return _mix(combined)
+
+
+def _word_hashes(text: bytes) -> np.ndarray:
+    """uint64[words]: a hash of every word of `text`, in order, equal for equal words anywhere."""
+    separated = text.translate(_TO_WORDS)
+    return np.concatenate([_block_hashes(block) for block in _blocks(separated)])
+
+
+def _blocks(separated: bytes) -> Iterator[np.ndarray]:
+    """Cut at separators (NUL) into pieces of about _BLOCK_BYTES; at least one, possibly empty."""
+    view = np.frombuffer(separated, np.uint8)
+    start = 0
+    while len(separated) - start > _BLOCK_BYTES:
+        end = separated.find(0, start + _BLOCK_BYTES)
+        if end < 0:
+            break
+        yield view[start:end]
+        start = end
+    yield view[start:]
+
+
+def _block_hashes(block: np.ndarray) -> np.ndarray:
+    """The hash of a word at bytes [s, e) is mixed sum(byte[i] * BASE ** (i - s)), from one running sum."""
+    in_word = np.zeros(len(block) + 2, np.bool_)
+    np.not_equal(block, 0, out=in_word[1:-1])
+    edges = np.flatnonzero(in_word[1:] != in_word[:-1])
+    starts, ends = edges[0::2], edges[1::2]
+    size = 1 << max(16, len(block).bit_length())
+    running = np.zeros(len(block) + 1, np.uint64)
+    np.cumsum(block * _powers(_BASE, size)[: len(block)], out=running[1:])
+    return _mix((running[ends] - running[starts]) * _powers(_BASE_INVERSE, size)[starts])
+
+
+@lru_cache(maxsize=8)
+def _powers(base: int, count: int) -> np.ndarray:
+    """base ** 0 .. base ** (count - 1) modulo 2^64."""
+    powers = np.full(count, base, np.uint64)
+    powers[0] = 1
+    return np.cumprod(powers, dtype=np.uint64)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """splitmix64's finalizer, a bijection: every bit of the result depends on every bit of the value."""
+    values = (values ^ (values >> np.uint64(30))) * _MIX_1
+    values = (values ^ (values >> np.uint64(27))) * _MIX_2
+    return values ^ (values >> np.uint64(31))
+
+
+def _digest(raw: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
