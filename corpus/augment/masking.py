@@ -1,0 +1,82 @@
+"""Fill the gap: parts of a window are masked, the labels hold what was there.
+
+Nine of ten masked spans are whole syntax nodes (a call, an argument list, a body), so that what is asked for is
+a piece of meaning; one of ten is a run of tokens at random. A span covers whole tokens: a node counts when its
+ends fall on token boundaries, where one space before it may belong to its first token.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from corpus.syntax import SyntaxTable
+
+MASKED_SHARE = 0.15  # of a window's tokens
+SYNTAX_SHARE = 0.90  # of the spans; the rest are random runs
+MAX_SPAN_TOKENS = 48
+MAX_RANDOM_TOKENS = 8
+MIN_TOKENS = 8  # a shorter window has nothing worth asking
+
+
+class MaskableNodes:
+    """The inner nodes of one file that cover whole tokens, as token ranges sorted by their start."""
+
+    def __init__(self, source: bytes, table: SyntaxTable | None, token_ends: np.ndarray):
+        if table is None:
+            self.first = self.last = np.empty(0, np.int64)
+            return
+        index = np.arange(1, len(table) + 1)
+        inner = np.array(table.subtree_end) > index
+        start, end = np.array(table.start)[inner], np.array(table.end)[inner]
+        token_starts = np.concatenate(([0], token_ends[:-1]))
+        text = np.frombuffer(source, np.uint8)
+        some = (end > start) & (end <= len(source))
+        start, end = start[some], end[some]
+        first = np.searchsorted(token_ends, start, side="right")
+        last = np.searchsorted(token_ends, end, side="left") + 1  # one past the last token
+        lead = start - token_starts[first]
+        is_aligned = (lead == 0) | ((lead == 1) & (text[token_starts[first]] == ord(" ")))
+        is_aligned &= token_ends[last - 1] == end
+        is_aligned &= last - first <= MAX_SPAN_TOKENS
+        ranges = np.unique(np.stack([first[is_aligned], last[is_aligned]], axis=1), axis=0)
+        self.first, self.last = ranges[:, 0], ranges[:, 1]
+
+    def spans(self, start: int, length: int, rng: random.Random) -> list[tuple[int, int]]:
+        """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
+        low, high = np.searchsorted(self.first, (start, start + length))
+        chosen: list[tuple[int, int]] = []
+        wanted = int(length * MASKED_SHARE)
+        for _ in range(4 * wanted):
+            span = self._draw(start, length, int(low), int(high), rng)
+            if span is None or any(a < span[1] and span[0] < b for a, b in chosen):
+                continue
+            chosen.append(span)
+            wanted -= span[1] - span[0]
+            if wanted <= 0:
+                break
+        return sorted(chosen)
+
+    def _draw(
+        self, start: int, length: int, low: int, high: int, rng: random.Random
+    ) -> tuple[int, int] | None:
+        if low < high and rng.random() < SYNTAX_SHARE:
+            node = rng.randrange(low, high)
+            first, last = int(self.first[node]) - start, int(self.last[node]) - start
+            return (first, last) if last <= length else None
+        size = rng.randint(1, min(MAX_RANDOM_TOKENS, length))
+        first = rng.randint(0, length - size)
+        return first, first + size
+
+
+def mask_window(
+    ids: np.ndarray, start: int, length: int, nodes: MaskableNodes, mask_id: int, rng: random.Random
+) -> np.ndarray | None:
+    """The window's ids with some spans replaced by `mask_id`, uint[length]; None when it is too short."""
+    if length < MIN_TOKENS:
+        return None
+    masked = ids[start : start + length].copy()
+    for first, last in nodes.spans(start, length, rng):
+        masked[first:last] = mask_id
+    return masked

@@ -1,0 +1,229 @@
+"""Text to token ids, and token ids to overlapping windows.
+
+A file's text never becomes a control token: encoders are built from the tokenizer without its added tokens,
+so `<|endoftext|>` inside a file is ordinary characters (both `tokenizers` and transformers would turn it into
+the control id). Control ids are only ever written by us, by id.
+
+Speed: gigatoken encodes byte-level BPE some 20 to 50 times faster than `tokenizers`. It is used only where it
+was shown to give identical ids - a sample of this very corpus and a list of hostile strings, in every process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
+# Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
+FIM_TOKENS = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|repo_name|>", "<|file_sep|>")
+CONTROL_TOKENS = (END_OF_TEXT, PAD, MASK, *FIM_TOKENS)
+
+# Qwen2's pre-tokenizer. On held-out code a repository-trained 16k vocabulary holds 4.3 bytes a token with it
+# and 3.8 with GPT-2's; and converters know it by name.
+PRETOKENIZER = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+# Letters and digits that Unicode assigned after version 14: the two encoders' tables disagree about some of
+# them (341 code points measured), so a text with one - or with any character beyond the basic plane other than
+# emoji - goes to the reference encoder.
+_UNSETTLED = re.compile(
+    "[\u0558\u058b\u058c\u088f\u0897\u0c5c\u0cdc\u0cf3\u0ece\u1c89\u1c8a\u208f\u209d-\u209f\u2ffc-\u2fff"
+    "\u31ef\ua7cb-\ua7cf\ua7d2\ua7d4\ua7da-\ua7dd\ua7e2\ua7f1\uab6c\uab6d"
+    "\U00010000-\U0001efff\U0001fb00-\U0010ffff]"
+)
+
+HOSTILE_TEXTS = (
+    " ".join((*CONTROL_TOKENS, "</s>", "<s>", "<unk>", "<pad>", "[MASK]", "[SEP]", "<|im_start|>")),
+    "<|endoftext|><mask></s>",
+    "\x00\x01\x1b[31m\x7f \t \x0b\x0c\r\r\n\n  \u00a0\u2028\u3000 x",
+    "don't WE'LL i'\u0130 \u017f's 12345 1e-5 0xFF\u00bd\u0663",
+    "caf\u00e9 cafe\u0301 \u1e9b\u0323 \ufb01 \u200d\ud55c\uae00\u4e2d\u6587 \u0e01\u0e33 \U0001f469\u200d\U0001f4bb",
+    "    def f(x):\r\n\t\treturn x  \n\n\n}   \n",
+    "\ufeff\ufffd\ufffe",
+)
+
+
+class TokenizerError(ValueError):
+    """The tokenizer cannot serve: the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerInfo:
+    """A tokenizer that lies in `directory` as tokenizer.json, ready for `AutoTokenizer.from_pretrained`."""
+
+    name: str  # "local", "microsoft/codebert-base", or the path that was given
+    reason: str
+    directory: str
+    sha256: str  # of tokenizer.json
+    vocab_size: int  # one more than the largest id, control tokens included
+    pad_id: int
+    mask_id: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned integer that holds every id."""
+        return np.dtype(np.uint16 if self.vocab_size <= 1 << 16 else np.uint32)
+
+
+class Encoder:
+    """Encodes UTF-8 bytes with the tokenizer.json at `path`; picklable by path only, so build one per process."""
+
+    def __init__(self, path: Path, sample: Iterable[bytes] = ()):
+        config = json.loads(path.read_bytes())
+        self._control_ids = {token["id"] for token in config.get("added_tokens", ())}
+        self._plain = _without_control_tokens(config)
+        self._gigatoken = None  # until it has proved itself
+        candidate = _gigatoken(self._plain)
+        self._reject_unless_lossless()
+        if candidate is not None and self._agrees(candidate, sample):
+            self._gigatoken = candidate
+
+    @property
+    def backend(self) -> str:
+        return "tokenizers" if self._gigatoken is None else "gigatoken"
+
+    @cached_property
+    def _reference(self):
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self._plain)
+
+    def encode(self, text: bytes) -> np.ndarray:
+        """Token ids of `text`, uint32[num_tokens]; never a control id."""
+        if self._gigatoken is not None and (text.isascii() or not _UNSETTLED.search(text.decode())):
+            return self._gigatoken.encode(text)
+        return self._encode_by_reference(text)
+
+    def _encode_by_reference(self, text: bytes) -> np.ndarray:
+        encoding = self._reference.encode(text.decode(), add_special_tokens=False)
+        return np.array(encoding.ids, dtype=np.uint32)
+
+    def token_ends(self, text: bytes, ids: np.ndarray) -> np.ndarray:
+        """Byte offset of each token's end in `text`, int64[num_tokens]."""
+        ends = np.cumsum(self._byte_lengths[ids]) if self._is_byte_level else None
+        if ends is not None and (not len(ends) or ends[-1] == len(text)):
+            return ends
+        decoded = text.decode()
+        char_ends = [end for _, end in self._reference.encode(decoded, add_special_tokens=False).offsets]
+        bytes_before = np.zeros(len(decoded) + 1, dtype=np.int64)
+        np.cumsum([len(char.encode()) for char in decoded], out=bytes_before[1:])
+        return bytes_before[char_ends]
+
+    @cached_property
+    def _is_byte_level(self) -> bool:
+        config = json.loads(self._plain)
+        return (config.get("decoder") or {}).get("type") == "ByteLevel" and not config.get("normalizer")
+
+    @cached_property
+    def _byte_lengths(self) -> np.ndarray:
+        """Bytes that each id stands for. In a byte-level vocabulary one character stands for one byte."""
+        vocabulary = self._reference.get_vocab()
+        lengths = np.zeros(max(vocabulary.values()) + 1, dtype=np.int64)
+        for token, token_id in vocabulary.items():
+            lengths[token_id] = len(token)
+        return lengths
+
+    def word_tokens(self) -> np.ndarray:
+        """bool[vocab_size]: does the token begin a name (a letter or underscore, after at most one space)?"""
+        vocabulary = self._reference.get_vocab()
+        begins = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
+        for token, token_id in vocabulary.items():
+            text = token.lstrip("\u0120\u2581")  # the byte-level and the sentencepiece spelling of a space
+            begins[token_id] = text[:1].isalpha() or text[:1] == "_"
+        return begins
+
+    def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
+        texts = [text.encode() for text in HOSTILE_TEXTS] + [text for text in sample if _is_settled(text)]
+        return all(np.array_equal(candidate.encode(text), self._encode_by_reference(text)) for text in texts)
+
+    def _reject_unless_lossless(self) -> None:
+        for text in HOSTILE_TEXTS[:4] + HOSTILE_TEXTS[5:6]:
+            ids = self._encode_by_reference(text.encode())
+            if self._reference.decode(ids.tolist(), skip_special_tokens=False) != text:
+                raise TokenizerError(
+                    "it does not reproduce source text exactly (white space or case is lost)"
+                )
+            if self._control_ids & set(ids.tolist()):
+                raise TokenizerError("text in a file would become one of its control tokens")
+
+
+def _is_settled(text: bytes) -> bool:
+    return text.isascii() or not _UNSETTLED.search(text.decode())
+
+
+def _without_control_tokens(config: dict) -> str:
+    plain = dict(config, added_tokens=[], post_processor=None, truncation=None, padding=None)
+    return json.dumps(plain)
+
+
+def _gigatoken(plain: str):
+    """gigatoken's tokenizer, or None where it cannot read this kind; then `tokenizers` encodes."""
+    import gigatoken
+
+    try:
+        return gigatoken.Tokenizer.from_json(plain)
+    except (ValueError, RuntimeError, NotImplementedError):
+        return None
+
+
+def window_bounds(num_tokens: int, context_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
+    """(start, length) of every window of a file, so that no window lies inside another.
+
+    Starts advance by the stride, context minus overlap; the last window ends with the file. With an overlap of
+    3/4 any span of at most 3/4 of a window plus one token lies whole in some window.
+
+    >>> window_bounds(10, 4, 3)[-2:], window_bounds(3, 4, 3), window_bounds(9, 8, 6)
+    ([(5, 4), (6, 4)], [(0, 3)], [(0, 8), (1, 8)])
+    """
+    if num_tokens <= context_tokens:
+        return [(0, num_tokens)] if num_tokens else []
+    last = num_tokens - context_tokens
+    starts = [*range(0, last, context_tokens - overlap_tokens), last]
+    return [(start, context_tokens) for start in starts]
+
+
+def local_vocab_size(num_bytes: int) -> int:
+    """Entries for a BPE trained on `num_bytes` of this repository.
+
+    Doubles with every fourfold of text: 16,384 at 16 MB, where 8k/16k/50k gave 3.66/3.81/3.90 bytes a token on
+    held-out files; more entries cost embedding parameters a small corpus cannot train.
+    """
+    size, limit = 1024, 64 << 10
+    while num_bytes >= 4 * limit and size < 32768:
+        size, limit = size * 2, limit * 4
+    return size
+
+
+def train_bpe(texts: Iterator[str], vocab_size: int, path: Path) -> None:
+    """Train a byte-level BPE of `vocab_size` entries, control tokens included, and save it as tokenizer.json.
+
+    Every byte is in the alphabet, so any text encodes. Deterministic for the same texts in the same order.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PRETOKENIZER), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(CONTROL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_special_tokens(
+        [AddedToken(text, special=True, normalized=False) for text in CONTROL_TOKENS]
+    )
+    tokenizer.save(str(path), pretty=False)

@@ -1,0 +1,255 @@
+"""Where the tokenizer comes from, and how it is laid into the dataset.
+
+`auto` prefers `microsoft/codebert-base` when it is in the Hugging Face cache or can be fetched within seconds,
+else trains one on this repository's training files. A tokenizer that was asked for by name is never replaced.
+No code that lies beside a tokenizer is run: only its JSON and text files are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus.records import UserError
+from corpus.tokenization import (
+    CONTROL_TOKENS,
+    END_OF_TEXT,
+    FIM_TOKENS,
+    MASK,
+    PAD,
+    TokenizerError,
+    TokenizerInfo,
+    train_bpe,
+)
+
+DEFAULT_TOKENIZER = "microsoft/codebert-base"
+HUB_TIMEOUT_S = 3.0
+_HUB_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerChoice:
+    """A decision: `files` is the directory that holds the tokenizer, or None to train one locally."""
+
+    name: str
+    reason: str
+    files: Path | None
+
+
+def choose_tokenizer(asked: str) -> TokenizerChoice:
+    """Decide for `--tokenizer auto|local|NAME|PATH`. Raises UserError when what was named is not to be had."""
+    if asked == "local":
+        return TokenizerChoice("local", "asked for by name: a BPE trained on this repository", None)
+    if asked == "auto":
+        if files := _from_hub(DEFAULT_TOKENIZER):
+            return TokenizerChoice(DEFAULT_TOKENIZER, "the default, found in the Hugging Face cache", files)
+        reason = f"{DEFAULT_TOKENIZER} is neither cached nor reachable within {HUB_TIMEOUT_S:g} s"
+        return TokenizerChoice("local", f"{reason}: a BPE trained on this repository", None)
+    path = Path(asked).expanduser()
+    if path.exists():
+        return TokenizerChoice(path.name, "asked for by path", path if path.is_dir() else path.parent)
+    if files := _from_hub(asked):
+        return TokenizerChoice(asked, "asked for by name", files)
+    raise UserError(
+        f"--tokenizer {asked}: no such path, not in the Hugging Face cache and not reachable; "
+        "give a directory with a tokenizer.json, or --tokenizer local to train one on this repository"
+    )
+
+
+def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """Write an existing tokenizer as tokenizer.json with all control tokens into `directory`."""
+    directory.mkdir()
+    try:
+        tokenizer, config = _load(choice.files)
+        names = _add_control_tokens(tokenizer, config)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
+    tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+    return describe_tokenizer(choice, directory, names)
+
+
+def train_tokenizer(
+    choice: TokenizerChoice, texts: Iterator[str], vocab_size: int, directory: Path
+) -> TokenizerInfo:
+    """Train the repository's own BPE into `directory`."""
+    directory.mkdir()
+    train_bpe(texts, vocab_size, directory / "tokenizer.json")
+    names = {"bos": END_OF_TEXT, "eos": END_OF_TEXT, "unk": END_OF_TEXT, "pad": PAD, "mask": MASK}
+    return describe_tokenizer(choice, directory, names)
+
+
+def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str, str]) -> TokenizerInfo:
+    """Write the files transformers reads beside tokenizer.json, and say what is in it."""
+    raw = (directory / "tokenizer.json").read_bytes()
+    parsed = json.loads(raw)
+    ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
+    _write_transformers_config(directory, names)
+    largest = max([*_vocabulary(parsed).values(), *ids.values()])
+    return TokenizerInfo(
+        name=choice.name,
+        reason=choice.reason,
+        directory=str(directory),
+        sha256=hashlib.sha256(raw).hexdigest(),
+        vocab_size=largest + 1,
+        pad_id=ids[names["pad"]],
+        mask_id=ids[names["mask"]],
+    )
+
+
+def _vocabulary(parsed: dict) -> dict[str, int]:
+    vocab = parsed["model"]["vocab"]
+    return vocab if isinstance(vocab, dict) else {token: index for index, (token, _) in enumerate(vocab)}
+
+
+def _write_transformers_config(directory: Path, names: dict[str, str]) -> None:
+    special = {f"{role}_token": text for role, text in sorted(names.items())}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 1 << 30,
+        "extra_special_tokens": list(FIM_TOKENS),
+        # Text that spells a control token stays text, also after this tokenizer was saved and loaded.
+        "split_special_tokens": True,
+        **special,
+    }
+    (directory / "tokenizer_config.json").write_text(_json(config), encoding="utf-8")
+    (directory / "special_tokens_map.json").write_text(_json(special), encoding="utf-8")
+
+
+def _json(value: dict) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _load(files: Path):
+    """(tokenizers.Tokenizer, its tokenizer_config) from tokenizer.json, else from vocab.json and merges.txt."""
+    from tokenizers import Tokenizer
+
+    config_path = files / "tokenizer_config.json"
+    config = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else {}
+    whole = files / "tokenizer.json"
+    if whole.is_file():
+        _reject_hostile(json.loads(whole.read_text("utf-8")))
+        return Tokenizer.from_file(str(whole)), config
+    if (files / "vocab.json").is_file() and (files / "merges.txt").is_file():
+        return _from_vocab_and_merges(files), config
+    raise TokenizerError(f"{files} holds neither tokenizer.json nor vocab.json with merges.txt")
+
+
+def _reject_hostile(parsed: object) -> None:
+    """A malformed tokenizer.json makes the Rust side panic, past every `except`: look at its shape first."""
+    model = parsed.get("model") if isinstance(parsed, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
+        raise TokenizerError("tokenizer.json holds no model with a vocabulary")
+    ids = list(_vocabulary(parsed).values())
+    if not ids or not all(isinstance(index, int) and 0 <= index < 1 << 24 for index in ids):
+        raise TokenizerError("tokenizer.json holds ids that are not small whole numbers")
+    for token in parsed.get("added_tokens") or ():
+        if not isinstance(token.get("content"), str) or not isinstance(token.get("id"), int):
+            raise TokenizerError("tokenizer.json holds an added token without content or id")
+
+
+def _from_vocab_and_merges(files: Path):
+    """CodeBERT and RoBERTa ship the GPT-2 form: a vocabulary and a list of merges."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    vocab = json.loads((files / "vocab.json").read_text("utf-8"))
+    _reject_hostile({"model": {"vocab": vocab}})
+    lines = (files / "merges.txt").read_text("utf-8").splitlines()
+    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    if any(len(merge) != 2 for merge in merges):
+        raise TokenizerError("merges.txt has a line that is not two parts")
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _add_control_tokens(tokenizer, config: dict) -> dict[str, str]:
+    """Give every role a token: the tokenizer's own where it names one, else ours. Returns role -> text."""
+    from tokenizers import AddedToken
+
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    own = {role: _token_text(config.get(f"{role}_token")) for role in ("bos", "eos", "unk", "pad", "mask")}
+    roberta = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
+    ours = {"bos": END_OF_TEXT, "eos": END_OF_TEXT, "unk": END_OF_TEXT, "pad": PAD, "mask": MASK}
+    is_roberta = not any(own.values()) and set(roberta.values()) <= set(vocabulary)
+    names = {}
+    for role, fallback in ours.items():
+        chosen = roberta[role] if is_roberta else own[role]
+        names[role] = chosen if chosen in vocabulary else fallback
+    if names["pad"] == names["eos"]:
+        names["pad"] = PAD  # padding must not look like the end of a document
+    texts = dict.fromkeys((*names.values(), *(text for text in CONTROL_TOKENS if text in FIM_TOKENS)))
+    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in texts])
+    return names
+
+
+def _token_text(value: object) -> str | None:
+    """tokenizer_config.json spells a token as text or as {"content": text, ...}."""
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else None
+
+
+def _from_hub(name: str) -> Path | None:
+    """The directory of `name` in the Hugging Face cache, fetched first if the hub answers within seconds."""
+    if not _is_repo_name(name):
+        return None
+    return _cached(name) or (_fetch(name) if _hub_is_reachable() else None)
+
+
+def _is_repo_name(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) <= 2 and all(
+        part
+        and not part.startswith(".")
+        and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+        for part in parts
+    )
+
+
+def _cache_directory() -> Path:
+    home = os.environ.get("HF_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "huggingface"
+    )
+    return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub"))
+
+
+def _cached(name: str) -> Path | None:
+    repository = _cache_directory() / ("models--" + name.replace("/", "--"))
+    reference = repository / "refs" / "main"
+    if not reference.is_file():
+        return None
+    snapshot = repository / "snapshots" / reference.read_text("utf-8").strip()
+    has_tokenizer = (snapshot / "tokenizer.json").is_file() or (snapshot / "merges.txt").is_file()
+    return snapshot if has_tokenizer else None
+
+
+def _hub_is_reachable() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return False
+    host = os.environ.get("HF_ENDPOINT", "https://huggingface.co").split("://")[-1].strip("/")
+    try:
+        socket.create_connection((host.split(":")[0], 443), timeout=HUB_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _fetch(name: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    for filename in _HUB_FILES:
+        try:
+            hf_hub_download(name, filename, etag_timeout=HUB_TIMEOUT_S)
+        except EntryNotFoundError:
+            continue  # few repositories hold all four
+        except (HfHubHTTPError, OSError):
+            return None
+    return _cached(name)
