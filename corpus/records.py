@@ -52,6 +52,7 @@ class ScanResult:
     secrets: dict[str, int]  # rule -> redactions
     notes: dict[str, int] = field(default_factory=dict)  # kept but worth saying: "CRLF line ends" -> 12
     commit: str = ""  # HEAD, "" outside git
+    listed_by: str = ""  # "git", or what took its place and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,250 @@
+"""Step 1: repository -> the texts of its source files in one spool file, and a counted reason for everything else.
+
+Worker processes take shards of about 1 MB, cut in path order: paths in, a shard file out. The parent joins the
+shard files in order, so the result does not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from corpus.beneath import Beneath, UnstableFile
+from corpus.decoding import BINARY, HEAD_BYTES, NotText, decode
+from corpus.languages import Language, language_of
+from corpus.listing import MAX_FILE_BYTES, Candidate, Listing, Tally, list_repository
+from corpus.paths import escape_path
+from corpus.quality import drop_reason, notes_on
+from corpus.records import ScanResult, SourceFile, UserError
+from corpus.roles import Roles
+
+SHARD_BYTES = 1 << 20
+FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
+UNKNOWN_TYPE = "unknown file type"
+
+Analyse = Callable[[bytes, str], tuple[np.ndarray, set[str]]]  # text, language -> signature, macro names
+Redact = Callable[
+    [bytes], tuple[bytes, dict[str, int]]
+]  # text -> text of the same length, redactions by rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """What to read and how. `exclude` are our own output directories, which may lie in the repository."""
+
+    root: Path
+    workers: int
+    core_globs: tuple[str, ...] = ()
+    test_globs: tuple[str, ...] = ()
+    keep_secrets: bool = False
+    exclude: tuple[Path, ...] = ()
+
+
+class Shard(NamedTuple):
+    """A worker's task. Everything in it can be sent to another process."""
+
+    root: str
+    candidates: list[Candidate]
+    roles: Roles
+    redact: Redact | None
+    analyse: Analyse
+    spool: str  # where the texts of this shard go
+
+
+class ShardResult(NamedTuple):
+    """What a worker hands back; offsets are within the shard's spool file."""
+
+    files: list[SourceFile]
+    signatures: list[np.ndarray]
+    macros: set[str]
+    tally: Tally
+    secrets: dict[str, int]
+    notes: dict[str, int]
+
+
+def scan_repository(
+    options: ScanOptions,
+    spool: Path,
+    *,
+    analyse: Analyse,
+    redact: Redact,
+    on_listed: Callable[[], None] | None = None,
+) -> tuple[ScanResult, np.ndarray, frozenset[str]]:
+    """Read the repository at `options.root`; the texts go into the file `spool`, shard files beside it.
+
+    analyse, redact: functions at module level, called in the workers.
+    on_listed: called once between listing and reading.
+    Returns the result, uint64[files, signature length] and the names of all C and C++ macros.
+    Raises UserError when the root is no readable directory or a worker was killed.
+    """
+    listing = _list(options)
+    if on_listed:
+        on_listed()
+    roles = Roles(options.core_globs, options.test_globs, listing.packages)
+    shards = [
+        Shard(
+            os.fspath(options.root.resolve()), candidates, roles,
+            None if options.keep_secrets else redact, analyse, f"{spool}.{number}",
+        )
+        for number, candidates in enumerate(_cut(listing.candidates))
+    ]  # fmt: skip
+    with open(spool, "wb") as joined:
+        results = [_append(shard, result, joined) for shard, result in _run(shards, options.workers)]
+    signatures = [signature for result in results for signature in result.signatures]
+    macros = frozenset().union(*(result.macros for result in results))
+    width = analyse(b"", "Text")[0].shape[0]
+    matrix = np.array(signatures, dtype=np.uint64).reshape(len(signatures), width)
+    return _summary(options, listing, results), matrix, macros
+
+
+def _list(options: ScanOptions) -> Listing:
+    try:
+        return list_repository(options.root, options.exclude)
+    except OSError as error:
+        raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
+
+
+def _cut(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
+    """Shards of about SHARD_BYTES in path order."""
+    shard: list[Candidate] = []
+    num_bytes = 0
+    for candidate in candidates:
+        shard.append(candidate)
+        num_bytes += candidate.num_bytes + FILE_OVERHEAD_BYTES
+        if num_bytes >= SHARD_BYTES:
+            yield shard
+            shard, num_bytes = [], 0
+    if shard:
+        yield shard
+
+
+def _run(shards: list[Shard], workers: int) -> Iterator[tuple[Shard, ShardResult]]:
+    """The results in the order of the shards; in this process when a pool would not pay."""
+    workers = min(workers, len(shards))
+    if workers <= 1:
+        yield from zip(shards, map(scan_shard, shards), strict=True)
+        return
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield from zip(shards, pool.map(scan_shard, shards), strict=True)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed while it read the repository (out of memory?); "
+            "nothing was changed, try --workers 1",
+            exit_code=1,
+        ) from error
+
+
+def _append(shard: Shard, result: ShardResult, joined) -> ShardResult:
+    """Move the shard's texts to the end of the joined spool file."""
+    start = joined.tell()
+    with open(shard.spool, "rb") as texts:
+        shutil.copyfileobj(texts, joined, 1 << 20)
+    os.unlink(shard.spool)
+    return result._replace(files=[replace(file, offset=file.offset + start) for file in result.files])
+
+
+def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult]) -> ScanResult:
+    tally = listing.tally
+    for result in results:
+        tally.merge(result.tally)
+    files = tuple(file for result in results for file in result.files)
+    return ScanResult(
+        root=os.fspath(options.root),
+        files=files,
+        num_entries=len(files) + sum(tally.counts.values()),
+        skipped=dict(sorted(tally.counts.items())),
+        skipped_paths={reason: tuple(paths) for reason, paths in sorted(tally.examples.items())},
+        unreadable=tuple(sorted(tally.unreadable)),
+        secrets=_sum_counts(result.secrets for result in results),
+        notes=_sum_counts(result.notes for result in results),
+        commit=listing.commit,
+        listed_by=listing.listed_by,
+    )
+
+
+def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        _count(total, one)
+    return dict(sorted(total.items()))
+
+
+def scan_shard(shard: Shard) -> ShardResult:
+    """Read the files of one shard and write their texts to its spool file."""
+    result = ShardResult([], [], set(), Tally(), {}, {})
+    with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as texts:
+        for candidate in shard.candidates:
+            try:
+                text = _keep(place, candidate, shard, result, texts.tell())
+            except OSError as error:
+                result.tally.add_error(error, candidate.path)
+            except UnstableFile as why:
+                result.tally.add(str(why), candidate.path, unreadable=True)
+            except (NotText, LeftOut) as why:
+                result.tally.add(str(why), candidate.path)
+            else:
+                texts.write(text)
+    return result
+
+
+class LeftOut(Exception):
+    """A named rule leaves the file out; the message is the reason."""
+
+
+def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int) -> bytes:
+    """The text of one file as it goes into the spool, entered in the result. Raises LeftOut and what reading does."""
+    language = _language(place, candidate)
+    raw = place.read(candidate.path, MAX_FILE_BYTES)
+    text, encoding_note = decode(raw)
+    if reason := drop_reason(text, language, handwritten=candidate.handwritten):
+        raise LeftOut(reason)
+    if shard.redact:
+        text, redactions = shard.redact(text)
+        _count(result.secrets, redactions)
+    signature, macros = shard.analyse(text, language.name)
+    notes = notes_on(text) + ([encoding_note] if encoding_note else [])
+    _count(result.notes, dict.fromkeys(notes, 1))
+    result.signatures.append(signature)
+    result.macros.update(macros)
+    result.files.append(
+        SourceFile(
+            path=escape_path(candidate.path),
+            language=language.name,
+            role=shard.roles.role_of(candidate.path),
+            sha256=hashlib.sha256(raw).hexdigest(),
+            num_bytes=len(text),
+            offset=offset,
+            crlf=b"\r\n" in text,
+        )
+    )
+    return text
+
+
+def _count(total: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+
+
+def _language(place: Beneath, candidate: Candidate) -> Language:
+    """By the name, else by the `#!` line. Raises LeftOut, NotText for binary files, and what reading does."""
+    name = candidate.path.decode("utf-8", "replace")
+    if language := language_of(name):
+        return language
+    head = place.read_head(candidate.path, HEAD_BYTES)
+    language = language_of(name, head.partition(b"\n")[0].decode("utf-8", "replace"))
+    if language is None:
+        raise LeftOut(BINARY if b"\0" in head else UNKNOWN_TYPE)
+    return language
