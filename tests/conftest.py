@@ -1,0 +1,36 @@
+"""What several test files need: one small dataset, built once by the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dataset_facts import Facts, read_facts
+from small_repository import make_repository
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = ROOT / "create_training_dataset_effectiveness.py"
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of some hundred rows with every augmentation; read it, never write to it."""
+    base = tmp_path_factory.mktemp("small")
+    make_repository(base / "repository")
+    return build_dataset(base / "repository", base / "dataset")
+
+
+def build_dataset(repository: Path, output: Path, *flags: str) -> Path:
+    """Run the dataset command with windows of 128 tokens and a tokenizer trained on the repository."""
+    command = [sys.executable, str(COMMAND), str(repository), "--output", str(output)]
+    command += ["--tokenizer", "local", "--max-tokens", "128", "--workers", "2", "--quiet", *flags]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return output
+
+
+@pytest.fixture(scope="session")
+def facts(small_dataset: Path) -> Facts:
+    return read_facts(small_dataset)

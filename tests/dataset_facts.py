@@ -1,0 +1,204 @@
+"""Reads a finished dataset once and keeps what the checks need: some 150 bytes a row and no tokens, so that a
+dataset of millions of rows is checked in a few hundred megabytes. Two processes read when it pays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from dataset_rows import Bad, Layout, Problems, RowReader, no_key_twice
+
+from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
+
+PART_BYTES = 8 << 20
+FLUSH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """A byte range of one file, of whole lines."""
+
+    split: int
+    path: Path
+    begin: int
+    end: int
+
+
+@dataclass
+class PartFacts:
+    rows: np.ndarray
+    files: list[tuple]  # values of FILE_KEYS; a row's `file` indexes them
+    spans: np.ndarray  # uint64 hashes, distinct
+    problems: Problems
+    num_lines: int
+    longest_line: int
+    grown_bytes: int  # how much memory rose while reading, without what is kept
+
+
+@dataclass
+class Facts:
+    """Everything known about a dataset after one pass."""
+
+    directory: Path
+    metadata: dict
+    layout: Layout | None
+    problems: Problems
+    rows: np.ndarray | None = None  # in the order train, val, test; within a file in the order of its lines
+    files: list[tuple] = field(default_factory=list)
+    spans: dict[int, np.ndarray] = field(default_factory=dict)  # split -> sampled hashes of 50-token spans
+    num_bytes: dict[str, int] = field(default_factory=dict)
+    longest_line: int = 0
+    grown_bytes: int = 0
+
+
+# ----------------------------------------------------------- one part of a file
+
+
+def read_part(part: Part, layout: Layout) -> PartFacts:
+    """Reads the lines of a byte range; runs in a worker process."""
+    reader, problems = RowReader(layout, part.split), Problems()
+    name, rows, spans, blocks = part.path.name, [], [], []
+    longest, number, offset, before = 0, 0, part.begin, _peak_bytes()
+    with part.path.open("rb") as stream:
+        stream.seek(part.begin)
+        while offset < part.end:
+            line = stream.readline(layout.longest_line + 1)
+            number += 1
+            longest = max(longest, len(line))
+            try:
+                if len(line) > layout.longest_line:
+                    raise Bad("memory", f"line of more than {layout.longest_line:,} bytes")
+                facts, sampled = reader.read(line)
+                rows.append((part.split, number, offset, *facts))
+                spans.append(sampled)
+            except Bad as bad:
+                topic, message = bad.args
+                problems.add(topic, message, name, number)
+            offset += len(line)
+            if len(rows) == FLUSH_ROWS:
+                blocks.append(np.array(rows, layout.row_dtype()))
+                spans = [np.unique(np.concatenate(spans))]
+                rows.clear()
+    blocks.append(np.array(rows, layout.row_dtype()))
+    kept = np.concatenate(blocks)
+    distinct = np.unique(np.concatenate([np.zeros(0, np.uint64), *spans]))
+    grown = max(0, _peak_bytes() - before - 2 * kept.nbytes - 2 * distinct.nbytes)
+    return PartFacts(kept, list(reader.files), distinct, problems, number, longest, grown)
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def parts_of(directory: Path) -> list[Part]:
+    """The three files as ranges of about 8 MiB that end with a line."""
+    parts = []
+    for split, name in enumerate(SPLITS):
+        path = directory / DATASET_FILES[name]
+        if not path.is_file():
+            continue
+        size, begin = path.stat().st_size, 0
+        with path.open("rb") as stream:
+            while begin < size:
+                stream.seek(min(begin + PART_BYTES, size) - 1)
+                stream.readline()
+                parts.append(Part(split, path, begin, stream.tell()))
+                begin = stream.tell()
+    return parts
+
+
+# ----------------------------------------------------------- the whole
+
+
+def read_facts(directory: Path) -> Facts:
+    """One pass over everything in `directory`."""
+    problems = Problems()
+    metadata = _read_metadata(directory, problems)
+    layout = _read_layout(directory, metadata, problems)
+    facts = Facts(directory, metadata, layout, problems)
+    for name in DATASET_FILES.values():
+        path = directory / name
+        facts.num_bytes[name] = path.stat().st_size if path.is_file() else 0
+        if not path.is_file():
+            problems.add("json", "the file is missing", name)
+    if layout is not None:
+        _read_rows(facts, layout)
+    return facts
+
+
+def _read_rows(facts: Facts, layout: Layout) -> None:
+    parts = parts_of(facts.directory)
+    index: dict[tuple, int] = {}
+    blocks, spans = (
+        [np.zeros(0, layout.row_dtype())],
+        {split: [np.zeros(0, np.uint64)] for split in range(len(SPLITS))},
+    )
+    lines_before = dict.fromkeys(range(len(SPLITS)), 0)
+    for part, found in zip(parts, _read_parts(parts, layout), strict=True):
+        facts.problems.merge(found.problems, lines_before[part.split])
+        found.rows["line"] += lines_before[part.split]
+        lines_before[part.split] += found.num_lines
+        places = np.array([index.setdefault(key, len(index)) for key in found.files], dtype="i4")
+        found.rows["file"] = places[found.rows["file"]] if len(places) else 0
+        blocks.append(found.rows)
+        spans[part.split].append(found.spans)
+        facts.longest_line = max(facts.longest_line, found.longest_line)
+        facts.grown_bytes = max(facts.grown_bytes, found.grown_bytes)
+    facts.rows, facts.files = np.concatenate(blocks), list(index)
+    facts.spans = {split: np.unique(np.concatenate(found)) for split, found in spans.items()}
+
+
+def _read_parts(parts: list[Part], layout: Layout) -> Iterator[PartFacts]:
+    if sum(part.end - part.begin for part in parts) <= 2 * PART_BYTES or (os.cpu_count() or 1) == 1:
+        yield from (read_part(part, layout) for part in parts)
+        return
+    with ProcessPoolExecutor(2) as pool:
+        yield from pool.map(read_part, parts, [layout] * len(parts))
+
+
+def _read_metadata(directory: Path, problems: Problems) -> dict:
+    path = directory / METADATA_FILE
+    try:
+        metadata = json.loads(path.read_bytes(), object_pairs_hook=no_key_twice)
+    except Bad as bad:
+        problems.add("metadata", bad.args[1], METADATA_FILE)
+    except (OSError, ValueError) as error:
+        problems.add("metadata", f"cannot be read as JSON: {error}", METADATA_FILE)
+    else:
+        if type(metadata) is dict:
+            return metadata
+        problems.add("metadata", "expected one JSON object", METADATA_FILE)
+    return {}
+
+
+def _read_layout(directory: Path, metadata: dict, problems: Problems) -> Layout | None:
+    """What the metadata says about the shape of a row, or None with the reason among the problems."""
+    names = ("max_tokens_per_sequence", "overlap_tokens", "vocab_size", "pad_token_id", "mask_token_id")
+    wrong = [name for name in names if type(metadata.get(name)) is not int]
+    for name in wrong:
+        problems.add("metadata", f"{name} must be an integer, got {metadata.get(name)!r:.60}", METADATA_FILE)
+    if wrong:
+        return None
+    window, overlap, vocab_size, pad_id, mask_id = (metadata[name] for name in names)
+    if not (8 <= window <= 1 << 20 and 0 <= overlap < window and 2 < vocab_size < 1 << 31):
+        problems.add("metadata", f"no window of {window} tokens with an overlap of {overlap}", METADATA_FILE)
+        return None
+    controls = _control_ids(directory / "tokenizer" / "tokenizer.json", problems)
+    return Layout(window, window - overlap, vocab_size, pad_id, mask_id, frozenset(controls))
+
+
+def _control_ids(path: Path, problems: Problems) -> set[int]:
+    try:
+        return {int(token["id"]) for token in json.loads(path.read_bytes())["added_tokens"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problems.add("metadata", f"no list of added tokens: {error!r}", "tokenizer/tokenizer.json")
+        return set()

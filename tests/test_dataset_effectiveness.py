@@ -1,0 +1,199 @@
+"""Checks a finished dataset: every line of it, against nothing but its own rows, tokenizer and file names.
+
+    python3 tests/test_dataset_effectiveness.py [DATASET_DIR]       # default: training_data_effectiveness
+
+prints what was verified, or every kind of mistake with file and line, and exits with 1. Under pytest the same
+16 tests run on a small dataset that the command builds first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a file: the repository's root is not on the path
+    sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+import dataset_checks as checks
+from dataset_facts import Facts, read_facts
+
+from corpus.records import DATASET_FILES, METADATA_FILE
+
+DEFAULT_DIRECTORY = "training_data_effectiveness"
+
+
+def expect(facts: Facts, *found: Callable[[Facts], list[str]], topics: tuple[str, ...] = ()) -> None:
+    """Fails with every line that the checks return and with what went wrong under `topics` while reading."""
+    wrong = facts.problems.lines(topics)
+    if facts.rows is None:
+        wrong.append(f"the rows cannot be checked without a sound {METADATA_FILE}")
+    elif not len(facts.rows):
+        wrong.append("there is no sound row")
+    else:
+        for check in found:
+            wrong += check(facts)
+    if wrong:
+        raise AssertionError("\n".join(wrong))  # not `assert`: python -O must not pass everything
+
+
+# Format
+
+
+def test_every_line_is_one_strict_json_object_with_the_documented_keys(facts):
+    expect(facts, checks.files_are_described_once, topics=("json",))
+
+
+def test_every_row_holds_whole_windows_of_ids_within_the_vocabulary(facts):
+    expect(facts, checks.windows_cover_their_files, checks.overlaps_agree, topics=("tokens", "windows"))
+
+
+def test_metadata_is_complete_and_says_what_the_files_say(facts):
+    expect(
+        facts,
+        checks.metadata_is_complete,
+        checks.files_have_their_digests,
+        checks.tokenizer_fits,
+        checks.metadata_counts_are_right,
+        topics=("metadata",),
+    )
+
+
+# Augmentation
+
+
+def test_augmentation_types_are_those_declared(facts):
+    expect(facts, checks.kinds_are_declared, topics=("types",))
+
+
+def test_masked_rows_hide_parts_of_an_original_row_and_label_them(facts):
+    expect(facts, checks.masked_rows_hide_original_rows, topics=("masks",))
+
+
+def test_variants_lie_in_the_split_of_their_originals(facts):
+    expect(facts, checks.variants_lie_beside_their_originals)
+
+
+# Weighting
+
+
+def test_weights_follow_priority_and_role(facts):
+    expect(facts, checks.weights_follow_priority)
+
+
+def test_roles_follow_the_paths(facts):
+    expect(facts, checks.roles_follow_paths)
+
+
+def test_core_util_and_test_are_seen_3_to_1_to_03(facts):
+    expect(facts, checks.exposure_is_3_1_03)
+
+
+# Curriculum
+
+
+def test_train_file_never_gets_simpler(facts):
+    expect(facts, checks.train_is_ordered)
+
+
+def test_complexity_belongs_to_the_window(facts):
+    expect(facts, checks.complexity_is_a_property_of_the_window)
+
+
+def test_complexity_follows_what_the_tokens_show(facts):
+    expect(facts, checks.complexity_follows_the_tokens)
+
+
+# Integrity
+
+
+def test_splits_are_85_10_5_and_share_no_file_and_no_group(facts):
+    expect(facts, checks.splits_share_no_group, checks.split_is_85_10_5)
+
+
+def test_no_row_and_no_seq_id_stands_twice(facts):
+    expect(facts, checks.nothing_stands_twice)
+
+
+# Performance
+
+
+def test_streaming_every_line_takes_little_memory(facts):
+    expect(facts, checks.memory_stays_small, topics=("memory",))
+
+
+def test_padding_is_only_at_the_end_of_short_files(facts):
+    expect(facts, checks.padding_is_as_recorded, topics=("padding",))
+
+
+# As a script
+
+TESTS = [test for name, test in list(globals().items()) if name.startswith("test_")]
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        print(__doc__, file=sys.stderr if arguments != ["--help"] else sys.stdout)
+        return 0 if arguments == ["--help"] else 2
+    directory = Path(arguments[0] if arguments else DEFAULT_DIRECTORY)
+    if not directory.is_dir():
+        print(
+            f"{directory}: no such directory; build a dataset first, or name the one to check",
+            file=sys.stderr,
+        )
+        return 2
+    if not any((directory / name).exists() for name in (METADATA_FILE, *DATASET_FILES.values())):
+        print(f"{directory}: holds no dataset ({METADATA_FILE} is missing)", file=sys.stderr)
+        return 2
+    facts = read_facts(directory)
+    failed = [(test.__name__, wrong) for test in TESTS if (wrong := _run(test, facts))]
+    say = _printer()
+    if not failed:
+        for line in summary(facts):
+            say(line)
+        return 0
+    for name, wrong in failed:
+        say(f"❌ {name[5:].replace('_', ' ')}")
+        for line in wrong.splitlines():
+            say(f"  ✗ {line}")
+    say(f"❌ {len(failed)} of {len(TESTS)} tests failed: {directory}")
+    return 1
+
+
+def _run(test: Callable[[Facts], None], facts: Facts) -> str:
+    try:
+        test(facts)
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def summary(facts: Facts) -> list[str]:
+    shares = "/".join(f"{share:.0f}" for share in checks.split_shares(facts).values())
+    num_kinds = len(set(facts.rows["variant"].tolist()) - {0})
+    megabytes = sum(facts.num_bytes.values()) / 1e6
+    return [
+        "✅ All tests passed!",
+        f"  ✓ Dataset split: {shares}",
+        f"  ✓ Sequences: {len(facts.rows):,} unique",
+        f"  ✓ Context window: {facts.layout.window} tokens",
+        f"  ✓ Augmentation: {num_kinds} types",
+        "  ✓ Curriculum learning: Verified",
+        f"  ✓ File sizes: {megabytes:.0f} MB",
+    ]
+
+
+def _printer() -> Callable[[str], None]:
+    """`print` that a C locale does not kill: marks become ASCII, other characters are escaped."""
+    encoding = sys.stdout.encoding or "ascii"
+    marks = {"✅": "[ok]", "❌": "[FAILED]", "✓": "+", "✗": "-"}
+    try:
+        "".join(marks).encode(encoding)
+    except UnicodeEncodeError:
+        table = str.maketrans(marks)
+        return lambda line: print(line.translate(table).encode(encoding, "backslashreplace").decode(encoding))
+    return print
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
