@@ -1,0 +1,158 @@
+"""How far to trust the dataset: facts and checks at the top, the leak report, and how to make it again."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+
+from corpus.records import SPLITS
+from corpus.report.charts import bar
+from corpus.report.content import TARGET_SHARES, TOLERANCE
+from corpus.report.page import Html, count, finding, num, percent, section, short, table, tag
+from corpus.report.tally import Tally
+
+
+def headline(metadata: dict, counted: Tally) -> Html:
+    window, tokens = metadata["max_tokens_per_sequence"], int(counted.tokens_by_split.sum())
+    lede = (
+        f"{count(metadata['source_files_scanned'], 'file')} became {count(counted.num_rows, 'row')} "
+        f"of {num(window)} tokens: "
+        f"{num(metadata['base_sequences'])} of original text and "
+        f"{num(metadata['augmented_sequences'])} proven variants."
+    )
+    plan = metadata["hardware"]
+    facts = (
+        (
+            "Files read",
+            num(metadata["source_files_scanned"]),
+            f"of {count(metadata['num_entries'], 'entry', 'entries')}",
+        ),
+        (
+            "Rows",
+            num(counted.num_rows),
+            " / ".join(num(n) for n in counted.rows_by_split) + " train / val / test",
+        ),
+        ("Tokens", num(tokens), "stored without padding, overlap repeated"),
+        (
+            "Window",
+            num(window),
+            f"overlap {num(metadata['overlap_tokens'])} · {plan['tier']} tier: {plan['reason']}",
+        ),
+        ("Vocabulary", num(metadata["vocab_size"]), short(str(metadata["tokenizer"]), 80)),
+    )
+    cells = [
+        tag("div", tag("dt", name), tag("dd", value, tag("small", words))) for name, value, words in facts
+    ]
+    title = tag("h1", tag("small", "Dataset of"), " ", short(metadata["source_repo"], 80))
+    return tag(
+        "header",
+        title,
+        tag("p", lede, class_="lede"),
+        tag("dl", *cells, class_="facts"),
+        tag("p", "Checked on the rows while this page was written", class_="over"),
+        checks(metadata, counted),
+        class_="top",
+    )
+
+
+def checks(metadata: dict, counted: Tally) -> Html:
+    """What this page recomputed from the rows and compared with what the dataset promises."""
+    skipped = sum(metadata["skipped"].values())
+    shares = counted.rows_by_split / max(counted.num_rows, 1)
+    off = float(np.abs(shares - list(TARGET_SHARES.values())).max())
+    recorded = [metadata[f"{split}_sequences"] for split in SPLITS]
+    verdicts = (
+        (
+            metadata["num_entries"] == metadata["source_files_scanned"] + skipped,
+            "every entry is read or counted as left out",
+        ),
+        (recorded == counted.rows_by_split.tolist(), "the recorded row counts are those of the files"),
+        (counted.curves["train"].num_descents == 0, "train.jsonl never gets simpler from row to row"),
+        (off <= TOLERANCE, f"the split is within 2 points of 85 / 10 / 5 (off by {100 * off:.1f})"),
+        *_leak_verdicts(metadata["leak_report"]),
+    )
+    items = [
+        tag(
+            "li",
+            tag("span", "✓" if holds else "✗", class_="sign"),
+            f" {words}" if holds else f" not so: {words}",
+            class_="good" if holds else "bad",
+        )
+        for holds, words in verdicts
+    ]
+    return tag("ul", *items, class_="checks", aria_label="Checks made while this page was written")
+
+
+def _leak_verdicts(report: dict) -> list[tuple[bool, str]]:
+    return [(report["equal_rows"] == 0, "no two rows hold the same tokens, in any file")]
+
+
+def leaks(metadata: dict) -> Html:
+    report = metadata["leak_report"]
+    span = report["span_tokens"]
+    rows, says = [], []
+    for split, seen in report["held_out"].items():
+        share = percent(seen["shared"], seen["spans"])
+        rows.append(
+            (
+                split,
+                num(seen["spans"]),
+                num(seen["shared"]),
+                bar(seen["shared"] / max(seen["spans"], 1), "accent"),
+                share,
+            )
+        )
+        says.append(f"{share} of {split}")
+    return section(
+        "Leaks",
+        "Held-out text that also stands in the training file measures memory, not skill. Counted "
+        "from the three files as they "
+        "were written.",
+        finding(f"Of the distinct {span}-token spans, {' and '.join(says)} also occur in train."),
+        table(
+            ("split", f"distinct {span}-token spans", "also in train", "", "share"), rows, numeric=(1, 2, 4)
+        ),
+    )
+
+
+def reproduce(metadata: dict) -> Html:
+    commit = metadata["repository_commit"] or "not a git repository"
+    facts = [
+        ("repository", short(metadata["source_repo"])),
+        ("its commit", commit),
+        ("seed", metadata["seed"]),
+        ("tokenizer", short(str(metadata["tokenizer"]))),
+        ("tokenizer sha256", metadata["tokenizer_sha256"]),
+        *((f"{name} (version)", version) for name, version in sorted(metadata["versions"].items())),
+    ]
+    files = [
+        (name, tag("code", digest, class_="digest")) for name, digest in sorted(metadata["files"].items())
+    ]
+    return section(
+        "Make it again",
+        "The same repository, tokenizer, options and seed give the same bytes, whatever the number "
+        "of workers.",
+        finding("One command gives these files again, byte for byte:"),
+        tag("pre", tag("code", command_line(metadata))),
+        table(("what", "value"), [(name, tag("code", value, class_="digest")) for name, value in facts]),
+        table(("file", "sha256"), files),
+    )
+
+
+def command_line(metadata: dict) -> str:
+    """The command that makes the dataset again, every recorded option spelled out."""
+    words = ["python3", "create_training_dataset_effectiveness.py", short(metadata["source_repo"])]
+    for name, value in sorted(metadata["options"].items()):
+        words += _flag(f"--{name.replace('_', '-')}", value)
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _flag(flag: str, value: object) -> list[str]:
+    if value is None or value is False or value == []:
+        return []
+    if value is True:
+        return [flag]
+    if isinstance(value, list):
+        return [word for item in value for word in (flag, str(item))]
+    return [flag, str(value)]

@@ -1,0 +1,66 @@
+"""The dataset's README.md is a data card that loaders read."""
+
+from __future__ import annotations
+
+import yaml
+from report_sample import sample_metadata, sample_rows
+
+from corpus.data_card import ROW_METADATA, data_card, write_data_card
+
+
+def card_of(**changes) -> tuple[dict, str]:
+    """Front matter and body of the card of a small dataset, with `changes` to its metadata."""
+    text = data_card(sample_metadata(sample_rows(500)) | changes)
+    empty, front, body = text.split("---\n", 2)
+    assert empty == ""
+    return yaml.safe_load(front), body
+
+
+def test_the_front_matter_names_the_file_of_every_split():
+    front, _ = card_of()
+    (config,) = front["configs"]
+    assert config["data_files"] == [
+        {"split": "train", "path": "training_data_train.jsonl"},
+        {"split": "validation", "path": "training_data_val.jsonl"},
+        {"split": "test", "path": "training_data_test.jsonl"},
+    ]
+
+
+def test_a_split_without_rows_is_not_offered_to_loaders():
+    front, body = card_of(val_sequences=0)
+    assert [entry["split"] for entry in front["configs"][0]["data_files"]] == ["train", "test"]
+    assert "| val | `training_data_val.jsonl` | 0 |" in body
+
+
+def test_labels_are_declared_because_they_may_first_appear_deep_in_a_file():
+    features = {feature["name"]: feature for feature in card_of()[0]["dataset_info"]["features"]}
+    assert features["labels"]["sequence"] == features["tokens"]["sequence"] == "int32"
+    assert {field["name"]: field["dtype"] for field in features["metadata"]["struct"]} == ROW_METADATA
+
+
+def test_size_category_and_languages_follow_the_rows():
+    front, _ = card_of(total_sequences=22_500, rows_per_language={"Rust": 9, "C++": 1, "YAML": 0})
+    assert front["size_categories"] == ["10K<n<100K"]
+    assert front["tags"] == ["code", "c++", "rust"]
+    assert card_of(total_sequences=10**8)[0]["size_categories"] == ["n>10M"]
+
+
+def test_a_hostile_repository_name_can_neither_add_yaml_nor_html():
+    name = 'x"\n---\nlicense: mit\n<script>alert(1)</script> [a](javascript:b) `{repo}` \x85\u2028\U0001f600'
+    front, body = card_of(source_repo=name)
+    assert "license" not in front
+    assert front["pretty_name"].startswith("Training windows of x")
+    assert "<script" not in body and "](" not in body.replace("`](", "")
+    assert "{" not in body
+
+
+def test_the_same_metadata_give_the_same_bytes(tmp_path):
+    metadata = sample_metadata(sample_rows(500))
+    for name in ("a", "b"):
+        write_data_card(tmp_path / name, metadata)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != b""
+
+
+def test_the_card_says_how_many_rows_and_variants_there_are():
+    _, body = card_of(total_sequences=1_234, base_sequences=1_000, augmented_sequences=234)
+    assert "1,234 rows" in body and "1,000 rows of original text and 234 proven variants" in body
