@@ -34,6 +34,10 @@ class GitUnavailable(Exception):
     """Git cannot list this tree; the message says why, for the user."""
 
 
+class DirectoryIgnored(GitUnavailable):
+    """The root is no part of the repository it lies in (a `.venv`, a cloned tree under an ignored directory)."""
+
+
 class GitPlace(NamedTuple):
     """Where a root lies in a repository."""
 
@@ -113,7 +117,7 @@ def git_names(root: Path, place: GitPlace) -> GitNames:
         root != place.top
         and _git(root, place, "check-ignore", "-q", "--", ".", expected=(0, 1)).returncode == 0
     ):
-        raise GitUnavailable("the repository around it ignores this directory")
+        raise DirectoryIgnored("the repository around it ignores this directory")
     listed = _git(root, place, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
     ignored = _git(
         root, place, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"

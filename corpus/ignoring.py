@@ -12,6 +12,7 @@ from corpus.beneath import Beneath, UnstableFile
 from corpus.globs import Glob, compile_glob, glob_matches
 
 IGNORED = "ignored by .gitignore"
+WALKED = "the .gitignore files"  # in place of "git", in what is said about the listing
 MAX_RULE_FILE_BYTES = 1 << 20
 _VALUES = {b"": True, b"=true": True, b"=1": True, b"=false": False, b"=0": False}
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from corpus import ignoring
 from corpus.beneath import Beneath, UnstableFile
-from corpus.gitfiles import GitNames, GitUnavailable, find_git, git_names, head_commit
+from corpus.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, find_git, git_names, head_commit
 from corpus.paths import escape_path
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
@@ -48,7 +48,7 @@ _LOCK_FILES = frozenset(
     b"Cargo.lock package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock "
     b"poetry.lock Pipfile.lock pdm.lock uv.lock pixi.lock conda-lock.yml go.sum go.work.sum Gemfile.lock "
     b"composer.lock mix.lock pubspec.lock Podfile.lock Package.resolved packages.lock.json project.assets.json "
-    b"gradle.lockfile flake.lock MODULE.bazel.lock .terraform.lock.hcl Chart.lock".split()
+    b"gradle.lockfile .cargo-checksum.json flake.lock MODULE.bazel.lock .terraform.lock.hcl Chart.lock".split()
 )
 
 
@@ -124,8 +124,7 @@ def list_repository(root: Path, exclude: tuple[Path, ...] = ()) -> Listing:
         for path in map(Path.resolve, exclude)
         if path.is_relative_to(root)
     )
-    place_in_git = find_git(root)
-    selection, listed_by = _selection(root)
+    selection, listed_by, commit = _selection(root)
     with Beneath(root) as place:
         walk = _Walk(place, selection, own)
         walk.run()
@@ -134,18 +133,22 @@ def list_repository(root: Path, exclude: tuple[Path, ...] = ()) -> Listing:
         tally=walk.tally,
         packages=frozenset(walk.packages),
         listed_by=listed_by,
-        commit=head_commit(place_in_git) if place_in_git else "",
+        commit=commit,
     )
 
 
-def _selection(root: Path) -> tuple[Selection, str]:
+def _selection(root: Path) -> tuple[Selection, str, str]:
+    """What leaves names out, in words too, and the commit the names belong to."""
     place = find_git(root)
     if place is None:
-        return ignoring.IgnoreFiles(), "the .gitignore files (not a git repository)"
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} (not a git repository)", ""
     try:
-        return ListedByGit(git_names(root, place)), "git"
+        names = git_names(root, place)
+    except DirectoryIgnored as why:
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", ""
     except GitUnavailable as why:
-        return ignoring.IgnoreFiles(), f"the .gitignore files ({why})"
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", head_commit(place)
+    return ListedByGit(names), "git", head_commit(place)
 
 
 class ListedByGit:
