@@ -58,6 +58,7 @@ _BAD_PLACE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS),
 }
+_WRITE_FAILED = {errno.EACCES, errno.EPERM, *_DEVICE_FAILED}
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 _MAX_NAMED = 3  # foreign files named in an error
 
@@ -91,7 +92,7 @@ def publishing(
             require_space(place.target, expected_bytes or 0)
             staging = place.new_staging()
         try:
-            with _one_line_for(place.target, _DEVICE_FAILED, staging, expected_bytes):
+            with _one_line_for(place.target, _WRITE_FAILED, staging, expected_bytes):
                 yield staging
                 _complete(staging, manifest, owned)
                 _make_durable(staging, manifest, _mode_for(place.target))

@@ -1,0 +1,131 @@
+"""Break a run on purpose: fail or kill it at its k-th file operation, or kill it at any moment.
+
+A shim loaded into every process of the run (LD_PRELOAD, `faults_shim.c`) counts and fails what libc is asked
+for, so it does not matter whether Python, orjson or a Rust extension asks. It needs Linux and gcc.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SHIM_SOURCE = Path(__file__).with_name("faults_shim.c")
+CALLS = ("write", "fsync", "close", "rename", "exchange", "remove", "create", "open")
+WHY_NOT = (
+    "the fault shim needs Linux and gcc" if not (sys.platform == "linux" and shutil.which("gcc")) else ""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens at the operation that fails: an errno, KILLED (before it) or SHORT (half is written)."""
+
+    name: str
+    kind: int
+    calls: tuple[str, ...] = CALLS
+    sticky: bool = False  # every later one fails as well
+
+    def __str__(self) -> str:
+        return self.name
+
+
+KILLED = Fault("killed", -1)
+SHORT = Fault("short write", -2, calls=("write",))
+DEVICE_ERROR = Fault("EIO", errno.EIO)
+NO_SPACE = Fault("ENOSPC", errno.ENOSPC, calls=("write", "fsync", "close", "create", "rename", "exchange"))
+DISK_STAYS_FULL = Fault("ENOSPC from here on", errno.ENOSPC, calls=("write", "create"), sticky=True)
+NOT_ALLOWED = Fault("EACCES", errno.EACCES, calls=("create", "open"))
+FAULTS = (KILLED, SHORT, DEVICE_ERROR, NO_SPACE, DISK_STAYS_FULL, NOT_ALLOWED)
+NO_EXCHANGE = {"FAULT_NO_EXCHANGE": "1"}  # environment: the file system cannot swap two names
+
+
+def build_shim(directory: Path) -> Path:
+    shim = directory / "faults_shim.so"
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", shim, SHIM_SOURCE, "-ldl"], check=True
+    )
+    return shim
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `num_operations`: file operations that counted, whether or not one failed."""
+
+    exit_code: int  # negative: the signal that killed it
+    stdout: str
+    stderr: str
+    num_operations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Injector:
+    """Runs commands with one fault each, among the file operations below `under`."""
+
+    shim: Path
+    under: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, command: Sequence[str], fault: Fault, at: int, timeout_s: float = 120) -> Outcome:
+        """Let the `at`-th operation (from 1; 0: none) of `command` and its children fail."""
+        counter = self.shim.with_name(f"counter-{os.getpid()}")
+        counter.write_bytes(bytes(8))
+        finished = subprocess.run(
+            command,
+            env=os.environ | self.environment | self._settings(fault, at, counter),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+        num_operations = int.from_bytes(counter.read_bytes(), sys.byteorder)
+        return Outcome(finished.returncode, finished.stdout, finished.stderr, num_operations)
+
+    def count(self, command: Sequence[str], fault: Fault) -> int:
+        """How many operations of an undisturbed run `fault` could hit."""
+        outcome = self.run(command, fault, at=0)
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.num_operations
+
+    def _settings(self, fault: Fault, at: int, counter: Path) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": str(self.shim),
+            "FAULT_UNDER": os.path.realpath(self.under),
+            "FAULT_CALLS": f",{','.join(fault.calls)},",
+            "FAULT_COUNTER": str(counter),
+            "FAULT_AT": str(at),
+            "FAULT_KIND": str(fault.kind),
+            "FAULT_STICKY": str(int(fault.sticky)),
+        }
+
+
+def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> int:
+    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too. Its exit code."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        time.sleep(delay_s)
+        if process.poll() is None:
+            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+    return process.returncode
+
+
+def fingerprint(directory: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file below `directory`; {} when there is no such directory."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        os.fspath(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }

@@ -1,0 +1,178 @@
+"""Whatever fails or is killed, whenever: the output is the old dataset or the new one.
+
+Every trial runs a real process with one fault, looks at the output, then runs once more without a fault: that
+must succeed and leave nothing beside the output. `make torture` tries every operation and 200 kills; the slice
+that always runs tries a few of each, spread over the run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from faults import (
+    FAULTS,
+    NO_EXCHANGE,
+    WHY_NOT,
+    Fault,
+    Injector,
+    build_shim,
+    fingerprint,
+    kill_after,
+)
+
+from corpus.seeding import rng_for
+
+KILLED_AT_RENAME = Fault("killed at a rename", -1, calls=("rename",))
+FAILING_RENAME = Fault("EIO at a rename", errno.EIO, calls=("rename",))
+FAILING = 2  # the variant whose run fails while it writes
+VICTIM = Path(__file__).with_name("publish_victim.py")
+needs_shim = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A command that publishes variant 0 or 1 of a dataset to `output`, alone in its directory."""
+
+    output: Path
+    command: Callable[[int], list[str]]
+    whole: tuple[dict[str, str], dict[str, str]]  # fingerprints of the two variants
+
+    def run(self, variant: int) -> None:
+        finished = subprocess.run(
+            self.command(variant), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert finished.returncode == 0, finished.stderr
+        assert fingerprint(self.output) == self.whole[variant]
+        assert os.listdir(self.output.parent) == [self.output.name], "something was left beside the output"
+
+
+def make_subject(output: Path, command: Callable[[int], list[str]]) -> Subject:
+    output.parent.mkdir()
+    whole = []
+    for variant in (0, 1):
+        subprocess.run(command(variant), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        whole.append(fingerprint(output))
+    assert whole[0] != whole[1] and len(whole[0]) >= 5
+    return Subject(output, command, (whole[0], whole[1]))
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Subject:
+    output = tmp_path / "place" / "dataset"
+    return make_subject(output, lambda variant: [sys.executable, str(VICTIM), str(output), str(variant)])
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_shim(tmp_path_factory.mktemp("shim"))
+
+
+def try_faults(subject: Subject, injector: Injector, fault: Fault, points: Iterable[int]) -> None:
+    """Fail the run that would publish variant 1 over variant 0 at each of `points`; then publish 0 again."""
+    subject.run(0)
+    for at in points:
+        outcome = injector.run(subject.command(1), fault, at)
+        where = f"{fault} at operation {at}: exit code {outcome.exit_code}, {outcome.stderr}"
+        state = fingerprint(subject.output)
+        assert state in subject.whole, f"a mixture after {where}"
+        if outcome.exit_code == 0:
+            assert state == subject.whole[1], f"said done and was not, after {where}"
+        elif outcome.exit_code > 0:
+            assert state == subject.whole[0], f"said failed and was not, after {where}"
+            assert len(outcome.stderr.splitlines()) == 1 and outcome.exit_code in (1, 2), where
+        subject.run(0)
+
+
+def spread(count: int, num_points: int) -> list[int]:
+    """`num_points` of 1..count, evenly, the last operations (where publishing happens) all among them."""
+    last = range(max(1, count - num_points // 2), count + 1)
+    step = max(1, count // max(1, num_points // 2))
+    return sorted({*range(1, count + 1, step), *last})[-num_points:]
+
+
+def try_kills(subject: Subject, num_kills: int, seed: int) -> int:
+    """kill -9 at random moments of the run, every other time its children as well. How many it hit."""
+    started_s = time.monotonic()
+    subject.run(0)
+    run_s = time.monotonic() - started_s
+    rng, num_hit = rng_for(seed, "kill"), 0
+    for number in range(num_kills):
+        exit_code = kill_after(subject.command(1), rng.uniform(0, run_s), group=number % 2 == 0)
+        num_hit += exit_code < 0
+        state = fingerprint(subject.output)
+        assert state in subject.whole, f"a mixture after kill {number}"
+        assert exit_code < 0 or state == subject.whole[1]
+        subject.run(0)
+    return num_hit
+
+
+@needs_shim
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_fault_leaves_the_old_or_the_new_dataset(victim: Subject, shim: Path, fault: Fault) -> None:
+    injector = Injector(shim, victim.output.parent)
+    count = injector.count(victim.command(0), fault)
+    assert count >= 10
+    try_faults(victim, injector, fault, spread(count, 6))
+
+
+@needs_shim
+def test_where_names_cannot_be_swapped_a_kill_in_between_is_mended(victim: Subject, shim: Path) -> None:
+    """Then the output is missing for a moment. The next run puts the old one back, even if it fails itself."""
+    injector = Injector(shim, victim.output.parent, NO_EXCHANGE)
+    missing_after = []
+    for at in (1, 2, 3):
+        victim.run(0)
+        assert injector.run(victim.command(1), KILLED_AT_RENAME, at).exit_code == -signal.SIGKILL
+        if not victim.output.exists():
+            missing_after.append(at)
+        assert subprocess.run(victim.command(FAILING), capture_output=True).returncode == 1
+        assert fingerprint(victim.output) == victim.whole[0 if at < 3 else 1]
+    assert missing_after == [2]
+
+
+@needs_shim
+def test_where_names_cannot_be_swapped_a_failing_rename_is_undone(victim: Subject, shim: Path) -> None:
+    injector = Injector(shim, victim.output.parent, NO_EXCHANGE)
+    try_faults(victim, injector, FAILING_RENAME, (1, 2, 3))
+
+
+def test_kills_at_random_moments_leave_the_old_or_the_new_dataset(victim: Subject) -> None:
+    assert try_kills(victim, 8, seed=1) >= 3
+
+
+def test_of_two_runs_one_wins_and_the_other_says_who_holds_the_output(victim: Subject) -> None:
+    with subprocess.Popen(
+        [*victim.command(0), "hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as winner:
+        assert winner.stdout.readline() == "READY\n"
+        loser = subprocess.run(victim.command(1), capture_output=True, text=True)
+        winner.stdin.close()
+        assert winner.wait() == 0
+    assert loser.returncode == 1 and len(loser.stderr.splitlines()) == 1
+    assert f"another run (pid {winner.pid}, started " in loser.stderr and str(victim.output) in loser.stderr
+    assert fingerprint(victim.output) == victim.whole[0]
+    assert os.listdir(victim.output.parent) == [victim.output.name]
+
+
+@pytest.mark.torture
+def test_200_kills_at_random_moments_leave_the_old_or_the_new_dataset(victim: Subject) -> None:
+    assert try_kills(victim, 200, seed=2) >= 100
+
+
+@needs_shim
+@pytest.mark.torture
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_fault_at_every_operation_leaves_the_old_or_the_new_dataset(
+    victim: Subject, shim: Path, fault: Fault
+) -> None:
+    injector = Injector(shim, victim.output.parent)
+    try_faults(victim, injector, fault, range(1, injector.count(victim.command(0), fault) + 1))
