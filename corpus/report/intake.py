@@ -62,7 +62,7 @@ def _reasons(metadata: dict, left_out: int) -> Html:
     rest = ordered[_MAX_REASONS:]
     if rest:
         rows.append((f"{len(rest)} more rules", num(sum(n for _, n in rest)), "", ""))
-    return table(("rule", "entries", "", "for example"), rows, numeric=(1,))
+    return table(("rule", "entries", "", "for example"), rows, numeric=(1,), css="drops")
 
 
 def _some(paths: list[str]) -> Html:
@@ -96,10 +96,10 @@ def near_duplicates(metadata: dict) -> Html:
 def _group_list(largest: list[list[str]]) -> Html:
     rows = []
     for paths in largest[:_MAX_GROUPS]:
-        names = [tag("code", short(path, 90), class_="path line") for path in paths[:_MAX_PATHS]]
+        names = [tag("code", short(path, 90), class_="path") for path in paths[:_MAX_PATHS]]
         more = [f"and {num(len(paths) - _MAX_PATHS)} more"] if len(paths) > _MAX_PATHS else []
         rows.append((num(len(paths)), join([*names, *more])))
-    return table(("files", "near-duplicates of each other"), rows, numeric=(0,))
+    return table(("files", "near-duplicates of each other"), rows, numeric=(0,), css="groups")
 
 
 def secrets(metadata: dict) -> Html:

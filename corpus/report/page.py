@@ -59,7 +59,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
 
 
 def table(
-    headers: Sequence[object], rows: Iterable[Sequence[object]], *, numeric: Sequence[int] = ()
+    headers: Sequence[object], rows: Iterable[Sequence[object]], *, numeric: Sequence[int] = (), css: str = ""
 ) -> Html:
     """A table that scrolls inside itself on a narrow screen; the columns in `numeric` are right-aligned."""
     head = tag(
@@ -68,7 +68,12 @@ def table(
     body = [
         tag("tr", *(_cell("td", column, text, numeric) for column, text in enumerate(row))) for row in rows
     ]
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body)), class_="scroll", tabindex=0)
+    return tag(
+        "div",
+        tag("table", tag("thead", head), tag("tbody", *body)),
+        class_=f"scroll {css}".strip(),
+        tabindex=0,
+    )
 
 
 def _cell(name: str, column: int, text: object, numeric: Sequence[int], **attributes: object) -> Html:

@@ -76,7 +76,7 @@ def checks(metadata: dict, counted: Tally) -> Html:
         tag(
             "li",
             tag("span", "✓" if holds else "✗", class_="sign"),
-            f" {words}" if holds else f" not so: {words}",
+            words if holds else f"not so: {words}",
             class_="good" if holds else "bad",
         )
         for holds, words in verdicts
