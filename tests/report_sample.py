@@ -101,7 +101,10 @@ def sample_metadata(rows: np.ndarray) -> dict:
             "gigatoken": "0.10.0",
             "tree-sitter": "0.26.1",
         },
-        "files": {f"training_data_{name}.jsonl": f"{i}a" * 32 for i, name in enumerate(SPLITS)},
+        "files": {
+            f"training_data_{name}.jsonl": {"sha256": f"{i}a" * 32, "bytes": 98_765_432}
+            for i, name in enumerate(SPLITS)
+        },
         "languages_table": LANGUAGES,
         "files_per_language": files,
         "files_per_role": {"core": 1290, "util": 618, "test": read - 1290 - 618},

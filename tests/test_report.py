@@ -123,7 +123,7 @@ def test_hostile_names_and_code_stay_text_wherever_they_appear(tmp_path):
         },
         options={HOSTILE: HOSTILE, "core": [HOSTILE]},
         versions={HOSTILE: HOSTILE},
-        files={HOSTILE: HOSTILE},
+        files={HOSTILE: {"sha256": HOSTILE, "bytes": 1}},
     )
     page = Page(page_text)
     assert page.open == []

@@ -127,7 +127,8 @@ def reproduce(metadata: dict) -> Html:
         *((f"{name} (version)", version) for name, version in sorted(metadata["versions"].items())),
     ]
     files = [
-        (name, tag("code", digest, class_="digest")) for name, digest in sorted(metadata["files"].items())
+        (name, num(recorded["bytes"]), tag("code", recorded["sha256"], class_="digest"))
+        for name, recorded in sorted(metadata["files"].items())
     ]
     return section(
         "Make it again",
@@ -136,7 +137,7 @@ def reproduce(metadata: dict) -> Html:
         finding("One command gives these files again, byte for byte:"),
         tag("pre", tag("code", command_line(metadata))),
         table(("what", "value"), [(name, tag("code", value, class_="digest")) for name, value in facts]),
-        table(("file", "sha256"), files),
+        table(("file", "bytes", "sha256"), files, numeric=(1,)),
     )
 
 
