@@ -1,0 +1,106 @@
+"""The device a run asked for, and what it can do. The only module here that looks at the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+
+import torch
+
+from corpus.records import UserError
+
+GIB = 1 << 30
+
+
+def choose_device(asked: str) -> torch.device:
+    """"auto", "cuda", "mps" or "cpu" as a device; under torchrun each process takes its own GPU.
+
+    Raises UserError when the device that was asked for is not there.
+    """
+    present = available_devices()
+    if asked == "auto":
+        asked = present[0]
+    if asked not in present:
+        why = f"this torch ({torch.__version__}) finds {' and '.join(present)} only"
+        raise UserError(f"--device {asked}: not available, {why}; use --device {present[0]}")
+    if asked == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(asked)
+
+
+def available_devices() -> list[str]:
+    """Device types that work here, the fastest first; "cpu" is always the last."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_precision(asked: str, device: torch.device) -> torch.dtype:
+    """The dtype of autocast: float32 means none. "auto" is bf16 where the hardware has it.
+
+    Raises UserError for a precision the device cannot run.
+    """
+    if asked == "auto":
+        asked = _best_precision(device)
+    if asked == "fp16" and device.type == "cpu":
+        raise UserError("optimization.mixed_precision: fp16 needs a GPU; use bf16, fp32 or auto on a CPU")
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[asked]
+
+
+def _best_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "fp32"  # CPUs without matrix units are slower in bf16, and Metal gains little
+
+
+def autocast(device: torch.device, dtype: torch.dtype):
+    """A context in which matrix products run in `dtype`; weights stay float32."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Memory of the device: of the GPU, or of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: allocated on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def describe(device: torch.device) -> str:
+    """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
+
+
+def be_deterministic() -> None:
+    """Same inputs, same bits, also on a GPU; slower there."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether `error` says that memory ran out, on a GPU or while allocating a CPU tensor."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "out of memory" in text

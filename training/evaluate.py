@@ -1,0 +1,171 @@
+"""Held-out loss: each source token scored once, with the longest context its windows give.
+
+Windows of a file overlap. A token is scored in the first window that holds it - there it has the most text before
+it - and is context only in the others. Originals make the headline; variants of held-out files are scored apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from corpus.records import ORIGINAL, ROLES, VARIANTS
+from training.batches import ControlTokens, MicroBatch, collate, document, document_pairs
+from training.rows import Rows
+
+LN2 = math.log(2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Sums over scored tokens."""
+
+    nats: float
+    num_tokens: int
+    num_bytes: int
+
+    @property
+    def nats_per_token(self) -> float:
+        return self.nats / self.num_tokens if self.num_tokens else math.nan
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(min(self.nats_per_token, 700.0)) if self.num_tokens else math.nan
+
+    @property
+    def bits_per_byte(self) -> float:
+        return self.nats / LN2 / self.num_bytes if self.num_bytes else math.nan
+
+    def as_dict(self) -> dict:
+        return {
+            "nats_per_token": self.nats_per_token,
+            "perplexity": self.perplexity,
+            "bits_per_byte": self.bits_per_byte,
+            "num_tokens": self.num_tokens,
+            "num_bytes": self.num_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Scores of a split: `headline` is originals only, and so are the parts by role and language."""
+
+    headline: Score
+    by_role: dict[str, Score] = field(default_factory=dict)
+    by_language: dict[str, Score] = field(default_factory=dict)
+    by_variant: dict[str, Score] = field(default_factory=dict)
+
+    def as_dict(self) -> dict:
+        parts = {"role": self.by_role, "language": self.by_language, "variant": self.by_variant}
+        nested = {name: {k: s.as_dict() for k, s in scores.items()} for name, scores in parts.items()}
+        return self.headline.as_dict() | nested
+
+
+class HeldOut:
+    """What to score of one split, found once: rows, the first scored target of each, and their batches."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        control: ControlTokens,
+        num_bytes: np.ndarray,
+        *,
+        batch_size: int,
+        max_windows: int | None = None,
+    ) -> None:
+        self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
+        self.first_scored = first_scored_targets(rows)
+        num_pairs = document_pairs(rows.table, rows.window)
+        scored = np.flatnonzero(self.first_scored < num_pairs)
+        scored = scored[:max_windows] if max_windows else scored
+        self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
+
+    def batches(self, rank: int, world_size: int):
+        """(row indices, batch) of this process; all processes make equally many."""
+        size = self.batch_size * world_size
+        for first in range(0, len(self.order), size):
+            mine = self.order[first : first + size][rank::world_size]
+            yield mine, self._assemble(mine)
+
+    def _assemble(self, indices: np.ndarray) -> MicroBatch:
+        packs = []
+        for index in indices.tolist():
+            inputs, targets = document(self.rows, index, self.control)
+            packs.append([(index, inputs, targets, self._weights(index, len(targets)))])
+        return collate(packs, window=self.rows.window, pad=self.control.pad)
+
+    def _weights(self, index: int, num_targets: int) -> np.ndarray:
+        """1 for the targets to be scored; the end token is no source token."""
+        weights = np.ones(num_targets, dtype=np.float32)
+        weights[: self.first_scored[index]] = 0
+        row = self.rows.table[index]
+        weights[row["length"] - 1 + (row["start_token"] == 0) :] = 0
+        return weights
+
+
+def first_scored_targets(rows: Rows) -> np.ndarray:
+    """Index of the first target of each row that no earlier window of its file has scored, int64 [rows].
+
+    Variants are scored whole: their windows are not windows of the source.
+    """
+    table = rows.table
+    first = np.zeros(len(table), dtype=np.int64)
+    originals = np.flatnonzero(table["variant"] == VARIANTS.index(ORIGINAL))
+    order = originals[np.lexsort((table["start_token"][originals], table["file"][originals]))]
+    scored_until, file = 0, -1
+    for index in order.tolist():
+        row = table[index]
+        start, length = int(row["start_token"]), int(row["length"])
+        if row["file"] != file:
+            scored_until, file = 0, row["file"]
+        begin = int(start == 0)  # target 0 is then token 0, else token start + 1
+        first[index] = max(0, scored_until - (start + 1 - begin))
+        scored_until = max(scored_until, start + length)
+    return first
+
+
+@torch.no_grad()
+def evaluate(
+    held_out: HeldOut,
+    token_nats: Callable[[MicroBatch], torch.Tensor],
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    sum_over_processes: Callable[[torch.Tensor], torch.Tensor] = lambda values: values,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Score a split. `token_nats` gives nats [B, T] of a batch; `check` may raise to stop between batches."""
+    rows = held_out.rows
+    per_row = np.zeros((len(rows), 3))  # nats, tokens, bytes
+    for indices, batch in held_out.batches(rank, world_size):
+        check()
+        nats = (token_nats(batch).double().cpu() if token_nats else 0) * batch.weights.double()
+        sums = torch.stack((nats.sum(1), batch.weights.double().sum(1)), 1).numpy()
+        lengths = held_out.num_bytes[batch.labels.numpy()] * batch.weights.numpy()
+        per_row[indices, :2] = sums[: len(indices)]
+        per_row[indices, 2] = lengths.sum(1)[: len(indices)]
+    return _by_group(rows, sum_over_processes(torch.from_numpy(per_row)).numpy())
+
+
+def _by_group(rows: Rows, per_row: np.ndarray) -> Evaluation:
+    table = rows.table
+    original = table["variant"] == VARIANTS.index(ORIGINAL)
+
+    def score(chosen: np.ndarray) -> Score:
+        nats, tokens, num_bytes = per_row[chosen].sum(0).tolist()
+        return Score(nats=nats, num_tokens=round(tokens), num_bytes=round(num_bytes))
+
+    def scores(names, column: str, among: np.ndarray) -> dict[str, Score]:
+        parts = {name: score(among & (table[column] == index)) for index, name in enumerate(names)}
+        return {name: part for name, part in sorted(parts.items()) if part.num_tokens}
+
+    return Evaluation(
+        headline=score(original),
+        by_role=scores(ROLES, "role", original),
+        by_language=scores(rows.languages, "language", original),
+        by_variant=scores(VARIANTS, "variant", ~original),
+    )

@@ -1,0 +1,83 @@
+"""LoRA (2106.09685): a frozen linear layer plus a trained product of two thin matrices.
+
+`y = W x + (alpha / rank) B A dropout(x)`. A starts random and B at zero, so training starts at the base model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from corpus.records import UserError
+
+ALL_LINEAR = "all-linear"  # every linear layer but the head, as the paper's successors recommend
+
+
+class LoraLinear(nn.Module):
+    """Wraps `base`, an nn.Linear or GPT-2's Conv1D (whose weight is transposed)."""
+
+    def __init__(self, base: nn.Module, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__()
+        self.base, self.scale, self.dropout = base, alpha / rank, nn.Dropout(dropout)
+        num_outputs, num_inputs = base.weight.shape if isinstance(base, nn.Linear) else base.weight.shape[::-1]
+        self.lora_a = nn.Parameter(torch.empty(rank, num_inputs))
+        self.lora_b = nn.Parameter(torch.zeros(num_outputs, rank))
+        nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low_rank = nn.functional.linear(self.dropout(x), self.lora_a)
+        return self.base(x) + self.scale * nn.functional.linear(low_rank, self.lora_b)
+
+    @torch.no_grad()
+    def merged(self) -> nn.Module:
+        """`base` with the adapter added to its weight."""
+        delta = self.scale * (self.lora_b @ self.lora_a)
+        self.base.weight += delta if isinstance(self.base, nn.Linear) else delta.T
+        return self.base
+
+
+def add_adapters(
+    model: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]
+) -> int:
+    """Freeze `model` and wrap its linear layers whose last name is in `targets`; returns how many were.
+
+    Raises UserError when a target names no linear layer.
+    """
+    found = {name: module for name, module in model.named_modules() if _is_linear(module)}
+    head = model.get_output_embeddings()
+    chosen = [
+        name
+        for name, module in found.items()
+        if module is not head and (ALL_LINEAR in targets or name.rpartition(".")[2] in targets)
+    ]
+    _refuse_unknown(targets, found)
+    model.requires_grad_(False)
+    for name in chosen:
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, LoraLinear(found[name], rank, alpha, dropout))
+    return len(chosen)
+
+
+def merge_adapters(model: nn.Module) -> None:
+    """Replace every adapter by its merged layer, in place; without adapters nothing happens."""
+    wrapped = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLinear)]
+    for name, module in wrapped:
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, module.merged())
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def _refuse_unknown(targets: Sequence[str], found: dict[str, nn.Module]) -> None:
+    names = sorted({name.rpartition(".")[2] for name in found})
+    unknown = [target for target in targets if target != ALL_LINEAR and target not in names]
+    if unknown:
+        raise UserError(
+            f"quantization.lora_target_modules: the model has no linear layer {', '.join(unknown)}; "
+            f"it has {', '.join(names)} (or write {ALL_LINEAR})"
+        )

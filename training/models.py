@@ -1,0 +1,215 @@
+"""The model: a Llama-shape one from scratch over the dataset's tokenizer, or any causal model by name or path.
+
+Weights are always float32 masters; autocast gives the products a lower precision. transformers is imported
+where it is used: only what a run needs costs start-up time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from corpus.records import UserError
+from corpus.seeding import key_for
+from training.batches import ControlTokens
+from training.lora import add_adapters
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A Llama shape. Head dimension 64 suits fused attention; `tiny` has 32 to learn anything at all on a CPU."""
+
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    feed_forward: int
+
+    @property
+    def num_block_parameters(self) -> int:
+        return self.num_layers * (4 * self.hidden_size**2 + 3 * self.hidden_size * self.feed_forward)
+
+
+PRESETS = {
+    "tiny": Preset(hidden_size=192, num_layers=4, num_heads=6, feed_forward=512),  # 1.8M + embeddings
+    "small": Preset(hidden_size=512, num_layers=8, num_heads=8, feed_forward=1408),  # 26M + embeddings
+    "base": Preset(hidden_size=768, num_layers=12, num_heads=12, feed_forward=2048),  # 85M + embeddings
+}
+# "auto": the largest preset whose corpus and memory are there. About 20 tokens a parameter would be ideal
+# (2203.15556); a repository is visited several times, and up to 4 visits count nearly like fresh tokens.
+AUTO_NEEDS = (("base", 50_000_000, 24 * GIB), ("small", 3_000_000, 8 * GIB))
+
+ENCODERS = {"albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "longformer"}
+ENCODERS |= {"modernbert", "mpnet", "roberta", "xlm-roberta"}
+A_CAUSAL_MODEL = "train from scratch (model.preset) or name a causal model such as Qwen/Qwen2.5-Coder-0.5B"
+
+
+def choose_preset(asked: str, num_tokens: int, device: torch.device, memory_bytes: int) -> str:
+    """`asked`, or for "auto" what `num_tokens` distinct tokens of the corpus and the device's memory allow."""
+    if asked != "auto":
+        return asked
+    if device.type == "cpu":
+        return "tiny"
+    for name, needed_tokens, needed_bytes in AUTO_NEEDS:
+        if num_tokens >= needed_tokens and memory_bytes >= 0.9 * needed_bytes:
+            return name
+    return "tiny"
+
+
+def build_preset(
+    preset: str,
+    *,
+    vocab_size: int,
+    max_positions: int,
+    control: ControlTokens,
+    seed: int,
+    dropout: float = 0.0,
+) -> nn.Module:
+    """A freshly initialised LlamaForCausalLM; the same seed gives the same weights on every machine."""
+    from transformers.models.llama import LlamaConfig, LlamaForCausalLM
+
+    shape = PRESETS[preset]
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        num_key_value_heads=shape.num_heads,
+        max_position_embeddings=max_positions,
+        tie_word_embeddings=True,
+        bos_token_id=control.begin,
+        eos_token_id=control.end,
+        pad_token_id=control.pad,
+        attn_implementation="sdpa",
+    )
+    torch.manual_seed(key_for(seed, "weights"))
+    model = LlamaForCausalLM(config)
+    if dropout:
+        add_dropout(model, dropout)
+    return model
+
+
+def add_dropout(model: nn.Module, rate: float) -> None:
+    """Drop what attention and feed-forward add to the residual stream; parameter names stay as they are."""
+    drop = nn.Dropout(rate)
+
+    def hook(module: nn.Module, _inputs, output: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(output, drop.p, module.training)
+
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.register_forward_hook(hook)
+        layer.mlp.down_proj.register_forward_hook(hook)
+
+
+def load_pretrained(name: str, *, window: int, vocab_size: int) -> nn.Module:
+    """A causal model by hub name or local directory, in float32, with room for the dataset's vocabulary.
+
+    Raises UserError for what is not there, is not causal, or has fewer positions than the dataset's window.
+    """
+    config = _pretrained_config(name)
+    _refuse_encoders(name, config)
+    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    check_positions(name, positions, window)
+    model = _load_weights(name)
+    if model.get_input_embeddings().weight.shape[0] < vocab_size:
+        model.resize_token_embeddings(vocab_size)
+    check_causal(name, model)
+    return model
+
+
+def _pretrained_config(name: str):
+    if "codebert" in name.lower() and not Path(name).exists():
+        raise UserError(
+            f"model.pretrained_model: {name} is not a causal model (it reads both ways) and has 514 positions; "
+            f"{A_CAUSAL_MODEL}"
+        )
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _not_loadable(name, error) from error
+
+
+def _not_loadable(name: str, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"model.pretrained_model: cannot load {name} ({reason}); give a directory or a name that can be reached"
+    )
+
+
+def _refuse_encoders(name: str, config) -> None:
+    kind = config.model_type
+    if getattr(config, "is_encoder_decoder", False) or (
+        kind in ENCODERS and not getattr(config, "is_decoder", False)
+    ):
+        positions = getattr(config, "max_position_embeddings", "few")
+        raise UserError(
+            f"model.pretrained_model: {name} is not a causal model ({kind} reads both ways, {positions} "
+            f"positions); {A_CAUSAL_MODEL}"
+        )
+
+
+def check_positions(name: str, positions: int | None, window: int) -> None:
+    """Raises UserError when the dataset's windows are longer than what the model can read."""
+    if positions is not None and positions < window:
+        raise UserError(
+            f"the dataset's windows have {window} tokens, but {name} has {positions} positions; "
+            f"build the dataset with --max-tokens {positions} or choose another model"
+        )
+
+
+def _load_weights(name: str) -> nn.Module:
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, trust_remote_code=False, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _not_loadable(name, error) from error
+
+
+@torch.no_grad()
+def check_causal(name: str, model: nn.Module) -> None:
+    """Raises UserError when a later token changes an earlier logit: such a loss would mean nothing."""
+    was_training = model.training
+    model.eval()
+    ids = torch.arange(1, 9)[None].repeat(2, 1) % model.get_input_embeddings().weight.shape[0]
+    ids[1, -1] = 0
+    logits = model(input_ids=ids.to(next(model.parameters()).device), use_cache=False).logits
+    model.train(was_training)
+    if not torch.allclose(logits[0, :-1], logits[1, :-1], atol=1e-4):
+        raise UserError(f"{name} is not a causal model: a later token changes earlier logits; {A_CAUSAL_MODEL}")
+
+
+def adapt(model: nn.Module, quantization, seed: int) -> int:
+    """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many."""
+    torch.manual_seed(key_for(seed, "adapters"))
+    return add_adapters(
+        model,
+        rank=quantization.lora_rank,
+        alpha=quantization.lora_alpha,
+        dropout=quantization.lora_dropout,
+        targets=quantization.lora_target_modules,
+    )
+
+
+def num_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+def vocabulary_digest(tokenizer_json: dict) -> str:
+    """sha256 of what decides which text gets which id: entries and merges, not formatting or added tokens."""
+    import hashlib
+
+    model = tokenizer_json.get("model", {})
+    merges = [m if isinstance(m, str) else " ".join(m) for m in model.get("merges", [])]
+    kept = {"vocab": model.get("vocab"), "merges": merges}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
