@@ -141,8 +141,12 @@ def _are_integers(values: Any) -> bool:
 
 
 def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
-    """Write `metadata` and the sha256 of it under DIGEST_KEY as canonical JSON, fsynced."""
+    """Write `metadata` and the sha256 of it under DIGEST_KEY as canonical JSON, fsynced.
+
+    Raises TypeError or ValueError for what would not read back equal: NaN, keys that are not strings.
+    """
     unsigned = {key: value for key, value in metadata.items() if key != DIGEST_KEY}
+    orjson.dumps(unsigned, option=orjson.OPT_SERIALIZE_NUMPY)  # stricter: a key 1 would read back as "1"
     digest = hashlib.sha256(_canonical(unsigned)).hexdigest()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
@@ -176,12 +180,9 @@ def _verified(raw: bytes) -> dict[str, Any]:
 
 
 def _canonical(metadata: dict[str, Any]) -> bytes:
-    """Sorted keys, two spaces, UTF-8, newline at the end. Raises TypeError/ValueError for what JSON lacks."""
+    """Sorted keys, two spaces, UTF-8, newline at the end."""
     options = {"sort_keys": True, "indent": 2, "ensure_ascii": False, "allow_nan": False}
-    text = json.dumps(metadata, default=_plain, **options)
-    if text != json.dumps(json.loads(text), **options):  # a key 1 sorts as a number and reads as "1"
-        raise TypeError("metadata must have strings as keys")
-    return text.encode("utf-8") + b"\n"
+    return json.dumps(metadata, default=_plain, **options).encode("utf-8") + b"\n"
 
 
 def _plain(value: Any) -> Any:

@@ -121,7 +121,8 @@ class _Place:
 
     @classmethod
     def of(cls, output: Path) -> _Place:
-        target = Path(os.path.realpath(output))
+        with _one_line_for(output, _BAD_PLACE):  # the working directory may be gone
+            target = Path(os.path.realpath(output))
         if not target.name:
             raise UserError(f"--output {_spell(output)} has no parent directory; choose a directory in it")
         stem = name_stem(target)
