@@ -66,8 +66,8 @@ def signature(text: bytes) -> np.ndarray:
 def group(signatures: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:
     """Join duplicates: int64[files], the smallest file index of each file's group.
 
-    `signatures` is uint64[files, NUM_BANDS + 1]; `read(i)` gives the bytes of file i again, only for the pairs
-    that share a band. The groups do not depend on the order of the files.
+    `signatures` is uint64[files, NUM_BANDS + 1]; `read(i)` gives the bytes of file i again, for pairs
+    that share a band only. The groups do not depend on the order of the files.
     """
     # Exact duplicates collapse first. np.unique sorts by content, so the work is done in an order of its own.
     _, representatives, exact = np.unique(signatures[:, -1], return_index=True, return_inverse=True)
