@@ -48,6 +48,7 @@ def splits(metadata: dict, counted: Tally) -> Html:
         finding(f"{says} per cent of the rows are train / val / test: {verdict} 2 points of 85 / 10 / 5."),
         drawing,
         table(("split", *(f"{role} rows" for role in ROLES), "rows", "share"), rows, numeric=(1, 2, 3, 4, 5)),
+        *(note(f"To know: {words}.") for words in metadata["split_notes"]),
     )
 
 
@@ -64,17 +65,17 @@ def languages(metadata: dict, counted: Tally) -> Html:
         tokens, by_variant = int(counted.tokens_by_language[i]), counted.by_language_variant[i]
         share = charts.bar(tokens / max(whole, 1))
         cells = (files[names[i]], by_variant[0], by_variant[1:].sum(), tokens)
-        rows.append((names[i], *(num(n) for n in cells), share, percent(tokens, whole)))
+        rows.append((names[i], share, percent(tokens, whole), *(num(n) for n in cells)))
     if len(order) > _MAX_LANGUAGES:
         rows.append((f"{len(order) - _MAX_LANGUAGES} more", *[""] * 6))
-    headers = ("language", "files", "original rows", "varied rows", "tokens in rows", "", "share")
+    headers = ("language", "", "share of tokens", "files", "original rows", "varied rows", "tokens in rows")
     return section(
         "Languages",
         "What the model will mostly read. Tokens are counted as stored: overlapping windows repeat them.",
         finding(
             _dominant([names[i] for i in order], [int(counted.tokens_by_language[i]) for i in order], whole)
         ),
-        table(headers, rows, numeric=(1, 2, 3, 4, 6)),
+        table(headers, rows, numeric=(2, 3, 4, 5, 6)),
     )
 
 

@@ -28,6 +28,13 @@ def found(metadata: dict) -> Html:
     )
     if skipped:
         lines.append(_reasons(metadata, left_out))
+    if metadata["unreadable"]:
+        lines.append(
+            note(
+                f"{count(len(metadata['unreadable']), 'file')} could not be read: ",
+                _some(metadata["unreadable"]),
+            )
+        )
     if metadata["notes"]:
         remarks = (f"{text} ({num(n)})" for text, n in sorted(metadata["notes"].items()))
         lines.append(note("Kept, but worth knowing: ", "; ".join(remarks), "."))

@@ -39,7 +39,7 @@ def headline(metadata: dict, counted: Tally) -> Html:
             num(window),
             f"overlap {num(metadata['overlap_tokens'])} · {plan['tier']} tier: {plan['reason']}",
         ),
-        ("Vocabulary", num(metadata["vocab_size"]), short(str(metadata["tokenizer"]), 80)),
+        ("Vocabulary", num(metadata["vocab_size"]), _tokenizer(metadata)),
     )
     cells = [
         tag("div", tag("dt", name), tag("dd", value, tag("small", words))) for name, value, words in facts
@@ -54,6 +54,10 @@ def headline(metadata: dict, counted: Tally) -> Html:
         checks(metadata, counted),
         class_="top",
     )
+
+
+def _tokenizer(metadata: dict) -> str:
+    return f"{short(metadata['tokenizer'], 80)}: {short(metadata['tokenizer_reason'], 160)}"
 
 
 def checks(metadata: dict, counted: Tally) -> Html:
@@ -122,9 +126,12 @@ def reproduce(metadata: dict) -> Html:
         ("repository", short(metadata["source_repo"])),
         ("its commit", commit),
         ("seed", metadata["seed"]),
-        ("tokenizer", short(str(metadata["tokenizer"]))),
+        ("tokenizer", short(metadata["tokenizer"])),
         ("tokenizer sha256", metadata["tokenizer_sha256"]),
-        *((f"{name} (version)", version) for name, version in sorted(metadata["versions"].items())),
+        (
+            "versions",
+            ", ".join(f"{name} {version}" for name, version in sorted(metadata["versions"].items())),
+        ),
     ]
     files = [
         (name, num(recorded["bytes"]), tag("code", recorded["sha256"], class_="digest"))
@@ -143,7 +150,11 @@ def reproduce(metadata: dict) -> Html:
 
 def command_line(metadata: dict) -> str:
     """The command that makes the dataset again, every recorded option spelled out."""
-    words = ["python3", "create_training_dataset_effectiveness.py", short(metadata["source_repo"])]
+    words = [
+        "python3",
+        "create_training_dataset_effectiveness.py",
+        f"path/to/{short(metadata['source_repo'])}",
+    ]
     for name, value in sorted(metadata["options"].items()):
         words += _flag(f"--{name.replace('_', '-')}", value)
     return " ".join(shlex.quote(word) for word in words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
+from itertools import zip_longest
 
 from corpus.records import AUGMENTATION_KINDS
 from corpus.report.charts import bar
@@ -44,12 +45,19 @@ def yields(metadata: dict, counted: Tally) -> Html:
     varied = int(counted.by_language_variant[:, 1:].sum())
     share = percent(varied, counted.num_rows)
     says = f"{num(varied)} rows, {share} of the dataset, are proven variants of original ones."
-    body = [_yield_table(metadata["augmentation"], kinds)]
+    body = [_yield_table(metadata["augmentation"], kinds), *_dropped(metadata["duplicate_rows_dropped"])]
     refusals = _refusals(metadata["augmentation"], kinds)
     if refusals:
         heads = ("kind", "why no variant", "cases", "", "of this kind's")
         body.append(figure("Refusals: what costs the most yield", table(heads, refusals, numeric=(2, 4))))
     return section(_TITLE, _WHY, finding(says), *body)
+
+
+def _dropped(dropped: dict[str, int]) -> list[Html]:
+    if not dropped:
+        return []
+    kinds = ", ".join(f"{kind.replace('_', ' ')} {num(n)}" for kind, n in sorted(dropped.items()))
+    return [note(f"Left out because another row holds the same tokens: {kinds}.")]
 
 
 def _yield_table(augmentation: dict, kinds: list[str]) -> Html:
@@ -61,7 +69,7 @@ def _yield_table(augmentation: dict, kinds: list[str]) -> Html:
         (language, *(_cell(augmentation[kind].get(language)) for kind in kinds)) for language in languages
     ]
     heads = ("language", *(kind.replace("_", " ") for kind in kinds))
-    caption = "Files changed, of those tried; rows they gave"
+    caption = "Texts changed, of those tried, and the rows they gave"
     return figure(caption, tag("div", table(heads, rows), class_="cells"))
 
 
@@ -119,10 +127,10 @@ def _side_by_side(before: str, after: str) -> Html:
     rows = []
     matcher = difflib.SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False)
     for operation, a, a_end, b, b_end in matcher.get_opcodes():
-        for offset in range(max(a_end - a, b_end - b)):
-            left = marked_before[a + offset] if a + offset < a_end else None
-            right = marked_after[b + offset] if b + offset < b_end else None
-            rows.append(_line(left, right, operation == "equal"))
+        left, right = marked_before[a:a_end], marked_after[b:b_end]
+        if left and right and len(left) != len(right):  # reflowed: no line has a counterpart
+            left, right = [Html("\n".join(left))], [Html("\n".join(right))]
+        rows += [_line(*pair, operation == "equal") for pair in zip_longest(left, right)]
     head = tag("tr", tag("th", "before", scope="col"), tag("th", "after", scope="col"))
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="diff")
 
