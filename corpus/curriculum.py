@@ -37,6 +37,7 @@ WEIGHTS = {
     "effects": 0.70,
     "modules": 1.10,
 }
+PLACES = 4  # decimals of a score, in the rows as in the order
 COUNTED = ("branching", "functions", "types", "effects", "modules")
 
 _C = {
@@ -163,7 +164,7 @@ class Features:
         for feature, at in self._starts.items():
             count = np.searchsorted(at, ends) - np.searchsorted(at, starts)
             total += WEIGHTS[feature] * np.log2(1.0 + count)
-        return np.round(total, 4)
+        return np.round(total, PLACES)
 
     def _deepest(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """The deepest block level that is open somewhere in each window."""

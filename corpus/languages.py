@@ -119,7 +119,7 @@ def language_of(path: str, first_line: str = "") -> Language | None:
     filename = path.rpartition("/")[2]
     if filename in _BY_FILENAME:
         return _BY_FILENAME[filename]
-    stem, dot, suffix = filename.rpartition(".")
+    _, dot, suffix = filename.rpartition(".")
     if dot and (found := _BY_SUFFIX.get("." + suffix.lower())):
         return found
     return _BY_INTERPRETER.get(_interpreter(first_line))

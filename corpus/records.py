@@ -6,7 +6,11 @@ staging directory, once, and a record says where (`offset`, `length`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 ROLES = ("core", "util", "test")
 SPLITS = ("train", "val", "test")
@@ -74,3 +78,41 @@ class ContextPlan:
             raise ValueError(
                 f"overlap_tokens must be in [0, {self.context_tokens}), got {self.overlap_tokens}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """The command's flags, checked."""
+
+    root: Path
+    output: Path
+    tokenizer: str
+    max_tokens: int | None
+    overlap: float
+    kinds: tuple[str, ...]
+    seed: int
+    workers: int
+    core_globs: tuple[str, ...]
+    test_globs: tuple[str, ...]
+    keep_secrets: bool
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The scanned repository with its near-duplicate groups and the split each file goes to."""
+
+    scan: ScanResult
+    texts: Path  # the text spool
+    groups: np.ndarray  # int64[files], the smallest file index of each file's near-duplicate group
+    split: np.ndarray  # uint8[files], index into SPLITS
+    macros: frozenset[str]
+
+    def read(self, index: int) -> bytes:
+        file = self.scan.files[index]
+        with open(self.texts, "rb") as texts:
+            texts.seek(file.offset)
+            return texts.read(file.num_bytes)
+
+    def in_split(self, split: int) -> Iterator[int]:
+        return (i for i in range(len(self.scan.files)) if self.split[i] == split)

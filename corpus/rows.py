@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from corpus import syntax
 from corpus.augment import AUGMENTATIONS, RepositoryFacts, Variant, vary
 from corpus.augment.masking import MaskableNodes, mask_window
 from corpus.curriculum import features_of
+from corpus.pool import cut_into_shards, map_in_order
 from corpus.records import VARIANTS, ContextPlan, SourceFile
 from corpus.seeding import rng_for
 from corpus.tokenization import Encoder, window_bounds
@@ -35,7 +36,8 @@ UNIT = np.dtype(
 )  # offset: in tokens, from the start of the shard's spool
 ROW = np.dtype([("unit", "u4"), ("start", "u4"), ("complexity", "f4"), ("fingerprint", "u8")])
 ORIGINAL_INDEX, MASKED_INDEX = VARIANTS.index("original"), VARIANTS.index("token_masking")
-COMPLEXITY_PLACES = 4
+SHARD_BYTES = 1 << 20
+MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
 EXAMPLE_LINES = 16
 MAX_EXAMPLES_PER_SHARD = 1
 
@@ -54,6 +56,68 @@ class RowOptions:
     sample: tuple[
         tuple[int, int], ...
     ]  # (offset, num_bytes) of texts on which the fast encoder must prove itself
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRows:
+    """All units and rows in canonical order: by file, then variant, then window."""
+
+    units: np.ndarray  # UNIT[num_units]
+    rows: np.ndarray  # ROW[num_rows], `unit` is an index into units
+    yields: Counter  # (kind, language, outcome) -> files
+    examples: list[dict]
+    seconds: Counter  # step -> seconds, divided by the workers
+    scratch: Path
+    dtype: np.dtype
+
+    def spool(self, shard: int) -> Path:
+        return _spool(self.scratch, shard)
+
+
+def rows_of(
+    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, workers: int
+) -> MadeRows:
+    """Rows of all files. Shards are cut by size alone, so any number of workers makes the same ones."""
+    total = sum(file.num_bytes for file in files)
+    shards = [
+        (number, [(index, files[index]) for index in shard], _spool(scratch, number))
+        for number, shard in enumerate(
+            cut_into_shards((file.num_bytes for file in files), max(SHARD_BYTES, total // MAX_SHARDS))
+        )
+    ]
+    made = map_in_order(_make_shard, shards, workers, setup=_set_up, setup_args=(text_spool, options))
+    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(workers, len(shards))))
+
+
+_maker: RowMaker | None = None  # of this worker process
+
+
+def _set_up(text_spool: Path, options: RowOptions) -> None:
+    global _maker
+    _maker = RowMaker(text_spool, options)
+
+
+def _make_shard(task: tuple[int, list[tuple[int, SourceFile]], Path]) -> ShardRows:
+    return _maker.shard(*task)
+
+
+def _spool(scratch: Path, shard: int) -> Path:
+    return scratch / f"ids-{shard}"
+
+
+def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers: int) -> MadeRows:
+    units, rows, yields, seconds, examples = [], [], Counter(), Counter(), []
+    num_units = 0
+    for shard in shards:
+        shard.rows["unit"] += num_units
+        num_units += len(shard.units)
+        units.append(shard.units)
+        rows.append(shard.rows)
+        yields.update(shard.yields)
+        seconds.update(shard.seconds)
+        examples += shard.examples
+    seconds = Counter({step: spent_s / workers for step, spent_s in seconds.items()})
+    return MadeRows(np.concatenate(units), np.concatenate(rows), yields, examples, seconds, scratch, dtype)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,45 @@
+# make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check
+# make test              environment, the whole suite
+# make lint | torture | benchmark | clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
+OUTPUT ?= training_data_effectiveness
+
+.PHONY: run test lint torture benchmark clean
+.DELETE_ON_ERROR:
+
+run: $(READY)
+	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
+	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
+
+test: $(READY) tests/oracles/node_modules
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
+
+torture: $(READY) tests/oracles/node_modules
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m torture
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/dataset.py
+
+# A stamp, so that an environment is made again when the pins change.
+$(READY): requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# The JavaScript and TypeScript oracles parse with Babel; without npm they are skipped, and the suite says so.
+tests/oracles/node_modules: tests/oracles/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/oracles; \
+	else mkdir -p $@; echo "npm not found: the JavaScript oracles will be skipped"; fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV) tests/oracles/node_modules .ruff_cache

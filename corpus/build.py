@@ -1,0 +1,174 @@
+"""The eight steps from a repository to a published dataset, in the order the data takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from corpus import duplicates
+from corpus.augment.facts import RepositoryFacts, local_names, macro_names
+from corpus.console import Console
+from corpus.curriculum import order_by_complexity
+from corpus.hardware import plan_context
+from corpus.pool import run_in_child
+from corpus.publish import SCRATCH, publishing
+from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, UserError
+from corpus.rows import MadeRows, RowOptions, rows_of
+from corpus.save import RowTable, drop_duplicates, save
+from corpus.scan import ScanOptions, scan_repository
+from corpus.secrets import redact
+from corpus.seeding import key_for
+from corpus.split import assign_splits
+from corpus.story import Story
+from corpus.tokenization import TokenizerInfo, local_vocab_size, window_bounds
+from corpus.tokenizer_source import choose_tokenizer, install_tokenizer, train_tokenizer
+
+BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
+SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
+NAME_SAMPLE_BYTES = 2 << 20  # of training text per language, to draw natural names from
+
+
+def build_dataset(options: BuildOptions, console: Console) -> dict:
+    """Build and publish the dataset; returns its metadata. Raises UserError; then nothing has changed."""
+    tell = Story(console)
+    with publishing(options.output, say=tell.note) as staging:
+        scratch = staging / SCRATCH
+        scratch.mkdir()
+        plan = plan_context(options.device, options.max_tokens, options.overlap)
+        corpus = tell.scan(options, scan(options, plan, scratch / "texts"))  # 1
+        tell.plan(plan)  # 2
+        tokenizer = provide_tokenizer(options, corpus, staging / "tokenizer")  # 3
+        made = tell.rows(
+            plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch)
+        )  # 3, 4
+        table = tell.weights(corpus, drop_duplicates(made, corpus.split))  # 5
+        order = tell.curriculum(
+            table, {name: in_order(table, split) for split, name in enumerate(SPLITS)}
+        )  # 6
+        tell.split(corpus, order)  # 7
+        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order)  # 8
+    tell.saved(options.output, metadata)
+    return metadata
+
+
+def scan(options: BuildOptions, plan: ContextPlan, spool: Path) -> Corpus:
+    """Step 1: the files, their near-duplicate groups, and which group goes to which split."""
+    result, signatures, macros = scan_repository(
+        ScanOptions(
+            root=options.root,
+            workers=options.workers,
+            core_globs=options.core_globs,
+            test_globs=options.test_globs,
+            keep_secrets=options.keep_secrets,
+            exclude=(options.output,),
+        ),
+        spool,
+        analyse=_analyse,
+        redact=redact,
+    )
+    if not result.files:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in result.skipped.items())
+        raise UserError(
+            f"{options.root}: no source file to read among {result.num_entries} entries"
+            f"{f' ({reasons})' if reasons else ''}; name a repository that holds some"
+        )
+    corpus = Corpus(result, spool, np.empty(0), np.empty(0), macros)
+    groups = duplicates.group(signatures, corpus.read)
+    expected_rows = [
+        len(window_bounds(-(-file.num_bytes // BYTES_PER_TOKEN), plan.context_tokens, plan.overlap_tokens))
+        for file in result.files
+    ]
+    paths = [file.path for file in result.files]
+    split = assign_splits(groups, np.array(expected_rows, np.float64), paths, options.seed)
+    return Corpus(result, spool, groups, split, macros)
+
+
+def _analyse(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
+    """What the scan's workers find out about each text while they have it at hand."""
+    macros = macro_names(text) if language in ("C", "C++") else set()
+    return duplicates.signature(text), macros
+
+
+def provide_tokenizer(options: BuildOptions, corpus: Corpus, directory: Path) -> TokenizerInfo:
+    """Step 3, first half: the tokenizer that was asked for, or one trained on the training files alone."""
+    choice = choose_tokenizer(options.tokenizer)
+    if choice.files is not None:
+        return install_tokenizer(choice, directory)
+    train_files = [corpus.scan.files[i] for i in corpus.in_split(0)]
+    places = [(file.offset, file.num_bytes) for file in train_files]
+    vocab_size = local_vocab_size(sum(num_bytes for _, num_bytes in places))
+    task = (choice, str(corpus.texts), places, vocab_size, str(directory))
+    return run_in_child(_train, task)  # its threads must be gone before the next workers are forked
+
+
+def _train(task) -> TokenizerInfo:
+    choice, texts_path, places, vocab_size, directory = task
+    with open(texts_path, "rb") as texts:
+        return train_tokenizer(choice, _texts(texts, places), vocab_size, Path(directory))
+
+
+def _texts(texts, places: list[tuple[int, int]]) -> Iterator[str]:
+    for offset, num_bytes in places:
+        texts.seek(offset)
+        yield texts.read(num_bytes).decode()
+
+
+def make_rows(
+    options: BuildOptions, plan: ContextPlan, corpus: Corpus, tokenizer: TokenizerInfo, scratch: Path
+) -> MadeRows:
+    """Steps 3 and 4: windows of every file and of its variants. The parts of a file are parsed once for all."""
+    row_options = RowOptions(
+        plan=plan,
+        kinds=options.kinds,
+        seed=options.seed,
+        facts=_repository_facts(options, corpus),
+        tokenizer_json=str(Path(tokenizer.directory) / "tokenizer.json"),
+        dtype=tokenizer.dtype.name,
+        mask_id=tokenizer.mask_id,
+        sample=_self_test_sample(options, corpus),
+    )
+    return rows_of(corpus.texts, corpus.scan.files, row_options, scratch, options.workers)
+
+
+def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:
+    """What renaming draws from. Names come from training files only: a held-out file's must not enter train."""
+    if "variable_renaming" not in options.kinds:
+        return RepositoryFacts()
+    names = local_names(_name_sample(options, corpus))
+    return RepositoryFacts(local_names=names, macros=corpus.macros)
+
+
+def _name_sample(options: BuildOptions, corpus: Corpus) -> Iterator[tuple[str, bytes]]:
+    """(language, text) of training files in a seeded order, up to NAME_SAMPLE_BYTES of each language."""
+    taken: Counter[str] = Counter()
+    files = corpus.scan.files
+    for index in _shuffled(options.seed, "names", corpus, corpus.in_split(0)):
+        language = files[index].language
+        if taken[language] < NAME_SAMPLE_BYTES:
+            taken[language] += files[index].num_bytes
+            yield language, corpus.read(index)
+
+
+def _self_test_sample(options: BuildOptions, corpus: Corpus) -> tuple[tuple[int, int], ...]:
+    sample, total = [], 0
+    for index in _shuffled(options.seed, "self-test", corpus, range(len(corpus.scan.files))):
+        file = corpus.scan.files[index]
+        if total + file.num_bytes <= SELF_TEST_BYTES:
+            sample.append((file.offset, file.num_bytes))
+            total += file.num_bytes
+        if total > SELF_TEST_BYTES // 2:
+            break
+    return tuple(sample)
+
+
+def _shuffled(seed: int, purpose: str, corpus: Corpus, indices: Iterable[int]) -> list[int]:
+    return sorted(indices, key=lambda index: key_for(seed, purpose, corpus.scan.files[index].path))
+
+
+def in_order(table: RowTable, split: int) -> np.ndarray:
+    """Step 6: the rows of a split, indices into the table, simple first."""
+    rows = np.flatnonzero(table.split == split)
+    return rows[order_by_complexity(table.complexity[rows], rows)]

@@ -1,0 +1,94 @@
+"""Work spread over processes, results in the order of the work, memory bounded, and no waiting for the dead.
+
+`multiprocessing.Pool` waits for ever after a worker was killed; `ProcessPoolExecutor` says so at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from corpus.records import UserError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+PENDING_PER_WORKER = 2  # results wait for their turn, so this bounds memory
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    setup: Callable[..., None] | None = None,
+    setup_args: tuple = (),
+) -> Iterator[Result]:
+    """Like `map`, over `workers` processes; `setup(*setup_args)` runs once in each before its first task.
+
+    With one worker, or one task, everything runs here. Raises UserError (exit code 1) when a worker dies.
+    """
+    tasks = iter(tasks)
+    head = list(itertools.islice(tasks, 2))
+    if workers == 1 or len(head) < 2:
+        if head and setup:
+            setup(*setup_args)
+        yield from map(function, itertools.chain(head, tasks))
+        return
+    # Forking is 0.3 s faster a worker than spawning, and safe here: no threads run in the parent at this point.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(workers, context, initializer=setup, initargs=setup_args) as executor:
+        yield from _bounded(executor, function, itertools.chain(head, tasks), workers * PENDING_PER_WORKER)
+
+
+def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
+    pending: deque = deque()
+    try:
+        for task in tasks:
+            pending.append(executor.submit(function, task))
+            if len(pending) > limit:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process died (killed, or out of memory); nothing was changed; try --workers 1",
+            exit_code=1,
+        ) from None
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
+    """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        [result] = _bounded(executor, function, [task], limit=1)
+    return result
+
+
+def cut_into_shards(sizes: Iterable[int], shard_bytes: int) -> Iterator[range]:
+    """Consecutive ranges of items that hold at least `shard_bytes` each (the last may hold less).
+
+    >>> list(cut_into_shards([3, 3, 3, 9, 1], 5))
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    first, total, index = 0, 0, -1
+    for index, size in enumerate(sizes):
+        total += size
+        if total >= shard_bytes:
+            yield range(first, index + 1)
+            first, total = index + 1, 0
+    if first <= index:
+        yield range(first, index + 1)

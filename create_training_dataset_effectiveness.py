@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Turn a git repository into a leak-free, weighted, curriculum-ordered dataset of token windows.
+
+python3 create_training_dataset_effectiveness.py path/to/repository
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from corpus.console import Console
+from corpus.hardware import DEVICES
+from corpus.pool import available_cores
+from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
+
+DEFAULT_OUTPUT = "training_data_effectiveness"
+DEFAULT_REPOSITORY = "~/projects/the-block"
+REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
+
+EXAMPLES = """examples:
+  %(prog)s ~/projects/the-block
+  %(prog)s . --output /data/mine --max-tokens 2048
+  %(prog)s . --augmentations variable_renaming,token_masking --seed 7
+  %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
+
+exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
+            3 done but some files could not be read (they are listed), 130/143 stopped by a signal
+"""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line. A test freezes the set of flags."""
+    parser = argparse.ArgumentParser(
+        description="From a git repository to a leak-free dataset of token windows.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("repo", nargs="?", metavar="REPO", help=f"the repository; else ${REPOSITORY_VARIABLE}, {DEFAULT_REPOSITORY}, "
+        "or the git repository around the current directory")  # fmt: skip
+    add(
+        "--output",
+        default=DEFAULT_OUTPUT,
+        metavar="DIR",
+        help="where the dataset goes, e.g. --output /data/mine",
+    )
+    add("--tokenizer", default="auto", metavar="auto|local|NAME|PATH",
+        help="auto: microsoft/codebert-base if at hand, else local: trained here; e.g. --tokenizer local")  # fmt: skip
+    add(
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        help="tokens in a window instead of what the GPU suggests, e.g. 2048",
+    )
+    add(
+        "--overlap",
+        type=float,
+        default=0.75,
+        metavar="SHARE",
+        help="of a window repeated by the next, e.g. 0.75",
+    )
+    add("--augmentations", default="all", metavar="all|none|KIND,KIND",
+        help=f"kinds: {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking")  # fmt: skip
+    add("--seed", type=int, default=42, metavar="N", help="of every random choice, e.g. --seed 7")
+    add(
+        "--workers",
+        type=int,
+        default=None,
+        metavar="N",
+        help="processes, default: the cores, e.g. --workers 4",
+    )
+    add(
+        "--core",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="files that count as core, e.g. 'engine/**'",
+    )
+    add(
+        "--test",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="files that count as tests, e.g. 'checks/**'",
+    )
+    add(
+        "--keep-secrets",
+        action="store_true",
+        help="do not redact keys, tokens and passwords, e.g. for a public repo",
+    )
+    add(
+        "--device", default="auto", choices=DEVICES, help="whose memory decides the window, e.g. --device cpu"
+    )
+    add("--quiet", action="store_true", help="print the result only, e.g. in a script")
+    return parser
+
+
+# The window in tokens, whatever the hardware; None lets the hardware decide. --max-tokens goes before both.
+MAX_TOKENS: int | None = None
+
+
+def options_from(flags: argparse.Namespace) -> BuildOptions:
+    """Check every flag. Raises UserError (what, where, expected, way out) or FileNotFoundError (no repository)."""
+    max_tokens = MAX_TOKENS if flags.max_tokens is None else flags.max_tokens
+    if max_tokens is not None and not 8 <= max_tokens <= 1 << 20:
+        raise UserError(
+            f"--max-tokens must be in [8, {1 << 20}], got {max_tokens}; windows of 512 to 4096 are usual"
+        )
+    if not 0.0 <= flags.overlap <= 0.95:
+        raise UserError(
+            f"--overlap must be in [0, 0.95], got {flags.overlap}; 0.75 repeats three quarters of a window"
+        )
+    if flags.workers is not None and flags.workers < 1:
+        raise UserError(f"--workers must be at least 1, got {flags.workers}")
+    return BuildOptions(
+        root=find_repository(flags.repo),
+        output=Path(flags.output).expanduser(),
+        tokenizer=flags.tokenizer,
+        max_tokens=max_tokens,
+        overlap=flags.overlap,
+        kinds=parse_kinds(flags.augmentations),
+        seed=flags.seed,
+        workers=flags.workers or available_cores(),
+        core_globs=tuple(flags.core),
+        test_globs=tuple(flags.test),
+        keep_secrets=flags.keep_secrets,
+        device=flags.device,
+    )
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """ "all", "none" or a comma-separated list of kinds, in the table's order."""
+    if text in ("all", "none"):
+        return AUGMENTATION_KINDS if text == "all" else ()
+    asked = {kind.strip() for kind in text.split(",")}
+    if unknown := sorted(asked - set(AUGMENTATION_KINDS)):
+        raise UserError(
+            f"--augmentations: unknown kind {unknown[0]!r}; "
+            f"expected all, none, or some of {', '.join(AUGMENTATION_KINDS)}"
+        )
+    return tuple(kind for kind in AUGMENTATION_KINDS if kind in asked)
+
+
+def find_repository(asked: str | None) -> Path:
+    """REPO, else the environment's, else the default place, else the git repository one stands in."""
+    asked = asked or os.environ.get(REPOSITORY_VARIABLE)
+    if asked:
+        root = Path(asked).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f"{root} is no directory; name a repository, or: git clone https://example.com/you/repository {root}"
+            )
+        return root
+    default = Path(DEFAULT_REPOSITORY).expanduser()
+    around = (place for place in (Path.cwd(), *Path.cwd().parents) if (place / ".git").exists())
+    found = default if default.is_dir() else next(around, None)
+    if found is None:
+        raise FileNotFoundError(
+            f"no repository: none named, {REPOSITORY_VARIABLE} is not set, {DEFAULT_REPOSITORY} is not there and this "
+            f"is no git repository; name one, or: git clone https://example.com/you/the-block {DEFAULT_REPOSITORY}"
+        )
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    flags = arguments().parse_args(argv)
+    console = Console(flags.quiet)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        options = options_from(flags)
+        from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second
+
+        metadata = build_dataset(options, console)
+    except FileNotFoundError as error:
+        return fail(f"FileNotFoundError: {error}", 2)
+    except UserError as error:
+        return fail(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        return fail("stopped; nothing was changed", 130)
+    return 3 if metadata["unreadable"] else 0
+
+
+def fail(message: str, exit_code: int) -> int:
+    print(f"{message}\nFAILED", file=sys.stderr, flush=True)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
