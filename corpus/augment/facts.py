@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from corpus.augment.variables import ROLES, code_of, local_variables
+from corpus.syntax import parse, table_of
+
+MAX_NAMES = 400  # of a language; a file needs a dozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +24,33 @@ class RepositoryFacts:
 
 NO_FACTS = RepositoryFacts()
 
+_DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
 
 def macro_names(source: bytes) -> set[str]:
-    return set()
+    """The macros that a C or C++ file defines.
+
+    >>> sorted(macro_names(b"#define A 1\\n # define max(a, b) a"))
+    ['A', 'max']
+    """
+    return {name.decode() for name in _DEFINE.findall(source)}
 
 
 def local_names(samples: Iterable[tuple[str, bytes]]) -> dict[str, tuple[str, ...]]:
+    """Names of local variables in `samples` (language, source), by language, in the most files first.
+
+    A name that a sample spells anywhere else than as a variable that can be renamed is left out of that
+    sample's count, so that names of functions and imports are not handed out as names of variables.
+    """
     counts: dict[str, Counter[str]] = {}
-    return {language: tuple(counter) for language, counter in counts.items()}
+    for language, source in samples:
+        if roles := ROLES.get(language):
+            code = code_of(source, language, table_of(parse(language, source)), roles)
+            names = {name.decode() for name, _ in local_variables(code, roles)}
+            counts.setdefault(language, Counter()).update(names)
+    return {language: _most_frequent(counter) for language, counter in sorted(counts.items())}
+
+
+def _most_frequent(counter: Counter[str]) -> tuple[str, ...]:
+    ranked = sorted(counter, key=lambda name: (-counter[name], name))
+    return tuple(ranked[:MAX_NAMES])

@@ -1,16 +1,43 @@
-"""Give local variables other names, drawn from the repository's own."""
+"""Give local variables other names, drawn from the repository's own.
+
+`variables` says which names may change and where they stand, `naming` what they become.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from corpus.augment.edits import Edit
 from corpus.augment.facts import RepositoryFacts
+from corpus.augment.naming import FreshNames
+from corpus.augment.roles import Code, Roles
+from corpus.augment.variables import ROLES, code_of, local_variables
 from corpus.syntax import SyntaxTable
 
 
 def propose(
     source: bytes, language: str, table: SyntaxTable, rng: random.Random, facts: RepositoryFacts
 ) -> list[Edit] | str:
-    """Edits that rename, or the reason for none."""
-    return "not renamed in this language"
+    """Edits that rename every local variable that can be renamed safely, or the reason for none."""
+    roles = ROLES.get(language)
+    if roles is None:
+        return "not renamed in this language"
+    code = code_of(source, language, table, roles, facts.macros)
+    if roles.refuses and (reason := roles.refuses(code)):
+        return reason
+    if not any(code.nodes[kind] for kind in roles.functions):
+        return "no function"
+    variables = list(local_variables(code, roles))
+    if not variables:
+        return "no local variable that is safe to rename"
+    fresh = FreshNames(source, language, roles.reserved, facts, rng)
+    return [edit for name, leaves in variables for edit in _edits(code, roles, leaves, fresh.name_for(name))]
+
+
+def _edits(code: Code, roles: Roles, leaves: list[int], new: bytes) -> Iterator[Edit]:
+    table = code.table
+    for leaf in leaves:
+        short = table.kind[leaf] in roles.shorthands or table.kind[table.parent[leaf]] in roles.shorthands
+        replacement = code.text(leaf) + b": " + new if short else new
+        yield Edit(table.start[leaf], table.end[leaf], replacement)

@@ -15,6 +15,7 @@ import tree_sitter
 
 from corpus.augment import python_code
 from corpus.augment.edits import Edit
+from corpus.augment.variables import ROLES
 from corpus.syntax import SyntaxTable, grammar, parse
 
 MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C; a hundred times this overflows the stack
@@ -67,7 +68,14 @@ class Baseline:
         return "" if same(self.code, code) else "code objects differ"
 
     def _renaming_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
-        return "" if _shape(tree) == self.shape else "tree differs"
+        """`P { x }` may have become `P { x: new }`; else the trees are equal."""
+        count, brackets = self.shape
+        new_count, new_brackets = _shape(tree)
+        for short, long, added in ROLES[self.language].same_shape:
+            expanded = new_brackets.count(long) - brackets.count(long)
+            count += added * expanded
+            brackets, new_brackets = brackets.replace(short, long), new_brackets.replace(short, long)
+        return "" if (count, brackets) == (new_count, new_brackets) else "tree differs"
 
     def _comment_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
         if _shape_without_comments(tree, self.language) != self.shape_without_comments:
