@@ -178,12 +178,14 @@ _PLACED = (
 # const password string = "…"  password := "…"  ["password"] = "…"  setPassword("…")  put("password", "…")
 # 'password' => '…'  export PASSWORD=…  --password …  password: …  \"password\": \"…\"  String::from("…")
 _ASSIGNMENT = re.compile(
-    rb"(?i:pass|pwd|secret|token|key|credential)(?P<rest>[\w.-]{0,40}+)(?:\\?[\"'`])?+\]?+"
+    rb"(?i:pass(?:wor[dt]|wd|phrase|code|key)?+|pwd|secret|token|key|credential)s?+"
+    rb"(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z]))"  # not `tokenizer`, not `PASSIVE`
+    rb"(?P<rest>[\w.-]{0,40}+)(?:\\?[\"'`])?+\]?+"
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]]{0,30}+[ \t]{1,4}(?==))?+"  # a type
     rb"(?P<operator>[ \t]{0,16}+(?:=>|:=|==|!=|[=:,(])[ \t]{0,16}+|[ \t])"
     rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
     rb"(?:\\?(?P<quote>[\"'`])(?P<quoted>[^\s\"'`\\]{8,256}+)\\?(?P=quote)"
-    rb"|(?P<unquoted>[A-Za-z0-9+/_=~.!@#$%^&*?-]{12,256}+)(?![^\s;,]))"
+    rb"|(?P<bare>[A-Za-z0-9+/_=~.!@#$%^&*?-]{12,256}+)(?=[\s;\"']|$))"
 )
 _KEY_OWNERS = tuple(
     b"access account admin api app auth client consumer crypt encrypt encryption hmac jwt license master private "
@@ -193,11 +195,14 @@ _HARMLESS_NAME = re.compile(
     rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|field|name|path|file|url|error|msg"
 )
 _HARMLESS_VALUE = re.compile(
-    rb"(?i)\.\.\.|^<|\{[^{}]*\}|\$[({]|^\$|%\(|%s|your|sample|dummy|change.?me|placeholder|[01]23456|abcdef|qwerty"
+    rb"(?i)\.\.\.|^<|^\$|\{[^{}]*\}|%\([a-z_]+\)|%s|your|sample|dummy|change.?me|placeholder|[01]23456|abcdef|qwerty"
     rb"|deadbeef|^0x|^[a-z][a-z0-9+.-]{1,20}://|^[./~]|passw|secret|token"
 )
 _MIN_PASSWORD_BYTES = 10
 _MIN_SECRET_BYTES = 16
+_MIN_HEX_BYTES = 24
+_HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
+_ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _SEPARATORS = re.compile(rb"[_./:=\s-]+")
 _RUNS = re.compile(rb"[A-Z]+[a-z]*|[a-z]+|[0-9]+|[^A-Za-z0-9]+")
 _UNSPEAKABLE = re.compile(rb"(?i)[bcdfghjklmnpqrstvwxz]{5}")
@@ -216,37 +221,47 @@ def _is_random(value: bytes) -> bool:
 def _is_assigned_secret(match: re.Match[bytes]) -> bool:
     """A random literal given to a name that tells of a secret; a bare word must be random beyond doubt."""
     value, stem = match[match.lastgroup], match[0][:3].lower()
-    operator = match["operator"].strip()
-    if match["quote"] is None and operator not in (b"=", b":", b":=", b""):
+    if not _is_secret_name(match) or (match["quote"] is None and not _is_bare_value(match)):
         return False
-    if len(set(value) & _ALPHANUMERIC) < _MIN_DISTINCT or not _is_secret_name(match):
+    if len(set(value) & _ALPHANUMERIC) < _MIN_DISTINCT or not _is_random(value):
         return False
     if _PLACEHOLDER.search(value) or _HARMLESS_VALUE.search(value):
         return False
-    is_password = stem in (b"pas", b"pwd") and match["quote"] is not None
-    return _is_random(value) and (_has_three_classes(value) if is_password else _is_key_material(value))
+    may_be_short = stem in (b"pas", b"pwd") and match["quote"] is not None
+    return _is_key_material(value) or (may_be_short and _is_strong_password(value))
 
 
 def _is_secret_name(match: re.Match[bytes]) -> bool:
-    start = match.start()
-    before = match.string[max(0, start - 24) : start].lower()
-    if match[0][:3].lower() == b"key" and not before.rstrip(b"_-. ").endswith(_KEY_OWNERS):
+    """`api_key`, not `key`; not `token_hash`; and with nothing but a space before the value only `--token`."""
+    before = match.string[max(0, match.start() - 24) : match.start()].lower()
+    first = re.split(rb"[^\w.-]", before)[-1]
+    if match[0][:3].lower() == b"key" and not first.rstrip(b"_-.").endswith(_KEY_OWNERS):
         return False
-    return not _HARMLESS_NAME.search(re.split(rb"[^\w.-]", before)[-1] + match["rest"])
+    if not match["operator"].strip() and not first.startswith(b"-"):
+        return False
+    return not _HARMLESS_NAME.search(first + match["rest"])
+
+
+def _is_bare_value(match: re.Match[bytes]) -> bool:
+    """Without quotes only in settings: `KEY=value`, `key: value`; with `;` or a quote behind `Password=value;`."""
+    behind = match.string[match.end() : match.end() + 1]
+    if behind in (b";", b'"', b"'"):
+        return match["operator"] == b"="
+    return match["operator"].strip() in (b"=", b":", b":=", b"")
 
 
 def _is_key_material(value: bytes) -> bool:
-    """Long enough, with letters and digits, or with letters nobody can pronounce."""
-    has_digits, has_letters = re.search(rb"[0-9]", value), re.search(rb"[A-Za-z]", value)
-    return len(value) >= _MIN_SECRET_BYTES and bool(
-        has_letters and (has_digits or _UNSPEAKABLE.search(value))
-    )
+    """Long enough, and not a short checksum, a chain of attributes or words in camel case."""
+    if len(value) < (_MIN_HEX_BYTES if _HEX.fullmatch(value) else _MIN_SECRET_BYTES):
+        return False
+    if not re.search(rb"[0-9]", value):
+        return bool(_UNSPEAKABLE.search(value)) and len(_RUNS.findall(value)) > len(value) // 5
+    return bool(re.search(rb"[A-Za-z]", value)) and not _ATTRIBUTES.fullmatch(value)
 
 
-def _has_three_classes(value: bytes) -> bool:
+def _is_strong_password(value: bytes) -> bool:
     classes = (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9]")
-    num_classes = sum(re.search(one, value) is not None for one in classes)
-    return (len(value) >= _MIN_PASSWORD_BYTES and num_classes >= 3) or _is_key_material(value)
+    return len(value) >= _MIN_PASSWORD_BYTES and sum(bool(re.search(one, value)) for one in classes) >= 3
 
 
 _ASSIGNED = _Rule(
@@ -354,9 +369,13 @@ def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
         counts["private key"] += 1
         for start, end in runs:
             redacted[start:end] = b"X" * (end - start)
-    last_end = 0
-    for start, end, rule in sorted(_findings(bytes(redacted))):
-        counts[rule] += start >= last_end  # overlapping findings are one secret
+    # What a token's shape or place tells is more exact than a name it is assigned to.
+    findings = sorted(_findings(bytes(redacted)), key=lambda finding: (finding[2] == _ASSIGNED.name, finding))
+    is_covered = bytearray(len(text)) if findings else b""
+    for start, end, rule in findings:
+        if 1 in is_covered[start:end] and rule == _ASSIGNED.name:
+            continue
+        counts[rule] += 1 not in is_covered[start:end]
+        is_covered[start:end] = b"\1" * (end - start)
         redacted[start:end] = redacted[start:end].translate(_MASK)
-        last_end = max(last_end, end)
-    return bytes(redacted), dict(sorted(counts.items()))
+    return bytes(redacted), {rule: counts[rule] for rule in sorted(counts) if counts[rule]}
