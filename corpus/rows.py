@@ -264,8 +264,17 @@ class _Shard:
         return _Windows(text, starts, length, score)
 
     def _num_names(self, ids: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-        names = np.where(self._begins_name[ids], ids, 0)
-        return np.array([len(np.unique(names[s : s + length])) for s in starts.tolist()], np.int64)
+        """Distinct names in each window, counting a name by the token it begins with, int64[num_windows].
+
+        A token is the first of its kind in a window when its previous occurrence lies before the window's start.
+        """
+        names = np.flatnonzero(self._begins_name[ids])
+        by_id = names[np.argsort(ids[names].astype(self._options.dtype), kind="stable")]  # a radix sort
+        previous = np.full(len(ids), len(ids), np.int64)  # tokens that begin no name never count
+        previous[by_id] = -1
+        repeats = ids[by_id[1:]] == ids[by_id[:-1]]
+        previous[by_id[1:][repeats]] = by_id[:-1][repeats]
+        return np.array([np.count_nonzero(previous[s : s + length] < s) for s in starts.tolist()], np.int64)
 
     def add_masked(self, file: int, source_file: SourceFile, windows: _Windows, table) -> None:
         options = self._options
