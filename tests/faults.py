@@ -13,10 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SHIM_SOURCE = Path(__file__).with_name("faults_shim.c")
 CALLS = ("write", "fsync", "close", "rename", "exchange", "remove", "create", "open")
@@ -78,16 +81,17 @@ class Injector:
         """Let the `at`-th operation (from 1; 0: none) of `command` and its children fail."""
         counter = self.shim.with_name(f"counter-{os.getpid()}")
         counter.write_bytes(bytes(8))
-        finished = subprocess.run(
-            command,
-            env=os.environ | self.environment | self._settings(fault, at, counter),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-        )
-        num_operations = int.from_bytes(counter.read_bytes(), sys.byteorder)
-        return Outcome(finished.returncode, finished.stdout, finished.stderr, num_operations)
+        environment = os.environ | self.environment | self._settings(fault, at, counter)
+        with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+            with start(command, stdout=stdout, stderr=stderr, env=environment) as process:
+                try:
+                    process.wait(timeout_s)
+                finally:
+                    end_session(process.pid)
+            stdout.seek(0)
+            stderr.seek(0)
+            num_operations = int.from_bytes(counter.read_bytes(), sys.byteorder)
+            return Outcome(process.returncode, stdout.read(), stderr.read(), num_operations)
 
     def count(self, command: Sequence[str], fault: Fault) -> int:
         """How many operations of an undisturbed run `fault` could hit."""
@@ -107,15 +111,34 @@ class Injector:
         }
 
 
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen:
+    """A process in a session of its own, so that its children can be found when it is dead."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def end_session(leader: int) -> None:
+    """kill -9 what is left of the session that `leader` started."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def num_left(leader: int) -> int:
+    """How many processes of the session that `leader` started are alive (Linux; zombies are not)."""
+    return sum(_session_if_alive(process) == leader for process in Path("/proc").glob("[0-9]*/stat"))
+
+
+def _session_if_alive(stat: Path) -> int | None:
+    try:
+        state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+    except (FileNotFoundError, ProcessLookupError):  # gone since it was listed
+        return None
+    return None if state == "Z" else int(session)
+
+
 def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> int:
-    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too. Its exit code."""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with start(command, **quiet) as process:
         time.sleep(delay_s)
         if process.poll() is None:
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)

@@ -1,6 +1,10 @@
-"""A small run that publishes a dataset: what the fault campaigns kill. `publish_victim.py OUTPUT VARIANT [hold]`.
+"""A small run that publishes a dataset: what the fault campaigns kill.
 
-With "hold" it says READY while it holds the lock and goes on when its standard input is closed.
+    publish_victim.py OUTPUT VARIANT [hold|in-place]
+
+
+With "hold" it says READY while it holds the lock and goes on when its standard input is closed. With "in-place"
+it does what publishing is there to avoid, so that the campaigns can show that they notice.
 """
 
 import sys
@@ -10,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from corpus.durable import remove_tree
 from corpus.jsonl import JsonLinesWriter, write_metadata
 from corpus.publish import SCRATCH, publishing
 from corpus.records import DATASET_FILES, METADATA_FILE, UserError
@@ -32,13 +37,27 @@ def write_dataset(staging: Path, variant: int) -> None:
     write_metadata(staging / METADATA_FILE, {"variant": variant, "files": digests})
 
 
-def main(output: str, variant: str, *hold: str) -> int:
+def write_in_place(output: Path, variant: int) -> None:
+    if output.exists():
+        remove_tree(output)
+    output.mkdir()
+    write_dataset(output, variant)
+
+
+def publish_dataset(output: Path, variant: int, hold: bool) -> None:
+    with publishing(output) as staging:
+        write_dataset(staging, variant)
+        if hold:
+            print("READY", flush=True)
+            sys.stdin.read()
+
+
+def main(output: str, variant: str, how: str = "") -> int:
     try:
-        with publishing(Path(output)) as staging:
-            write_dataset(staging, int(variant))
-            if hold:
-                print("READY", flush=True)
-                sys.stdin.read()
+        if how == "in-place":
+            write_in_place(Path(output), int(variant))
+        else:
+            publish_dataset(Path(output), int(variant), how == "hold")
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import publish_victim
 import pytest
 from faults import (
     FAULTS,
+    KILLED,
     NO_EXCHANGE,
     WHY_NOT,
     Fault,
@@ -34,7 +36,7 @@ from corpus.seeding import rng_for
 KILLED_AT_RENAME = Fault("killed at a rename", -1, calls=("rename",))
 FAILING_RENAME = Fault("EIO at a rename", errno.EIO, calls=("rename",))
 FAILING = 2  # the variant whose run fails while it writes
-VICTIM = Path(__file__).with_name("publish_victim.py")
+VICTIM = Path(publish_victim.__file__)
 needs_shim = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
@@ -45,30 +47,42 @@ class Subject:
     output: Path
     command: Callable[[int], list[str]]
     whole: tuple[dict[str, str], dict[str, str]]  # fingerprints of the two variants
+    run_s: float
+    undisturbed: Callable[[int], int]  # the same as `command`, for its exit code
 
     def run(self, variant: int) -> None:
-        finished = subprocess.run(
-            self.command(variant), stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-        assert finished.returncode == 0, finished.stderr
+        """Publish `variant`, undisturbed: whatever happened before, it succeeds and leaves nothing beside it."""
+        assert self.undisturbed(variant) == 0
         assert fingerprint(self.output) == self.whole[variant]
         assert os.listdir(self.output.parent) == [self.output.name], "something was left beside the output"
 
 
-def make_subject(output: Path, command: Callable[[int], list[str]]) -> Subject:
+def make_subject(
+    output: Path, command: Callable[[int], list[str]], undisturbed: Callable[[int], int] | None = None
+) -> Subject:
+    def run_command(variant: int) -> int:
+        return subprocess.run(
+            command(variant), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ).returncode
+
     output.parent.mkdir()
-    whole = []
+    whole, started_s = [], time.monotonic()
     for variant in (0, 1):
-        subprocess.run(command(variant), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        assert run_command(variant) == 0
         whole.append(fingerprint(output))
     assert whole[0] != whole[1] and len(whole[0]) >= 5
-    return Subject(output, command, (whole[0], whole[1]))
+    run_s = (time.monotonic() - started_s) / 2
+    return Subject(output, command, (whole[0], whole[1]), run_s, undisturbed or run_command)
 
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Subject:
     output = tmp_path / "place" / "dataset"
-    return make_subject(output, lambda variant: [sys.executable, str(VICTIM), str(output), str(variant)])
+    return make_subject(
+        output,
+        lambda variant: [sys.executable, str(VICTIM), str(output), str(variant)],
+        lambda variant: publish_victim.main(str(output), str(variant)),  # here: no interpreter to start
+    )
 
 
 @pytest.fixture(scope="session")
@@ -88,25 +102,29 @@ def try_faults(subject: Subject, injector: Injector, fault: Fault, points: Itera
             assert state == subject.whole[1], f"said done and was not, after {where}"
         elif outcome.exit_code > 0:
             assert state == subject.whole[0], f"said failed and was not, after {where}"
-            assert len(outcome.stderr.splitlines()) == 1 and outcome.exit_code in (1, 2), where
+            assert is_one_line(outcome.stderr) and outcome.exit_code in (1, 2), where
         subject.run(0)
 
 
+def is_one_line(stderr: str) -> bool:
+    """One line of error, after notes and before the word that closes a failed run."""
+    lines = [line for line in stderr.splitlines() if line != "FAILED" and not line.startswith("note: ")]
+    return len(lines) == 1
+
+
 def spread(count: int, num_points: int) -> list[int]:
-    """`num_points` of 1..count, evenly, the last operations (where publishing happens) all among them."""
-    last = range(max(1, count - num_points // 2), count + 1)
-    step = max(1, count // max(1, num_points // 2))
-    return sorted({*range(1, count + 1, step), *last})[-num_points:]
+    """`num_points` of 1..count: half of them evenly, the other half the last ones, where it is published."""
+    half = num_points // 2
+    evenly = range(1, count + 1, max(1, count // half))
+    return sorted({*evenly[:half], *range(max(1, count - half + 1), count + 1)})
 
 
 def try_kills(subject: Subject, num_kills: int, seed: int) -> int:
     """kill -9 at random moments of the run, every other time its children as well. How many it hit."""
-    started_s = time.monotonic()
     subject.run(0)
-    run_s = time.monotonic() - started_s
     rng, num_hit = rng_for(seed, "kill"), 0
     for number in range(num_kills):
-        exit_code = kill_after(subject.command(1), rng.uniform(0, run_s), group=number % 2 == 0)
+        exit_code = kill_after(subject.command(1), rng.uniform(0, subject.run_s), group=number % 2 == 0)
         num_hit += exit_code < 0
         state = fingerprint(subject.output)
         assert state in subject.whole, f"a mixture after kill {number}"
@@ -116,12 +134,23 @@ def try_kills(subject: Subject, num_kills: int, seed: int) -> int:
 
 
 @needs_shim
+def test_the_campaign_notices_a_run_that_writes_in_place(tmp_path: Path, shim: Path) -> None:
+    output = tmp_path / "place" / "dataset"
+    careless = make_subject(
+        output, lambda variant: [sys.executable, str(VICTIM), str(output), str(variant), "in-place"]
+    )
+    injector = Injector(shim, output.parent)
+    with pytest.raises(AssertionError, match="a mixture"):
+        try_faults(careless, injector, KILLED, spread(injector.count(careless.command(0), KILLED), 6))
+
+
+@needs_shim
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_fault_leaves_the_old_or_the_new_dataset(victim: Subject, shim: Path, fault: Fault) -> None:
     injector = Injector(shim, victim.output.parent)
     count = injector.count(victim.command(0), fault)
     assert count >= 10
-    try_faults(victim, injector, fault, spread(count, 6))
+    try_faults(victim, injector, fault, spread(count, 4))
 
 
 @needs_shim
@@ -134,7 +163,7 @@ def test_where_names_cannot_be_swapped_a_kill_in_between_is_mended(victim: Subje
         assert injector.run(victim.command(1), KILLED_AT_RENAME, at).exit_code == -signal.SIGKILL
         if not victim.output.exists():
             missing_after.append(at)
-        assert subprocess.run(victim.command(FAILING), capture_output=True).returncode == 1
+        assert victim.undisturbed(FAILING) == 1
         assert fingerprint(victim.output) == victim.whole[0 if at < 3 else 1]
     assert missing_after == [2]
 
