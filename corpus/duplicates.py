@@ -17,10 +17,11 @@ import hashlib
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 import numpy as np
 import rensa
+
+from corpus.hashing import BASE, mix, powers, stretch_hashes
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10
@@ -35,10 +36,6 @@ _CACHED_SHINGLES = 2_000_000  # 16 MB: files of one bucket are compared with eac
 
 _BLOCK_BYTES = 1 << 16  # the working set of one block stays in the processor's cache
 _MINHASH_SEED = 42
-_BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2^64
-_BASE_INVERSE = pow(_BASE, -1, 1 << 64)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's constants
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _WORD_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789_" + bytes(range(128, 256))
 _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0 for byte in bytes(range(256)).lower())
 
@@ -58,7 +55,7 @@ def signature(text: bytes) -> np.ndarray:
         shingles, [0, len(shingles)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED
     ).to_rows()[0]
     rows = np.array(minima, np.uint64).reshape(NUM_BANDS, ROWS_PER_BAND)
-    sketch[:-1] = np.maximum(_mix((rows * _powers(_BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
+    sketch[:-1] = np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
     sketch[-1] = _digest(words.tobytes())
     return sketch
 
@@ -172,9 +169,9 @@ def _shingles(words: np.ndarray) -> np.ndarray:
     """uint64[len(words) - 4]: a hash of every 5 consecutive words."""
     count = len(words) - SHINGLE_WORDS + 1
     combined = np.zeros(count, np.uint64)
-    for offset, power in enumerate(_powers(_BASE, SHINGLE_WORDS)):
+    for offset, power in enumerate(powers(BASE, SHINGLE_WORDS)):
         combined += words[offset : offset + count] * power
-    return _mix(combined)
+    return mix(combined)
 
 
 def _word_hashes(text: bytes) -> np.ndarray:
@@ -197,30 +194,11 @@ def _blocks(separated: bytes) -> Iterator[np.ndarray]:
 
 
 def _block_hashes(block: np.ndarray) -> np.ndarray:
-    """The hash of a word at bytes [s, e) is mixed sum(byte[i] * BASE ** (i - s)), from one running sum."""
+    """The hashes of the words of a block, runs of bytes other than 0."""
     in_word = np.zeros(len(block) + 2, np.bool_)
     np.not_equal(block, 0, out=in_word[1:-1])
     edges = np.flatnonzero(in_word[1:] != in_word[:-1])
-    starts, ends = edges[0::2], edges[1::2]
-    size = 1 << max(16, len(block).bit_length())
-    running = np.zeros(len(block) + 1, np.uint64)
-    np.cumsum(block * _powers(_BASE, size)[: len(block)], out=running[1:])
-    return _mix((running[ends] - running[starts]) * _powers(_BASE_INVERSE, size)[starts])
-
-
-@lru_cache(maxsize=8)
-def _powers(base: int, count: int) -> np.ndarray:
-    """base ** 0 .. base ** (count - 1) modulo 2^64."""
-    powers = np.full(count, base, np.uint64)
-    powers[0] = 1
-    return np.cumprod(powers, dtype=np.uint64)
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """splitmix64's finalizer, a bijection: every bit of the result depends on every bit of the value."""
-    values = (values ^ (values >> np.uint64(30))) * _MIX_1
-    values = (values ^ (values >> np.uint64(27))) * _MIX_2
-    return values ^ (values >> np.uint64(31))
+    return stretch_hashes(block, edges[0::2], edges[1::2])
 
 
 def _digest(raw: bytes) -> int:
