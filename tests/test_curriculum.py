@@ -1,0 +1,103 @@
+"""The score orders hand-made examples as a reader would, and reads the window, not the file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from corpus import syntax
+from corpus.curriculum import SYNTAX, _query, features_of, order_by_complexity
+
+# For each language: assignments and loops < types, error handling, generics < modules working together.
+EXAMPLES = {
+    "Rust": (
+        b"fn f() { let mut a = 1; let b = 2; for i in 0..b { a = a + i; } }\n",
+        b"struct P<T> { x: T }\ntrait Tr { fn f(&self) -> Result<u8, E>; }\n"
+        b"impl<T> Tr for P<T> { fn f(&self) -> Result<u8, E> { let y = g()?; Ok(y) } }\n",
+        b"use a::b::C;\nuse crate::d::{E, F};\nmod x;\nstruct P<T> { x: T }\n"
+        b"impl<T> P<T> { fn f(&self) -> Result<u8, E> { let y = x::g(C::new()?)?; Ok(F::h(y)) } }\n",
+    ),
+    "Python": (
+        b"a = 1\nb = 2\nfor i in range(b):\n    a = a + i\n",
+        b"class P(Generic[T]):\n    def f(self) -> dict[str, int]:\n        try:\n            return g()\n"
+        b"        except ValueError as e:\n            raise E from e\n",
+        b"import a\nfrom b.c import D\nfrom .e import F\nclass P(D):\n    def f(self) -> dict[str, int]:\n"
+        b"        try:\n            return a.g(F())\n        except ValueError as e:\n            raise E from e\n",
+    ),
+    "Go": (
+        b"package p\nfunc f() int { a := 1; for i := 0; i < 3; i++ { a += i }; return a }\n",
+        b"package p\ntype P[T any] struct { x T }\ntype I interface { F() error }\n"
+        b"func (p P[T]) F() error { if err := g(); err != nil { return err }; return nil }\n",
+        b'package p\nimport (\n"a/b"\n"c"\n"d/e"\n)\ntype P[T any] struct { x b.T }\n'
+        b"func (p P[T]) F() error { if err := c.G(p.x); err != nil { return e.Wrap(err) }; return nil }\n",
+    ),
+    "TypeScript": (
+        b"let a = 1; for (let i = 0; i < 3; i++) { a += i; }\n",
+        b"interface I<T> { f(x: T): void }\n"
+        b"class P<T> implements I<T> { f(x: T) { try { g(x) } catch (e) { throw e } } }\n",
+        b"import { a } from './a';\nimport b from 'b';\nexport * from './c';\nexport class P<T> implements I<T> "
+        b"{ f(x: T) { try { a(b(x)) } catch (e) { throw e } } }\n",
+    ),
+    "Java": (
+        b"class A { int f() { int a = 1; for (int i = 0; i < 3; i++) { a += i; } return a; } }\n",
+        b"interface I<T> { T f() throws E; }\nclass P<T> implements I<T> { public T f() throws E { try { return g(); } "
+        b"catch (X e) { throw new E(e); } } }\n",
+        b"package p.q;\nimport a.b.C;\nimport d.E;\nclass P<T> implements a.I<T> { public T f() throws E { try { "
+        b"return C.g(); } catch (X e) { throw new E(e); } } }\n",
+    ),
+    "C++": (
+        b"int f() { int a = 1; for (int i = 0; i < 3; i++) { a += i; } return a; }\n",
+        b"template <typename T> struct P { T x; };\n"
+        b"class Q { int f() { try { return g(); } catch (int e) { throw; } } };\n",
+        b'#include <a.h>\n#include "b.h"\nnamespace n { using a::C;\ntemplate <typename T> struct P : a::B { T x; '
+        b"int f() { try { return b::g(x); } catch (a::E e) { throw; } } }; }\n",
+    ),
+}
+
+
+def score(language: str, source: bytes) -> float:
+    tree = syntax.parse(language, source) if syntax.has_grammar(language) else None
+    names = len(set(source.split()))
+    whole = np.array([0]), np.array([len(source)])
+    return float(features_of(source, language, tree).score(*whole, np.array([names]), np.array([0.1]))[0])
+
+
+@pytest.mark.parametrize("language", EXAMPLES)
+def test_loops_are_simpler_than_types_and_errors_and_those_than_modules(language):
+    simple, typed, modular = (score(language, source) for source in EXAMPLES[language])
+    assert simple < typed < modular
+
+
+@pytest.mark.parametrize("language", SYNTAX)
+def test_every_node_kind_of_the_table_exists_in_its_grammar(language):
+    assert _query(language).capture_count == len(SYNTAX[language])
+
+
+def test_every_language_with_a_grammar_is_in_the_table():
+    from corpus.languages import LANGUAGES
+
+    assert {name for name in LANGUAGES if syntax.has_grammar(name)} == set(SYNTAX)
+
+
+def test_a_window_is_scored_by_what_it_holds():
+    simple, _, modular = EXAMPLES["Rust"]
+    source = simple + modular
+    features = features_of(source, "Rust", syntax.parse("Rust", source))
+    starts, ends = np.array([0, len(simple)]), np.array([len(simple), len(source)])
+    first, second = features.score(starts, ends, np.array([9, 9]), np.array([0.1, 0.1]))
+    assert first < second
+
+
+def test_deeper_indentation_is_harder_where_there_is_no_grammar():
+    assert score("YAML", b"a: 1\nb: 2\nc: 3\n") < score("YAML", b"a:\n  b:\n    c: 3\n")
+
+
+@pytest.mark.parametrize("language", ["Rust", "Python", "YAML", "Bash"])
+@pytest.mark.parametrize("source", [b"", b"\n", b"(" * 100_000, b"x" * 300_000, b"\xef\xbf\xbd" * 10])
+def test_hostile_text_is_scored_without_recursion(language, source):
+    assert np.isfinite(score(language, source))
+
+
+def test_equal_scores_keep_the_canonical_order():
+    order = order_by_complexity(np.array([2.0, 1.0, 2.0, 1.0]), np.array([0, 1, 2, 3]))
+    assert order.tolist() == [1, 3, 0, 2]

@@ -1,0 +1,223 @@
+"""Text never becomes a control token, encoders agree, and windows cover everything."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.records import UserError
+from corpus.tokenization import (
+    CONTROL_TOKENS,
+    FIM_TOKENS,
+    HOSTILE_TEXTS,
+    Encoder,
+    local_vocab_size,
+    train_bpe,
+    window_bounds,
+)
+from corpus.tokenizer_source import choose_tokenizer, install_tokenizer, train_tokenizer
+
+TEXTS = [Path(json.__file__).read_text("utf-8"), Path(random.__file__).read_text("utf-8")]
+ALPHABET = [
+    *"abcXYZ019 _\t\n\r\x00\x0b\x1b'\"\\<>|/[](){}.,;:éßñ中文한",
+    *"\u0301\u200d\u00a0\u2028\ufeff😀👩\U0001d54f\U00031350\U0001e6c0",
+    *CONTROL_TOKENS,
+    *("</s>", "<s>", "[MASK]", "'ll", "  ", "\r\n", "0x1F"),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("local") / "tokenizer"
+    return train_tokenizer(choose_tokenizer("local"), iter(TEXTS), 1024, directory)
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer) -> Encoder:
+    return Encoder(Path(tokenizer.directory) / "tokenizer.json", [text.encode() for text in TEXTS])
+
+
+def random_text(rng: random.Random) -> str:
+    return "".join(rng.choice(ALPHABET) for _ in range(rng.randint(0, 60)))
+
+
+def control_ids(tokenizer) -> set[int]:
+    parsed = json.loads((Path(tokenizer.directory) / "tokenizer.json").read_text("utf-8"))
+    return {token["id"] for token in parsed["added_tokens"]}
+
+
+def test_every_control_token_exists_in_a_tokenizer_we_write(tokenizer):
+    parsed = json.loads((Path(tokenizer.directory) / "tokenizer.json").read_text("utf-8"))
+    assert {token["content"] for token in parsed["added_tokens"]} == set(CONTROL_TOKENS)
+    assert tokenizer.vocab_size == 1024
+    assert tokenizer.pad_id != tokenizer.mask_id
+
+
+def test_random_text_round_trips_and_never_holds_a_control_id(tokenizer, encoder):
+    rng, controls = random.Random(7), control_ids(tokenizer)
+    for text in [*HOSTILE_TEXTS, *(random_text(rng) for _ in range(2000))]:
+        ids = encoder.encode(text.encode())
+        assert not controls & set(ids.tolist()), text
+        assert encoder._reference.decode(ids.tolist(), skip_special_tokens=False) == text
+        ends = encoder.token_ends(text.encode(), ids)
+        assert len(ends) == len(ids)
+        assert not len(ends) or ends[-1] == len(text.encode())
+
+
+def test_the_fast_encoder_gives_the_ids_of_the_reference_on_random_text(encoder):
+    assert encoder.backend == "gigatoken"
+    rng = random.Random(11)
+    for _ in range(3000):
+        text = random_text(rng).encode()
+        assert np.array_equal(encoder.encode(text), encoder._encode_by_reference(text)), text
+
+
+def test_every_unassigned_letter_goes_to_the_reference(encoder):
+    for code_point in (0x1C89, 0xA7CB, 0x10D40, 0x31350, 0x2EBF0, 0x1E6C0):
+        text = f"ab{chr(code_point)}1 {chr(code_point)}".encode()
+        assert np.array_equal(encoder.encode(text), encoder._encode_by_reference(text))
+
+
+def _encode_in_child(path: str, texts: list[str]) -> list[list[int]]:
+    encoder = Encoder(Path(path))
+    return [encoder.encode(text.encode()).tolist() for text in texts]
+
+
+def test_spawned_workers_encode_control_texts_as_ordinary_characters(tokenizer, encoder):
+    path = str(Path(tokenizer.directory) / "tokenizer.json")
+    texts = [*HOSTILE_TEXTS, *CONTROL_TOKENS]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        ids = pool.apply(_encode_in_child, (path, texts))
+    assert ids == [encoder.encode(text.encode()).tolist() for text in texts]
+
+
+def test_transformers_loads_the_tokenizer_and_keeps_control_texts_ordinary(tokenizer, encoder, tmp_path):
+    from transformers import AutoTokenizer
+
+    loaded = AutoTokenizer.from_pretrained(tokenizer.directory)
+    loaded.save_pretrained(tmp_path / "again")
+    again = AutoTokenizer.from_pretrained(tmp_path / "again")
+    for text in [*HOSTILE_TEXTS, *CONTROL_TOKENS]:
+        expected = encoder.encode(text.encode()).tolist()
+        assert loaded(text, add_special_tokens=False)["input_ids"] == expected
+        assert again(text, add_special_tokens=False)["input_ids"] == expected
+        assert loaded.decode(expected) == text
+    assert loaded.pad_token_id == tokenizer.pad_id
+    assert loaded.mask_token_id == tokenizer.mask_id
+    assert all(loaded.convert_tokens_to_ids(token) != loaded.unk_token_id for token in FIM_TOKENS)
+
+
+def test_training_twice_gives_the_same_bytes(tmp_path):
+    train_bpe(iter(TEXTS), 600, tmp_path / "a.json")
+    train_bpe(iter(TEXTS), 600, tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def roberta_directory(path: Path) -> Path:
+    """The GPT-2 form CodeBERT comes in: vocab.json and merges.txt, control tokens inside the vocabulary."""
+    path.mkdir(parents=True)
+    train_bpe(iter(TEXTS), 700, path / "tokenizer.json")
+    model = json.loads((path / "tokenizer.json").read_text("utf-8"))["model"]
+    vocab = {token: i for i, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *model["vocab"], "<mask>"])}
+    (path / "vocab.json").write_text(json.dumps(vocab), "utf-8")
+    merges = [" ".join(merge) if isinstance(merge, list) else merge for merge in model["merges"]]
+    (path / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", "utf-8")
+    (path / "tokenizer.json").unlink()
+    return path
+
+
+def test_a_roberta_vocabulary_keeps_its_control_tokens_and_gains_the_fill_in_the_middle_ones(tmp_path):
+    source = roberta_directory(tmp_path / "codebert")
+    info = install_tokenizer(choose_tokenizer(str(source)), tmp_path / "tokenizer")
+    parsed = json.loads((tmp_path / "tokenizer" / "tokenizer.json").read_text("utf-8"))
+    ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
+    assert (
+        (info.pad_id, info.mask_id) == (ids["<pad>"], ids["<mask>"]) == (1, len(parsed["model"]["vocab"]) - 1)
+    )
+    assert set(FIM_TOKENS) <= set(ids)
+    encoded = Encoder(tmp_path / "tokenizer" / "tokenizer.json").encode(b"<s> </s> <mask> <pad>")
+    assert not set(encoded.tolist()) & set(ids.values())
+
+
+def test_auto_takes_codebert_from_the_cache_and_trains_one_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert choose_tokenizer("auto").name == "local"
+    repository = tmp_path / "hub" / "models--microsoft--codebert-base"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    roberta_directory(repository / "snapshots" / "abc")
+    assert choose_tokenizer("auto").name == "microsoft/codebert-base"
+
+
+@pytest.mark.parametrize("name", ["no/such-tokenizer", "../../no-such", "/no/such/path"])
+def test_a_tokenizer_asked_for_by_name_is_never_replaced(name, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"--tokenizer .*: no such path"):
+        choose_tokenizer(name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[1]",
+        '{"model": {"type": "BPE"}}',
+        '{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}',
+        '{"model": {"type": "BPE", "vocab": {"a": 99999999999}, "merges": []}}',
+        '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "added_tokens": [{"id": "x"}]}',
+        "not json",
+    ],
+)
+def test_a_damaged_tokenizer_json_is_one_line(content, tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "tokenizer.json").write_text(content, "utf-8")
+    with pytest.raises(UserError) as error:
+        install_tokenizer(choose_tokenizer(str(tmp_path / "source")), tmp_path / "tokenizer")
+    assert "\n" not in str(error.value)
+
+
+def test_an_edited_merge_list_is_one_line(tmp_path):
+    source = roberta_directory(tmp_path / "source")
+    (source / "merges.txt").write_text("a b c\n", "utf-8")
+    with pytest.raises(UserError, match=r"merges\.txt"):
+        install_tokenizer(choose_tokenizer(str(source)), tmp_path / "tokenizer")
+    shutil.rmtree(source)
+
+
+def test_windows_cover_every_token_and_no_window_lies_in_another():
+    for context in (4, 8, 100):
+        overlap = 3 * context // 4
+        for num_tokens in range(4 * context):
+            bounds = window_bounds(num_tokens, context, overlap)
+            covered = {i for start, length in bounds for i in range(start, start + length)}
+            assert covered == set(range(num_tokens))
+            assert len({start for start, _ in bounds}) == len(bounds)
+            assert all(length == min(context, num_tokens) for _, length in bounds)
+            if bounds:
+                assert sum(bounds[-1]) == num_tokens
+
+
+def test_any_span_of_three_quarters_plus_one_token_lies_whole_in_some_window():
+    context, overlap = 16, 12
+    for num_tokens in range(1, 80):
+        bounds = window_bounds(num_tokens, context, overlap)
+        span = min(overlap + 1, num_tokens)
+        for at in range(num_tokens - span + 1):
+            assert any(start <= at and at + span <= start + length for start, length in bounds)
+
+
+def test_the_vocabulary_doubles_with_every_fourfold_of_text():
+    assert [local_vocab_size(size << 10) for size in (1, 256, 1 << 10, 16 << 10, 1 << 30)] == [
+        1024,
+        2048,
+        4096,
+        16384,
+        32768,
+    ]
