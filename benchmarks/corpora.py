@@ -23,18 +23,19 @@ MAX_FILE_BYTES = 200_000  # a single generated giant must not be a large part of
 MIN_WORD_LETTERS = 4
 BUCKET_WORDS = 48  # neighbours in frequency that exchange places
 _SKIPPED = {"__pycache__", "site-packages", ".git"}
-_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{%d,}" % (MIN_WORD_LETTERS - 1))
+_WORD = re.compile(rb"(?<![0-9A-Za-z_\\])[A-Za-z_][A-Za-z0-9_]{%d,}" % (MIN_WORD_LETTERS - 1))
 # Keywords stay: a grammar needs them where they are. (Shorter ones are below MIN_WORD_LETTERS.)
 _KEYWORDS = frozenset(
-    b"""abstract assert async await auto bool boolean break byte case catch chan char class concept const constexpr
-    continue crate debugger decltype declare default defer delete deriving dyn elif else endif enum esac except
-    explicit export extends extern fallthrough false final finally float foreach friend from func function global
-    goto ifdef ifndef impl implements import include inline instanceof interface internal lambda long loop macro_rules
-    match mod module move mutable namespace native never noexcept nonlocal None null nullptr object operator package
-    pass pragma private protected public raise range readonly register reinterpret_cast restrict return select self
-    short signed sizeof static static_cast string struct super switch synchronized template then this throw throws
-    trait transient true True False type typedef typename typeof union unsafe unsigned until using virtual void
-    volatile where while with yield""".split()
+    b"""""abstract assert async auto await bool boolean break byte case catch chan char class concept const
+    constexpr continue crate debugger declare decltype default defer delete deriving dyn elif else endif
+    enum esac except explicit export extends extern fallthrough False false final finally float foreach
+    friend from func function global goto ifdef ifndef impl implements import include inline instanceof
+    interface internal lambda long loop macro_rules make match mod module move mutable namespace native
+    never noexcept None nonlocal null nullptr object operator package pass pragma private protected
+    public raise range readonly register reinterpret_cast restrict return select self short signed
+    sizeof static static_cast string struct super switch synchronized template then this throw throws
+    trait transient True true type typedef typename typeof union unsafe unsigned until using virtual
+    void volatile where while with yield""".split()
 )
 
 

@@ -138,11 +138,17 @@ def sample_metadata(rows: np.ndarray) -> dict:
         },
         "leak_report": {
             "span_tokens": 50,
+            "sampled_one_in": 1,
+            "exact": True,
             "held_out": {
-                "val": {"spans": 812_220, "shared": 13_400},
-                "test": {"spans": 401_002, "shared": 5_118},
+                "val": _leaks(rows=1960, half=11, spans=812_220, shared=13_400),
+                "test": _leaks(rows=980, half=4, spans=401_002, shared=5_118),
             },
+            "spans_in_val_and_test": 2_000,
             "equal_rows": 0,
+            "equal_rows_across": {"train and val": 0, "train and test": 0, "val and test": 0},
+            "files_in_two_splits": 0,
+            "files_in_two_splits_examples": [],
         },
         "hardware": {
             "device": "cpu",
@@ -153,6 +159,19 @@ def sample_metadata(rows: np.ndarray) -> dict:
             "overlap_tokens": 768,
             "reason": "no GPU",
         },
+    }
+
+
+def _leaks(*, rows: int, half: int, spans: int, shared: int) -> dict:
+    pair = {"file": "crates/wallet/src/keys.rs", "train_file": "crates/ledger/src/keys.rs"}
+    return {
+        "rows": rows,
+        "rows_without_span": 12,
+        "rows_half_shared": half,
+        "spans": spans,
+        "shared": shared,
+        "share": round(shared / spans, 6),
+        "examples": [pair],
     }
 
 

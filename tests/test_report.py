@@ -199,6 +199,38 @@ def test_a_lopsided_split_is_called_out(tmp_path):
     assert "not so: the split is within 2 points" in page_of(tmp_path, rows)
 
 
+def leaky(**changes) -> dict:
+    return sample_metadata(sample_rows(50))["leak_report"] | changes
+
+
+def test_equal_rows_and_files_in_two_splits_are_called_out(tmp_path):
+    page = page_of(tmp_path, leak_report=leaky(equal_rows=1, files_in_two_splits=2))
+    assert "not so: no two rows hold the same tokens" in page
+    assert "not so: no source file has rows in two splits" in page
+
+
+def test_the_leak_report_is_told_in_plain_words(tmp_path):
+    assert "Of 401,002 distinct 50-token spans in test, 5,118 also occur in train: 1.3 %." in page_of(
+        tmp_path
+    )
+    assert "Every span was compared" in page_of(tmp_path)
+    assert "one span in 8 was compared" in page_of(tmp_path, leak_report=leaky(exact=False, sampled_one_in=8))
+
+
+def test_a_held_out_split_too_short_for_a_span_divides_by_nothing(tmp_path):
+    none = {
+        "rows": 0,
+        "rows_without_span": 0,
+        "rows_half_shared": 0,
+        "spans": 0,
+        "shared": 0,
+        "share": 0,
+        "examples": [],
+    }
+    page = page_of(tmp_path, leak_report=leaky(held_out={"val": none, "test": none}))
+    assert "Of 0 distinct 50-token spans in val, 0 also occur in train: none." in page
+
+
 def test_what_was_not_asked_for_or_not_found_is_said(tmp_path):
     rows = sample_rows(50)
     rows["variant"] = 0

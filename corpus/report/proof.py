@@ -9,8 +9,10 @@ import numpy as np
 from corpus.records import SPLITS
 from corpus.report.charts import bar
 from corpus.report.content import TARGET_SHARES, TOLERANCE
-from corpus.report.page import Html, count, finding, num, percent, section, short, table, tag
+from corpus.report.page import Html, count, figure, finding, note, num, percent, section, short, table, tag
 from corpus.report.tally import Tally
+
+_MAX_PAIRS = 5
 
 
 def headline(metadata: dict, counted: Tally) -> Html:
@@ -89,35 +91,58 @@ def checks(metadata: dict, counted: Tally) -> Html:
 
 
 def _leak_verdicts(report: dict) -> list[tuple[bool, str]]:
-    return [(report["equal_rows"] == 0, "no two rows hold the same tokens, in any file")]
+    return [
+        (report["files_in_two_splits"] == 0, "no source file has rows in two splits"),
+        (report["equal_rows"] == 0, "no two rows hold the same tokens, in any file"),
+    ]
 
 
 def leaks(metadata: dict) -> Html:
     report = metadata["leak_report"]
-    span = report["span_tokens"]
-    rows, says = [], []
-    for split, seen in report["held_out"].items():
-        share = percent(seen["shared"], seen["spans"])
-        rows.append(
-            (
-                split,
-                num(seen["spans"]),
-                num(seen["shared"]),
-                bar(seen["shared"] / max(seen["spans"], 1), "accent"),
-                share,
-            )
-        )
-        says.append(f"{share} of {split}")
+    span, held_out = report["span_tokens"], report["held_out"]
+    spans = sum(seen["spans"] for seen in held_out.values())
+    shared = sum(seen["shared"] for seen in held_out.values())
+    says = [
+        f"Of {num(seen['spans'])} distinct {span}-token spans in {split}, {num(seen['shared'])} also occur in train: "
+        f"{percent(seen['shared'], seen['spans'])}. "
+        for split, seen in held_out.items()
+    ]
+    rows = [
+        (split, bar(seen["shared"] / max(seen["spans"], 1), "accent"), percent(seen["shared"], seen["spans"]))
+        + (num(seen["rows"]), num(seen["rows_half_shared"]), percent(seen["rows_half_shared"], seen["rows"]))
+        for split, seen in held_out.items()
+    ]
+    heads = ("split", "", "spans also in train", "rows", "half of their spans in train", "share of rows")
     return section(
         "Leaks",
-        "Held-out text that also stands in the training file measures memory, not skill. Counted "
-        "from the three files as they "
-        "were written.",
-        finding(f"Of the distinct {span}-token spans, {' and '.join(says)} also occur in train."),
-        table(
-            ("split", f"distinct {span}-token spans", "also in train", "", "share"), rows, numeric=(1, 2, 4)
+        "Held-out text that also stands in the training file measures memory, not skill. Counted from the three "
+        "files as they were written; padding and variants of held-out text left aside.",
+        finding(*says),
+        table(heads, rows, numeric=(2, 3, 4, 5)),
+        note(
+            f"What it means: a model that only remembers could recite about {percent(shared, spans)} of the held-out "
+            f"text; the other {percent(spans - shared, spans)} it has to predict. {_certainty(report)}"
         ),
+        *_shared_files(held_out),
     )
+
+
+def _certainty(report: dict) -> str:
+    if report["exact"]:
+        return "Every span was compared."
+    return f"Estimated: one span in {num(report['sampled_one_in'])} was compared, chosen by its content."
+
+
+def _shared_files(held_out: dict) -> list[Html]:
+    pairs = [
+        (split, *(tag("code", short(pair[key], 80), class_="path") for key in ("file", "train_file")))
+        for split, seen in held_out.items()
+        for pair in seen["examples"][:_MAX_PAIRS]
+    ]
+    if not pairs:
+        return []
+    heads = ("split", "held-out file", "a file of train that holds some of the same text")
+    return [figure("Where the shared text stands: the files that share most", table(heads, pairs))]
 
 
 def reproduce(metadata: dict) -> Html:
