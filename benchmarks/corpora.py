@@ -26,7 +26,7 @@ _SKIPPED = {"__pycache__", "site-packages", ".git"}
 _WORD = re.compile(rb"(?<![0-9A-Za-z_\\])[A-Za-z_][A-Za-z0-9_]{%d,}" % (MIN_WORD_LETTERS - 1))
 # Keywords stay: a grammar needs them where they are. (Shorter ones are below MIN_WORD_LETTERS.)
 _KEYWORDS = frozenset(
-    b"""""abstract assert async auto await bool boolean break byte case catch chan char class concept const
+    b"""abstract assert async auto await bool boolean break byte case catch chan char class concept const
     constexpr continue crate debugger declare decltype default defer delete deriving dyn elif else endif
     enum esac except explicit export extends extern fallthrough False false final finally float foreach
     friend from func function global goto ifdef ifndef impl implements import include inline instanceof
