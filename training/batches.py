@@ -124,7 +124,7 @@ class Batches:
         fim_rate: float = 0.0,
         fixed_length: bool = False,
     ) -> None:
-        self.rows, self.control, self.pacing, self.seed = rows, control, pacing, seed
+        self.rows, self.control, self.seed = rows, control, seed
         self.packs_per_step, self.packing, self.fim_rate = packs_per_step, packing, fim_rate
         self.fixed_length = fixed_length
         table = rows.table
@@ -133,7 +133,12 @@ class Batches:
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
-        self._available_from = pacing.available_from(_quantiles(table["complexity"]))
+        self.pace(pacing)
+
+    def pace(self, pacing: Pacing) -> None:
+        """Follow another curriculum; plans made so far are forgotten."""
+        self.pacing = pacing
+        self._available_from = pacing.available_from(_quantiles(self.rows.table["complexity"]))
         self._plan: tuple[int, EpochPlan] | None = None
 
     def epoch(self, epoch: int) -> EpochPlan:

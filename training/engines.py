@@ -42,6 +42,10 @@ class SingleProcess:
         """`values` summed over processes, on every one."""
         return values
 
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        return flag
+
     def barrier(self) -> None:
         """Wait until every process is here."""
 
@@ -66,8 +70,12 @@ class DataParallel(SingleProcess):
         return contextlib.nullcontext() if is_last else module.no_sync()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        dist.all_reduce(values)
-        return values
+        placed = values.to(self.device)  # NCCL adds up GPU tensors only
+        dist.all_reduce(placed)
+        return placed.to(values.device)
+
+    def any(self, flag: bool) -> bool:
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
 
     def barrier(self) -> None:
         dist.barrier()

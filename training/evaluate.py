@@ -76,12 +76,15 @@ class HeldOut:
         *,
         batch_size: int,
         max_windows: int | None = None,
+        variants: bool = True,
     ) -> None:
         self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
         self.first_scored = first_scored_targets(rows)
         num_pairs = document_pairs(rows.table, rows.window)
-        scored = np.flatnonzero(self.first_scored < num_pairs)
-        scored = scored[:max_windows] if max_windows else scored
+        original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
+        scored = np.flatnonzero((self.first_scored < num_pairs) & (original | variants))
+        if max_windows and max_windows < len(scored):  # evenly spread, the same ones every time
+            scored = scored[np.arange(max_windows) * len(scored) // max_windows]
         self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
 
     def batches(self, rank: int, world_size: int):
@@ -143,7 +146,7 @@ def evaluate(
     per_row = np.zeros((len(rows), 3))  # nats, tokens, bytes
     for indices, batch in held_out.batches(rank, world_size):
         check()
-        nats = (token_nats(batch).double().cpu() if token_nats else 0) * batch.weights.double()
+        nats = token_nats(batch).double().cpu() * batch.weights.double()
         sums = torch.stack((nats.sum(1), batch.weights.double().sum(1)), 1).numpy()
         lengths = held_out.num_bytes[batch.labels.numpy()] * batch.weights.numpy()
         per_row[indices, :2] = sums[: len(indices)]

@@ -1,0 +1,152 @@
+"""Tiny datasets and configurations for the trainer's tests, made at run time, in the format the dataset command writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from pathlib import Path
+
+import numpy as np
+
+from corpus.jsonl import JsonLinesWriter, write_metadata
+from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
+from corpus.tokenization import train_bpe
+from corpus.tokenizer_source import TokenizerChoice, describe_tokenizer
+
+VOCAB_SIZE = 300
+WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
+WORDS = ("total", "count", "name", "value", "index", "row", "shape", "cache")
+
+
+def program(rng: random.Random, num_functions: int) -> str:
+    """A small Python-like text with enough regularity to be learnt."""
+    lines = []
+    for _ in range(num_functions):
+        a, b = rng.sample(WORDS, 2)
+        lines += [f"def {a}_{b}({a}, {b}):", f"    {a} = {a} + {b}", f"    return {a}", ""]
+    return "\n".join(lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallFile:
+    path: str
+    role: str
+    split: str
+    text: str
+    language: str = "python"
+
+
+def small_files(seed: int = 0, *, per_split: dict[str, int] | None = None) -> list[SmallFile]:
+    """Files of all roles in every split; some shorter than a window, some much longer."""
+    rng = random.Random(seed)
+    counts = per_split or {"train": 9, "val": 3, "test": 3}
+    roles = ("core", "util", "test")
+    return [
+        SmallFile(
+            path=f"{split}/{roles[i % 3]}_{i}.py",
+            role=roles[i % 3],
+            split=split,
+            text=program(rng, rng.choice((1, 2, 4))),
+            language="python" if i % 2 else "rust",
+        )
+        for split in SPLITS
+        for i in range(counts[split])
+    ]
+
+
+def write_dataset(
+    directory: Path,
+    *,
+    window: int = 32,
+    files: list[SmallFile] | None = None,
+    masked: bool = True,
+    vocab_size: int = VOCAB_SIZE,
+) -> Path:
+    """A complete dataset directory; returns the training JSONL."""
+    files = small_files() if files is None else files
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer = _write_tokenizer(directory, files, vocab_size)
+    rows = {split: [] for split in SPLITS}
+    for file in files:
+        rows[file.split] += list(_rows_of(file, tokenizer, window, masked))
+    seq_id, digests = 0, {}
+    for split, name in DATASET_FILES.items():
+        ordered = sorted(rows[split], key=lambda row: row[1]["complexity"])
+        with JsonLinesWriter(directory / name) as writer:
+            for tokens, metadata, labels in ordered:
+                writer.write_row(tokens, metadata | {"seq_id": seq_id}, labels)
+                seq_id += 1
+        digests[name] = {"sha256": writer.digest.sha256, "bytes": writer.digest.num_bytes}
+    write_metadata(directory / METADATA_FILE, _metadata(tokenizer, window, rows, digests))
+    return directory / DATASET_FILES["train"]
+
+
+def _write_tokenizer(directory: Path, files: list[SmallFile], vocab_size: int):
+    target = directory / "tokenizer"
+    target.mkdir()
+    train_bpe(iter([f.text for f in files if f.split == "train"]), vocab_size, target / "tokenizer.json")
+    end = "<|endoftext|>"
+    names = {"bos": end, "eos": end, "unk": end, "pad": "<|pad|>", "mask": "<mask>"}
+    return describe_tokenizer(TokenizerChoice("local", "made for a test", None), target, names)
+
+
+def _rows_of(file: SmallFile, tokenizer, window: int, masked: bool):
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_file(str(Path(tokenizer.directory) / "tokenizer.json"))
+    ids = np.array(encoder.encode(file.text, add_special_tokens=False).ids, dtype=np.uint16)
+    stride = window // 4
+    starts = list(range(0, max(len(ids) - window, 0), stride)) + [max(len(ids) - window, 0)]
+    for index, start in enumerate(starts):
+        part = ids[start : start + window]
+        described = _row_metadata(file, index, len(starts), start, len(part))
+        yield _padded(part, window, tokenizer.pad_id), described, None
+        if masked:
+            hidden = part.copy()
+            hidden[1::3] = tokenizer.mask_id
+            described = described | {"augmentation_type": "token_masking"}
+            originals = _padded(part, window, tokenizer.pad_id)
+            yield _padded(hidden, window, tokenizer.pad_id), described, originals
+
+
+def _row_metadata(file: SmallFile, index: int, total: int, start: int, length: int) -> dict:
+    weight, priority = WEIGHTS[file.role]
+    return {
+        "source_file": file.path,
+        "directory": file.path.rpartition("/")[0],
+        "file_extension": ".py",
+        "language": file.language,
+        "chunk_index": index,
+        "total_chunks": total,
+        "start_token": start,
+        "length": length,
+        "complexity": round(length / 7 + total, 6),
+        "is_core": file.role == "core",
+        "is_test": file.role == "test",
+        "priority": priority,
+        "weight": weight,
+        "augmentation_type": "original",
+    }
+
+
+def _padded(ids: np.ndarray, window: int, pad: int) -> np.ndarray:
+    padded = np.full(window, pad, dtype=np.uint16)
+    padded[: len(ids)] = ids
+    return padded
+
+
+def _metadata(tokenizer, window: int, rows: dict, digests: dict) -> dict:
+    return {
+        "total_sequences": sum(map(len, rows.values())),
+        "tokenizer": tokenizer.name,
+        "tokenizer_sha256": tokenizer.sha256,
+        "vocab_size": tokenizer.vocab_size,
+        "pad_token_id": tokenizer.pad_id,
+        "mask_token_id": tokenizer.mask_id,
+        "max_tokens_per_sequence": window,
+        "overlap_tokens": 3 * window // 4,
+        "source_repo": "toy",
+        "repository_commit": "0" * 40,
+        "seed": 42,
+        "files": digests,
+    }

@@ -1,0 +1,166 @@
+"""Checkpoints: safetensors and JSON, published in one rename, checked by digest when they are read.
+
+    OUTPUT/checkpoints/step-00000500/   model.safetensors   trained weights by name
+                                        optimizer.safetensors, ema.safetensors
+                                        checkpoint.json     the loop's state, sha256 of each file; written last
+                       best/            model.safetensors and checkpoint.json of the lowest held-out loss
+
+A step's randomness is keyed by (seed, step), so there is no generator state to save.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from corpus.jsonl import digest
+from corpus.publish import publishing, remove_tree
+from corpus.records import UserError
+from training.engines import shard_like, whole
+
+MANIFEST = "checkpoint.json"
+FORMAT = 1
+OWNED = (MANIFEST, "model.safetensors", "optimizer.safetensors", "ema.safetensors")
+STEP_NAME = re.compile(r"step-(\d{8,})")
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint that cannot be used; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint that was read and whose digests are right."""
+
+    path: Path
+    state: dict
+    facts: dict
+    tensors: dict[str, dict[str, torch.Tensor]]  # file stem -> tensors by name
+
+
+def model_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Trained weights by name, whole and on the CPU. Every process must call it."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return {name: to_save(p) for name, p in named}
+
+
+def optimizer_tensors(optimizers: list, model: nn.Module) -> dict[str, torch.Tensor]:
+    """Optimizer state as "index.key:parameter name" -> tensor. Every process must call it."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        f"{index}.{key}:{names[id(p)]}": to_save(value)
+        for index, optimizer in enumerate(optimizers)
+        for p, values in optimizer.state.items()
+        for key, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def to_save(tensor: torch.Tensor) -> torch.Tensor:
+    return whole(tensor.detach()).to("cpu", copy=False).contiguous()
+
+
+def load_model_tensors(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Put weights back; raises DamagedCheckpoint when names or shapes are of another model."""
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if set(parameters) != set(tensors):
+        odd = sorted(set(parameters) ^ set(tensors))[0]
+        raise DamagedCheckpoint(f"it is of another model ({odd} is in one of them only)")
+    with torch.no_grad():
+        for name, p in parameters.items():
+            if p.shape != tensors[name].shape:
+                raise DamagedCheckpoint(f"it is of another model ({name} has another shape)")
+            p.copy_(shard_like(tensors[name], p))
+
+
+def load_optimizer_tensors(optimizers: list, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Put optimizer state back, where `load_state_dict` expects it; learning rates are the configuration's."""
+    parameters = dict(model.named_parameters())
+    for index, optimizer in enumerate(optimizers):
+        optimizer.state.clear()
+        for name, value in tensors.items():
+            prefix, _, parameter = name.partition(":")
+            number, _, key = prefix.partition(".")
+            if int(number) == index:
+                p = parameters[parameter]
+                placed = shard_like(value, p) if value.shape == p.shape else value.to(p.device)
+                optimizer.state[p][key] = placed
+
+
+def save(path: Path, files: dict[str, dict[str, torch.Tensor]], *, state: dict, facts: dict) -> None:
+    """Publish one checkpoint directory: all of it or nothing, whatever is killed when."""
+    with publishing(path, manifest=MANIFEST, owned=OWNED, say=lambda note: None) as staging:
+        digests = {}
+        for stem, tensors in files.items():
+            file = staging / f"{stem}.safetensors"
+            save_file(tensors, file)
+            digests[file.name] = digest(file).sha256
+        manifest = {"format": FORMAT, "state": state, "facts": facts, "sha256": digests}
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
+def read(path: Path) -> Checkpoint:
+    """Read and verify a checkpoint. Raises DamagedCheckpoint."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        if manifest["format"] != FORMAT:
+            raise DamagedCheckpoint(f"format {manifest['format']}, this trainer reads {FORMAT}")
+        tensors = {}
+        for name, expected in manifest["sha256"].items():
+            if name not in OWNED or digest(path / name).sha256 != expected:
+                raise DamagedCheckpoint(f"{name} is not what was written")
+            tensors[name.partition(".")[0]] = load_file(path / name)
+        return Checkpoint(path=path, state=manifest["state"], facts=manifest["facts"], tensors=tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise DamagedCheckpoint(f"{type(error).__name__}: {error}") from error
+
+
+def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint under `directory` that is whole; `say` names each one passed over, and why."""
+    for path in reversed(step_directories(directory)):
+        try:
+            return read(path)
+        except DamagedCheckpoint as error:
+            say(f"checkpoint {path.name} is damaged ({error}); trying the one before it")
+    return None
+
+
+def step_directories(directory: Path) -> list[Path]:
+    """step-* directories, oldest first."""
+    found = [path for path in directory.glob("step-*") if STEP_NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(STEP_NAME.fullmatch(path.name)[1]))
+
+
+def keep_last(directory: Path, count: int) -> None:
+    """Remove all but the newest `count` step checkpoints."""
+    for path in step_directories(directory)[:-count]:
+        doomed = path.with_name(f".removing-{path.name}")  # renamed first: never a half-removed step-*
+        if doomed.exists():
+            remove_tree(doomed)
+        os.rename(path, doomed)
+        remove_tree(doomed)
+
+
+@contextlib.contextmanager
+def locked(output: Path):
+    """Hold `output` for one training run. Raises UserError (exit code 1) when another run has it."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".training.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another run is training into {output}; wait for it or choose another --output", exit_code=1
+            ) from None
+        yield

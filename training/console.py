@@ -1,0 +1,50 @@
+"""What a run prints: plain flushed lines, and a bar on a terminal only. Only the first process speaks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class Console:
+    """Lines on stdout. A locale that cannot spell a character gets an escape, never a crash."""
+
+    def __init__(self, *, is_speaker: bool = True) -> None:
+        self.is_speaker = is_speaker
+        self._bar: Any = None
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+
+    def say(self, line: str = "") -> None:
+        """Print one line; above the bar where there is one."""
+        if not self.is_speaker:
+            return
+        if self._bar is not None:
+            self._bar.write(line)
+        else:
+            print(line, flush=True)
+
+    def start_bar(self, *, done: int, total: int) -> None:
+        if self.is_speaker and sys.stdout.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)
+
+    def advance(self, step: int, text: str = "") -> None:
+        """Show that `step` steps are done."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(step - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """"3h05m", "4m20s", "17s"."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

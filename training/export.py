@@ -1,0 +1,112 @@
+"""The finished model as a directory that `from_pretrained` loads: weights, tokenizer, generation settings, card."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from corpus.publish import write_atomically
+from training.batches import ControlTokens
+from training.lora import LoraLinear, merge_adapters
+
+ADAPTER_DIRECTORY = "adapter"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def export_model(
+    output: Path, model: nn.Module, *, tokenizer: Path, control: ControlTokens, config, card: str
+) -> None:
+    """Write `model` (on any device; left as it is) so that it loads from `output`. Each file is replaced whole.
+
+    `config` is the configuration: `model.torch_dtype` is the dtype written, `inference` the generation settings.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    has_adapters = any(isinstance(module, LoraLinear) for module in model.modules())
+    if has_adapters:
+        _write_adapter(output / ADAPTER_DIRECTORY, model, config)
+    merged = copy.deepcopy(model).cpu() if has_adapters else model
+    merge_adapters(merged)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".export-") as staging:
+        _save_model(Path(staging), merged, config, control)
+        _copy_tokenizer(tokenizer, Path(staging))
+        (Path(staging) / "README.md").write_text(card, encoding="utf-8")
+        _move_into(Path(staging), output)
+
+
+def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
+    from transformers import GenerationConfig
+
+    dtype = getattr(torch, config.model.torch_dtype)
+    tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in model.state_dict().items()}
+    model.save_pretrained(staging, state_dict=tensors)
+    described = json.loads((staging / "config.json").read_text())
+    described["dtype"] = config.model.torch_dtype
+    described["use_cache"] = True
+    (staging / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+    GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
+
+
+def generation_settings(inference, control: ControlTokens) -> dict:
+    """Arguments of transformers' GenerationConfig; sampling ones only where it samples."""
+    settings = {
+        "max_new_tokens": inference.max_new_tokens,
+        "do_sample": inference.do_sample,
+        "repetition_penalty": inference.repetition_penalty,
+        "bos_token_id": control.begin,
+        "eos_token_id": control.end,
+        "pad_token_id": control.pad,
+    }
+    if inference.do_sample:
+        settings |= {
+            "temperature": inference.temperature,
+            "top_p": inference.top_p,
+            "top_k": inference.top_k,
+        }
+    return settings
+
+
+def _copy_tokenizer(tokenizer: Path, staging: Path) -> None:
+    for file in sorted(tokenizer.iterdir()):
+        if file.is_file():
+            shutil.copyfile(file, staging / file.name)
+
+
+def _move_into(staging: Path, output: Path) -> None:
+    """Weights last: until they are there, the old ones are, and both fit the same configuration or neither is."""
+    files = sorted(staging.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
+    for file in files:
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(file, output / file.name)
+
+
+def _write_adapter(directory: Path, model: nn.Module, config) -> None:
+    """The adapter alone, in the layout that peft reads."""
+    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
+    tensors = {}
+    for name, module in wrapped.items():
+        prefix = f"base_model.model.{name}"
+        tensors[f"{prefix}.lora_A.weight"] = module.lora_a.detach().cpu().contiguous()
+        tensors[f"{prefix}.lora_B.weight"] = module.lora_b.detach().cpu().contiguous()
+    quantization = config.quantization
+    described = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": config.model.pretrained_model,
+        "r": quantization.lora_rank,
+        "lora_alpha": quantization.lora_alpha,
+        "lora_dropout": quantization.lora_dropout,
+        "target_modules": sorted({name.rpartition(".")[2] for name in wrapped}),
+        "bias": "none",
+    }
+    directory.mkdir(exist_ok=True)
+    save_file(tensors, directory / ADAPTER_FILES[1])
+    write_atomically(directory / ADAPTER_FILES[0], json.dumps(described, indent=2).encode() + b"\n")

@@ -1,0 +1,321 @@
+"""The training loop: batches in, updates out. It is handed its model, engine and batches, and knows no files.
+
+    for each step:   micro-batches -> forward, backward -> clip -> update -> schedule -> average
+    now and then:    log, evaluate, save - through the `Hooks` that the command gives
+
+A step whose loss or gradient is not finite is not applied; its rows are named. A step that runs out of memory is
+done again in smaller micro-batches. A stop request is honoured between micro-batches: nothing of a half-made step
+is kept, and it is made again, bit for bit, after a resume.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from corpus.records import UserError
+from corpus.seeding import key_for
+from training import devices
+from training.batches import Batches, EpochPlan, MicroBatch
+from training.engines import SingleProcess
+from training.evaluate import Evaluation
+from training.metrics import Period
+from training.objective import Objective
+from training.optimizers import MovingAverage, set_learning_rate
+from training.schedule import Schedule
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All of a run but its tensors; JSON, and together with the seed all that a resume needs."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0  # steps made, applied or not
+    num_updates: int = 0  # steps applied: what the schedule counts
+    num_bad_in_a_row: int = 0
+    micro_batch_size: int = 0
+    evaluation_is_due: bool = True  # what the model is worth before training
+    epoch_sums: dict = field(default_factory=dict)
+    log_sums: dict = field(default_factory=dict)
+    best_nats: float | None = None
+    best_step: int = 0
+    num_evaluations_without_gain: int = 0
+    last_update: int | None = None  # patience ended the run: the cool-down ends here
+    loss_scale: dict = field(default_factory=dict)  # of fp16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When the loop logs, evaluates, saves and stops."""
+
+    num_epochs: int
+    max_steps: int | None
+    logging_steps: int
+    eval_steps: int | None
+    save_steps: int
+    patience: int | None
+    max_bad_steps: int
+    max_grad_norm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the command does for the loop."""
+
+    evaluate: Callable[[], Evaluation]
+    save: Callable[[], None]
+    save_best: Callable[[Evaluation], None]
+    report: Callable[[str, dict], None]  # ("step" | "epoch" | "evaluation", values)
+    say: Callable[[str], None]
+    must_stop: Callable[[], bool]
+
+
+class Stopped(Exception):
+    """A signal asked the run to stop; the state is that of the last whole step."""
+
+
+class Trainer:
+    """One run: model, optimizers, schedule and state, and the loop over them."""
+
+    def __init__(
+        self,
+        *,
+        objective: Objective,
+        wrapped: nn.Module,
+        engine: SingleProcess,
+        batches: Batches,
+        optimizers: list,
+        schedule: Schedule,
+        limits: Limits,
+        state: State,
+        seed: int,
+        precision: torch.dtype = torch.float32,
+        average: MovingAverage | None = None,
+    ) -> None:
+        self.objective, self.wrapped, self.engine, self.batches = objective, wrapped, engine, batches
+        self.optimizers, self.schedule, self.limits, self.state = optimizers, schedule, limits, state
+        self.seed, self.precision, self.average = seed, precision, average
+        self.model: nn.Module = objective.model
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.scaler = torch.amp.GradScaler(engine.device.type, enabled=precision == torch.float16)
+        if state.loss_scale:
+            self.scaler.load_state_dict(state.loss_scale)
+        self.epoch_period, self.log_period = Period(**state.epoch_sums), Period(**state.log_sums)
+
+    # --- the loop ----------------------------------------------------------------------------------------
+
+    def train(self, hooks: Hooks) -> None:
+        """Train until the last epoch, `max_steps`, patience, or a stop request (raises Stopped, after saving)."""
+        try:
+            while not self.is_done():
+                if self.state.evaluation_is_due:
+                    self._evaluate(hooks)
+                    continue
+                self._one_step(hooks)
+        except Stopped:
+            hooks.save()
+            raise
+
+    def is_done(self) -> bool:
+        return not self.state.evaluation_is_due and self._run_ends()
+
+    def _run_ends(self) -> bool:
+        state = self.state
+        ended_early = state.last_update is not None and state.num_updates >= state.last_update
+        out_of_steps = self.limits.max_steps is not None and state.step >= self.limits.max_steps
+        return state.epoch >= self.limits.num_epochs or ended_early or out_of_steps
+
+    def _one_step(self, hooks: Hooks) -> None:
+        state, limits = self.state, self.limits
+        if self.engine.any(hooks.must_stop()):  # several processes stop at the same step
+            raise Stopped
+        started_at = time.perf_counter()
+        plan = self.batches.epoch(state.epoch)
+        nats, num_tokens, data_wait_s = self._step_with_retry(plan, hooks)
+        state.step += 1
+        state.step_in_epoch += 1
+        self._account(plan, nats, num_tokens, time.perf_counter() - started_at, data_wait_s)
+        if state.step % limits.logging_steps == 0:
+            hooks.report("step", self._take_log())
+        epoch_ends = state.step_in_epoch == plan.num_steps
+        mid_evaluation = limits.eval_steps is not None and state.step % limits.eval_steps == 0
+        state.evaluation_is_due = epoch_ends or mid_evaluation or self._run_ends()
+        if state.step % limits.save_steps == 0 and not state.evaluation_is_due:
+            hooks.save()
+
+    def _account(self, plan, nats: float | None, num_tokens: int, elapsed_s: float, data_wait_s: float) -> None:
+        weight = self.batches.step_weight(plan, self.state.step_in_epoch - 1)
+        for period in (self.epoch_period, self.log_period):
+            period.elapsed_s += elapsed_s
+            period.data_wait_s += data_wait_s
+            if nats is not None:
+                period.add(nats=nats, weight=weight, num_tokens=num_tokens)
+
+    def _take_log(self) -> dict:
+        period, self.log_period = self.log_period, Period()
+        lr = self.optimizers[0].param_groups[0]["lr"]
+        return {"period": period, "learning_rate": lr}
+
+    # --- one optimizer step ------------------------------------------------------------------------------
+
+    def _step_with_retry(self, plan: EpochPlan, hooks: Hooks) -> tuple[float | None, int, float]:
+        """`_step`, again with half the micro-batch while memory runs out. The effective batch stays."""
+        while True:
+            try:
+                return self._step(plan, hooks)
+            except RuntimeError as error:
+                if not devices.is_out_of_memory(error):
+                    raise
+                self._halve_micro_batch(hooks, error)
+
+    def _halve_micro_batch(self, hooks: Hooks, error: RuntimeError) -> None:
+        size = self.state.micro_batch_size
+        if size == 1 or self.engine.world_size > 1:
+            raise UserError(
+                "out of memory with one sequence at a time: set optimization.gradient_checkpointing: true, or "
+                "build the dataset with a smaller --max-tokens (or a smaller model.preset)",
+                exit_code=1,
+            ) from error
+        self.state.micro_batch_size = size // 2
+        self._forget_gradients()
+        if self.engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        hooks.say(f"out of memory: micro-batches of {size // 2} instead of {size}, the same effective batch")
+
+    def _step(self, plan: EpochPlan, hooks: Hooks) -> tuple[float | None, int, float]:
+        """One step: (weighted nats or None when it was not applied, target tokens, seconds spent on data)."""
+        state, engine = self.state, self.engine
+        started_at = time.perf_counter()
+        micro_batches = self.batches.micro_batches(
+            state.epoch,
+            state.step_in_epoch,
+            size=state.micro_batch_size,
+            rank=engine.rank,
+            world=engine.world_size,
+        )
+        denominator = self.batches.step_weight(plan, state.step_in_epoch)
+        data_wait_s = time.perf_counter() - started_at
+        visits = plan.visits_of(plan.packs_of_step(state.step_in_epoch))
+        num_tokens = int(plan.num_pairs[visits].sum())
+        torch.manual_seed(key_for(self.seed, "dropout", state.step, engine.rank))
+        self.model.train()
+        losses = self._accumulate(micro_batches, denominator, hooks)
+        nats = self._apply(losses, hooks, micro_batches)
+        return nats, num_tokens, data_wait_s
+
+    def _accumulate(self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks) -> list[torch.Tensor]:
+        """Forward and backward over the micro-batches: weighted nats of each, still on the device."""
+        losses = []
+        for number, batch in enumerate(micro_batches, 1):
+            if self.engine.world_size == 1 and hooks.must_stop():
+                self._forget_gradients()
+                raise Stopped
+            with self.engine.accumulating(self.wrapped, is_last=number == len(micro_batches)):
+                with devices.autocast(self.engine.device, self.precision):
+                    nats = self.wrapped(batch.to(self.engine.device))
+                loss = nats * (self.engine.world_size / denominator)
+                self.scaler.scale(loss).backward()
+            losses.append(nats.detach())
+        return losses
+
+    def _apply(self, losses: list[torch.Tensor], hooks: Hooks, micro_batches: list[MicroBatch]) -> float | None:
+        """Update the weights, unless the loss or the gradient is not finite. One wait for the device."""
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        norm = self.engine.clip(self.trained, self.limits.max_grad_norm)
+        total = self.engine.sum(torch.stack(losses).sum())
+        nats, grad_norm = torch.stack((total, norm.float())).tolist()
+        if math.isfinite(nats) and (math.isfinite(grad_norm) or self.scaler.is_enabled()):
+            self._update(grad_norm)
+            return nats
+        self._forget_gradients()
+        self.scaler.update()
+        self._name_bad_step(losses, micro_batches, hooks)
+        return None
+
+    def _update(self, grad_norm: float) -> None:
+        set_learning_rate(self.optimizers, self.schedule.factor(self.state.num_updates))
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)  # fp16: leaves the weights alone when the scale was too large
+        self.scaler.update()
+        self._forget_gradients()
+        self.state.num_bad_in_a_row = 0
+        if math.isfinite(grad_norm):
+            self.state.num_updates += 1
+            if self.average is not None:
+                self.average.update(self.model, self.state.num_updates)
+
+    def _forget_gradients(self) -> None:
+        for p in self.trained:
+            p.grad = None
+
+    def _name_bad_step(self, losses: list[torch.Tensor], micro_batches: list[MicroBatch], hooks: Hooks) -> None:
+        state = self.state
+        state.num_bad_in_a_row += 1
+        bad = [b for loss, b in zip(losses, micro_batches, strict=True) if not torch.isfinite(loss)]
+        rows = sorted({row for batch in bad or micro_batches for row in batch.rows})
+        ids = self.batches.rows.table["seq_id"][rows].tolist()
+        what = "loss" if bad else "gradient"
+        shown = ", ".join(map(str, ids[:16])) + (f" and {len(ids) - 16} more" if len(ids) > 16 else "")
+        hooks.say(f"step {state.step}: {what} is not finite, not applied; seq_ids {shown}")
+        if state.num_bad_in_a_row >= self.limits.max_bad_steps:
+            raise UserError(
+                f"stopped at step {state.step}: {state.num_bad_in_a_row} steps in a row were not finite; "
+                "lower optimization.learning_rate, or look at the rows named above",
+                exit_code=1,
+            )
+
+    # --- evaluation --------------------------------------------------------------------------------------
+
+    def _evaluate(self, hooks: Hooks) -> None:
+        """Score the held-out rows, keep the best, and close the epoch where it ends."""
+        state = self.state
+        evaluation = hooks.evaluate()
+        nats = evaluation.headline.nats_per_token
+        plan_is_done = state.step_in_epoch == self.batches.epoch(state.epoch).num_steps
+        if state.best_nats is None or nats < state.best_nats or math.isnan(nats):
+            state.best_nats = None if math.isnan(nats) else nats
+            state.best_step, state.num_evaluations_without_gain = state.step, 0
+            hooks.save_best(evaluation)
+        else:
+            state.num_evaluations_without_gain += 1
+        hooks.report("evaluation", {"evaluation": evaluation})
+        if state.step and (plan_is_done or self._run_ends()):
+            hooks.report("epoch", {"period": self.epoch_period, "evaluation": evaluation})
+        if plan_is_done:
+            self.epoch_period = Period()
+            state.epoch, state.step_in_epoch = state.epoch + 1, 0
+        state.evaluation_is_due = False
+        self._heed_patience(hooks)
+        if state.step and (state.step % self.limits.save_steps == 0 or self.is_done()):
+            hooks.save()
+
+    def _heed_patience(self, hooks: Hooks) -> None:
+        state, patience = self.state, self.limits.patience
+        if patience is None or state.num_evaluations_without_gain < patience or state.last_update is not None:
+            return
+        cooldown = 0
+        if self.schedule.shape == "flat_cooldown":
+            cooldown = min(self.schedule.cooldown_updates, self.schedule.num_updates - state.num_updates)
+        state.last_update = state.num_updates + max(0, cooldown)
+        self.heed_early_end()
+        then = f"cooling down for {cooldown} updates" if cooldown > 0 else "stopping"
+        hooks.say(f"held-out loss has not improved for {patience} evaluations (patience): {then}")
+
+    def heed_early_end(self) -> None:
+        """Let the schedule end at `state.last_update`, where patience has set one."""
+        if self.state.last_update is not None:
+            self.schedule = dataclasses.replace(self.schedule, num_updates=self.state.last_update)
+
+    def state_to_save(self) -> dict:
+        """The state as JSON values; floats survive JSON bit for bit."""
+        self.state.epoch_sums, self.state.log_sums = self.epoch_period.exact(), self.log_period.exact()
+        self.state.loss_scale = self.scaler.state_dict() if self.scaler.is_enabled() else {}
+        return dataclasses.asdict(self.state)

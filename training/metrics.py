@@ -1,0 +1,101 @@
+"""What a run measures, under names that carry their unit, and the file it is written to.
+
+Every metric is a function of the sums over the period it names; padding is never part of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(slots=True, kw_only=True)
+class Period:
+    """Sums since the last report. The first three are exact and survive a resume; the rest is wall-clock."""
+
+    nats: float = 0.0  # weighted
+    weight: float = 0.0
+    num_steps: int = 0
+    num_tokens: int = 0
+    elapsed_s: float = 0.0
+    data_wait_s: float = 0.0
+
+    def add(self, *, nats: float, weight: float, num_tokens: int) -> None:
+        self.nats += nats
+        self.weight += weight
+        self.num_tokens += num_tokens
+        self.num_steps += 1
+
+    def exact(self) -> dict:
+        return {"nats": self.nats, "weight": self.weight, "num_steps": self.num_steps, "num_tokens": self.num_tokens}
+
+
+def train_loss_nats(period: Period) -> float:
+    """Weighted mean nats per target token."""
+    return period.nats / period.weight if period.weight else math.nan
+
+
+def perplexity(period: Period) -> float:
+    return math.exp(min(train_loss_nats(period), 700.0))
+
+
+def tokens_per_s(period: Period) -> float:
+    """Target tokens, all processes."""
+    return period.num_tokens / period.elapsed_s if period.elapsed_s else math.nan
+
+
+def data_wait_share(period: Period) -> float:
+    """Share of the wall-clock time spent making batches."""
+    return period.data_wait_s / period.elapsed_s if period.elapsed_s else math.nan
+
+
+METRICS: dict[str, Callable[[Period], float]] = {
+    "train_loss_nats": train_loss_nats,
+    "perplexity": perplexity,
+    "tokens_per_s": tokens_per_s,
+    "data_wait_share": data_wait_share,
+}
+WALL_CLOCK = ("tokens_per_s", "data_wait_share", "memory_bytes", "elapsed_s")  # differ between equal runs
+
+
+class MetricsFile:
+    """training_metrics.jsonl: one object a line, flushed line by line."""
+
+    def __init__(self, path: Path, *, keep_until_step: int) -> None:
+        """Go on after `keep_until_step`: lines of later steps, and one that a kill tore, are dropped."""
+        self.path = path
+        kept = [line for line in read_metrics(path) if line["step"] <= keep_until_step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.tmp")
+        staged.write_text("".join(_line(record) for record in kept))
+        os.replace(staged, path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, record: dict) -> None:
+        """Append one record; it has "event" and "step"."""
+        self._file.write(_line(record))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict]:
+    """All whole records of a metrics file; none when it is not there."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break  # torn by a kill
+        records.append(json.loads(line))
+    return records
+
+
+def _line(record: dict) -> str:
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+    return json.dumps(finite, allow_nan=False) + "\n"

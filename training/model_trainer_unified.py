@@ -1,0 +1,121 @@
+"""The training command: config -> device -> model -> batches -> loop -> evaluate. See --help."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: Python put training/ first on the path, where `corpus` is not
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import argparse
+
+from corpus.records import UserError
+
+EXAMPLES = """examples:
+  python3 training/model_trainer_unified.py --config training_config_metal_cuda_universal.yaml \\
+     --sequences training_data_effectiveness/training_data_train.jsonl --epochs 3 --output models/mine
+  ... --dry-run                                   print the plan and train nothing
+  ... --resume                                    go on where an interrupted run stopped
+  ... --checkpoint models/mine --output models/second   go on from finished weights
+  ... --checkpoint models/mine --eval_only        evaluate, change nothing
+  ... --set optimization.batch_size=8 --set data.curriculum=none
+  ... --complete "fn calculate(" --checkpoint models/mine
+  torchrun --nproc_per_node 2 training/model_trainer_unified.py ...
+
+exit codes: 0 done, 1 failed, 2 usage, config or missing input, 130/143 stopped by a signal (saved)"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All flags; frozen by a test."""
+    parser = argparse.ArgumentParser(
+        prog="model_trainer_unified.py",
+        description="Train a causal language model on a dataset of token windows, and evaluate it on held-out files.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, metavar="YAML", help="settings; without it the defaults")
+    parser.add_argument(
+        "--sequences",
+        type=Path,
+        metavar="JSONL",
+        default=Path("training_data_effectiveness/training_data_train.jsonl"),
+        help="training rows; validation and test rows are found beside them, e.g. --sequences DIR/training_data_train.jsonl",
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the rows, e.g. --epochs 300")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="where the model goes, e.g. --output models/mine")
+    parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cuda")
+    parser.add_argument(
+        "--eval_only", "--eval-only", action="store_true", help="evaluate --checkpoint (or --output), change nothing"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="DIR", help="start from the weights in DIR, which stays as it was"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --output")
+    parser.add_argument("--seed", type=int, metavar="N", help="of every random choice, e.g. --seed 7")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="override one setting, e.g. --set optimization.batch_size=8 (repeatable)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
+    parser.add_argument("--complete", metavar="TEXT", help='print a completion, e.g. --complete "fn calculate("')
+    parser.add_argument("--suffix", metavar="TEXT", help="with --complete: what comes after the gap")
+    parser.add_argument("--deterministic", action="store_true", help="same bits every time, also on a GPU; slower")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        _check_flags(arguments)
+        return _run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        if not sys.stdout.isatty():
+            print("FAILED", flush=True)
+        return error.exit_code
+
+
+def _check_flags(arguments: argparse.Namespace) -> None:
+    if arguments.suffix is not None and arguments.complete is None:
+        raise UserError("--suffix needs --complete TEXT, the text before the gap")
+    if arguments.resume and arguments.checkpoint is not None:
+        raise UserError("--resume goes on in --output, --checkpoint starts a new run from other weights; keep one")
+    if arguments.complete is not None and arguments.checkpoint is None and arguments.output is None:
+        raise UserError("--complete needs a trained model: --checkpoint DIR")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from training import commands  # after the flags: --help and mistyped flags are answered without torch
+    from training.config import load_config
+
+    config = load_config(arguments.config, _overrides(arguments))
+    if arguments.complete is not None:
+        return commands.complete(config, arguments)
+    if arguments.dry_run:
+        return commands.show_plan(config, arguments)
+    if arguments.eval_only:
+        return commands.evaluate_only(config, arguments)
+    return commands.train(config, arguments)
+
+
+def _overrides(arguments: argparse.Namespace) -> list[str]:
+    """Flags that name a setting count as the last --set."""
+    flags = {
+        "training.num_epochs": arguments.epochs,
+        "training.seed": arguments.seed,
+        "device_backend.device": arguments.device,
+        "output.directory": arguments.output,
+        "device_backend.deterministic": "true" if arguments.deterministic else None,
+    }
+    return arguments.overrides + [f"{key}={value}" for key, value in flags.items() if value is not None]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

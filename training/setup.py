@@ -1,0 +1,372 @@
+"""Puts a run together from its configuration: device, engine, dataset, model, batches, trainer.
+
+Everything a user can get wrong is found here, in the order of how cheap it is to find, before the first step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from corpus.jsonl import digest
+from corpus.records import ORIGINAL, VARIANTS, UserError
+from training import checkpoint, devices, models
+from training.batches import Batches, Pacing
+from training.config import Config
+from training.console import Console
+from training.engines import SingleProcess, make_engine
+from training.evaluate import HeldOut
+from training.loop import Limits, State, Trainer
+from training.objective import Objective
+from training.optimizers import MovingAverage, default_beta2, default_learning_rate, make_optimizers
+from training.rows import Dataset, Rows, open_dataset, open_rows
+from training.schedule import make_schedule
+from training.vocabulary import Vocabulary
+
+COMPILE_WORTH_STEPS = 2000  # compiling costs a minute or two
+CHECKPOINTS = "checkpoints"
+BEST = "best"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What every command needs before there is a model."""
+
+    config: Config
+    console: Console
+    device: torch.device
+    engine: SingleProcess
+    precision: torch.dtype
+    dataset: Dataset
+    vocabulary: Vocabulary
+    source: Path | None  # --checkpoint: where the weights come from
+
+    @property
+    def output(self) -> Path:
+        return Path(self.config.output.directory)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.output / CHECKPOINTS
+
+
+def open_run(config: Config, arguments: argparse.Namespace) -> Run:
+    """Device, engine and dataset. Raises UserError for a missing device, dataset or tokenizer."""
+    device = devices.choose_device(config.device_backend.device)
+    precision = devices.choose_precision(config.optimization.mixed_precision, device)
+    if config.device_backend.deterministic:
+        devices.be_deterministic()
+    torch.set_float32_matmul_precision("high")
+    dataset = open_dataset(arguments.sequences)
+    vocabulary = Vocabulary(dataset.tokenizer)
+    _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
+    engine = make_engine(device, config.device_backend.distributed)
+    if config.device_backend.distributed == "fsdp" and config.optimization.optimizer == "muon":
+        raise UserError("optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp")
+    return Run(
+        config=config,
+        console=Console(is_speaker=engine.rank == 0),
+        device=device,
+        engine=engine,
+        precision=precision,
+        dataset=dataset,
+        vocabulary=vocabulary,
+        source=arguments.checkpoint,
+    )
+
+
+def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, source: Path | None) -> None:
+    expected = dataset.metadata.get("tokenizer_sha256")
+    if expected is not None and vocabulary.sha256 != expected:
+        raise UserError(
+            f"{vocabulary.file} is not the tokenizer the dataset was built with (sha256 {vocabulary.sha256[:12]}, "
+            f"expected {expected[:12]}); build the dataset again"
+        )
+    if vocabulary.num_bytes.shape[0] > dataset.vocab_size:
+        raise UserError(f"{vocabulary.file} has ids beyond the dataset's vocab_size; build the dataset again")
+    asked = config.model.tokenizer_name
+    if asked not in (None, dataset.metadata.get("tokenizer")):
+        _compare_tokenizers(f"model.tokenizer_name: {asked}", asked, vocabulary)
+    if source is not None and (source / "tokenizer.json").is_file():
+        found = digest(source / "tokenizer.json").sha256
+        if found != vocabulary.sha256:
+            raise UserError(
+                f"--checkpoint {source} was trained with another tokenizer (sha256 {found[:12]}) than the dataset's "
+                f"({vocabulary.sha256[:12]}); build the dataset with --tokenizer {source}"
+            )
+
+
+def _compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> None:
+    """Raises UserError unless the tokenizer `name` gives the same ids as the dataset's."""
+    theirs = _tokenizer_json(what, name)
+    if models.vocabulary_digest(theirs) != models.vocabulary_digest(vocabulary.json):
+        raise UserError(
+            f"{what} has another tokenizer than the dataset; build the dataset with --tokenizer {name}"
+        )
+
+
+def _tokenizer_json(what: str, name: str) -> dict:
+    local = Path(name) / "tokenizer.json"
+    if local.is_file():
+        return json.loads(local.read_bytes())
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return json.loads(tokenizer.backend_tokenizer.to_str())
+    except (OSError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{what}: its tokenizer cannot be loaded ({reason})") from error
+
+
+# --- the model -------------------------------------------------------------------------------------------
+
+
+def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
+    """(model in float32 on the device, what it is in words)."""
+    settings = run.config.model
+    name = _weights_directory(run.source) or settings.pretrained_model
+    if name is None:
+        preset = models.choose_preset(
+            settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
+        )
+        model = _build_preset(run, preset)
+        what = f"preset {preset}, from scratch"
+    else:
+        model = _load_model(run, name)
+        what = f"{name}"
+    if run.source is not None and not _weights_directory(run.source):
+        _load_step_checkpoint(run.source, model)
+        what = f"{what}, weights of {run.source}"
+    if run.config.quantization.lora_enabled:
+        count = models.adapt(model, run.config.quantization, run.config.training.seed)
+        what = f"{what}, LoRA on {count} layers"
+    if run.config.optimization.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.to(run.device), what
+
+
+def _weights_directory(source: Path | None) -> str | None:
+    """`source` where it is a finished model, as from_pretrained loads it."""
+    if source is None:
+        return None
+    if not source.is_dir():
+        raise UserError(f"--checkpoint {source}: no such directory; give the --output of an earlier run")
+    return str(source) if (source / "config.json").is_file() else None
+
+
+def _build_preset(run: Run, preset: str) -> nn.Module:
+    settings, window = run.config.model, run.dataset.window
+    positions = settings.max_position_embeddings or window
+    models.check_positions("model.max_position_embeddings", positions, window)
+    return models.build_preset(
+        preset,
+        vocab_size=run.dataset.vocab_size,
+        max_positions=positions,
+        control=run.vocabulary.control,
+        seed=run.config.training.seed,
+        dropout=settings.dropout,
+    )
+
+
+def _load_model(run: Run, name: str) -> nn.Module:
+    if run.config.model.max_position_embeddings is not None:
+        raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
+    model = models.load_pretrained(name, window=run.dataset.window, vocab_size=run.dataset.vocab_size)
+    if run.source is None:
+        _compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
+    if run.config.model.dropout:
+        models.add_dropout(model, run.config.model.dropout)
+    return model
+
+
+def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
+    """Weights of an interrupted run: of the newest whole checkpoint under `source`, or of `source` itself."""
+    notes: list[str] = []
+    try:
+        if (source / checkpoint.MANIFEST).is_file():
+            found = checkpoint.read(source)
+        else:
+            found = checkpoint.newest(source / CHECKPOINTS, notes.append)
+        if found is None:
+            raise UserError(f"--checkpoint {source} holds neither a finished model nor a checkpoint")
+        checkpoint.load_model_tensors(model, found.tensors["model"])
+    except checkpoint.DamagedCheckpoint as error:
+        raise UserError(f"--checkpoint {source} cannot be used: {error}") from error
+
+
+# --- data ------------------------------------------------------------------------------------------------
+
+
+def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
+    """Rows of a split; the first process parses, the others find its cache."""
+    if run.engine.rank == 0:
+        rows = open_rows(run.dataset, split, write_cache=write_cache)
+    run.engine.barrier()
+    if run.engine.rank != 0:
+        rows = open_rows(run.dataset, split, write_cache=False)
+    return rows
+
+
+def num_source_tokens(rows: Rows) -> int:
+    """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
+    table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
+    return int(sum((table["length"] - _overlaps(table)).tolist()))
+
+
+def _overlaps(table):
+    """Tokens each window shares with the one before it in its file, in any order of `table`."""
+    order = np.lexsort((table["start_token"], table["file"]))
+    ends = table["start_token"] + table["length"]
+    shared = np.zeros(len(table), dtype=np.int64)
+    same_file = table["file"][order][1:] == table["file"][order][:-1]
+    previous_end = np.where(same_file, ends[order][:-1], 0)
+    shared[order[1:]] = np.maximum(0, previous_end - table["start_token"][order][1:])
+    return np.minimum(shared, table["length"])
+
+
+def make_batches(run: Run, rows: Rows) -> Batches:
+    """Batches of the training rows. Raises UserError for fill-in-the-middle without its control tokens."""
+    config, control = run.config, run.vocabulary.control
+    if len(rows) == 0:
+        raise UserError(f"{rows.path} has no rows; build the dataset from a larger repository")
+    if config.objectives.fim_rate and not control.can_fill:
+        raise UserError("objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer")
+    optimization = config.optimization
+    batches = Batches(
+        rows,
+        control,
+        Pacing(curriculum="none", fraction=0.0, num_epochs=config.training.num_epochs),
+        seed=config.training.seed,
+        packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
+        weighting=config.data.weighting,
+        variants=config.data.variants,
+        packing=config.data.packing,
+        fim_rate=config.objectives.fim_rate,
+        fixed_length=False,
+    )
+    batches.pace(
+        Pacing(
+            curriculum=config.data.curriculum,
+            fraction=config.data.curriculum_fraction,
+            num_epochs=_num_epochs(config, batches),
+        )
+    )
+    return batches
+
+
+def _num_epochs(config: Config, batches: Batches) -> float:
+    """Epochs the run will really have: max_steps may end it earlier."""
+    if config.training.max_steps is None:
+        return config.training.num_epochs
+    return min(config.training.num_epochs, config.training.max_steps / max(batches.epoch(0).num_steps, 1))
+
+
+def make_held_out(run: Run, rows: Rows, *, variants: bool) -> HeldOut:
+    return HeldOut(
+        rows,
+        run.vocabulary.control,
+        run.vocabulary.num_bytes,
+        batch_size=run.config.optimization.batch_size,
+        max_windows=run.config.evaluation.max_windows,
+        variants=variants,
+    )
+
+
+# --- the trainer -----------------------------------------------------------------------------------------
+
+
+def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> Trainer:
+    """Optimizers, schedule, average and the loop around them."""
+    config, optimization = run.config, run.config.optimization
+    num_updates = num_updates_of_run(config, batches)
+    objective = Objective(model)
+    if wants_compile(config, run.device, num_updates):
+        objective.run_backbone = torch.compile(objective.run_backbone)
+        batches.fixed_length = True
+    wrapped = run.engine.wrap(objective)  # before the optimizers: sharding replaces the parameters
+    optimizers = make_optimizers(
+        model,
+        optimization,
+        learning_rate=learning_rate(config, model, run.source),
+        beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
+    )
+    average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
+    state.micro_batch_size = state.micro_batch_size or optimization.batch_size
+    return Trainer(
+        objective=objective,
+        wrapped=wrapped,
+        engine=run.engine,
+        batches=batches,
+        optimizers=optimizers,
+        schedule=make_schedule(optimization, num_updates),
+        limits=_limits(config),
+        state=state,
+        seed=config.training.seed,
+        precision=run.precision,
+        average=average,
+    )
+
+
+def num_updates_of_run(config: Config, batches: Batches) -> int:
+    expected = batches.expected_steps(config.training.num_epochs)
+    return min(expected, config.training.max_steps or expected)
+
+
+def learning_rate(config: Config, model: nn.Module, source: Path | None) -> float:
+    """The peak: as configured, else by size and kind of the model."""
+    return config.optimization.learning_rate or default_learning_rate(
+        models.num_parameters(model),
+        adapters=config.quantization.lora_enabled,
+        pretrained=source is not None or config.model.pretrained_model is not None,
+    )
+
+
+def wants_compile(config: Config, device: torch.device, num_steps: int) -> bool:
+    choice = config.device_backend.compile
+    return choice == "on" or (choice == "auto" and device.type == "cuda" and num_steps >= COMPILE_WORTH_STEPS)
+
+
+def _limits(config: Config) -> Limits:
+    training = config.training
+    return Limits(
+        num_epochs=training.num_epochs,
+        max_steps=training.max_steps,
+        logging_steps=training.logging_steps,
+        eval_steps=training.eval_steps,
+        save_steps=training.save_steps,
+        patience=training.patience,
+        max_bad_steps=training.max_bad_steps,
+        max_grad_norm=config.optimization.max_grad_norm,
+    )
+
+
+def facts(run: Run, what: str, model: nn.Module) -> dict:
+    """What a reader needs to know about a run: for checkpoints, the report and the model card."""
+    metadata = run.dataset.metadata
+    return {
+        "model": what,
+        "num_parameters": models.num_parameters(model),
+        "num_trainable_parameters": models.num_parameters(model, trainable_only=True),
+        "device": devices.describe(run.device),
+        "num_processes": run.engine.world_size,
+        "precision": str(run.precision).removeprefix("torch."),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
+        "dataset": {
+            "source_repo": metadata.get("source_repo"),
+            "repository_commit": metadata.get("repository_commit"),
+            "window": run.dataset.window,
+            "files": metadata.get("files"),
+        },
+        "tokenizer": {"name": metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
+        "config": run.config.as_dict(),
+    }
