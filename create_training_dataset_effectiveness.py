@@ -32,6 +32,44 @@ exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
 """
 
 
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """ "all", "none" or a comma-separated list of kinds, in the table's order."""
+    if text in ("all", "none"):
+        return AUGMENTATION_KINDS if text == "all" else ()
+    asked = {kind.strip() for kind in text.split(",")}
+    if unknown := sorted(asked - set(AUGMENTATION_KINDS)):
+        raise UserError(
+            f"--augmentations: unknown kind {unknown[0]!r}; "
+            f"expected all, none, or some of {', '.join(AUGMENTATION_KINDS)}"
+        )
+    return tuple(kind for kind in AUGMENTATION_KINDS if kind in asked)
+
+
+def find_repository(asked: str | None) -> Path:
+    """REPO, else the environment's, else the default place, else the git repository one stands in."""
+    asked = asked or os.environ.get(REPOSITORY_VARIABLE)
+    if asked:
+        root = Path(asked).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f"{root} is no directory; name a repository, or: git clone https://example.com/you/repository {root}"
+            )
+        return root
+    default = Path(DEFAULT_REPOSITORY).expanduser()
+    around = (place for place in (Path.cwd(), *Path.cwd().parents) if (place / ".git").exists())
+    found = default if default.is_dir() else next(around, None)
+    if found is None:
+        raise FileNotFoundError(
+            f"no repository: none named, {REPOSITORY_VARIABLE} is not set, {DEFAULT_REPOSITORY} is not there and this "
+            f"is no git repository; name one, or: git clone https://example.com/you/the-block {DEFAULT_REPOSITORY}"
+        )
+    return found
+
+
+# The window in tokens, whatever the hardware; None lets the hardware decide. --max-tokens goes before both.
+MAX_TOKENS: int | None = None
+
+
 def arguments() -> argparse.ArgumentParser:
     """The command line. A test freezes the set of flags."""
     parser = argparse.ArgumentParser(
@@ -99,10 +137,6 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-# The window in tokens, whatever the hardware; None lets the hardware decide. --max-tokens goes before both.
-MAX_TOKENS: int | None = None
-
-
 def options_from(flags: argparse.Namespace) -> BuildOptions:
     """Check every flag. Raises UserError (what, where, expected, way out) or FileNotFoundError (no repository)."""
     max_tokens = MAX_TOKENS if flags.max_tokens is None else flags.max_tokens
@@ -130,40 +164,6 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         keep_secrets=flags.keep_secrets,
         device=flags.device,
     )
-
-
-def parse_kinds(text: str) -> tuple[str, ...]:
-    """ "all", "none" or a comma-separated list of kinds, in the table's order."""
-    if text in ("all", "none"):
-        return AUGMENTATION_KINDS if text == "all" else ()
-    asked = {kind.strip() for kind in text.split(",")}
-    if unknown := sorted(asked - set(AUGMENTATION_KINDS)):
-        raise UserError(
-            f"--augmentations: unknown kind {unknown[0]!r}; "
-            f"expected all, none, or some of {', '.join(AUGMENTATION_KINDS)}"
-        )
-    return tuple(kind for kind in AUGMENTATION_KINDS if kind in asked)
-
-
-def find_repository(asked: str | None) -> Path:
-    """REPO, else the environment's, else the default place, else the git repository one stands in."""
-    asked = asked or os.environ.get(REPOSITORY_VARIABLE)
-    if asked:
-        root = Path(asked).expanduser()
-        if not root.is_dir():
-            raise FileNotFoundError(
-                f"{root} is no directory; name a repository, or: git clone https://example.com/you/repository {root}"
-            )
-        return root
-    default = Path(DEFAULT_REPOSITORY).expanduser()
-    around = (place for place in (Path.cwd(), *Path.cwd().parents) if (place / ".git").exists())
-    found = default if default.is_dir() else next(around, None)
-    if found is None:
-        raise FileNotFoundError(
-            f"no repository: none named, {REPOSITORY_VARIABLE} is not set, {DEFAULT_REPOSITORY} is not there and this "
-            f"is no git repository; name one, or: git clone https://example.com/you/the-block {DEFAULT_REPOSITORY}"
-        )
-    return found
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,132 @@
+"""The dataset command as its user meets it: flags, outcomes, errors of one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import COMMAND, build_dataset
+from small_repository import make_repository
+
+FLAGS = {
+    *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
+    *("--core", "--test", "--keep-secrets", "--device", "--quiet", "--help", "-h"),
+}
+
+
+def run(*arguments: object, **settings) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(COMMAND), *map(str, arguments)]
+    settings = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 120} | settings
+    return subprocess.run(command, **settings)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "EFFECTIVENESS_REPO"}
+    return kept | changes
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("command") / "repository"
+    make_repository(root)
+    return root
+
+
+def test_the_flags_are_frozen():
+    from create_training_dataset_effectiveness import arguments
+
+    parser = arguments()
+    found = {flag for action in parser._actions for flag in action.option_strings}
+    assert found == FLAGS
+    for action in parser._actions:
+        assert action.help
+        if action.option_strings and "--help" not in action.option_strings:
+            assert "e.g." in action.help, action.option_strings
+
+
+def test_help_tells_every_flag_and_the_exit_codes():
+    text = run("--help").stdout
+    assert all(flag in text for flag in FLAGS)
+    assert "130/143" in text
+
+
+def test_the_window_constant_stands_near_line_70():
+    lines = COMMAND.read_text("utf-8").splitlines()
+    [number] = [n for n, line in enumerate(lines, 1) if line.startswith("MAX_TOKENS")]
+    assert 60 <= number <= 80
+
+
+WRONG_USES = {
+    "unknown flag": (("--frobnicate",), 2, "unrecognized arguments: --frobnicate"),
+    "no such repository": (("/no/such/place",), 2, "git clone"),
+    "a file for a repository": ((str(COMMAND),), 2, "no directory"),
+    "unknown kind": ((".", "--augmentations", "renaming"), 2, "unknown kind 'renaming'"),
+    "overlap of one": ((".", "--overlap", "1.0"), 2, "--overlap must be in [0, 0.95]"),
+    "window of nothing": ((".", "--max-tokens", "0"), 2, "--max-tokens must be in [8,"),
+    "window of words": ((".", "--max-tokens", "many"), 2, "invalid int value"),
+    "no workers": ((".", "--workers", "0"), 2, "--workers must be at least 1"),
+    "unknown device": ((".", "--device", "tpu"), 2, "invalid choice: 'tpu'"),
+    "unknown tokenizer": ((".", "--tokenizer", "no/such"), 2, "--tokenizer no/such: no such path"),
+}
+
+
+@pytest.mark.parametrize("use", WRONG_USES)
+def test_a_wrong_use_is_one_clear_line(use, tmp_path, repository):
+    arguments, code, message = WRONG_USES[use]
+    arguments = tuple(str(repository) if part == "." else part for part in arguments)
+    done = run(*arguments, "--output", tmp_path / "dataset", env=environment(HF_HUB_OFFLINE="1"))
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "dataset").exists()
+
+
+def test_no_repository_at_all_names_the_clone_command(tmp_path):
+    done = run("--output", tmp_path / "dataset", cwd=tmp_path, env=environment(HOME=str(tmp_path)))
+    assert done.returncode == 2
+    assert done.stderr.startswith("FileNotFoundError: ")
+    assert "git clone" in done.stderr.splitlines()[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environment_names_the_repository(repository, tmp_path):
+    env = environment(EFFECTIVENESS_REPO=str(repository), HOME=str(tmp_path))
+    done = run("--output", "dataset", "--tokenizer", "local", "--max-tokens", "128", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "dataset" / "dataset_metadata.json").is_file()
+
+
+def test_eight_steps_are_told_in_order_and_the_last_line_says_complete(repository, tmp_path):
+    done = run(repository, "--output", tmp_path / "dataset", "--tokenizer", "local", "--max-tokens", "128")
+    steps = [line.split("]")[0] for line in done.stdout.splitlines() if line.startswith("[STEP")]
+    assert steps == [f"[STEP {number}/8" for number in range(1, 9)]
+    assert done.stdout.splitlines()[-1].startswith("COMPLETE")
+    assert "\r" not in done.stdout
+
+
+def test_a_c_locale_degrades_the_marks(repository, tmp_path):
+    env = environment(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    flags = ("--tokenizer", "local", "--max-tokens", "128")
+    done = run(repository, "--output", tmp_path / "dataset", *flags, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_the_build_and_leaves_the_old_dataset(number, code, repository, tmp_path):
+    output = build_dataset(repository, tmp_path / "dataset", "--augmentations", "none")
+    before = (output / "dataset_metadata.json").read_bytes()
+    command = [sys.executable, str(COMMAND), str(repository), "--output", str(output), "--tokenizer", "local"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob(".dataset.staging-*")) and running.poll() is None:
+        time.sleep(0.002)
+    running.send_signal(number)
+    running.communicate(timeout=60)
+    assert running.returncode == code
+    assert (output / "dataset_metadata.json").read_bytes() == before
+    assert not list(tmp_path.glob(".dataset.staging-*"))
