@@ -1,13 +1,18 @@
 """Python proves its variants itself: two texts that compile to the same code mean the same.
 
-Line numbers are not compared. Local slots are compared by what they are, not by what they are called.
+Line numbers are not compared.
 """
 
 from __future__ import annotations
 
+import dis
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+# Instructions that come in runs whose order is that of the names, so that renaming may permute a run.
+_UNORDERED = frozenset({"MAKE_CELL", "LOAD_CLOSURE"})
 
 
 def compiled(text: bytes) -> types.CodeType | None:
@@ -20,40 +25,38 @@ def compiled(text: bytes) -> types.CodeType | None:
         return None
 
 
-def same(before: types.CodeType, after: types.CodeType) -> bool:
-    """Whether two code objects are equal but for line numbers."""
-    return all(_same_one(a, b, names_too=True) for a, b in _pairs(before, after))
+def same(before: types.CodeType, after: types.CodeType, old_names: Mapping[str, str]) -> bool:
+    """Whether two modules have equal code, once local slots of `after` are called by their old names.
 
-
-def same_but_for_names(before: types.CodeType, after: types.CodeType) -> bool:
-    """Whether two code objects are equal but for line numbers and a renaming of local slots."""
-    return all(_same_one(a, b, names_too=False) for a, b in _pairs(before, after))
+    `old_names` maps each new name to the one it replaced; empty when nothing was renamed.
+    """
+    return all(_same_one(a, b, old_names) for a, b in _pairs(before, after))
 
 
 def _pairs(before: types.CodeType, after: types.CodeType) -> Iterator[tuple[types.CodeType, types.CodeType]]:
-    """Both nests of code objects side by side."""
+    """Both nests of code objects side by side; `_same_one` holds them to the same number of constants."""
     waiting = [(before, after)]
     while waiting:
         a, b = waiting.pop()
         yield a, b
-        waiting.extend(
-            (x, y)
-            for x, y in zip(a.co_consts, b.co_consts, strict=False)
-            if isinstance(x, types.CodeType) and isinstance(y, types.CodeType)
-        )
+        for x, y in zip(a.co_consts, b.co_consts, strict=False):
+            if isinstance(x, types.CodeType) and isinstance(y, types.CodeType):
+                waiting.append((x, y))
 
 
-def _same_one(a: types.CodeType, b: types.CodeType, *, names_too: bool) -> bool:
+def _same_one(a: types.CodeType, b: types.CodeType, old_names: Mapping[str, str]) -> bool:
+    if _frame(a, {}) != _frame(b, old_names) or _constants(a) != _constants(b):
+        return False
+    if a.co_code == b.co_code and _cells(a, {}) == _cells(b, old_names):
+        return True
+    return _instructions(a, {}) == _instructions(b, old_names)
+
+
+def _frame(code: types.CodeType, old_names: Mapping[str, str]) -> tuple[object, ...]:
     return (
-        _facts(a) == _facts(b)
-        and _constants(a) == _constants(b)
-        and (_slots(a) == _slots(b) if names_too else _numbered(a, b))
-    )
-
-
-def _facts(code: types.CodeType) -> tuple[object, ...]:
-    return (
-        code.co_code,
+        [old_names.get(name, name) for name in code.co_varnames],
+        {old_names.get(name, name) for name in code.co_cellvars},
+        {old_names.get(name, name) for name in code.co_freevars},
         code.co_names,
         code.co_qualname,
         code.co_flags,
@@ -66,25 +69,31 @@ def _facts(code: types.CodeType) -> tuple[object, ...]:
 
 
 def _constants(code: types.CodeType) -> list[str]:
-    """Constants by their spelling (1, 1.0 and True are equal as values), nested code by its name."""
-    return [x.co_name if isinstance(x, types.CodeType) else repr(x) for x in code.co_consts]
+    return [_spelling(constant) for constant in code.co_consts]
 
 
-def _slots(code: types.CodeType) -> tuple[tuple[str, ...], ...]:
-    return code.co_varnames, code.co_cellvars, code.co_freevars
+def _spelling(constant: object) -> str:
+    """Not the value: 1, 1.0 and True are equal. A set has no order, nested code is compared by itself."""
+    if isinstance(constant, frozenset):
+        return str(sorted(map(repr, constant)))
+    return constant.co_name if isinstance(constant, types.CodeType) else repr(constant)
 
 
-def _numbered(a: types.CodeType, b: types.CodeType) -> bool:
-    """Whether the slots of `a` and `b` differ by a bijection of names that leaves arguments alone."""
-    num_arguments = a.co_argcount + a.co_kwonlyargcount
-    if a.co_varnames[:num_arguments] != b.co_varnames[:num_arguments]:
-        return False
-    forth: dict[str, str] = {}
-    back: dict[str, str] = {}
-    for old, new in zip(_slots(a), _slots(b), strict=True):
-        if len(old) != len(new):
-            return False
-        for x, y in zip(old, new, strict=True):
-            if forth.setdefault(x, y) != y or back.setdefault(y, x) != x:
-                return False
-    return True
+def _cells(code: types.CodeType, old_names: Mapping[str, str]) -> list[str]:
+    return [old_names.get(name, name) for name in code.co_cellvars + code.co_freevars]
+
+
+def _instructions(code: types.CodeType, old_names: Mapping[str, str]) -> list[tuple[str, object]]:
+    """Instructions with old names for slots. Cells are numbered in the order of their names, so a renaming
+    may change their numbers, and the order in which they are made and handed to closures."""
+    found: list[tuple[str, object]] = []
+    for run, instructions in groupby(dis.get_instructions(code), lambda it: it.opname in _UNORDERED):
+        steps = [(it.opname, _argument(it, old_names)) for it in instructions]
+        found += sorted(steps, key=str) if run else steps
+    return found
+
+
+def _argument(instruction: dis.Instruction, old_names: Mapping[str, str]) -> object:
+    if instruction.opcode in dis.haslocal or instruction.opcode in dis.hasfree:
+        return old_names.get(instruction.argval, instruction.argval)
+    return instruction.arg

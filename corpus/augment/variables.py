@@ -35,13 +35,14 @@ def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:
     leaves = _merged(code, roles.names)
     blocked = _blocked(code, roles, leaves)
     strings = _merged(code, roles.strings)
+    kept = roles.kept_words(code) if roles.kept_words else set()
     for function in _outermost(code, roles.functions):
         inside = _within(code, leaves, function)
         texts = [code.text(leaf) for leaf in inside]
         if not roles.untouchable.isdisjoint(texts) or _broken(code, function):
             continue
         words = words_of(b" ".join(code.text(node) for node in _within(code, strings, function)))
-        yield from _variables(code, roles, dict(zip(inside, texts, strict=True)), blocked, words)
+        yield from _variables(code, roles, dict(zip(inside, texts, strict=True)), blocked, words | kept)
 
 
 def _merged(code: Code, kinds: Iterable[str]) -> list[int]:

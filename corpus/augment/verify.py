@@ -8,6 +8,7 @@ All comparisons run on whole trees and texts inside C, so that proving costs abo
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Sequence
 from functools import cache, cached_property
 
@@ -42,7 +43,7 @@ class Baseline:
         return _shape_without_comments(self.table.tree, self.language)
 
     @cached_property
-    def code(self) -> object | None:
+    def code(self) -> types.CodeType | None:
         return python_code.compiled(self.source)
 
     def objection(self, kind: str, edits: Sequence[Edit], text: bytes) -> str:
@@ -50,7 +51,7 @@ class Baseline:
         if self.table.depth > MAX_DEPTH:
             return "nested too deeply"
         if self.language == "Python":
-            objection = self._python_objection(kind, text)
+            objection = self._python_objection(edits if kind == "variable_renaming" else (), text)
             if objection:
                 return objection
         tree = parse(self.language, text)
@@ -58,14 +59,14 @@ class Baseline:
             return "syntax errors differ"
         return _CHECKS[kind](self, edits, text, tree)
 
-    def _python_objection(self, kind: str, text: bytes) -> str:
+    def _python_objection(self, renames: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
             return "source does not compile"
         code = python_code.compiled(text)
         if code is None:
             return "variant does not compile"
-        same = python_code.same_but_for_names if kind == "variable_renaming" else python_code.same
-        return "" if same(self.code, code) else "code objects differ"
+        old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
+        return "" if python_code.same(self.code, code, old_names) else "code objects differ"
 
     def _renaming_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
         """`P { x }` may have become `P { x: new }`; else the trees are equal."""

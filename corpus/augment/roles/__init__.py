@@ -7,7 +7,7 @@ grammar rule nobody thought of costs yield, never correctness.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from corpus.syntax import SyntaxTable
@@ -88,6 +88,7 @@ class Roles:
     shorthands: frozenset[str] = frozenset()  # kinds (of leaf or parent) where `x` stands for `x: x`
     untouchable: frozenset[bytes] = frozenset()  # a function in which one of these names stands is left alone
     poisoned: Callable[[Code], list[int]] | None = None  # more nodes inside which every name is poisoned
+    kept_words: Callable[[Code], set[bytes]] | None = None  # names that stay wherever they stand in the file
     refuses: Callable[[Code], str] | None = None  # why the whole file is left alone, or ""
     watched: frozenset[str] = frozenset()  # more kinds that `Code.nodes` lists, for `poisoned`
     same_shape: tuple[tuple[str, str, int], ...] = ()  # (short form, long form, nodes added) of shorthands
@@ -144,3 +145,16 @@ def nearest(code: Code, node: int, kinds: tuple[str, ...]) -> int | None:
             return node
         node = parent[node]
     return None
+
+
+def nested_in(code: Code, outer: Collection[str], kinds: Collection[str]) -> list[int]:
+    """The nodes of `kinds` that lie inside a node whose kind is among `outer`."""
+    kind = code.table.kind
+    nested = []
+    done = 0
+    for node in sorted({node for each in (*outer, *kinds) for node in code.nodes[each]}):
+        if kind[node] in outer and node >= done:
+            done = code.table.subtree_end[node]
+        elif node < done and kind[node] in kinds:
+            nested.append(node)
+    return nested

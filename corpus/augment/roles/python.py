@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 
-from corpus.augment.roles import FREE, POISON, USE, Code, Roles, Span, nearest
+from corpus.augment.roles import FREE, POISON, USE, Code, Roles, Span, nearest, nested_in, words_of
 
 _FUNCTION_LIKE = ("function_definition", "lambda", "class_definition")
 _COMPREHENSIONS = (
@@ -31,6 +31,10 @@ def _comprehension_scope(code: Code, binder: int, leaf: int) -> Span | None:
 
 
 def _poisoned(code: Code) -> list[int]:
+    return [*_self_documenting(code), *nested_in(code, ("function_definition",), ("class_definition",))]
+
+
+def _self_documenting(code: Code) -> list[int]:
     """`f"{x=}"` prints the name of x."""
     kind = code.table.kind
     return [
@@ -38,6 +42,12 @@ def _poisoned(code: Code) -> list[int]:
         for node in code.nodes["interpolation"]
         if any(kind[child] == "=" for child in code.children(node))
     ]
+
+
+def _imported(code: Code) -> set[bytes]:
+    """Names of imports: the compiler treats a local of that name otherwise than one of another name."""
+    imports = (*code.nodes["import_statement"], *code.nodes["import_from_statement"])
+    return words_of(b" ".join(map(code.text, imports)))
 
 
 _USES = (
@@ -113,7 +123,7 @@ ROLES = Roles(
         ("for_in_clause", "left"): _comprehension_scope,
     },
     patterns=frozenset({"pattern_list", "tuple_pattern", "list_pattern", "list_splat_pattern"}),
-    regions=frozenset({"type", "class_definition", "global_statement", "nonlocal_statement"}),
+    regions=frozenset({"type", "global_statement", "nonlocal_statement"}),
     strings=frozenset({"string_content"}),
     reserved=frozenset(
         name.encode() for name in (*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls")
@@ -134,5 +144,6 @@ ROLES = Roles(
         }
     ),
     poisoned=_poisoned,
-    watched=frozenset({"interpolation"}),
+    kept_words=_imported,
+    watched=frozenset({"class_definition", "import_from_statement", "import_statement", "interpolation"}),
 )

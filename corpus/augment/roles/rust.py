@@ -13,6 +13,7 @@ from corpus.augment.roles import (
     Roles,
     Span,
     child_of_binder,
+    nested_in,
     rest_of_parent,
     words_of,
 )
@@ -31,6 +32,7 @@ _BUILTIN_ATTRIBUTES = frozenset(
 )
 _CFG_ATTR = re.compile(rb"cfg_attr\s*\((?:[^(),]|\([^()]*\))*,\s*(\w+)[^,]*\)\s*,?\s*\]?\s*$")
 _ATTRIBUTE_HEAD = re.compile(rb"#\[\s*(?:unsafe\s*\(\s*)?(\w+)")
+# Items inside functions do not see the locals around them.
 _ITEMS = frozenset({"function_item", "impl_item", "trait_item", "mod_item"})
 _BESIDE_ATTRIBUTES = frozenset({"attribute_item", "line_comment", "block_comment"})
 _KEYWORDS = (
@@ -71,8 +73,17 @@ def _condition_scope(code: Code, binder: int, leaf: int) -> Span | None:
 
 def _in_field_pattern(code: Code, leaf: int) -> str:
     """`P { x }` binds x, and becomes `P { x: new }`; `P { ref x }` would have to become more."""
-    pattern = code.table.parent[leaf]
-    return BIND if code.table.subtree_end[pattern] == leaf + 1 == pattern + 2 else POISON
+    return BIND if _is_only_child(code, leaf) else POISON
+
+
+def _in_field_initializer(code: Code, leaf: int) -> str:
+    """`P { x }` uses x, and becomes `P { x: new }`; there may be an attribute in between."""
+    return USE if _is_only_child(code, leaf) else POISON
+
+
+def _is_only_child(code: Code, leaf: int) -> bool:
+    above = code.table.parent[leaf]
+    return above == leaf - 1 and code.table.subtree_end[above] == leaf + 1
 
 
 def _in_tokens(code: Code, leaf: int) -> str:
@@ -87,7 +98,11 @@ def _in_tokens(code: Code, leaf: int) -> str:
 
 
 def _poisoned(code: Code) -> list[int]:
-    return [*_foreign_macros(code), *_below_foreign_attributes(code), *_nested_items(code)]
+    return [
+        *_foreign_macros(code),
+        *_below_foreign_attributes(code),
+        *nested_in(code, ("function_item",), _ITEMS),
+    ]
 
 
 def _foreign_macros(code: Code) -> list[int]:
@@ -133,16 +148,11 @@ def _is_builtin(attribute: bytes) -> bool:
     return bool(head) and head[1] in _BUILTIN_ATTRIBUTES
 
 
-def _nested_items(code: Code) -> list[int]:
-    """Items inside functions: they do not see the locals around them."""
-    nested = []
-    done = 0
-    for node in sorted(node for kind in _ITEMS for node in code.nodes[kind]):
-        if node < done:
-            nested.append(node)
-        elif code.table.kind[node] == "function_item":
-            done = code.table.subtree_end[node]
-    return nested
+def _named_values(code: Code) -> set[bytes]:
+    """Constants, statics and imports: a pattern of that name may be no binding."""
+    imports = words_of(b" ".join(map(code.text, code.nodes["use_declaration"])))
+    items = [code.child(node, "name") for kind in ("const_item", "static_item") for node in code.nodes[kind]]
+    return imports | {code.text(name) for name in items if name is not None}
 
 
 _USES = (
@@ -177,7 +187,6 @@ _USES = (
     ("range_expression", None),
     ("reference_expression", "value"),
     ("return_expression", None),
-    ("shorthand_field_initializer", None),
     ("try_expression", None),
     ("tuple_expression", None),
     ("type_cast_expression", "value"),
@@ -197,6 +206,7 @@ ROLES = Roles(
         ("label", None): FREE,
         ("tuple_struct_pattern", "type"): POISON,
         ("field_pattern", "name"): _in_field_pattern,
+        ("shorthand_field_initializer", None): _in_field_initializer,
         ("token_tree", None): _in_tokens,
     },
     binders={
@@ -235,6 +245,7 @@ ROLES = Roles(
     reserved=frozenset(_KEYWORDS.split()),
     shorthands=frozenset({"shorthand_field_initializer", "shorthand_field_identifier"}),
     poisoned=_poisoned,
+    kept_words=_named_values,
     watched=_ITEMS | {"macro_invocation"},
     same_shape=(
         (
