@@ -116,7 +116,7 @@ _BODY = """\
 # Training windows of {repo}
 
 {total} rows of {window} tokens, cut from {files} source files of `{repo}` (commit {commit}):
-{base} rows of original text and {augmented} proven variants. `report.html` beside this file shows what was found,
+{base} rows of original text and {augmented} variants of it. `report.html` beside this file shows what was found,
 left out and why; `dataset_metadata.json` holds every option, count and digest.
 
 | split | file | rows |
@@ -153,7 +153,7 @@ Windows of one file overlap by {overlap} tokens: token counts over rows are larg
   splits. Variants stay with their source. The leak report in `report.html` is computed from the written files.
 - **Weights**: core code {high}, utilities {medium}, tests {low}. Rows are never copied.
 - **Order**: `training_data_train.jsonl` does not decrease in complexity. Do not shuffle it for a curriculum.
-- **Variants** are emitted only when proven to mean the same as their source.
+- **Rewritten texts** are emitted only when proven to mean the same as their source; masked ones keep it in `labels`.
 - **Secrets** found by structural rules were overwritten before tokenizing: {redacted}.
 
 ## Before you publish it

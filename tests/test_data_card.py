@@ -63,4 +63,4 @@ def test_the_same_metadata_give_the_same_bytes(tmp_path):
 
 def test_the_card_says_how_many_rows_and_variants_there_are():
     _, body = card_of(total_sequences=1_234, base_sequences=1_000, augmented_sequences=234)
-    assert "1,234 rows" in body and "1,000 rows of original text and 234 proven variants" in body
+    assert "1,234 rows" in body and "1,000 rows of original text and 234 variants of it" in body

@@ -195,7 +195,7 @@ def curriculum(metadata: dict, counted: Tally) -> Html:
         finding(says),
         tag("div", *panels, class_="panels"),
         note(
-            "Line: the median of neighbouring rows; shade: the middle 80 per cent. All three share one scale."
+            "Line: the median of neighbouring rows; shade, where there is one: their middle 80 per cent. One scale for all."
         ),
         *_language_order(metadata, counted),
     )
@@ -223,8 +223,10 @@ def _language_order(metadata: dict, counted: Tally) -> list[Html]:
     others = order.sum(axis=1) - order[:, chosen].sum(axis=1)
     layers = np.column_stack([order[:, chosen], others])
     labels = [*(names[i] for i in chosen), "others"]
-    first, last = (labels[int(step.argmax())] for step in (layers[0], layers[-1]))
-    says = f"The first rows a model sees are mostly {first}, the last mostly {last}."
+    start, end = (
+        f"{labels[int(step.argmax())]} ({percent(step.max(), step.sum())})" for step in layers[[0, -1]]
+    )
+    says = f"At the start {start} is the largest part, at the end {end}."
     caption = tag("span", "Share of languages along train.jsonl. ", tag("strong", says))
     ticks = [(0.0, "first rows"), (1.0, "last rows")]
     return [figure(caption, charts.layers(layers, labels, ticks, says))]

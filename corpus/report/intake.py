@@ -120,9 +120,8 @@ def secrets(metadata: dict) -> Html:
         ),
     )
     if not redacted:
-        return section(
-            title, why, finding("No secret was redacted: none was found, or --keep-secrets was given.")
-        )
+        why_none = "--keep-secrets was given" if metadata["options"]["keep_secrets"] else "none was found"
+        return section(title, why, finding(f"No secret was redacted: {why_none}."))
     whole = sum(redacted.values())
     ordered = sorted(redacted.items(), key=lambda item: (-item[1], item[0]))[:_MAX_REASONS]
     rows = [(rule, num(n), bar(n / whole)) for rule, n in ordered]

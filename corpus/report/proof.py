@@ -21,7 +21,7 @@ def headline(metadata: dict, counted: Tally) -> Html:
         f"{count(metadata['source_files_scanned'], 'file')} became {count(counted.num_rows, 'row')} "
         f"of {num(window)} tokens: "
         f"{num(metadata['base_sequences'])} of original text and "
-        f"{num(metadata['augmented_sequences'])} proven variants."
+        f"{num(metadata['augmented_sequences'])} variants of it."
     )
     plan = metadata["hardware"]
     facts = (
@@ -180,9 +180,11 @@ def command_line(metadata: dict) -> str:
         "create_training_dataset_effectiveness.py",
         f"path/to/{short(metadata['source_repo'])}",
     ]
-    for name, value in sorted(metadata["options"].items()):
-        words += _flag(f"--{name.replace('_', '-')}", value)
-    return " ".join(shlex.quote(word) for word in words)
+    options = sorted(metadata["options"].items())
+    flags = [
+        shlex.join(flag) for name, value in options if (flag := _flag(f"--{name.replace('_', '-')}", value))
+    ]
+    return " \\\n  ".join([" ".join(map(shlex.quote, words)), *flags])
 
 
 def _flag(flag: str, value: object) -> list[str]:

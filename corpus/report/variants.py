@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from itertools import zip_longest
 
-from corpus.records import AUGMENTATION_KINDS
+from corpus.records import AUGMENTATION_KINDS, VARIANTS
 from corpus.report.charts import bar
 from corpus.report.page import (
     Html,
@@ -32,9 +32,8 @@ _TOKENS = re.compile(r"\w+|[ \t]+|\n|[^\w\s]|\s")
 
 _TITLE, _WHY = (
     "Augmentation",
-    "A variant is kept only if it is proven to mean the same as its source and differs from it. "
-    "Whatever could not be proven was "
-    "refused: that costs yield, never correctness.",
+    "A rewritten text is kept only if it is proven to mean the same as its source and differs from it. What could not "
+    "be proven was refused: that costs yield, never correctness.",
 )
 
 
@@ -42,9 +41,12 @@ def yields(metadata: dict, counted: Tally) -> Html:
     kinds = [kind for kind in AUGMENTATION_KINDS if kind in metadata["augmentation"]]
     if not kinds:
         return section(_TITLE, _WHY, finding("No augmentation was asked for: every row is original text."))
-    varied = int(counted.by_language_variant[:, 1:].sum())
-    share = percent(varied, counted.num_rows)
-    says = f"{num(varied)} rows, {share} of the dataset, are proven variants of original ones."
+    per_variant = counted.by_language_variant.sum(axis=0)
+    masked, varied = per_variant[VARIANTS.index("token_masking")], per_variant[1:].sum()
+    says = (
+        f"{num(varied)} rows, {percent(varied, counted.num_rows)} of the dataset, are variants: {num(varied - masked)} "
+        f"rewritten and proven to mean the same, {num(masked)} with spans masked."
+    )
     body = [_yield_table(metadata["augmentation"], kinds), *_dropped(metadata["duplicate_rows_dropped"])]
     refusals = _refusals(metadata["augmentation"], kinds)
     if refusals:
@@ -77,6 +79,8 @@ def _cell(cell: dict | None) -> Html:
     if not cell or not cell["files"]:
         return tag("span", "–", class_="faded")
     changed, files = cell["changed"], cell["files"]
+    if not changed:
+        return tag("span", f"none of {num(files)}", class_="faded")
     words = tag("span", f"{percent(changed, files)} of {num(files)}", class_="strong")
     return join([words, bar(changed / files), tag("span", count(cell["rows"], "row"), class_="faded")])
 
