@@ -195,7 +195,7 @@ def curriculum(metadata: dict, counted: Tally) -> Html:
         finding(says),
         tag("div", *panels, class_="panels"),
         note(
-            "Line: the median of neighbouring rows; shade, where there is one: their middle 80 per cent. One scale for all."
+            "Line: the median of neighbouring rows; shade, where seen: their middle 80 per cent. One scale for all."
         ),
         *_language_order(metadata, counted),
     )
