@@ -1,11 +1,166 @@
+"""Take comments away: the original is the form with comments, the variant the form without them.
+
+Nothing is invented, and what somebody else than a human reads is kept (`directives`). A comment that has its
+lines for itself goes with them; one behind code goes with the white space before it; one between tokens leaves
+white space behind, and a line end where it held one (Go and JavaScript end statements there).
+"""
+
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Iterator
 
+from corpus.augment.directives import KEPT, KEPT_RUN
 from corpus.augment.edits import Edit
+from corpus.augment.gaps import ERRORS_ALLOWED, PREPROCESSED, frozen_nodes
+from corpus.augment.marks import marks_of
 from corpus.syntax import SyntaxTable
+
+_COMMENTS = frozenset(("comment", "line_comment", "block_comment", "html_comment"))
+_BLANK = b" \t"
+_BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
+_DIRECTIVE = re.compile(rb"[ \t]*#")
+_NEWLINE = ord("\n")
+_LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
+_BY_LINES = ("C", "C++", "Bash")  # where a comment can be part of something that ends with its line
+_CGO_IMPORT = re.compile(rb'^import\s+"C"', re.MULTILINE)
+_READS_ITSELF = re.compile(rb"\b(?:sed|awk|grep|head|tail|cat|cut)\b[^\n]*(?:\$0|\$\{0|BASH_SOURCE)")
 
 
 def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random) -> list[Edit] | str:
-    """Edits, or the reason for none."""
-    return "not varied in this language"
+    """Edits that take every strippable comment out of `source`, or the reason for none. `rng` is not drawn."""
+    if language not in KEPT:
+        return "not varied in this language"
+    if table.has_error and language not in ERRORS_ALLOWED:
+        return "syntax errors"
+    comments = [index for index, kind in enumerate(table.kind) if kind in _COMMENTS]
+    if not comments:
+        return "no comments"
+    if comments[-1] == len(table) - 1 == len(comments):
+        return "nothing but comments"
+    if language == "Bash" and _READS_ITSELF.search(source):
+        return "reads its own text"
+    spans = _strippable(source, language, table, comments)
+    return _removals(source, language, spans) or "no comments that may go"
+
+
+def _strippable(
+    source: bytes, language: str, table: SyntaxTable, comments: list[int]
+) -> list[tuple[int, int]]:
+    """Byte ranges of the comments that may go, in order."""
+    kind, parent, start, end = table.kind, table.parent, table.start, table.end
+    if language in _BY_LINES:
+        marks = marks_of(language)
+        frozen = frozen_nodes(table, language, marks, marks.read(kind))
+        comments = [index for index in comments if not frozen[index]]
+    header = _header_end(source, language, table)
+    kept, spans = KEPT[language].search, []
+    for run in _runs(source, table, comments):
+        first, last = start[run[0]], end[run[-1]]
+        if first < header or KEPT_RUN.search(source[first:last]):
+            continue
+        spans += [
+            (start[index], end[index])
+            for index in run
+            if not kept(source[start[index] : end[index]]) and kind[parent[index]] != "jsx_expression"
+        ]
+    return spans
+
+
+def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
+    """Comments before this offset stay: those above the code when one is a licence, and what cgo compiles."""
+    first = 1
+    while first < len(table) and table.kind[first] in _COMMENTS:
+        first = table.subtree_end[first]
+    above = table.start[first] if first < len(table) else 0
+    header = above if KEPT_RUN.search(source[:above]) else 0
+    if language == "Go" and (match := _CGO_IMPORT.search(source)):
+        header = max(header, match.start())
+    return header
+
+
+def _runs(source: bytes, table: SyntaxTable, comments: list[int]) -> Iterator[list[int]]:
+    """Comments grouped: those of one run have nothing but one line end and blanks between them."""
+    start, end = table.start, table.end
+    run: list[int] = []
+    for index in comments:
+        between = source[end[run[-1]] : start[index]] if run else b""
+        if run and (between.strip(b" \t\r\n") or between.count(b"\n") > 1):
+            yield run
+            run = []
+        run.append(index)
+    if run:
+        yield run
+
+
+def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> list[Edit]:
+    """One edit for each comment or, where they have their lines for themselves, for each run of them."""
+    edits: list[Edit] = []
+    whole_lines_end = done = 0
+    for start, end in spans:
+        left, right = _blanks_before(source, start, done), _blanks_behind(source, end)
+        first_on_line = left == 0 or source[left - 1] == _NEWLINE
+        last_on_line = right == len(source) or source[right] in b"\r\n"
+        if language in PREPROCESSED and _on_directive(source, left, right):
+            continue
+        if first_on_line and last_on_line:
+            if source[max(0, left - 3) : left].rstrip(b"\r\n")[-1:] == b"\\":
+                continue  # the line above goes on here: without the comment it would go on further
+            right = _next_line(source, right)
+            if edits and whole_lines_end == left:
+                left = edits.pop().start
+            right = whole_lines_end = _blank_lines_end(source, left, right)
+            edits.append(Edit(left, right, b""))
+        elif last_on_line:
+            edits.append(Edit(left, right, b""))
+        else:
+            edits.append(_between(source, start, end, right, first_on_line, left < start))
+        done = edits[-1].end
+    return edits
+
+
+def _between(source: bytes, start: int, end: int, right: int, first_on_line: bool, spaced: bool) -> Edit:
+    """Take a comment from in front of code on its last line; what it parted stays parted."""
+    if first_on_line:
+        return Edit(start, right, b"")
+    if b"\n" in source[start:end]:
+        return Edit(start, right, b"\n")
+    if spaced:
+        return Edit(start, right, b"")
+    return Edit(start, end, b"" if right > end else b" ")
+
+
+def _blanks_before(source: bytes, start: int, done: int) -> int:
+    while start > done and source[start - 1] in _BLANK:
+        start -= 1
+    return start
+
+
+def _blanks_behind(source: bytes, end: int) -> int:
+    while end < len(source) and source[end] in _BLANK:
+        end += 1
+    return end
+
+
+def _next_line(source: bytes, end: int) -> int:
+    if source.startswith(b"\r\n", end):
+        return end + 2
+    return end + source.startswith(b"\n", end)
+
+
+def _blank_lines_end(source: bytes, left: int, right: int) -> int:
+    """`right`, or past the blank lines there, when what remains above is blank as well or opens a block."""
+    above = source[max(0, left - 4) : left].rstrip(b"\r")
+    if above.endswith((b"\n\n", b"\n\r\n", b"{\n", b":\n", b"{\r\n", b":\r\n")) or left == 0:
+        while blank := _BLANK_LINE.match(source, right):
+            right = blank.end()
+    return right
+
+
+def _on_directive(source: bytes, left: int, right: int) -> bool:
+    """Whether `#` begins the line of a comment, or follows it."""
+    if source[right : right + 1] == b"#":
+        return True
+    line = source.rfind(b"\n", max(0, left - _LONGEST_LINE), left) + 1
+    return bool(_DIRECTIVE.match(source, line)) or source[max(0, line - 3) : line].rstrip()[-1:] == b"\\"

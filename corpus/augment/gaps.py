@@ -1,0 +1,121 @@
+"""Where a file may be laid out differently: the white space between two tokens, and nothing else.
+
+A gap is found from the text (a run of white space with a line end in it) and believed only when a token of the
+tree starts right behind it outside every atom (`marks.ATOM`). What no rule knows stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from corpus.augment.marks import ATOM, ERROR, Marks
+from corpus.syntax import SyntaxTable
+
+PREPROCESSED = ("C", "C++")
+
+# In these a syntax error of the grammar is common in correct files (macros) and does not change how the rest is
+# split into tokens; elsewhere a file with an error is left alone.
+ERRORS_ALLOWED = PREPROCESSED
+
+_LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
+_BACKSLASH, _LINE_END = b"\\\n"
+
+
+@dataclass(slots=True)
+class Gaps:
+    """The gaps that end lines, in order, as parallel lists.
+
+    Gap i is the white space `source[start[i]:end[i]]`; `node[i]` is the outermost node that begins behind it,
+    `leaf[i]` the leaf before it. `lines[i]` counts its line ends, and `owned[i]` is 1 when there is one more that
+    belongs to the leaf before: a preprocessor line or a Rust documentation comment owns its line end. `lead[i]`
+    is the indentation it ends with.
+    """
+
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    node: list[int] = field(default_factory=list)
+    leaf: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    owned: list[int] = field(default_factory=list)
+    lead: list[bytes] = field(default_factory=list)
+
+
+def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes) -> bytearray:
+    """For each node 1 when the white space before it must stay: what is inside an atom, or near an error."""
+    subtree_end = table.subtree_end
+    frozen = bytearray(len(table))
+    for index in marks.nodes_with(ATOM, marked):
+        end = subtree_end[index]
+        if end > index + 1 and not frozen[index]:
+            frozen[index + 1 : end] = b"\1" * (end - index - 1)
+    if language in PREPROCESSED:
+        _freeze_conditions(table, frozen)
+    if table.has_error:
+        _freeze_errors(table, frozen, marks, marked)
+    return frozen
+
+
+def _freeze(table: SyntaxTable, frozen: bytearray, index: int) -> None:
+    frozen[index : table.subtree_end[index]] = b"\1" * (table.subtree_end[index] - index)
+
+
+def _freeze_conditions(table: SyntaxTable, frozen: bytearray) -> None:
+    """`#if` and `#elif` hold their condition and, in the same node, all the lines up to `#endif`."""
+    kind, parent = table.kind, table.parent
+    for index in [i for i, name in enumerate(table.field) if name in ("condition", "name")]:
+        if kind[parent[index]].startswith("preproc_") and not frozen[index]:
+            _freeze(table, frozen, index)
+
+
+def _freeze_errors(table: SyntaxTable, frozen: bytearray, marks: Marks, marked: bytes) -> None:
+    """Freeze each outermost declaration or definition that holds a syntax error or a missing token."""
+    kind, parent = table.kind, table.parent
+    missing = [i for i, (start, end) in enumerate(zip(table.start, table.end, strict=True)) if start == end]
+    for index in (*marks.nodes_with(ERROR, marked), *missing):
+        if frozen[index]:
+            continue
+        while parent[index] > 0 and not kind[parent[index]].startswith("preproc_"):
+            index = parent[index]
+        _freeze(table, frozen, index)
+
+
+def line_gaps(source: bytes, table: SyntaxTable, frozen: bytearray) -> Gaps:
+    """Every gap with a line end that may be rewritten."""
+    kind, starts, ends, subtree_end = table.kind, table.start, table.end, table.subtree_end
+    gaps = Gaps()
+    num_nodes = len(table)
+    for match in _LINE_GAP.finditer(source):
+        first, behind = match.span()
+        node = bisect_left(starts, behind)
+        if not 0 < node < num_nodes or starts[node] != behind or frozen[node]:
+            continue
+        start = _blanks_before(source, first) if source[first - 1] in b" \t\r" else first
+        leaf = node - 1
+        while subtree_end[leaf] != leaf + 1 and starts[leaf] >= start:
+            leaf -= 1  # a Python `match` block begins inside the gap
+        if subtree_end[leaf] != leaf + 1 or ends[leaf] > behind:
+            continue
+        owned = ends[leaf] > first
+        start = max(start, ends[leaf])
+        if owned and source[start - 1] != _LINE_END:
+            continue
+        if source[start - 1 - owned] == _BACKSLASH and not (kind[leaf] == "comment" and ends[leaf] == start):
+            continue
+        gap = source[start:behind]
+        gaps.start.append(start)
+        gaps.end.append(behind)
+        gaps.node.append(node)
+        gaps.leaf.append(leaf)
+        gaps.lines.append(gap.count(b"\n"))
+        gaps.owned.append(owned)
+        gaps.lead.append(source[max(start, source.rfind(b"\n", start, behind) + 1) : behind])
+    return gaps
+
+
+def _blanks_before(source: bytes, end: int) -> int:
+    """Where the white space before `end` begins on its line."""
+    while end and source[end - 1] in b" \t\r":
+        end -= 1
+    return end
