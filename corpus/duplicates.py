@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import rensa
 
-from corpus.hashing import BASE, mix, powers, stretch_hashes
+from corpus.hashing import BASE, mix, powers, sorted_distinct, stretch_hashes
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10
@@ -150,7 +150,7 @@ class _ShingleCache:
         if i in self._kept:
             self._kept.move_to_end(i)
             return self._kept[i]
-        found = self._kept[i] = np.unique(_shingles(_word_hashes(self._read(i))))
+        found = self._kept[i] = sorted_distinct(_shingles(_word_hashes(self._read(i))))
         self._sizes[i] = len(found)
         self._num_kept += len(found)
         while self._num_kept > _CACHED_SHINGLES and len(self._kept) > 1:
