@@ -15,6 +15,8 @@ from corpus.split import split_note
 from corpus.tokenization import TokenizerInfo
 from corpus.weighting import WEIGHTS
 
+MAX_LISTED = 7
+
 
 class Story:
     """Each method tells about the result it is given and returns it."""
@@ -160,5 +162,9 @@ def _count(values) -> dict[str, int]:
 
 
 def _listing(title: str, counts: dict[str, int]) -> str:
+    """The largest counts in words; what the line has no room for is in the report."""
     parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return f"{title}: " + (", ".join(f"{name} {count:,}" for name, count in parts) or "nothing")
+    shown = [f"{name} {count:,}" for name, count in parts[:MAX_LISTED]]
+    if len(parts) > MAX_LISTED:
+        shown.append(f"{len(parts) - MAX_LISTED} more in the report")
+    return f"{title}: " + (", ".join(shown) or "nothing")
