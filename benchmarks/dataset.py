@@ -61,6 +61,7 @@ class Bench:
     baseline_python: str
     runs: dict[str, list[measure.Run]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # contestant -> what it said
 
     def median(self, name: str) -> measure.Run | None:
         return measure.median(self.runs[name]) if self.runs.get(name) else None
@@ -189,16 +190,28 @@ def missing_extras(python: str) -> dict[str, str]:
 
 
 def measure_rounds(bench: Bench, names: list[str], rounds: int) -> None:
-    """Interleaved: every round runs each contestant once, each round beginning with another one."""
+    """Interleaved: every round runs each contestant once, each round beginning with another one.
+
+    A contestant that fails is told, counted as failed and left out of the rounds that follow.
+    """
     for number in range(rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            with tempfile.TemporaryDirectory(dir=bench.work) as output:
-                run = TABLE[name](bench, Path(output))
-            bench.runs.setdefault(name, []).append(run)
-            say(
-                f"round {number + 1}: {name}: {run.wall_s:.2f} s, cpu {run.cpu_s:.2f} s, {run.peak_rss_mb:.0f} MB"
-            )
+            if name not in bench.failed:
+                measure_one(bench, name, f"round {number + 1}")
+
+
+def measure_one(bench: Bench, name: str, when: str) -> None:
+    with tempfile.TemporaryDirectory(dir=bench.work) as output:
+        try:
+            run = TABLE[name](bench, Path(output))
+        except measure.MeasurementError as error:
+            bench.failed[name] = str(error)
+            bench.runs.pop(name, None)
+            say(f"{when}: {name} FAILED: {error}")
+            return
+    bench.runs.setdefault(name, []).append(run)
+    say(f"{when}: {name}: {run.wall_s:.2f} s, cpu {run.cpu_s:.2f} s, {run.peak_rss_mb:.0f} MB")
 
 
 def measure_growth(bench: Bench, factors: list[int], augmentations: str, rounds: int) -> dict[int, dict]:
@@ -341,6 +354,7 @@ def markdown(result: dict, bench: Bench, growth: dict[int, dict], judged: list[B
         "encode_batch_fast.",
         text_table(RUN_HEADS, [run_cells(bench, name) for name in bench.runs]),
         *(f"{name}: {why}" for name, why in result["left_out"].items()),
+        *(f"{name}: FAILED" for name in bench.failed),
         text_table(BAR_HEADS, [bar.cells() for bar in judged]),
     ]
     if growth_rows:
@@ -445,7 +459,7 @@ def main(argv: list[str] | None = None) -> int:
     text = markdown(result, bench, growth, judged)
     keep(flags.results, result, text)
     say(text)
-    return 0 if all(bar.verdict != "MISSED" for bar in judged) else 1
+    return 1 if bench.failed or any(bar.verdict == "MISSED" for bar in judged) else 0
 
 
 def use_two_cores() -> None:
@@ -476,6 +490,7 @@ def describe(
             "languages": contents.files_per_language,
         },
         "left_out": left_out,
+        "failed": sorted(bench.failed),
         "runs": {name: [asdict(run) for run in runs] for name, runs in bench.runs.items()},
         "rows": bench.rows,
         "growth": growth,
