@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from corpus.augment.marks import ATOM, ERROR, Marks
 from corpus.syntax import SyntaxTable
@@ -23,7 +23,7 @@ _LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
 _BACKSLASH, _LINE_END = b"\\\n"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Gaps:
     """The gaps that end lines, in order, as parallel lists.
 
@@ -33,13 +33,13 @@ class Gaps:
     is the indentation it ends with.
     """
 
-    start: list[int] = field(default_factory=list)
-    end: list[int] = field(default_factory=list)
-    node: list[int] = field(default_factory=list)
-    leaf: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    owned: list[int] = field(default_factory=list)
-    lead: list[bytes] = field(default_factory=list)
+    start: list[int]
+    end: list[int]
+    node: list[int]
+    leaf: list[int]
+    lines: list[int]
+    owned: list[bool]
+    lead: list[bytes]
 
 
 def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes) -> bytearray:
@@ -83,39 +83,50 @@ def _freeze_errors(table: SyntaxTable, frozen: bytearray, marks: Marks, marked: 
 
 def line_gaps(source: bytes, table: SyntaxTable, frozen: bytearray) -> Gaps:
     """Every gap with a line end that may be rewritten."""
-    kind, starts, ends, subtree_end = table.kind, table.start, table.end, table.subtree_end
-    gaps = Gaps()
+    starts, ends, subtree_end = table.start, table.end, table.subtree_end
+    rows: list[tuple[int, int, int, int, bool]] = []  # start, end, node, leaf, owned
     num_nodes = len(table)
     for match in _LINE_GAP.finditer(source):
         first, behind = match.span()
         node = bisect_left(starts, behind)
         if not 0 < node < num_nodes or starts[node] != behind or frozen[node]:
             continue
-        start = _blanks_before(source, first) if source[first - 1] in b" \t\r" else first
-        leaf = node - 1
-        while subtree_end[leaf] != leaf + 1 and starts[leaf] >= start:
-            leaf -= 1  # a Python `match` block begins inside the gap
-        if subtree_end[leaf] != leaf + 1 or ends[leaf] > behind:
-            continue
-        owned = ends[leaf] > first
-        start = max(start, ends[leaf])
-        if owned and source[start - 1] != _LINE_END:
-            continue
-        if source[start - 1 - owned] == _BACKSLASH and not (kind[leaf] == "comment" and ends[leaf] == start):
-            continue
-        gap = source[start:behind]
-        gaps.start.append(start)
-        gaps.end.append(behind)
-        gaps.node.append(node)
-        gaps.leaf.append(leaf)
-        gaps.lines.append(gap.count(b"\n"))
-        gaps.owned.append(owned)
-        gaps.lead.append(source[max(start, source.rfind(b"\n", start, behind) + 1) : behind])
-    return gaps
+        if ends[node - 1] == first and subtree_end[node - 1] == node and source[first - 1] != _BACKSLASH:
+            rows.append((first, behind, node, node - 1, False))
+        elif row := _odd_gap(source, table, first, behind, node):
+            rows.append(row)
+    return _described(source, rows)
 
 
-def _blanks_before(source: bytes, end: int) -> int:
-    """Where the white space before `end` begins on its line."""
-    while end and source[end - 1] in b" \t\r":
-        end -= 1
-    return end
+def _odd_gap(
+    source: bytes, table: SyntaxTable, first: int, behind: int, node: int
+) -> tuple[int, int, int, int, bool] | None:
+    """A gap that does not begin with the line end at `first`; None when it is not all white space of its own."""
+    start = first
+    while start and source[start - 1] in b" \t\r":
+        start -= 1
+    leaf = node - 1
+    while table.subtree_end[leaf] != leaf + 1 and table.start[leaf] >= start:
+        leaf -= 1  # a Python `match` block begins inside the gap
+    leaf_end = table.end[leaf]
+    if table.subtree_end[leaf] != leaf + 1 or leaf_end > behind:
+        return None
+    owned = leaf_end > first
+    start = max(start, leaf_end)
+    if owned and source[start - 1] != _LINE_END:
+        return None
+    in_comment = table.kind[leaf] == "comment" and leaf_end == start
+    if source[start - 1 - owned] == _BACKSLASH and not in_comment:
+        return None
+    return start, behind, node, leaf, owned
+
+
+def _described(source: bytes, rows: list[tuple[int, int, int, int, bool]]) -> Gaps:
+    """Line ends and indentation of each gap, found once for each different white space."""
+    if not rows:
+        return Gaps([], [], [], [], [], [], [])
+    start, end, node, leaf, owned = map(list, zip(*rows, strict=True))
+    texts = [source[a:b] for a, b in zip(start, end, strict=True)]
+    lines = {text: text.count(b"\n") for text in set(texts)}
+    lead = {text: text[text.rfind(b"\n") + 1 :] for text in lines}
+    return Gaps(start, end, node, leaf, [lines[x] for x in texts], owned, [lead[x] for x in texts])

@@ -78,7 +78,4 @@ def _set(sheet: Sheet, style: Style, rng: random.Random) -> list[Edit]:
     if style.lists:
         inner = style.unit or b" " * sheet.unit_width or b"    "
         changes.update((lists.join if compact else lists.split)(sheet, leads, inner, rng))
-    source = sheet.source
-    return [
-        Edit(start, end, text) for start, (end, text) in sorted(changes.items()) if source[start:end] != text
-    ]
+    return [Edit(start, end, text) for start, (end, text) in sorted(changes.items())]

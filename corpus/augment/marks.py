@@ -147,6 +147,7 @@ class Marks:
 
 class _Bytes(dict[str, int]):
     def __missing__(self, kind: str) -> int:
+        self[kind] = 0
         return 0
 
 
