@@ -76,8 +76,8 @@ def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -
 def generated_marker(text: bytes, *, prose: bool = False) -> str:
     """The words in the first lines by which a generator says that it wrote the file; "" for none.
 
-    In code the words must stand in a comment; in prose, and further down, they must speak of the file: "random constants that are
-    auto-generated at compile time" is a hand-written sentence.
+    In code the words must stand in a comment; in prose, and further down, they must speak of the file:
+    "random constants that are auto-generated at compile time" is a hand-written sentence.
     """
     head = text[:_HEAD_BYTES].split(b"\n")
     lines = head[: max(_HEAD_LINES, _num_leading_comment_lines(head))]
@@ -120,7 +120,9 @@ def line_lengths(text: bytes) -> np.ndarray:
     ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == 0x0A)
     if not text.endswith(b"\n"):
         ends = np.append(ends, len(text))
-    return np.diff(ends, prepend=-1) - 1
+    lengths = ends.copy()
+    lengths[1:] -= ends[:-1] + 1
+    return lengths
 
 
 def _line_reason(text: bytes) -> str:
@@ -139,14 +141,19 @@ def _line_reason(text: bytes) -> str:
 def _data_reason(text: bytes) -> str:
     if len(text) < MIN_BYTES_FOR_SHARES:
         return ""
-    num_visible = len(text.translate(None, b" \t\r\n\f\v"))
-    num_letters = len(text) - len(text.translate(None, _LETTERS))
-    if num_letters < MIN_LETTERS_SHARE * num_visible:
+    if _has_few_letters(text):
         return FEW_LETTERS
     in_long_runs, encoded = encoded_bytes(text)
     if in_long_runs > LONG_RUNS_SHARE * len(text):
         return ENCODED_RUNS
     return ENCODED_HALF if encoded > ENCODED_SHARE * len(text) else ""
+
+
+def _has_few_letters(text: bytes) -> bool:
+    num_letters = len(text) - len(text.translate(None, _LETTERS))
+    if num_letters >= MIN_LETTERS_SHARE * len(text):  # nearly always; then white space need not be counted
+        return False
+    return num_letters < MIN_LETTERS_SHARE * len(text.translate(None, b" \t\r\n\f\v"))
 
 
 def encoded_bytes(text: bytes) -> tuple[int, int]:

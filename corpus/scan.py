@@ -7,13 +7,9 @@ shard files in order, so the result does not depend on the number of workers.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +21,7 @@ from corpus.decoding import BINARY, HEAD_BYTES, NotText, decode
 from corpus.languages import Language, language_of
 from corpus.listing import MAX_FILE_BYTES, Candidate, Listing, Tally, list_repository
 from corpus.paths import escape_path
+from corpus.pool import cut_into_shards, map_in_order
 from corpus.quality import drop_reason, notes_on
 from corpus.records import ScanResult, SourceFile, UserError
 from corpus.roles import Roles
@@ -66,7 +63,7 @@ class ShardResult(NamedTuple):
     """What a worker hands back; offsets are within the shard's spool file."""
 
     files: list[SourceFile]
-    signatures: list[np.ndarray]
+    signatures: np.ndarray  # uint64[files * signature length]
     macros: set[str]
     tally: Tally
     secrets: dict[str, int]
@@ -94,18 +91,30 @@ def scan_repository(
     roles = Roles(options.core_globs, options.test_globs, listing.packages)
     shards = [
         Shard(
-            os.fspath(options.root.resolve()), candidates, roles,
-            None if options.keep_secrets else redact, analyse, f"{spool}.{number}",
+            root=os.fspath(options.root.resolve()),
+            candidates=listing.candidates[cut.start : cut.stop],
+            roles=roles,
+            redact=None if options.keep_secrets else redact,
+            analyse=analyse,
+            spool=f"{spool}.{number}",
         )
-        for number, candidates in enumerate(_cut(listing.candidates))
-    ]  # fmt: skip
+        for number, cut in enumerate(_cuts(listing.candidates))
+    ]
     with open(spool, "wb") as joined:
-        results = [_append(shard, result, joined) for shard, result in _run(shards, options.workers)]
-    signatures = [signature for result in results for signature in result.signatures]
-    macros = frozenset().union(*(result.macros for result in results))
+        done = zip(shards, map_in_order(scan_shard, shards, options.workers), strict=True)
+        results = [_append(shard, result, joined) for shard, result in done]
     width = analyse(b"", "Text")[0].shape[0]
-    matrix = np.array(signatures, dtype=np.uint64).reshape(len(signatures), width)
-    return _summary(options, listing, results), matrix, macros
+    signatures = [result.signatures.reshape(-1, width) for result in results]
+    macros = frozenset().union(*(result.macros for result in results))
+    return (
+        _summary(options, listing, results),
+        np.concatenate([np.empty((0, width), np.uint64), *signatures]),
+        macros,
+    )
+
+
+def _cuts(candidates: list[Candidate]) -> Iterable[range]:
+    return cut_into_shards((file.num_bytes + FILE_OVERHEAD_BYTES for file in candidates), SHARD_BYTES)
 
 
 def _list(options: ScanOptions) -> Listing:
@@ -113,38 +122,6 @@ def _list(options: ScanOptions) -> Listing:
         return list_repository(options.root, options.exclude)
     except OSError as error:
         raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
-
-
-def _cut(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
-    """Shards of about SHARD_BYTES in path order."""
-    shard: list[Candidate] = []
-    num_bytes = 0
-    for candidate in candidates:
-        shard.append(candidate)
-        num_bytes += candidate.num_bytes + FILE_OVERHEAD_BYTES
-        if num_bytes >= SHARD_BYTES:
-            yield shard
-            shard, num_bytes = [], 0
-    if shard:
-        yield shard
-
-
-def _run(shards: list[Shard], workers: int) -> Iterator[tuple[Shard, ShardResult]]:
-    """The results in the order of the shards; in this process when a pool would not pay."""
-    workers = min(workers, len(shards))
-    if workers <= 1:
-        yield from zip(shards, map(scan_shard, shards), strict=True)
-        return
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield from zip(shards, pool.map(scan_shard, shards), strict=True)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process was killed while it read the repository (out of memory?); "
-            "nothing was changed, try --workers 1",
-            exit_code=1,
-        ) from error
 
 
 def _append(shard: Shard, result: ShardResult, joined) -> ShardResult:
@@ -184,11 +161,12 @@ def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
-    result = ShardResult([], [], set(), Tally(), {}, {})
+    result = ShardResult([], np.empty(0, np.uint64), set(), Tally(), {}, {})
+    signatures: list[np.ndarray] = []
     with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as texts:
         for candidate in shard.candidates:
             try:
-                text = _keep(place, candidate, shard, result, texts.tell())
+                text, signature = _keep(place, candidate, shard, result, texts.tell())
             except OSError as error:
                 result.tally.add_error(error, candidate.path)
             except UnstableFile as why:
@@ -197,15 +175,21 @@ def scan_shard(shard: Shard) -> ShardResult:
                 result.tally.add(str(why), candidate.path)
             else:
                 texts.write(text)
-    return result
+                signatures.append(signature)
+    return result._replace(signatures=np.concatenate([result.signatures, *signatures]))
 
 
 class LeftOut(Exception):
     """A named rule leaves the file out; the message is the reason."""
 
 
-def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int) -> bytes:
-    """The text of one file as it goes into the spool, entered in the result. Raises LeftOut and what reading does."""
+def _keep(
+    place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int
+) -> tuple[bytes, np.ndarray]:
+    """Enter one file in the result; its text as it goes into the spool, and its signature.
+
+    Raises LeftOut, and what reading and decoding raise.
+    """
     language = _language(place, candidate)
     raw = place.read(candidate.path, MAX_FILE_BYTES)
     text, encoding_note = decode(raw)
@@ -217,7 +201,6 @@ def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResul
     signature, macros = shard.analyse(text, language.name)
     notes = notes_on(text) + ([encoding_note] if encoding_note else [])
     _count(result.notes, dict.fromkeys(notes, 1))
-    result.signatures.append(signature)
     result.macros.update(macros)
     result.files.append(
         SourceFile(
@@ -230,7 +213,7 @@ def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResul
             crlf=b"\r\n" in text,
         )
     )
-    return text
+    return text, signature
 
 
 def _count(total: dict[str, int], more: dict[str, int]) -> None:
