@@ -48,6 +48,7 @@ NO_SPACE = Fault("ENOSPC", errno.ENOSPC, calls=("write", "fsync", "close", "crea
 DISK_STAYS_FULL = Fault("ENOSPC from here on", errno.ENOSPC, calls=("write", "create"), sticky=True)
 NOT_ALLOWED = Fault("EACCES", errno.EACCES, calls=("create", "open"))
 FAULTS = (KILLED, SHORT, DEVICE_ERROR, NO_SPACE, DISK_STAYS_FULL, NOT_ALLOWED)
+PATIENCE_S = 10  # for a worker to notice that its parent is gone
 NO_EXCHANGE = {"FAULT_NO_EXCHANGE": "1"}  # environment: the file system cannot swap two names
 
 
@@ -135,14 +136,22 @@ def _session_if_alive(stat: Path) -> int | None:
     return None if state == "Z" else int(session)
 
 
-def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> int:
-    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too."""
+def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> tuple[int, int]:
+    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too.
+
+    Its exit code, and how many of its processes were still there PATIENCE_S later (then they are ended).
+    """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with start(command, **quiet) as process:
         time.sleep(delay_s)
         if process.poll() is None:
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-    return process.returncode
+            process.wait()
+    until_s = time.monotonic() + PATIENCE_S
+    while (num_orphans := num_left(process.pid)) and time.monotonic() < until_s:
+        time.sleep(0.02)
+    end_session(process.pid)
+    return process.returncode, num_orphans
 
 
 def fingerprint(directory: Path) -> dict[str, str]:

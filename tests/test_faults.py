@@ -12,13 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import publish_victim
 import pytest
+from campaign import Subject, make_subject, spread, try_faults, try_kills
 from faults import (
     FAULTS,
     KILLED,
@@ -28,51 +26,13 @@ from faults import (
     Injector,
     build_shim,
     fingerprint,
-    kill_after,
 )
-
-from corpus.seeding import rng_for
 
 KILLED_AT_RENAME = Fault("killed at a rename", -1, calls=("rename",))
 FAILING_RENAME = Fault("EIO at a rename", errno.EIO, calls=("rename",))
 FAILING = 2  # the variant whose run fails while it writes
 VICTIM = Path(publish_victim.__file__)
 needs_shim = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A command that publishes variant 0 or 1 of a dataset to `output`, alone in its directory."""
-
-    output: Path
-    command: Callable[[int], list[str]]
-    whole: tuple[dict[str, str], dict[str, str]]  # fingerprints of the two variants
-    run_s: float
-    undisturbed: Callable[[int], int]  # the same as `command`, for its exit code
-
-    def run(self, variant: int) -> None:
-        """Publish `variant`, undisturbed: whatever happened before, it succeeds and leaves nothing beside it."""
-        assert self.undisturbed(variant) == 0
-        assert fingerprint(self.output) == self.whole[variant]
-        assert os.listdir(self.output.parent) == [self.output.name], "something was left beside the output"
-
-
-def make_subject(
-    output: Path, command: Callable[[int], list[str]], undisturbed: Callable[[int], int] | None = None
-) -> Subject:
-    def run_command(variant: int) -> int:
-        return subprocess.run(
-            command(variant), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        ).returncode
-
-    output.parent.mkdir()
-    whole, started_s = [], time.monotonic()
-    for variant in (0, 1):
-        assert run_command(variant) == 0
-        whole.append(fingerprint(output))
-    assert whole[0] != whole[1] and len(whole[0]) >= 5
-    run_s = (time.monotonic() - started_s) / 2
-    return Subject(output, command, (whole[0], whole[1]), run_s, undisturbed or run_command)
 
 
 @pytest.fixture
@@ -88,49 +48,6 @@ def victim(tmp_path: Path) -> Subject:
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_shim(tmp_path_factory.mktemp("shim"))
-
-
-def try_faults(subject: Subject, injector: Injector, fault: Fault, points: Iterable[int]) -> None:
-    """Fail the run that would publish variant 1 over variant 0 at each of `points`; then publish 0 again."""
-    subject.run(0)
-    for at in points:
-        outcome = injector.run(subject.command(1), fault, at)
-        where = f"{fault} at operation {at}: exit code {outcome.exit_code}, {outcome.stderr}"
-        state = fingerprint(subject.output)
-        assert state in subject.whole, f"a mixture after {where}"
-        if outcome.exit_code == 0:
-            assert state == subject.whole[1], f"said done and was not, after {where}"
-        elif outcome.exit_code > 0:
-            assert state == subject.whole[0], f"said failed and was not, after {where}"
-            assert is_one_line(outcome.stderr) and outcome.exit_code in (1, 2), where
-        subject.run(0)
-
-
-def is_one_line(stderr: str) -> bool:
-    """One line of error, after notes and before the word that closes a failed run."""
-    lines = [line for line in stderr.splitlines() if line != "FAILED" and not line.startswith("note: ")]
-    return len(lines) == 1
-
-
-def spread(count: int, num_points: int) -> list[int]:
-    """`num_points` of 1..count: half of them evenly, the other half the last ones, where it is published."""
-    half = num_points // 2
-    evenly = range(1, count + 1, max(1, count // half))
-    return sorted({*evenly[:half], *range(max(1, count - half + 1), count + 1)})
-
-
-def try_kills(subject: Subject, num_kills: int, seed: int) -> int:
-    """kill -9 at random moments of the run, every other time its children as well. How many it hit."""
-    subject.run(0)
-    rng, num_hit = rng_for(seed, "kill"), 0
-    for number in range(num_kills):
-        exit_code = kill_after(subject.command(1), rng.uniform(0, subject.run_s), group=number % 2 == 0)
-        num_hit += exit_code < 0
-        state = fingerprint(subject.output)
-        assert state in subject.whole, f"a mixture after kill {number}"
-        assert exit_code < 0 or state == subject.whole[1]
-        subject.run(0)
-    return num_hit
 
 
 @needs_shim
