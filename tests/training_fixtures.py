@@ -1,4 +1,4 @@
-"""Tiny datasets and configurations for the trainer's tests, made at run time, in the format the dataset command writes."""
+"""Tiny datasets for the trainer's tests, made at run time, in the format the dataset command writes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import random
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from corpus.jsonl import JsonLinesWriter, write_metadata
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
 from corpus.tokenization import train_bpe
 from corpus.tokenizer_source import TokenizerChoice, describe_tokenizer
+from training import models
+from training.journal import METRICS_FILE
+from training.metrics import WALL_CLOCK, read_metrics
+from training.models import Preset
 
 VOCAB_SIZE = 300
 WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
@@ -150,3 +155,34 @@ def _metadata(tokenizer, window: int, rows: dict, digests: dict) -> dict:
         "seed": 42,
         "files": digests,
     }
+
+
+TINY = Preset(hidden_size=32, num_layers=2, num_heads=2, feed_forward=64)
+
+
+def use_tiny_models(monkeypatch) -> None:
+    """Every preset becomes a model of some 20,000 parameters, on one thread."""
+    torch.set_num_threads(1)
+    for name in models.PRESETS:
+        monkeypatch.setitem(models.PRESETS, name, TINY)
+
+
+def command(sequences: Path, output: Path, *flags: str) -> list[str]:
+    """Arguments of the training command: CPU, small steps, no extras that cost time."""
+    return [
+        *("--sequences", str(sequences), "--output", str(output), "--device", "cpu"),
+        *("--set", "optimization.batch_size=4", "--set", "evaluation.completions=0"),
+        *("--set", "output.report=false", "--set", "output.tensorboard=false"),
+        *flags,
+    ]
+
+
+def losses(output: Path) -> list[float]:
+    """Training losses of all logged steps."""
+    return [r["train_loss_nats"] for r in read_metrics(output / METRICS_FILE) if r["event"] == "step"]
+
+
+def exact_metrics(output: Path) -> list[dict]:
+    """All records without what the wall clock decides."""
+    records = read_metrics(output / METRICS_FILE)
+    return [{key: value for key, value in record.items() if key not in WALL_CLOCK} for record in records]

@@ -20,11 +20,14 @@ from corpus.seeding import key_for, rng_for
 from training.rows import MICRO, Rows
 
 MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
+MAX_SAMPLED_EPOCHS = 64
 FIM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
 ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
 
 
-Document = tuple[int, np.ndarray, np.ndarray, "float | np.ndarray"]  # row, inputs, targets, weight of each target
+Document = tuple[
+    int, np.ndarray, np.ndarray, "float | np.ndarray"
+]  # row, inputs, targets, weight of each target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,9 @@ class MicroBatch:
         elif device.type != "cpu":
             moved = tuple(tensor.to(device) for tensor in moved)
         ids, labels, positions, weights = moved
-        return MicroBatch(input_ids=ids, labels=labels, position_ids=positions, weights=weights, rows=self.rows)
+        return MicroBatch(
+            input_ids=ids, labels=labels, position_ids=positions, weights=weights, rows=self.rows
+        )
 
 
 class Batches:
@@ -133,6 +138,7 @@ class Batches:
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
+        self._offsets = _even_offsets(self.visit_weights[self.used], seed)
         self.pace(pacing)
 
     def pace(self, pacing: Pacing) -> None:
@@ -153,18 +159,20 @@ class Batches:
         A row of weight w is visited floor((e+1)w + u) - floor(ew + u) times in epoch e: three times an epoch
         for 3, three times in ten epochs for 0.3. Its visits are spread evenly over the epoch.
         """
-        rng = _generator(self.seed, "visits")
-        offsets = rng.permutation(len(self.used)) * MICRO // max(len(self.used), 1)
-        weights = self.visit_weights[self.used]
-        counts = ((epoch + 1) * weights + offsets) // MICRO - (epoch * weights + offsets) // MICRO
-        starts = self._start_in_epoch(epoch)
-        counts = np.where(starts < 1, counts, 0)
+        counts, starts = self._counts(epoch)
         visits = np.repeat(np.arange(len(self.used)), counts)
         nth = np.arange(len(visits)) - np.repeat(np.cumsum(counts) - counts, counts)
         jitter = _generator(self.seed, "order", epoch).random(len(visits))
         times = (nth + jitter) / counts[visits]
         times = starts[visits] + times * (1 - starts[visits])
         return self.used[visits[np.argsort(times, kind="stable")]]
+
+    def _counts(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each used row: visits in this epoch, and the share of it after which the row is available."""
+        weights, offsets = self.visit_weights[self.used], self._offsets
+        counts = ((epoch + 1) * weights + offsets) // MICRO - (epoch * weights + offsets) // MICRO
+        starts = self._start_in_epoch(epoch)
+        return np.where(starts < 1, counts, 0), starts
 
     def _start_in_epoch(self, epoch: int) -> np.ndarray:
         """For each used row, the share of this epoch after which it is available: 0 at once, >= 1 not yet."""
@@ -196,17 +204,21 @@ class Batches:
         return drawn & (table["label_offset"] < 0) & (table["length"] >= 3)
 
     def expected_steps(self, num_epochs: int) -> int:
-        """Optimizer steps of a whole run, from the pairs of each epoch and how well one epoch packs.
+        """Optimizer steps of a whole run, from how well its last epoch packs and the pairs of all others.
 
-        Exact where every epoch visits the same rows; else within about one step an epoch.
+        Exact for one epoch, else within about one step an epoch; long runs are judged by a sample of epochs.
         """
         last = self.epoch(num_epochs - 1)
-        pairs_per_pack = last.num_pairs.sum() / max(last.num_packs, 1)
-        steps = last.num_steps
-        for epoch in range(num_epochs - 1):
-            packs = self.num_pairs[self.visits(epoch)].sum() / max(pairs_per_pack, 1)
-            steps += max(1, -(-round(packs) // self.packs_per_step))
-        return steps
+        pairs_per_step = self.packs_per_step * last.num_pairs.sum() / max(last.num_packs, 1)
+        sample = (
+            np.unique(np.linspace(0, num_epochs - 2, MAX_SAMPLED_EPOCHS).astype(int))
+            if num_epochs > 1
+            else []
+        )
+        steps = [
+            -(-self.num_pairs[self.used] @ self._counts(int(e))[0] // max(pairs_per_step, 1)) for e in sample
+        ]
+        return max(1, last.num_steps + round(float(np.mean(steps or [0])) * (num_epochs - 1)))
 
     def step_weight(self, plan: EpochPlan, step: int) -> float:
         """Sum of target weights of one step over all processes: the denominator of its loss."""
@@ -309,6 +321,15 @@ def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _generator(seed: int, *what: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key_for(seed, *what)))
+
+
+def _even_offsets(weights: np.ndarray, seed: int) -> np.ndarray:
+    """A start in [0, MICRO) for each row; rows of equal weight get evenly spaced ones, so epochs are alike."""
+    rng, offsets = _generator(seed, "visits"), np.empty(len(weights), dtype=np.int64)
+    for weight in np.unique(weights):
+        rows = np.flatnonzero(weights == weight)
+        offsets[rows] = rng.permutation(len(rows)) * MICRO // len(rows)
+    return offsets
 
 
 def _quantiles(complexity: np.ndarray) -> np.ndarray:

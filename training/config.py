@@ -30,7 +30,9 @@ def setting(default, *, low=None, high=None, above=None, choices=None, refuse=No
     return field(default=default, metadata=limits)
 
 
-NO_QUANTIZED_TRAINING = "quantized training is not supported: it saves nothing below 3B parameters; use lora_enabled: true"
+NO_QUANTIZED_TRAINING = (
+    "quantized training is not supported: it saves nothing below 3B parameters; use lora_enabled: true"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,11 +193,9 @@ def _read_yaml(path: Path, values: dict[str, dict]) -> None:
             continue
         known = _settings(SECTIONS[section])
         for name_node, value_node in _entries(section_node, where, known, f"key in {section}"):
-            at = f"{path}:{name_node.start_mark.line + 1}"
             name = name_node.value
-            values[section][name] = _parse(
-                _plain(value_node, at), SECTIONS[section], name, f"{at}: {section}.{name}"
-            )
+            at = f"{path}:{name_node.start_mark.line + 1}: {section}.{name}"
+            values[section][name] = _parse(_plain(value_node, at), SECTIONS[section], name, at)
 
 
 def _compose(path: Path) -> yaml.Node:

@@ -24,6 +24,11 @@ class Console:
         else:
             print(line, flush=True)
 
+    def say_end(self, word: str) -> None:
+        """The last line of a log: COMPLETE or FAILED; a terminal's prompt says as much."""
+        if not sys.stdout.isatty():
+            self.say(word)
+
     def start_bar(self, *, done: int, total: int) -> None:
         if self.is_speaker and sys.stdout.isatty():
             from tqdm import tqdm
@@ -43,7 +48,7 @@ class Console:
 
 
 def duration(seconds: float) -> str:
-    """"3h05m", "4m20s", "17s"."""
+    """ "3h05m", "4m20s", "17s"."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -15,7 +15,7 @@ GIB = 1 << 30
 
 
 def choose_device(asked: str) -> torch.device:
-    """"auto", "cuda", "mps" or "cpu" as a device; under torchrun each process takes its own GPU.
+    """ "auto", "cuda", "mps" or "cpu" as a device; under torchrun each process takes its own GPU.
 
     Raises UserError when the device that was asked for is not there.
     """
@@ -87,7 +87,9 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def describe(device: torch.device) -> str:
     """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
     return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
 
 

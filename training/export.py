@@ -43,7 +43,9 @@ def export_model(
 
 def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
     from transformers import GenerationConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     dtype = getattr(torch, config.model.torch_dtype)
     tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in model.state_dict().items()}
     model.save_pretrained(staging, state_dict=tensors)

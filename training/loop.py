@@ -138,6 +138,9 @@ class Trainer:
             raise Stopped
         started_at = time.perf_counter()
         plan = self.batches.epoch(state.epoch)
+        if plan.num_steps == 0:  # rows of weight 0.3 alone may leave an epoch without a visit
+            state.evaluation_is_due = True
+            return
         nats, num_tokens, data_wait_s = self._step_with_retry(plan, hooks)
         state.step += 1
         state.step_in_epoch += 1
@@ -150,7 +153,9 @@ class Trainer:
         if state.step % limits.save_steps == 0 and not state.evaluation_is_due:
             hooks.save()
 
-    def _account(self, plan, nats: float | None, num_tokens: int, elapsed_s: float, data_wait_s: float) -> None:
+    def _account(
+        self, plan, nats: float | None, num_tokens: int, elapsed_s: float, data_wait_s: float
+    ) -> None:
         weight = self.batches.step_weight(plan, self.state.step_in_epoch - 1)
         for period in (self.epoch_period, self.log_period):
             period.elapsed_s += elapsed_s
@@ -210,7 +215,9 @@ class Trainer:
         nats = self._apply(losses, hooks, micro_batches)
         return nats, num_tokens, data_wait_s
 
-    def _accumulate(self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks) -> list[torch.Tensor]:
+    def _accumulate(
+        self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks
+    ) -> list[torch.Tensor]:
         """Forward and backward over the micro-batches: weighted nats of each, still on the device."""
         losses = []
         for number, batch in enumerate(micro_batches, 1):
@@ -225,7 +232,9 @@ class Trainer:
             losses.append(nats.detach())
         return losses
 
-    def _apply(self, losses: list[torch.Tensor], hooks: Hooks, micro_batches: list[MicroBatch]) -> float | None:
+    def _apply(
+        self, losses: list[torch.Tensor], hooks: Hooks, micro_batches: list[MicroBatch]
+    ) -> float | None:
         """Update the weights, unless the loss or the gradient is not finite. One wait for the device."""
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -256,7 +265,9 @@ class Trainer:
         for p in self.trained:
             p.grad = None
 
-    def _name_bad_step(self, losses: list[torch.Tensor], micro_batches: list[MicroBatch], hooks: Hooks) -> None:
+    def _name_bad_step(
+        self, losses: list[torch.Tensor], micro_batches: list[MicroBatch], hooks: Hooks
+    ) -> None:
         state = self.state
         state.num_bad_in_a_row += 1
         bad = [b for loss, b in zip(losses, micro_batches, strict=True) if not torch.isfinite(loss)]

@@ -22,7 +22,9 @@ class LoraLinear(nn.Module):
     def __init__(self, base: nn.Module, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
         self.base, self.scale, self.dropout = base, alpha / rank, nn.Dropout(dropout)
-        num_outputs, num_inputs = base.weight.shape if isinstance(base, nn.Linear) else base.weight.shape[::-1]
+        num_outputs, num_inputs = (
+            base.weight.shape if isinstance(base, nn.Linear) else base.weight.shape[::-1]
+        )
         self.lora_a = nn.Parameter(torch.empty(rank, num_inputs))
         self.lora_b = nn.Parameter(torch.zeros(num_outputs, rank))
         nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
@@ -39,9 +41,7 @@ class LoraLinear(nn.Module):
         return self.base
 
 
-def add_adapters(
-    model: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]
-) -> int:
+def add_adapters(model: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> int:
     """Freeze `model` and wrap its linear layers whose last name is in `targets`; returns how many were.
 
     Raises UserError when a target names no linear layer.

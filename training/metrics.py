@@ -31,7 +31,12 @@ class Period:
         self.num_steps += 1
 
     def exact(self) -> dict:
-        return {"nats": self.nats, "weight": self.weight, "num_steps": self.num_steps, "num_tokens": self.num_tokens}
+        return {
+            "nats": self.nats,
+            "weight": self.weight,
+            "num_steps": self.num_steps,
+            "num_tokens": self.num_tokens,
+        }
 
 
 def train_loss_nats(period: Period) -> float:

@@ -41,13 +41,18 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="JSONL",
         default=Path("training_data_effectiveness/training_data_train.jsonl"),
-        help="training rows; validation and test rows are found beside them, e.g. --sequences DIR/training_data_train.jsonl",
+        help="training rows, with val and test rows beside them, e.g. --sequences DATASET/training_data_train.jsonl",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the rows, e.g. --epochs 300")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where the model goes, e.g. --output models/mine")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where the model goes, e.g. --output models/mine"
+    )
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cuda")
     parser.add_argument(
-        "--eval_only", "--eval-only", action="store_true", help="evaluate --checkpoint (or --output), change nothing"
+        "--eval_only",
+        "--eval-only",
+        action="store_true",
+        help="evaluate --checkpoint (or --output), change nothing",
     )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="DIR", help="start from the weights in DIR, which stays as it was"
@@ -63,9 +68,13 @@ def make_parser() -> argparse.ArgumentParser:
         help="override one setting, e.g. --set optimization.batch_size=8 (repeatable)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
-    parser.add_argument("--complete", metavar="TEXT", help='print a completion, e.g. --complete "fn calculate("')
+    parser.add_argument(
+        "--complete", metavar="TEXT", help='print a completion, e.g. --complete "fn calculate("'
+    )
     parser.add_argument("--suffix", metavar="TEXT", help="with --complete: what comes after the gap")
-    parser.add_argument("--deterministic", action="store_true", help="same bits every time, also on a GPU; slower")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="same bits every time, also on a GPU; slower"
+    )
     return parser
 
 
@@ -86,7 +95,9 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     if arguments.suffix is not None and arguments.complete is None:
         raise UserError("--suffix needs --complete TEXT, the text before the gap")
     if arguments.resume and arguments.checkpoint is not None:
-        raise UserError("--resume goes on in --output, --checkpoint starts a new run from other weights; keep one")
+        raise UserError(
+            "--resume goes on in --output, --checkpoint starts a new run from other weights; keep one"
+        )
     if arguments.complete is not None and arguments.checkpoint is None and arguments.output is None:
         raise UserError("--complete needs a trained model: --checkpoint DIR")
 

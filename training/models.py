@@ -44,7 +44,17 @@ PRESETS = {
 # (2203.15556); a repository is visited several times, and up to 4 visits count nearly like fresh tokens.
 AUTO_NEEDS = (("base", 50_000_000, 24 * GIB), ("small", 3_000_000, 8 * GIB))
 
-ENCODERS = {"albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "longformer"}
+ENCODERS = {
+    "albert",
+    "bert",
+    "camembert",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "ernie",
+    "longformer",
+}
 ENCODERS |= {"modernbert", "mpnet", "roberta", "xlm-roberta"}
 A_CAUSAL_MODEL = "train from scratch (model.preset) or name a causal model such as Qwen/Qwen2.5-Coder-0.5B"
 
@@ -186,7 +196,9 @@ def check_causal(name: str, model: nn.Module) -> None:
     logits = model(input_ids=ids.to(next(model.parameters()).device), use_cache=False).logits
     model.train(was_training)
     if not torch.allclose(logits[0, :-1], logits[1, :-1], atol=1e-4):
-        raise UserError(f"{name} is not a causal model: a later token changes earlier logits; {A_CAUSAL_MODEL}")
+        raise UserError(
+            f"{name} is not a causal model: a later token changes earlier logits; {A_CAUSAL_MODEL}"
+        )
 
 
 def adapt(model: nn.Module, quantization, seed: int) -> int:

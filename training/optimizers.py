@@ -40,7 +40,9 @@ def make_optimizers(model: nn.Module, optimization, *, learning_rate: float, bet
 
 def _hidden_matrices(model: nn.Module, named) -> list:
     """Two-dimensional weights that are neither embedding nor head: what Muon is made for."""
-    ends = {id(m.weight) for m in (model.get_input_embeddings(), model.get_output_embeddings()) if m is not None}
+    ends = {
+        id(m.weight) for m in (model.get_input_embeddings(), model.get_output_embeddings()) if m is not None
+    }
     return [(name, p) for name, p in named if p.ndim == 2 and id(p) not in ends]
 
 

@@ -1,10 +1,10 @@
 """A split's rows, memory-mapped: parsed once from JSONL with orjson, later loads only open files.
 
-    training_data_train.jsonl
-    .cache/train-<sha256 of it>/tokens.npy   every row's real tokens, end to end (padding is not stored)
-                                labels.npy   the same for masked rows only: what was there before masking
-                                table.npy    one record a row (ROW_DTYPE)
-                                rows.json    size and time stamp of the JSONL, names of files and languages
+training_data_train.jsonl
+.cache/train-<sha256 of it>/tokens.npy   every row's real tokens, end to end (padding is not stored)
+                            labels.npy   the same for masked rows only: what was there before masking
+                            table.npy    one record a row (ROW_DTYPE)
+                            rows.json    size and time stamp of the JSONL, names of files and languages
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def open_dataset(sequences: Path) -> Dataset:
     metadata = read_metadata(directory / METADATA_FILE)
     for key in ("max_tokens_per_sequence", "vocab_size", "pad_token_id"):
         if type(metadata.get(key)) is not int:
-            raise UserError(f"{directory / METADATA_FILE}: {key} must be a whole number; build the dataset again")
+            raise UserError(
+                f"{directory / METADATA_FILE}: {key} must be a whole number; build the dataset again"
+            )
     dataset = Dataset(directory=directory, metadata=metadata, train=train)
     for needed in (*(dataset.path_of(split) for split in SPLITS), dataset.tokenizer / "tokenizer.json"):
         if not needed.is_file():

@@ -70,7 +70,9 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
     engine = make_engine(device, config.device_backend.distributed)
     if config.device_backend.distributed == "fsdp" and config.optimization.optimizer == "muon":
-        raise UserError("optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp")
+        raise UserError(
+            "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"
+        )
     return Run(
         config=config,
         console=Console(is_speaker=engine.rank == 0),
@@ -239,7 +241,9 @@ def make_batches(run: Run, rows: Rows) -> Batches:
     if len(rows) == 0:
         raise UserError(f"{rows.path} has no rows; build the dataset from a larger repository")
     if config.objectives.fim_rate and not control.can_fill:
-        raise UserError("objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer")
+        raise UserError(
+            "objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer"
+        )
     optimization = config.optimization
     batches = Batches(
         rows,

@@ -48,7 +48,9 @@ class Vocabulary:
         begin = self._named_id(names, "bos_token")
         pad = self._named_id(names, "pad_token")
         if end is None:
-            raise UserError(f"{self.directory / 'tokenizer_config.json'}: no eos_token; build the dataset again")
+            raise UserError(
+                f"{self.directory / 'tokenizer_config.json'}: no eos_token; build the dataset again"
+            )
         return ControlTokens(
             begin=end if begin is None else begin,
             end=end,

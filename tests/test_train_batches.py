@@ -1,0 +1,317 @@
+"""Rows to batches: visits, packing, masked labels, fill-in-the-middle, and rows that are refused."""
+
+import itertools
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import small_files, write_dataset
+
+from corpus.jsonl import read_metadata, write_metadata
+from corpus.records import METADATA_FILE, ROLES, VARIANTS, UserError
+from training.batches import Batches, Pacing, document, fill_in_the_middle, pack
+from training.rows import open_dataset, open_rows
+from training.vocabulary import Vocabulary
+
+NO_PACING = Pacing(curriculum="none", fraction=0.0, num_epochs=3)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return open_dataset(write_dataset(tmp_path_factory.mktemp("data") / "d"))
+
+
+@pytest.fixture(scope="module")
+def control(dataset):
+    return Vocabulary(dataset.tokenizer).control
+
+
+def make(dataset, control, pacing=NO_PACING, *, seed=1, packs_per_step=4, **options) -> Batches:
+    rows = open_rows(dataset, "train")
+    return Batches(rows, control, pacing, seed=seed, packs_per_step=packs_per_step, **options)
+
+
+def step_tensors(batches: Batches, epoch: int, step: int, **options) -> list[torch.Tensor]:
+    micro_batches = batches.micro_batches(epoch, step, size=2, **options)
+    return [t for b in micro_batches for t in (b.input_ids, b.labels, b.position_ids, b.weights)]
+
+
+# --- visits ----------------------------------------------------------------------------------------------
+
+
+def test_visits_per_row_are_its_weight_over_ten_epochs(dataset, control):
+    batches = make(dataset, control)
+    counts = sum(np.bincount(batches.visits(epoch), minlength=len(batches.rows)) for epoch in range(10))
+    expected = {"core": 30, "util": 10, "test": 3}
+    roles = [ROLES[role] for role in batches.rows.table["role"]]
+    assert counts.tolist() == [expected[role] for role in roles]
+    assert {"core", "util", "test"} == set(roles)
+
+
+def test_every_epoch_visits_a_core_row_three_times_and_three_tenths_of_the_test_rows(dataset, control):
+    batches = make(dataset, control)
+    role = batches.rows.table["role"]
+    for epoch in range(10):
+        counts = np.bincount(batches.visits(epoch), minlength=len(role))
+        assert set(counts[role == ROLES.index("core")]) == {3}
+        num_test = (role == ROLES.index("test")).sum()
+        assert abs(counts[role == ROLES.index("test")].sum() - 0.3 * num_test) <= 1
+
+
+def test_three_visits_of_a_row_lie_one_in_each_third_of_the_epoch(dataset, control):
+    batches = make(dataset, control)
+    visits = batches.visits(0)
+    row = int(np.flatnonzero(batches.rows.table["role"] == ROLES.index("core"))[0])
+    places = np.flatnonzero(visits == row) / len(visits)
+    assert len(places) == 3
+    assert all(abs(place - (third + 0.5) / 3) < 0.25 for third, place in enumerate(places))
+
+
+def test_weighting_by_loss_visits_each_row_once_and_weights_its_tokens(dataset, control):
+    batches = make(dataset, control, weighting="loss")
+    assert sorted(batches.visits(0)) == list(range(len(batches.rows)))
+    weights = {w for t in batches.micro_batches(0, 0, size=64) for w in t.weights.unique().tolist()}
+    assert {round(w, 6) for w in weights} <= {0.0, 0.3, 1.0, 3.0} and len(weights) > 1
+
+
+def test_the_order_changes_every_epoch(dataset, control):
+    batches = make(dataset, control, weighting="none")
+    assert batches.visits(0).tolist() != batches.visits(1).tolist()
+
+
+# --- curriculum ------------------------------------------------------------------------------------------
+
+
+def test_stages_open_the_corpus_third_by_third_and_then_visit_every_row(dataset, control):
+    batches = make(
+        dataset, control, Pacing(curriculum="stages", fraction=0.0, num_epochs=3), weighting="none"
+    )
+    ranks = np.argsort(np.argsort(batches.rows.table["complexity"], kind="stable"))
+    for epoch, share in enumerate((1 / 3, 2 / 3, 1)):
+        assert sorted(batches.visits(epoch)) == np.flatnonzero(ranks < share * len(ranks)).tolist()
+
+
+def test_stages_of_a_single_epoch_visit_every_row_and_the_complex_ones_late(dataset, control):
+    batches = make(
+        dataset, control, Pacing(curriculum="stages", fraction=0.0, num_epochs=1), weighting="none"
+    )
+    visits = batches.visits(0)
+    ranks = np.argsort(np.argsort(batches.rows.table["complexity"], kind="stable"))[visits]
+    assert sorted(visits) == list(range(len(ranks)))
+    assert ranks[: len(ranks) // 6].max() < len(ranks) / 3
+
+
+def test_warmup_fraction_delays_complex_rows_and_loses_no_visit(dataset, control):
+    pacing = Pacing(curriculum="warmup_fraction", fraction=0.5, num_epochs=2)
+    paced, plain = (make(dataset, control, p, weighting="none") for p in (pacing, NO_PACING))
+    assert sorted(paced.visits(0)) == sorted(plain.visits(0))
+    complexity = paced.rows.table["complexity"]
+    early = slice(0, len(complexity) // 4)
+    assert complexity[paced.visits(0)[early]].mean() < complexity[plain.visits(0)[early]].mean()
+
+
+# --- a batch is a pure function of (seed, epoch, step, rank) ------------------------------------------------
+
+
+def test_a_batch_does_not_depend_on_the_batches_made_before_it(dataset, control):
+    walked, fresh = make(dataset, control, fim_rate=0.5), make(dataset, control, fim_rate=0.5)
+    for epoch, step in itertools.product((0, 1), range(3)):
+        step_tensors(walked, epoch, step)
+    for a, b in zip(step_tensors(walked, 1, 2), step_tensors(fresh, 1, 2), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_another_seed_gives_another_order(dataset, control):
+    first, second = make(dataset, control, seed=1), make(dataset, control, seed=2)
+    assert first.visits(0).tolist() != second.visits(0).tolist()
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_processes_share_a_step_without_gap_or_repetition(dataset, control, world):
+    batches = make(dataset, control, packs_per_step=5)
+    plan = batches.epoch(0)
+    for step in (0, plan.num_steps - 1):
+        shares = [batches.micro_batches(0, step, size=2, rank=rank, world=world) for rank in range(world)]
+        assert len({len(share) for share in shares}) == 1
+        rows = sorted(row for share in shares for batch in share for row in batch.rows)
+        assert rows == sorted(plan.rows[plan.visits_of(plan.packs_of_step(step))].tolist())
+        weight = sum(float(batch.weights.sum()) for share in shares for batch in share)
+        assert weight == pytest.approx(batches.step_weight(plan, step))
+
+
+# --- packing ---------------------------------------------------------------------------------------------
+
+
+def test_packing_keeps_every_document_once_and_never_overfills():
+    sizes = np.array([random.Random(3).randint(1, 32) for _ in range(500)])
+    order, starts = pack(sizes, 32)
+    assert sorted(order) == list(range(500))
+    filled = [sizes[order[a:b]].sum() for a, b in itertools.pairwise(starts)]
+    assert max(filled) <= 32
+    assert sum(filled) / (32 * len(filled)) > 0.9
+
+
+def test_without_packing_each_document_is_alone():
+    order, starts = pack(np.array([3, 1, 2]), 0)
+    assert order.tolist() == [0, 1, 2] and starts.tolist() == [0, 1, 2, 3]
+
+
+def test_padding_is_never_a_label(dataset, control):
+    batches = make(dataset, control)
+    plan = batches.epoch(0)
+    for step in range(plan.num_steps):
+        for batch in batches.micro_batches(0, step, size=2):
+            assert (batch.labels[batch.weights > 0] != control.pad).all()
+            assert (batch.weights[batch.input_ids == control.pad] == 0).all()
+    visited = sum(
+        float(b.weights.sum()) for s in range(plan.num_steps) for b in batches.micro_batches(0, s, size=8)
+    )
+    assert visited == plan.num_pairs.sum()
+
+
+def test_positions_restart_at_every_document(dataset, control):
+    batches = make(dataset, control)
+    batch = batches.micro_batches(0, 0, size=4)[0]
+    restarts = int((batch.position_ids == 0).sum())
+    padded_lines = int((batch.weights[:, -1] == 0).sum())
+    assert restarts == len(batch.rows) + padded_lines
+
+
+def test_every_source_token_is_a_target_and_files_begin_and_end(dataset, control):
+    rows = open_rows(dataset, "train")
+    for index in np.flatnonzero(rows.table["variant"] == 0).tolist():
+        inputs, targets = document(rows, index, control)
+        row, tokens = rows.table[index], rows.tokens_of(index).tolist()
+        starts, ends = row["start_token"] == 0, row["is_last"]
+        assert inputs.tolist() == ([control.begin] if starts else []) + (tokens if ends else tokens[:-1])
+        assert targets.tolist() == (tokens if starts else tokens[1:]) + ([control.end] if ends else [])
+
+
+def test_masked_rows_are_asked_for_the_original_next_token(dataset, control):
+    rows = open_rows(dataset, "train")
+    mask = dataset.metadata["mask_token_id"]
+    masked = np.flatnonzero(rows.table["variant"] == VARIANTS.index("token_masking")).tolist()
+    assert masked
+    for index in masked:
+        inputs, targets = document(rows, index, control)
+        assert mask in inputs and mask not in targets
+
+
+def test_a_filled_middle_holds_every_token_and_trains_the_end_token(control):
+    tokens = np.arange(20)
+    for attempt in range(50):
+        inputs, targets = fill_in_the_middle(tokens, control, 64, random.Random(attempt))
+        sequence = [*inputs.tolist(), int(targets[-1])]
+        assert targets[-1] == control.end and sequence[0] == control.fim_prefix
+        middle, suffix = sequence.index(control.fim_middle), sequence.index(control.fim_suffix)
+        restored = sequence[1:suffix] + sequence[middle + 1 : -1] + sequence[suffix + 1 : middle]
+        assert restored == list(range(20))
+
+
+def test_a_full_window_still_fits_after_fill_in_the_middle(control):
+    inputs, targets = fill_in_the_middle(np.arange(32), control, 32, random.Random(0))
+    assert len(inputs) == len(targets) == 32
+
+
+# --- the cache and rows that are refused -------------------------------------------------------------------
+
+
+def test_a_cached_load_equals_a_fresh_parse_and_an_edit_is_noticed(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    fresh = open_rows(dataset, "train", write_cache=False)
+    open_rows(dataset, "train")
+    cached = open_rows(dataset, "train")
+    assert isinstance(cached.tokens, np.memmap)
+    assert np.array_equal(fresh.tokens, cached.tokens) and np.array_equal(fresh.table, cached.table)
+    assert fresh.files == cached.files and fresh.sha256 == cached.sha256
+    dataset.train.write_bytes(dataset.train.read_bytes() + b"\n")
+    with pytest.raises(UserError, match=r"is not the file that dataset_metadata.json describes"):
+        open_rows(dataset, "train")
+
+
+def test_a_torn_cache_is_parsed_again(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    before = open_rows(dataset, "train")
+    for name in ("tokens.npy", "rows.json"):
+        (file,) = (tmp_path / "d" / ".cache").glob(f"training_data_train-*/{name}")
+        file.write_bytes(file.read_bytes()[:40])
+        again = open_rows(dataset, "train")
+        assert np.array_equal(before.tokens, again.tokens)
+
+
+def edit_row(row: dict, **metadata) -> dict:
+    return row | {"metadata": row["metadata"] | metadata}
+
+
+@pytest.mark.parametrize(
+    ("wreck", "message"),
+    [
+        (
+            lambda r: r | {"tokens": [9999, *r["tokens"][1:]]},
+            "tokens hold the id 9999, outside the vocabulary of 300",
+        ),
+        (
+            lambda r: r | {"tokens": [-1, *r["tokens"][1:]]},
+            "tokens hold the id -1, outside the vocabulary of 300",
+        ),
+        (lambda r: r | {"tokens": r["tokens"][:-1]}, "31 tokens, expected 32"),
+        (
+            lambda r: r | {"tokens": [True, *r["tokens"][1:]]},
+            '"tokens" and "labels" must be lists of integers',
+        ),
+        (
+            lambda r: r | {"tokens": [1.0, *r["tokens"][1:]]},
+            '"tokens" and "labels" must be lists of integers',
+        ),
+        (lambda r: edit_row(r, length=0), "metadata.length must be from 1 to 32, got 0"),
+        (lambda r: edit_row(r, length="5"), "metadata.length must be int, got '5'"),
+        (lambda r: edit_row(r, length=True), "metadata.length must be int, got True"),
+        (lambda r: edit_row(r, weight=-1.0), "metadata.weight must be above 0 and at most 1000, got -1.0"),
+        (lambda r: edit_row(r, augmentation_type="magic"), "unknown metadata.augmentation_type 'magic'"),
+        (
+            lambda r: edit_row(r, chunk_index=99),
+            "metadata.start_token, chunk_index and total_chunks do not fit",
+        ),
+        (lambda r: {"tokens": r["tokens"]}, 'expected an object with "tokens", "metadata"'),
+        (lambda r: r | {"labels": [9999] * 32}, "labels hold the id 9999, outside the vocabulary of 300"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(tmp_path, wreck, message):
+    dataset = open_dataset(write_dataset(tmp_path / "d", files=small_files()[:9], masked=False))
+    lines = dataset.train.read_bytes().splitlines(keepends=True)
+    lines[4] = json.dumps(wreck(json.loads(lines[4]))).encode() + b"\n"
+    dataset.train.write_bytes(b"".join(lines))
+    dataset.metadata.pop("files")
+    with pytest.raises(UserError) as caught:
+        open_rows(dataset, "train")
+    assert f"{dataset.train}:5: {message}" in str(caught.value)
+
+
+def test_text_after_the_padding_begins_is_refused(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d", files=small_files()[:9], masked=False))
+    rows = [json.loads(line) for line in dataset.train.read_bytes().splitlines()]
+    short = next(i for i, row in enumerate(rows) if row["metadata"]["length"] < 32)
+    rows[short]["tokens"][-1] = 7
+    dataset.train.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset.metadata.pop("files")
+    with pytest.raises(UserError, match=f":{short + 1}: only padding"):
+        open_rows(dataset, "train")
+
+
+def test_an_incomplete_dataset_says_what_is_missing(tmp_path):
+    sequences = write_dataset(tmp_path / "d")
+    with pytest.raises(UserError, match=r"build it with create_training_dataset_effectiveness.py"):
+        open_dataset(tmp_path / "nowhere" / "training_data_train.jsonl")
+    (tmp_path / "d" / "training_data_val.jsonl").unlink()
+    with pytest.raises(UserError, match=r"training_data_val.jsonl is missing: not a complete dataset"):
+        open_dataset(sequences)
+
+
+def test_metadata_without_a_window_is_refused(tmp_path):
+    sequences = write_dataset(tmp_path / "d")
+    metadata = read_metadata(tmp_path / "d" / METADATA_FILE)
+    write_metadata(tmp_path / "d" / METADATA_FILE, metadata | {"max_tokens_per_sequence": "32"})
+    with pytest.raises(UserError, match="max_tokens_per_sequence must be a whole number"):
+        open_dataset(sequences)

@@ -1,0 +1,179 @@
+"""What the loop asks for while it runs: evaluate, save, write metrics, print. The only side of it that knows files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from training import checkpoint, devices, setup
+from training.console import duration
+from training.evaluate import Evaluation, HeldOut, evaluate
+from training.loop import Hooks, State, Stopped, Trainer
+from training.metrics import METRICS, MetricsFile
+
+METRICS_FILE = "training_metrics.jsonl"
+STEPS_BEFORE_ETA = 20
+
+
+class Journal:
+    """The loop's hooks for one run."""
+
+    def __init__(self, run: setup.Run, trainer: Trainer, facts: dict, must_stop: Callable[[], bool]) -> None:
+        self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
+        self.held_out = setup.make_held_out(run, setup.open_split(run, "val"), variants=False)
+        self.metrics = None
+        if run.engine.rank == 0:
+            self.metrics = MetricsFile(
+                run.output / METRICS_FILE, keep_until_step=_last_step_kept(trainer.state)
+            )
+        self.started_at, self.steps_at_start = time.perf_counter(), trainer.state.step
+        run.console.start_bar(done=trainer.state.step, total=trainer.schedule.num_updates)
+
+    def hooks(self) -> Hooks:
+        return Hooks(
+            evaluate=self.evaluate,
+            save=self.save,
+            save_best=self.save_best,
+            report=self.report,
+            say=self.run.console.say,
+            must_stop=self.must_stop,
+        )
+
+    def close(self) -> None:
+        self.run.console.close()
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def evaluate(self) -> Evaluation:
+        with averaged(self.trainer):
+            return score(self.run, self.trainer.wrapped, self.held_out, self.must_stop)
+
+    def save(self) -> None:
+        """A checkpoint to resume from, and no more of them than are to be kept."""
+        trainer = self.trainer
+        files = {
+            "model": checkpoint.model_tensors(trainer.model),
+            "optimizer": checkpoint.optimizer_tensors(trainer.optimizers, trainer.model),
+        }
+        if trainer.average is not None:
+            files["ema"] = {name: checkpoint.to_save(w) for name, w in trainer.average.weights.items()}
+        self._write(self.run.checkpoints / f"step-{trainer.state.step:08d}", files)
+        if self.run.engine.rank == 0:
+            checkpoint.keep_last(self.run.checkpoints, self.run.config.training.save_total_limit)
+
+    def save_best(self, evaluation: Evaluation) -> None:
+        """The weights that were just evaluated."""
+        with averaged(self.trainer):
+            files = {"model": checkpoint.model_tensors(self.trainer.model)}
+            self._write(self.run.checkpoints / setup.BEST, files)
+
+    def _write(self, path: Path, files: dict[str, dict[str, torch.Tensor]]) -> None:
+        if self.run.engine.rank == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            checkpoint.save(path, files, state=self.trainer.state_to_save(), facts=self.facts)
+        self.run.engine.barrier()
+
+    def report(self, event: str, values: dict) -> None:
+        """Write one record, and print the lines a reader waits for."""
+        state, say = self.trainer.state, self.run.console.say
+        record = {"event": event, "step": state.step, "epoch": state.epoch + 1} | _flat(values)
+        record["memory_bytes"] = devices.peak_memory_bytes(self.run.device)
+        if self.metrics is not None:
+            self.metrics.write(record)
+        if event == "epoch":
+            say(self._epoch_line(record))
+        elif event == "evaluation" and state.step == 0:
+            say(f"before training  Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}")
+        elif event == "step":
+            self.run.console.advance(state.step, f"loss {record['train_loss_nats']:.4f}")
+
+    def _epoch_line(self, record: dict) -> str:
+        parts = [
+            f"Epoch {record['epoch']}/{self.trainer.limits.num_epochs}",
+            f"Train Loss: {record['train_loss_nats']:.4f}",
+            f"Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}",
+            f"{record['tokens_per_s']:,.0f} tokens/s",
+            f"data wait {100 * record['data_wait_share']:.2f} %",
+            f"memory {record['memory_bytes'] / devices.GIB:.1f} GiB",
+        ]
+        return "  ".join(parts + self._eta())
+
+    def _eta(self) -> list[str]:
+        done = self.trainer.state.step - self.steps_at_start
+        left = self.trainer.schedule.num_updates - self.trainer.state.step
+        if done < STEPS_BEFORE_ETA or left <= 0:
+            return []
+        return [f"ETA {duration((time.perf_counter() - self.started_at) / done * left)}"]
+
+
+def _bits(record: dict) -> str:
+    return f" ({record['bits_per_byte']:.3f} bits per byte)" if record.get("bits_per_byte") else ""
+
+
+def _last_step_kept(state: State) -> int:
+    """A new run keeps no lines of an old one; a resumed one keeps all up to its step."""
+    return state.step if state.step else -1
+
+
+def _flat(values: dict) -> dict:
+    """A report's values as one flat record."""
+    record = {"learning_rate": values["learning_rate"]} if "learning_rate" in values else {}
+    if "period" in values:
+        record |= {name: metric(values["period"]) for name, metric in METRICS.items()}
+        record["num_tokens"] = values["period"].num_tokens
+    if "evaluation" in values:
+        record |= _flat_evaluation(values["evaluation"])
+    return record
+
+
+def _flat_evaluation(evaluation: Evaluation) -> dict:
+    headline = evaluation.headline
+    record = {"val_loss_nats": headline.nats_per_token, "bits_per_byte": headline.bits_per_byte}
+    for group, scores in (("role", evaluation.by_role), ("language", evaluation.by_language)):
+        for name, part in scores.items():
+            record[f"val_loss_nats_{group}_{name}"] = part.nats_per_token
+    return record
+
+
+@contextmanager
+def averaged(trainer: Trainer):
+    """The moving average in place of the weights, where the run keeps one."""
+    if trainer.average is None:
+        yield
+        return
+    trainer.average.swap(trainer.model)
+    try:
+        yield
+    finally:
+        trainer.average.swap(trainer.model)
+
+
+def score(
+    run: setup.Run,
+    wrapped: torch.nn.Module,
+    held_out: HeldOut,
+    must_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Evaluate a split with the weights as they are; a stop request ends it with Stopped."""
+
+    def check() -> None:
+        if run.engine.world_size == 1 and must_stop():
+            raise Stopped
+
+    def token_nats(batch) -> torch.Tensor:
+        with devices.autocast(run.device, run.precision):
+            return wrapped(batch.to(run.device), per_token=True)
+
+    wrapped.eval()
+    return evaluate(
+        held_out,
+        token_nats,
+        rank=run.engine.rank,
+        world_size=run.engine.world_size,
+        sum_over_processes=run.engine.sum,
+        check=check,
+    )
