@@ -1,7 +1,7 @@
 """What each measured process does, other than our own command. Run as a script: contestants.py NAME JSON-OPTIONS.
 
 Every contestant gets the same texts (a manifest of files), the same tokenizer.json and two cores, imports only
-what it needs, and prints `inner_s X`: the seconds of its work without its imports.
+what it needs, and prints `inner_s X`, the seconds of its work without its imports, and `rows N` if it writes rows.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     everything = np.arange(len(table))
     order = {"train": everything, "val": everything[:0], "test": everything[:0]}
     write_rows(staging, corpus, plan, info, made, table, order)
+    print(f"rows {len(table)}")
     return time.perf_counter() - started_s
 
 
@@ -132,6 +133,7 @@ def datasets_map(manifest: str, tokenizer: str, output: str, window: int, overla
         load_from_cache_file=False,
     )
     rows.to_json(f"{output}/rows.jsonl", num_proc=2)
+    print(f"rows {len(rows)}")
     return time.perf_counter() - started_s
 
 

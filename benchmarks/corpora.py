@@ -74,7 +74,12 @@ def _sources(tree: Path) -> Iterable[tuple[Path, int, str]]:
     """Regular files whose name tells a language, directory by directory in sorted order: (path, size, language)."""
     for path in sorted(tree.rglob("*")):
         language = language_of(path.name)
-        if language is None or path.is_symlink() or not path.is_file() or not _SKIPPED.isdisjoint(path.parts):
+        if (
+            language is None
+            or path.is_symlink()
+            or not path.is_file()
+            or not _SKIPPED.isdisjoint(path.relative_to(tree).parts)
+        ):
             continue
         size = path.stat().st_size
         if 0 < size <= MAX_FILE_BYTES:

@@ -28,6 +28,7 @@ class Run:
     peak_rss_mb: float  # sum over the tree; pages shared by forked workers count once per process
     peak_pss_mb: float  # the same with shared pages divided among their users; 0 where the system cannot tell
     inner_s: float | None = None  # what the process itself timed: its work without its imports
+    rows: float | None = None  # what it says it wrote
 
 
 class MemorySampler(threading.Thread):
@@ -76,7 +77,7 @@ def _read(path: Path) -> str:
 
 
 def run(command: Sequence[str], *, environment: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
-    """Run `command` to its end. A last line `inner_s X` of its output becomes `inner_s`. Raises MeasurementError."""
+    """Run `command` to its end. Lines `inner_s X` and `rows N` of its output are kept. Raises MeasurementError."""
     started_s = time.perf_counter()
     process = subprocess.Popen(
         command,
@@ -104,13 +105,14 @@ def run(command: Sequence[str], *, environment: dict[str, str] | None = None, cw
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_rss_mb=max(sampler.peak_rss_kb, usage.ru_maxrss) / 1024,
         peak_pss_mb=sampler.peak_pss_kb / 1024,
-        inner_s=_inner_s(output),
+        inner_s=_told(output, "inner_s"),
+        rows=_told(output, "rows"),
     )
 
 
-def _inner_s(output: str) -> float | None:
+def _told(output: str, name: str) -> float | None:
     for line in reversed(output.splitlines()):
-        if line.startswith("inner_s "):
+        if line.startswith(f"{name} "):
             return float(line.split()[1])
     return None
 
@@ -124,4 +126,5 @@ def median(runs: Sequence[Run]) -> Run:
         peak_rss_mb=max(run.peak_rss_mb for run in runs),
         peak_pss_mb=max(run.peak_pss_mb for run in runs),
         inner_s=statistics.median(inner) if inner else None,
+        rows=runs[0].rows,
     )

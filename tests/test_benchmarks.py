@@ -1,0 +1,85 @@
+"""What the benchmarks stand on: honest inputs, honest clocks, verdicts that can be MISSED."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import corpora, dataset, measure
+from corpus import duplicates
+
+SOURCES = Path(np.__file__).parent / "lib"  # a few dozen Python files that every checkout has
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory) -> tuple[Path, Path]:
+    """(a corpus, two distinct copies of it)."""
+    directory = tmp_path_factory.mktemp("corpora")
+    (directory / "one").mkdir()
+    (directory / "two").mkdir()
+    corpora.compose([SOURCES], directory / "one", 300_000)
+    corpora.multiply(directory / "one", directory / "two", 2)
+    return directory / "one", directory / "two"
+
+
+def test_a_composed_corpus_is_a_git_repository_of_the_size_that_was_asked_for(tmp_path):
+    contents = corpora.compose([SOURCES], tmp_path, 100_000)
+    assert 100_000 <= contents.num_bytes <= 100_000 + corpora.MAX_FILE_BYTES
+    listed = subprocess.run(["git", "ls-files"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(listed.stdout.splitlines()) == contents.num_files > 1
+
+
+def test_copies_have_the_same_sizes_and_no_near_duplicate_in_each_other(doubled):
+    one, two = doubled
+    names = sorted(path.relative_to(one) for path in one.rglob("*.py"))
+    texts = [(two / copy / name).read_bytes() for copy in ("copy0", "copy1") for name in names]
+    assert [len(text) for text in texts[: len(names)]] == [len(text) for text in texts[len(names) :]]
+    assert texts[: len(names)] == [(one / name).read_bytes() for name in names]
+    groups = duplicates.group(np.array([duplicates.signature(text) for text in texts]), lambda i: texts[i])
+    long = [i for i in range(len(names)) if len(texts[i]) > 1_000]
+    assert len(long) > 5
+    assert not [names[i] for i in long if groups[i] == groups[i + len(names)]]
+
+
+def test_copies_keep_keywords_so_that_parsers_still_accept_them(doubled):
+    _, two = doubled
+    for path in (two / "copy1").rglob("*.py"):
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+
+
+def test_memory_of_children_counts_and_output_is_read():
+    hold = "import time; block = bytearray(150_000_000); time.sleep(0.3)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"
+    run = measure.run([sys.executable, "-c", f"{parent}; print('inner_s 0.25'); print('rows 7')"])
+    assert run.peak_rss_mb > 145
+    assert (run.inner_s, run.rows) == (0.25, 7)
+    assert run.wall_s >= 0.3
+
+
+def test_a_process_that_fails_is_an_error_that_shows_what_it_said():
+    with pytest.raises(measure.MeasurementError, match=re.compile("ended with 5.*no such luck", re.DOTALL)):
+        measure.run([sys.executable, "-c", "print('no such luck'); raise SystemExit(5)"])
+
+
+def test_a_promise_can_be_missed_in_both_directions_and_unmeasured():
+    assert dataset.Bar("x", 0.31, 0.3).verdict == "MISSED"
+    assert dataset.Bar("x", 0.29, 0.3).verdict == "met"
+    assert dataset.Bar("x", 4.9, 5, at_least=True).verdict == "MISSED"
+    assert dataset.Bar("x", 5.1, 5, at_least=True).verdict == "met"
+    assert dataset.Bar("x", None, 5).verdict == "not measured"
+
+
+def test_the_recorded_command_does_not_say_where_things_lie():
+    flags = dataset.arguments().parse_args(["--work", "/secret/place", "--baseline-python", "/secret/python"])
+    assert "secret" not in dataset.command_line(flags)
+
+
+def test_a_missing_extra_is_told_with_the_command_that_installs_it():
+    missing = dataset.missing_extras("/bin/false")
+    assert "pip install datasets==" in missing["datasets.map"]
+    assert "datatrove" in missing["datatrove"]
