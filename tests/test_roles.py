@@ -1,0 +1,79 @@
+"""Roles come from whole path components; flags override names; test wins over core."""
+
+from __future__ import annotations
+
+import pytest
+
+from corpus.roles import Roles
+
+PLAIN = Roles((), (), frozenset({b"engine"}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("src/main.rs", "crates/core-api/build.rs", "a/lib/x.py", "pkg/x.go", "internal/x.go", "x/core/y.c"),
+        *(
+            "engine/__init__.py",
+            "engine/deep/er.py",
+            "src/latest.rs",
+            "src/attestation.rs",
+            "src/chain_spec.rs",
+        ),
+        *("src/contest.py", "src/testing.py", "src/inspect.rs", "src/test_data.rs", "src/greatest_test.c"),
+    ],
+)
+def test_code_directories_and_top_level_packages_are_core(path):
+    assert PLAIN.role_of(path.encode()) == "core"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("tests/x.py", "test/x.py", "spec/x.rb", "specs/x.rb", "src/__tests__/x.js", "pkg/testdata/x.txt"),
+        *(
+            "src/test_x.py",
+            "src/x_test.py",
+            "src/x_test.go",
+            "src/x_test.rs",
+            "src/x.test.ts",
+            "src/x.spec.tsx",
+        ),
+        *("src/FooTest.java", "src/conftest.py", "engine/tests/x.py", "crates/a/tests/src/x.rs"),
+    ],
+)
+def test_tests_are_tests_even_in_code_directories(path):
+    assert PLAIN.role_of(path.encode()) == "test"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("latest.rs", "attestation.rs", "chain_spec.rs", "score/x.py", "srcs/x.py", "library/x.py", "src"),
+        *("contests/x.py", "x.py", "tools/engine/x.py", "testing/x.py", "test.py", "testFoo.java", "core.py"),
+        *("x_test.c", "test_x.rs", "spec.md", "Test.javac", "SRC/x.c"),
+    ],
+)
+def test_everything_else_is_util_and_substrings_mean_nothing(path):
+    assert PLAIN.role_of(path.encode()) == "util"
+
+
+def test_flags_override_names_and_the_test_flag_wins():
+    roles = Roles(
+        ("tests/harness/", "*.sql", "both.py"), ("/src/checks/**", "*_check.py", "both.py"), frozenset()
+    )
+    expected = {
+        "tests/harness/deep/x.py": "core",
+        "a/b/x.sql": "core",
+        "both.py": "test",
+        "src/checks/x.rs": "test",
+        "src/a_check.py": "test",
+        "src/x.rs": "core",
+        "other/src/checks.rs": "core",
+        "tests/x.py": "test",
+    }
+    assert {path: roles.role_of(path.encode()) for path in expected} == expected
+
+
+def test_a_file_name_that_is_no_text_has_a_role():
+    assert PLAIN.role_of(b"src/\xff\n.rs") == "core"
