@@ -129,7 +129,7 @@ def _is_basic_login(match: re.Match[bytes]) -> bool:
 
 
 _URL_PLACEHOLDER = re.compile(
-    rb"(?i)[$%].*|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
+    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
     rb"(?:pass|passwd|password|passphrase|pw|pwd|secret|token|key|port|[0-9]{1,5})[0-9]?"
 )
 
@@ -178,12 +178,12 @@ _PLACED = (
 # const password string = "…"  password := "…"  ["password"] = "…"  setPassword("…")  put("password", "…")
 # 'password' => '…'  export PASSWORD=…  --password …  password: …  \"password\": \"…\"  String::from("…")
 _ASSIGNMENT = re.compile(
-    rb"(?i:pass(?:wor[dt]|wd|phrase|code|key)?+|pwd|secret|token|key|credential)s?+"
+    rb"(?:(?i:pass(?:wor[dt]|wd|phrase|code|key)|pwd|secret|token|key|credential)s?+|(?<![a-z])(?i:pass))"
     rb"(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z]))"  # not `tokenizer`, not `PASSIVE`
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\?[\"'`])?+\]?+"
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]]{0,30}+[ \t]{1,4}(?==))?+"  # a type
     rb"(?P<operator>[ \t]{0,16}+(?:=>|:=|==|!=|[=:,(])[ \t]{0,16}+|[ \t])"
-    rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
+    rb"(?:\(?\s{0,40}+(?=[\"'`]))?+(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
     rb"(?:\\?(?P<quote>[\"'`])(?P<quoted>[^\s\"'`\\]{8,256}+)\\?(?P=quote)"
     rb"|(?P<bare>[A-Za-z0-9+/_=~.!@#$%^&*?-]{12,256}+)(?=[\s;\"']|$))"
 )
@@ -195,8 +195,8 @@ _HARMLESS_NAME = re.compile(
     rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|field|name|path|file|url|error|msg"
 )
 _HARMLESS_VALUE = re.compile(
-    rb"(?i)\.\.\.|^<|^\$|\{[^{}]*\}|%\([a-z_]+\)|%s|your|sample|dummy|change.?me|placeholder|[01]23456|abcdef|qwerty"
-    rb"|deadbeef|^0x|^[a-z][a-z0-9+.-]{1,20}://|^[./~]|passw|secret|token"
+    rb"(?i)\.\.\.|^<|^\$|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|your|sample|dummy|change.?me|placeholder|[01]23456|abcdef|qwerty"
+    rb"|deadbeef|^0x[0-9a-f]*$|^[a-z][a-z0-9+.-]{1,20}://|^[.~]|^/(?-i:[a-z_])|passw|secret|token"
 )
 _MIN_PASSWORD_BYTES = 10
 _MIN_SECRET_BYTES = 16
@@ -227,8 +227,7 @@ def _is_assigned_secret(match: re.Match[bytes]) -> bool:
         return False
     if _PLACEHOLDER.search(value) or _HARMLESS_VALUE.search(value):
         return False
-    may_be_short = stem in (b"pas", b"pwd") and match["quote"] is not None
-    return _is_key_material(value) or (may_be_short and _is_strong_password(value))
+    return _is_key_material(value) or (stem in (b"pas", b"pwd") and _is_strong_password(value))
 
 
 def _is_secret_name(match: re.Match[bytes]) -> bool:
@@ -260,8 +259,9 @@ def _is_key_material(value: bytes) -> bool:
 
 
 def _is_strong_password(value: bytes) -> bool:
-    classes = (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9]")
-    return len(value) >= _MIN_PASSWORD_BYTES and sum(bool(re.search(one, value)) for one in classes) >= 3
+    classes = (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_.-]")
+    num_classes = sum(re.search(one, value) is not None for one in classes)
+    return len(value) >= _MIN_PASSWORD_BYTES and num_classes >= 3 and not _ATTRIBUTES.fullmatch(value)
 
 
 _ASSIGNED = _Rule(
