@@ -16,8 +16,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from dataset_facts import Facts
 from dataset_rows import FILE_KEYS, MASKED, SHOWN_PER_TOPIC
+from dataset_texts import Texts, UnreadableTokenizer
 
-from corpus.records import DATASET_FILES, METADATA_FILE, ROLES, SPLITS, VARIANTS
+from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, VARIANTS
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
 WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3)}
@@ -30,7 +31,7 @@ REQUIRED = {
     "base_sequences": int,
     "augmented_sequences": int,
     "source_files_scanned": int,
-    "tokenizer": (str, dict),
+    "tokenizer": str,
     "vocab_size": int,
     "max_tokens_per_sequence": int,
     "overlap_tokens": int,
@@ -41,7 +42,10 @@ REQUIRED = {
     "source_repo": str,
     "pad_token_id": int,
     "mask_token_id": int,
-    "near_duplicate_groups": int,
+    "near_duplicate_groups": dict,
+    "file_groups": list,
+    "duplicate_rows_dropped": dict,
+    "leak_report": dict,
     "files": dict,
     DIGEST_KEY: str,
 }
@@ -150,6 +154,7 @@ def metadata_counts_are_right(facts: Facts) -> list[str]:
     expected["weighting_strategy"] = {
         f"{priority}_priority": weight for priority, weight in WEIGHT_OF.values()
     }
+    expected |= _tables(facts)
     told = [
         f"{METADATA_FILE}: {key} must be {value}, got {metadata.get(key)}"
         for key, value in expected.items()
@@ -163,93 +168,94 @@ def metadata_counts_are_right(facts: Facts) -> list[str]:
     return told
 
 
+def _tables(facts: Facts) -> dict[str, dict]:
+    """The metadata's tables of rows, without empty cells."""
+    rows = facts.rows
+    language = file_values(facts, "language")[rows["file"]]
+    names, index = np.unique(language, return_inverse=True)
+    tokens = np.bincount(index, weights=rows["length"]) if len(rows) else ()
+    return {
+        "rows_per_role": {role: int(mask.sum()) for role, mask in role_masks(facts).items()},
+        "rows_per_variant": {name: int((rows["variant"] == i).sum()) for i, name in enumerate(VARIANTS)},
+        "rows_per_language": dict(zip(names.tolist(), np.bincount(index).tolist(), strict=True)),
+        "tokens_per_language": {name: int(count) for name, count in zip(names.tolist(), tokens, strict=True)},
+    }
+
+
+def file_values(facts: Facts, key: str) -> np.ndarray:
+    return np.array([values[FILE_KEYS.index(key)] for values in facts.files])
+
+
+def role_masks(facts: Facts) -> dict[str, np.ndarray]:
+    """role -> bool[rows]"""
+    is_core, is_test = (file_values(facts, key)[facts.rows["file"]] for key in ("is_core", "is_test"))
+    return {"core": is_core & ~is_test, "util": ~is_core & ~is_test, "test": is_test}
+
+
 # ----------------------------------------------------------- windows of one file
 
 
 def windows_cover_their_files(facts: Facts) -> list[str]:
-    """Overlapping windows hold the same tokens where they overlap, and no window is missing unexplained."""
-    rows = facts.rows
-    originals = rows[rows["variant"] == 0]
-    told = _streams_agree(facts, originals)
-    missing = _missing_windows(facts)
+    """Every window that a file's rows promise is there, or was dropped because an equal row is there."""
+    told = _windows_stand_once(facts)
     recorded = facts.metadata.get("duplicate_rows_dropped")
-    if missing != recorded:
-        told.append(
-            f"{missing} windows are missing, but {METADATA_FILE} says {recorded} were dropped as duplicates"
-        )
+    if not isinstance(recorded, dict):
+        return told
+    for index, name in enumerate(VARIANTS):
+        missing, dropped = _missing_windows(facts, index), recorded.get(name, 0)
+        if missing > dropped or (missing < dropped and not _texts_without_rows(facts, index)):
+            told.append(
+                f"{missing} windows of type {name} are missing, but {dropped} were dropped as duplicates"
+            )
     return told
 
 
-def _streams_agree(facts: Facts, originals: np.ndarray) -> list[str]:
-    """All windows of an original file count the same windows, each is there once."""
-    order = np.lexsort((originals["chunk"], path_ids(facts)[originals["file"]]))
-    ordered, paths = originals[order], path_ids(facts)[originals["file"]][order]
-    same_file = paths[1:] == paths[:-1]
-    twice = ordered[1:][same_file & (ordered["chunk"][1:] == ordered["chunk"][:-1])]
-    told = named(facts, twice, lambda row: "this window stands twice")
-    odd = ordered[1:][same_file & (ordered["total"][1:] != ordered["total"][:-1])]
-    return told + named(
-        facts, odd, lambda row: f"total_chunks {row['total']} differs from the file's other rows"
+def _texts_without_rows(facts: Facts, variant: int) -> int:
+    """How many texts of a type the metadata counts and no row belongs to: all their rows equal others."""
+    made = facts.metadata.get("source_files_scanned", 0)
+    if variant:
+        cells = facts.metadata.get("augmentation", {}).get(VARIANTS[variant], {}).values()
+        made = sum(cell["changed"] for cell in cells)
+    rows = facts.rows[facts.rows["variant"] == variant]
+    return made - len(np.unique(path_ids(facts)[rows["file"]]))
+
+
+def _windows_stand_once(facts: Facts) -> list[str]:
+    """All rows of one text count the same windows, and each window is there once."""
+    rows = facts.rows
+    paths = path_ids(facts)[rows["file"]]
+    order = np.lexsort((rows["chunk"], rows["variant"], paths))
+    ordered, paths = rows[order], paths[order]
+    same_text = (paths[1:] == paths[:-1]) & (ordered["variant"][1:] == ordered["variant"][:-1])
+    twice = ordered[1:][same_text & (ordered["chunk"][1:] == ordered["chunk"][:-1])]
+    odd = ordered[1:][same_text & (ordered["total"][1:] != ordered["total"][:-1])]
+    return named(facts, twice, lambda row: "this window stands twice") + named(
+        facts, odd, lambda row: f"total_chunks {row['total']} differs from that of the file's other rows"
     )
 
 
-def _missing_windows(facts: Facts) -> int:
-    """Windows that total_chunks promises and no row holds; `token_masking` rows are single, not a series."""
-    rows = facts.rows[facts.rows["variant"] != MASKED]
-    streams = np.stack([path_ids(facts)[rows["file"]], rows["variant"], rows["total"]], axis=1)
-    _, stream, sizes = np.unique(streams, axis=0, return_inverse=True, return_counts=True)
-    copies = np.zeros(len(sizes), np.int64)  # two variants of one kind may have equally many windows
-    pairs, counts = np.unique(np.stack([stream, rows["chunk"]], axis=1), axis=0, return_counts=True)
-    np.maximum.at(copies, pairs[:, 0], counts)
-    totals = np.zeros(len(sizes), np.int64)
-    totals[stream] = rows["total"]
-    return int((copies * totals - sizes).sum())
+def _missing_windows(facts: Facts, variant: int) -> int:
+    """Windows that total_chunks promises and no row holds."""
+    rows = facts.rows[facts.rows["variant"] == variant]
+    _, first = np.unique(path_ids(facts)[rows["file"]], return_index=True)
+    return int(rows["total"][first].sum()) - len(rows)
 
 
 def overlaps_agree(facts: Facts) -> list[str]:
-    """Every stretch of a file that several windows hold reads the same in all of them."""
+    """Every stretch of a text that several windows hold reads the same in all of them."""
     rows = facts.rows[facts.rows["total"] > 1]
-    stride, count = facts.layout.stride, facts.layout.segments
+    count = facts.layout.segments
     variant = np.where(rows["variant"] == MASKED, 0, rows["variant"])  # labels are windows of the original
-    first = -(-rows["start"] // stride)
-    places = np.repeat(
-        np.stack([path_ids(facts)[rows["file"]], variant, rows["total"]], axis=1), count, axis=0
-    )
-    place = np.column_stack([places, (first[:, None] + np.arange(count)).ravel()])
-    hashes = rows["segments"].reshape(-1)
-    held, row_of = hashes != 0, np.repeat(np.arange(len(rows)), count)
-    place, hashes, row_of = place[held], hashes[held], row_of[held]
-    return _disagreements(facts, rows, place, hashes, row_of)
-
-
-def _disagreements(
-    facts: Facts, rows: np.ndarray, place: np.ndarray, hashes: np.ndarray, row_of: np.ndarray
-) -> list[str]:
-    if not len(place):
-        return []
-    _, place_id = np.unique(place, axis=0, return_inverse=True)
-    allowed = _copies_of_a_place(rows, place_id, row_of)
-    order = np.lexsort((hashes, place_id))
-    ids, sorted_hashes = place_id[order], hashes[order]
-    is_new = np.ones(len(ids), bool)
-    is_new[1:] = (ids[1:] != ids[:-1]) | (sorted_hashes[1:] != sorted_hashes[:-1])
-    readings = np.bincount(ids[is_new])
-    bad = np.flatnonzero(readings > allowed)
-    first_row = np.zeros(len(readings), np.int64)
-    first_row[place_id[::-1]] = row_of[::-1]
-    return named(
-        facts, rows[first_row[bad]], lambda row: "an overlapping window of the same file has other tokens"
-    )
-
-
-def _copies_of_a_place(rows: np.ndarray, place_id: np.ndarray, row_of: np.ndarray) -> np.ndarray:
-    """How many texts a place may have: 1, or 2 where a kind made two variants with as many windows."""
-    window = rows["chunk"][row_of]
-    plain = rows["variant"][row_of] != MASKED
-    pairs, counts = np.unique(np.stack([place_id, window], axis=1)[plain], axis=0, return_counts=True)
-    allowed = np.ones(place_id.max() + 1, np.int64)
-    np.maximum.at(allowed, pairs[:, 0], counts)
-    return allowed
+    text = np.repeat(path_ids(facts)[rows["file"]] * len(VARIANTS) + variant, count)
+    first = -(-rows["start"] // facts.layout.stride)
+    place = (first[:, None] + np.arange(count)).ravel()
+    hashes, row_of = rows["segments"].ravel(), np.repeat(np.arange(len(rows)), count)
+    order = np.lexsort((place, text))
+    order = order[hashes[order] != 0]  # 0: the window ends before this stretch does
+    text, place, hashes, row_of = text[order], place[order], hashes[order], row_of[order]
+    differs = (text[1:] == text[:-1]) & (place[1:] == place[:-1]) & (hashes[1:] != hashes[:-1])
+    bad = np.unique(row_of[1:][differs])
+    return named(facts, rows[bad], lambda row: "an overlapping window of the same text has other tokens")
 
 
 def path_ids(facts: Facts) -> np.ndarray:
@@ -258,22 +264,55 @@ def path_ids(facts: Facts) -> np.ndarray:
     return np.array([index.setdefault(values[0], len(index)) for values in facts.files], dtype=np.int64)
 
 
+# ----------------------------------------------------------- text
+
+
+def texts_of(facts: Facts) -> Texts:
+    if facts.texts is None:
+        if unfit := tokenizer_fits(facts):
+            raise UnreadableTokenizer(unfit[0])
+        facts.texts = Texts(facts)
+    return facts.texts
+
+
+def ids_are_the_tokenizers(facts: Facts) -> list[str]:
+    """Windows join into whole files, and the tokenizer makes exactly these ids of their text (a sample)."""
+    texts = texts_of(facts)
+    return first_few(texts.problems) + first_few(texts.misencoded())
+
+
+def variants_are_what_they_say(facts: Facts) -> list[str]:
+    """A renamed file differs in names only, a laid-out one in white space, a commented one in comments."""
+    return first_few(texts_of(facts).untrue_variants())
+
+
+def complexity_is_that_of_the_text(facts: Facts) -> list[str]:
+    return first_few(texts_of(facts).misjudged(facts.layout.window))
+
+
 # ----------------------------------------------------------- augmentation
 
 
 def kinds_are_declared(facts: Facts) -> list[str]:
-    declared = facts.metadata.get("augmentation_techniques")
+    """Each type of row is declared, and the table of kinds and languages counts the rows there are."""
+    rows, declared = facts.rows, facts.metadata.get("augmentation_techniques")
     if not isinstance(declared, list):
         return []
-    present = {VARIANTS[index] for index in np.unique(facts.rows["variant"])} - {VARIANTS[0]}
+    present = {VARIANTS[index] for index in np.unique(rows["variant"])} - {VARIANTS[0]}
     told = [
         f"rows of type {kind}, which {METADATA_FILE} does not declare"
         for kind in sorted(present - set(declared))
     ]
     told += [
-        f"{METADATA_FILE} declares {kind}, but no row has it" for kind in sorted(set(declared) - present)
+        f"{METADATA_FILE} declares the unknown type {kind}" for kind in declared if kind not in VARIANTS[1:]
     ]
-    return told + ["there is no original row"] * (not (facts.rows["variant"] == 0).any())
+    language = file_values(facts, "language")[rows["file"]]
+    for kind in set(declared) & set(VARIANTS):
+        for name, cell in facts.metadata.get("augmentation", {}).get(kind, {}).items():
+            count = int(((rows["variant"] == VARIANTS.index(kind)) & (language == name)).sum())
+            if cell.get("rows") != count:
+                told.append(f"{count} rows of type {kind} in {name}, {METADATA_FILE} says {cell.get('rows')}")
+    return told + ["there is no original row"] * (not (rows["variant"] == 0).any())
 
 
 def masked_rows_hide_original_rows(facts: Facts) -> list[str]:
@@ -300,16 +339,25 @@ def _window_digests(facts: Facts, rows: np.ndarray) -> dict[tuple, tuple]:
 
 
 def variants_lie_beside_their_originals(facts: Facts) -> list[str]:
-    rows, paths = facts.rows, path_ids(facts)
-    home = {
-        (path, split)
-        for path, split in zip(paths[rows["file"]].tolist(), rows["split"].tolist(), strict=True)
+    """In the split of a variant lie original rows of its file, or of a file it is a near-duplicate of."""
+    rows, originals = facts.rows, facts.rows[facts.rows["variant"] == 0]
+    group = _group_of_path(facts)
+    paths = file_values(facts, "source_file")
+    home = {(group.get(paths[file], paths[file]), split) for file, split in _pairs(originals)}
+    lonely = {
+        pair for pair in _pairs(rows) if (group.get(paths[pair[0]], paths[pair[0]]), pair[1]) not in home
     }
-    originals = rows[rows["variant"] == 0]
-    with_original = set(zip(paths[originals["file"]].tolist(), originals["split"].tolist(), strict=True))
-    lonely = {path for path, split in home - with_original}
-    picked = rows[(rows["variant"] != 0) & np.isin(paths[rows["file"]], sorted(lonely))]
+    picked = [row for row in rows if (int(row["file"]), int(row["split"])) in lonely] if lonely else []
     return named(facts, picked, lambda row: "no original row of its file lies in its split")
+
+
+def _pairs(rows: np.ndarray) -> set[tuple[int, int]]:
+    return set(map(tuple, np.unique(np.stack([rows["file"], rows["split"]], axis=1), axis=0).tolist()))
+
+
+def _group_of_path(facts: Facts) -> dict[str, str]:
+    """path -> first path of its near-duplicate group, for files that have one."""
+    return {path: group[0] for group in facts.metadata.get("file_groups", []) for path in group}
 
 
 # ----------------------------------------------------------- weights and roles
@@ -376,21 +424,12 @@ def _has_role_globs(metadata: dict) -> bool:
 
 def exposure_is_3_1_03(facts: Facts) -> list[str]:
     """What a trainer that honours `weight` sees of each role, per row: 3 : 1 : 0.3 within 5 %."""
-    weight = np.array([values[FILE_KEYS.index("weight")] for values in facts.files])[facts.rows["file"]]
-    is_core = np.array([values[FILE_KEYS.index("is_core")] for values in facts.files])[facts.rows["file"]]
-    is_test = np.array([values[FILE_KEYS.index("is_test")] for values in facts.files])[facts.rows["file"]]
-    masks = {"core": is_core & ~is_test, "util": ~is_core & ~is_test, "test": is_test}
-    told = []
-    for role, mask in masks.items():
-        if mask.any() and abs(weight[mask].mean() / WEIGHT_OF[role][1] - 1) > 0.05:
-            told.append(
-                f"{role} rows weigh {weight[mask].mean():.3f} on average, expected {WEIGHT_OF[role][1]}"
-            )
-    recorded = facts.metadata.get("rows_per_role")
-    counted = {role: int(mask.sum()) for role, mask in masks.items()}
-    if recorded is not None and {role: recorded.get(role, 0) for role in ROLES} != counted:
-        told.append(f"{METADATA_FILE}: rows_per_role must be {counted}, got {recorded}")
-    return told
+    weight = file_values(facts, "weight")[facts.rows["file"]]
+    return [
+        f"{role} rows weigh {weight[mask].mean():.3f} on average, expected {WEIGHT_OF[role][1]}"
+        for role, mask in role_masks(facts).items()
+        if mask.any() and abs(weight[mask].mean() / WEIGHT_OF[role][1] - 1) > 0.05
+    ]
 
 
 # ----------------------------------------------------------- curriculum
@@ -469,6 +508,24 @@ def _split_names(found: set[int]) -> str:
     return " and ".join(SPLITS[split] for split in sorted(found))
 
 
+def leak_report_is_true(facts: Facts) -> list[str]:
+    """The share of held-out 50-token spans that also stand in train, counted again (in big files: in a sample)."""
+    told = []
+    report = facts.metadata.get("leak_report", {})
+    for index, name in enumerate(SPLITS[1:], 1):
+        recorded = report.get("held_out", {}).get(name, {})
+        held_out = facts.spans[index]
+        share = np.isin(held_out, facts.spans[0]).mean() if len(held_out) else 0.0
+        said = recorded.get("shared", 0) / max(1, recorded.get("spans", 0))
+        is_exact = facts.layout.sample_bits == 0 and report.get("exact")
+        tolerance = 1e-9 if is_exact else 0.01 + 5 * np.sqrt(share * (1 - share) / max(1, len(held_out)))
+        if abs(share - said) > tolerance:
+            told.append(
+                f"{100 * share:.2f} % of {name}'s spans stand in train, the leak report says {100 * said:.2f} %"
+            )
+    return told
+
+
 def split_is_85_10_5(facts: Facts) -> list[str]:
     shares = split_shares(facts)
     far = {name: share for name, share in shares.items() if abs(share - SHARES[name]) > 2}
@@ -488,6 +545,8 @@ def split_shares(facts: Facts) -> dict[str, float]:
 def nothing_stands_twice(facts: Facts) -> list[str]:
     rows = facts.rows
     told = _repeated(facts, rows["seq_id"], lambda row: f"seq_id {row['seq_id']} is used before")
+    beyond = rows[(rows["seq_id"] < 0) | (rows["seq_id"] >= len(rows))]
+    told += named(facts, beyond, lambda row: f"seq_id must be in [0, {len(rows)}), got {row['seq_id']}")
     _, digests = np.unique(rows["digest"], axis=0, return_inverse=True)
     return told + _repeated(facts, digests.reshape(-1), lambda row: "the same tokens stand in an earlier row")
 

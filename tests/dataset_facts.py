@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from dataset_rows import Bad, Layout, Problems, RowReader, no_key_twice
+
+if TYPE_CHECKING:
+    from dataset_texts import Texts
 
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
 
 PART_BYTES = 8 << 20
 FLUSH_ROWS = 4096
+EXACT_BYTES = 16 << 20  # up to this size all spans of text are compared, beyond it a sample
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Facts:
     num_bytes: dict[str, int] = field(default_factory=dict)
     longest_line: int = 0
     grown_bytes: int = 0
+    texts: Texts | None = None  # read when first asked for
 
 
 # ----------------------------------------------------------- one part of a file
@@ -193,7 +199,9 @@ def _read_layout(directory: Path, metadata: dict, problems: Problems) -> Layout 
         problems.add("metadata", f"no window of {window} tokens with an overlap of {overlap}", METADATA_FILE)
         return None
     controls = _control_ids(directory / "tokenizer" / "tokenizer.json", problems)
-    return Layout(window, window - overlap, vocab_size, pad_id, mask_id, frozenset(controls))
+    sizes = [path.stat().st_size for name in DATASET_FILES.values() if (path := directory / name).is_file()]
+    sample_bits = max(0, sum(sizes) // EXACT_BYTES).bit_length()
+    return Layout(window, window - overlap, vocab_size, pad_id, mask_id, frozenset(controls), sample_bits)
 
 
 def _control_ids(path: Path, problems: Problems) -> set[int]:

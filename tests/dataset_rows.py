@@ -21,7 +21,6 @@ from corpus.records import VARIANTS
 
 MASKED = VARIANTS.index("token_masking")
 SPAN_TOKENS = 50  # what counts as copied text between two splits
-SPAN_SAMPLE_BITS = 6  # one span in 64 is kept, chosen by its own hash
 SHOWN_PER_TOPIC = 12
 
 FILE_KEYS = (
@@ -94,6 +93,7 @@ class Layout:
     pad_id: int
     mask_id: int
     control_ids: frozenset[int]  # added tokens: none of them is text of a file
+    sample_bits: int = 0  # one span of text in 2**sample_bits is compared between splits
 
     @property
     def segments(self) -> int:
@@ -264,19 +264,26 @@ class RowReader:
         if total > 1:
             skip = -start % self.layout.stride
             count = (self.layout.window - skip) // self.layout.stride
-            pieces = ids[skip : skip + count * self.layout.stride].reshape(count, -1).astype(np.uint64)
+            pieces = ids[skip : skip + count * self.layout.stride].reshape(count, self.layout.stride).astype(np.uint64)
             hashes[:count] = (pieces * self.multipliers).sum(axis=1)
         return hashes
 
     def _spans(self, ids: np.ndarray, variant: int) -> np.ndarray:
-        """Hashes of an original row's 50-token spans; the sample depends on the span only, so copies meet."""
-        if variant != 0 or len(ids) < SPAN_TOKENS:
+        """Hashes of 50-token spans, one in 2**sample_bits, chosen by the hash so that copies are chosen alike.
+
+        Of train all that a model is shown counts (of masked rows the labels), of val and test the originals.
+        """
+        if (self.split != 0 and variant != 0) or len(ids) < SPAN_TOKENS:
             return np.zeros(0, np.uint64)
         terms = (ids.astype(np.uint64) + np.uint64(1)) * self.powers[: len(ids)]  # (id + 1) * p^(i + 1)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
         count = len(ids) - SPAN_TOKENS + 1
         hashes = (sums[SPAN_TOKENS:] - sums[:count]) * self.powers[::-1][:count]  # the place cancels out
-        return hashes[hashes >> np.uint64(64 - SPAN_SAMPLE_BITS) == 0]
+        return (
+            hashes[hashes < np.uint64(1 << 63) >> np.uint64(self.layout.sample_bits - 1)]
+            if self.layout.sample_bits
+            else hashes
+        )
 
 
 def _multipliers(count: int) -> np.ndarray:

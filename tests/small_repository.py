@@ -119,14 +119,14 @@ KINDS = {
 PLACES = ("src", "crates/store/src", "tools", "examples", "tests", "docs")
 
 
-def make_repository(root: Path, *, num_files: int = 72, seed: int = 7) -> Path:
-    """Write the files below `root`: same seed, same bytes. Every ninth file has a near-duplicate."""
+def make_repository(root: Path, *, num_files: int = 36, seed: int = 7) -> Path:
+    """Write the files below `root`: same seed, same bytes. Every sixth file has a near-duplicate."""
     for number in range(num_files):
         suffix = list(KINDS)[number % len(KINDS)]
         place = PLACES[rng_for(seed, "place", number).randrange(len(PLACES))]
         text = _text(suffix, rng_for(seed, "text", number))
         _write(root / place / f"{NAMES[number]}_{number}{suffix}", text)
-        if number % 9 == 4:
+        if number % 6 == 4:
             _write(
                 root / "examples" / f"{NAMES[number]}_{number}_copy{suffix}",
                 text + _piece(suffix, Random(number)),

@@ -44,8 +44,14 @@ def test_every_line_is_one_strict_json_object_with_the_documented_keys(facts):
     expect(facts, checks.files_are_described_once, topics=("json",))
 
 
-def test_every_row_holds_whole_windows_of_ids_within_the_vocabulary(facts):
-    expect(facts, checks.windows_cover_their_files, checks.overlaps_agree, topics=("tokens", "windows"))
+def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
+    expect(
+        facts,
+        checks.windows_cover_their_files,
+        checks.overlaps_agree,
+        checks.ids_are_the_tokenizers,
+        topics=("tokens", "windows"),
+    )
 
 
 def test_metadata_is_complete_and_says_what_the_files_say(facts):
@@ -70,8 +76,8 @@ def test_masked_rows_hide_parts_of_an_original_row_and_label_them(facts):
     expect(facts, checks.masked_rows_hide_original_rows, topics=("masks",))
 
 
-def test_variants_lie_in_the_split_of_their_originals(facts):
-    expect(facts, checks.variants_lie_beside_their_originals)
+def test_variants_differ_only_as_their_type_says_and_share_the_split(facts):
+    expect(facts, checks.variants_lie_beside_their_originals, checks.variants_are_what_they_say)
 
 
 # Weighting
@@ -97,7 +103,7 @@ def test_train_file_never_gets_simpler(facts):
 
 
 def test_complexity_belongs_to_the_window(facts):
-    expect(facts, checks.complexity_is_a_property_of_the_window)
+    expect(facts, checks.complexity_is_a_property_of_the_window, checks.complexity_is_that_of_the_text)
 
 
 def test_complexity_follows_what_the_tokens_show(facts):
@@ -108,7 +114,7 @@ def test_complexity_follows_what_the_tokens_show(facts):
 
 
 def test_splits_are_85_10_5_and_share_no_file_and_no_group(facts):
-    expect(facts, checks.splits_share_no_group, checks.split_is_85_10_5)
+    expect(facts, checks.splits_share_no_group, checks.split_is_85_10_5, checks.leak_report_is_true)
 
 
 def test_no_row_and_no_seq_id_stands_twice(facts):
@@ -146,7 +152,7 @@ def main(arguments: list[str]) -> int:
         print(f"{directory}: holds no dataset ({METADATA_FILE} is missing)", file=sys.stderr)
         return 2
     facts = read_facts(directory)
-    failed = [(test.__name__, wrong) for test in TESTS if (wrong := _run(test, facts))]
+    failed = [(test.__name__, wrong) for test in TESTS if (wrong := what_is_wrong(test, facts))]
     say = _printer()
     if not failed:
         for line in summary(facts):
@@ -160,7 +166,7 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def _run(test: Callable[[Facts], None], facts: Facts) -> str:
+def what_is_wrong(test: Callable[[Facts], None], facts: Facts) -> str:
     try:
         test(facts)
     except AssertionError as error:

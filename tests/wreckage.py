@@ -1,0 +1,142 @@
+"""A copy of a dataset, open to damage, and what a careless writer would do next.
+
+Digests would notice every one of these. So after the damage everything a careless writer would compute from
+what it wrote is computed again (`seal`): counts, sizes, sha256, the digest of the metadata. What is left to
+notice the damage is the content. Only the ways of level "bytes" are left unsealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from corpus.records import DATASET_FILES, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
+
+TRAIN, VAL, TEST = SPLITS
+DIGEST_KEY = "metadata_sha256"
+
+
+class Wreckage:
+    """A copy of a dataset that may be damaged: as rows, as metadata, or as bytes."""
+
+    def __init__(self, good: Path, directory: Path):
+        shutil.copytree(good, directory, ignore=shutil.ignore_patterns("*.html"))
+        self.directory = directory
+        self.metadata = json.loads((directory / METADATA_FILE).read_bytes())
+        self.window = self.metadata["max_tokens_per_sequence"]
+        self.rng = random.Random(5)
+        self.rows = {
+            split: [orjson.loads(line) for line in self.path(split).read_bytes().splitlines()]
+            for split in SPLITS
+        }
+
+    def path(self, name: str) -> Path:
+        return self.directory / DATASET_FILES.get(name, name)
+
+    def every_row(self) -> list[dict]:
+        return [row for split in SPLITS for row in self.rows[split]]
+
+    def pick(self, want: Callable[[dict], bool] = lambda row: True, split: str = TRAIN) -> dict:
+        """One row for which `want(metadata)` holds; IndexError when there is none: the dataset is too plain."""
+        return self.rng.choice([row for row in self.rows[split] if want(row["metadata"])])
+
+    def write_rows(self) -> None:
+        for split in SPLITS:
+            self.path(split).write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in self.rows[split]))
+
+    def edit_line(self, edit: Callable[[bytes], bytes], split: str = TRAIN, number: int = 3) -> None:
+        """Replace one line, its newline included."""
+        lines = self.path(split).read_bytes().splitlines(keepends=True)
+        lines[number] = edit(lines[number])
+        self.path(split).write_bytes(b"".join(lines))
+
+    def edit_file(self, name: str, edit: Callable[[bytes], bytes]) -> None:
+        self.path(name).write_bytes(edit(self.path(name).read_bytes()))
+
+    def swap_files(self, a: str, b: str) -> None:
+        raw = self.path(a).read_bytes()
+        self.path(a).write_bytes(self.path(b).read_bytes())
+        self.path(b).write_bytes(raw)
+
+    def keep(self, want: Callable[[dict], bool]) -> None:
+        self.rows = {
+            split: [row for row in rows if want(row["metadata"])] for split, rows in self.rows.items()
+        }
+
+    def reorder(self) -> None:
+        self.rows[TRAIN].sort(key=lambda row: row["metadata"]["complexity"])
+
+    def seal_counts(self) -> None:
+        """Count again what the metadata counts, as the writer would have."""
+        described = [row.get("metadata", {}) for row in self.every_row()]
+        count = {
+            key: Counter(str(m.get(key)) for m in described) for key in ("augmentation_type", "language")
+        }
+        kinds, languages = count["augmentation_type"], count["language"]
+        roles = Counter(
+            "test" if m.get("is_test") else "core" if m.get("is_core") else "util" for m in described
+        )
+        tokens = Counter()
+        for m in described:
+            tokens[str(m.get("language"))] += m["length"] if type(m.get("length")) is int else 0
+        self.metadata |= {f"{split}_sequences": len(self.rows[split]) for split in SPLITS}
+        self.metadata |= {
+            "total_sequences": len(described),
+            "base_sequences": kinds[ORIGINAL],
+            "augmented_sequences": len(described) - kinds[ORIGINAL],
+            "total_tokens": tokens.total(),
+            "padding_share": round(1 - tokens.total() / max(1, len(described) * self.window), 6),
+            "rows_per_role": {role: roles[role] for role in ROLES},
+            "rows_per_variant": {kind: kinds[kind] for kind in VARIANTS},
+            "rows_per_language": dict(languages),
+            "tokens_per_language": dict(tokens),
+        }
+        pairs = Counter((m.get("augmentation_type"), m.get("language")) for m in described)
+        for kind, cells in self.metadata["augmentation"].items():
+            for language, cell in cells.items():
+                cell["rows"] = pairs[kind, language]
+
+    def seal_digests(self) -> None:
+        for name in self.metadata.get("files", {}):
+            if self.path(name).is_file():
+                raw = self.path(name).read_bytes()
+                self.metadata["files"][name] = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+
+    def write_metadata(self) -> None:
+        unsigned = {key: value for key, value in self.metadata.items() if key != DIGEST_KEY}
+        self.metadata = unsigned | {DIGEST_KEY: hashlib.sha256(canonical(unsigned)).hexdigest()}
+        (self.directory / METADATA_FILE).write_bytes(canonical(self.metadata))
+
+
+def canonical(metadata: dict) -> bytes:
+    return json.dumps(metadata, sort_keys=True, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to wreck a dataset. `level`: "bytes" is left unsealed, "lines" gets new digests, "rows" is written
+    again with new counts and digests, "metadata" is signed again."""
+
+    name: str
+    level: str
+    noticed_by: str  # part of the name of a test that must fail
+    wreck: Callable[[Wreckage], object]
+
+    def apply(self, good: Path, directory: Path) -> None:
+        wreckage = Wreckage(good, directory)
+        self.wreck(wreckage)
+        if self.level == "rows":
+            wreckage.write_rows()
+            wreckage.seal_counts()
+        if self.level in ("lines", "rows", "tokenizer"):
+            wreckage.seal_digests()
+        if self.level != "bytes":
+            wreckage.write_metadata()
