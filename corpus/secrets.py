@@ -67,7 +67,11 @@ _TOKENS = (
     _token("Google OAuth token", "ya29. GOCSPX-", f"{_WORD}{{24,512}}+"),
     _token("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", "[A-Za-z0-9]{36,255}+"),
     _token("GitHub token", "github_pat_", "[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
-    _token("GitLab token", "glpat- glptt- gldt- glrt- glcbt- glsoat- glft- glagent-", f"{_WORD}{{20,64}}+"),
+    _token(
+        "GitLab token",
+        "glpat- glptt- gldt- glrt- glcbt- glsoat- glft- glagent-",
+        rf"{_WORD}{{20,300}}+(?:\.\w{{2}}\.\w{{7,9}}+)?",
+    ),
     _token("Slack token", "xoxb- xoxp- xoxa- xoxr- xoxs- xoxo- xoxe- xoxe. xapp-", "[A-Za-z0-9.-]{20,255}+"),
     _token(
         "Slack webhook", "hooks.slack.com/services/", "T[A-Z0-9]{6,14}/B[A-Z0-9]{6,14}/[A-Za-z0-9]{18,32}+"
@@ -182,8 +186,8 @@ _ASSIGNMENT = re.compile(
     rb"(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z]))"  # not `tokenizer`, not `PASSIVE`
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\?[\"'`])?+\]?+"
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]]{0,30}+[ \t]{1,4}(?==))?+"  # a type
-    rb"(?P<operator>[ \t]{0,16}+(?:=>|:=|==|!=|[=:,(])[ \t]{0,16}+|[ \t])"
-    rb"(?:\(?\s{0,40}+(?=[\"'`]))?+(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
+    rb"(?P<operator>[ \t]{0,16}+(?:(?:=>|:=|==|!=|[=:(])(?:[ \t]{0,4}\(?\s{0,40}(?=[\"'`]))?+|,)[ \t]{0,16}+|[ \t])"
+    rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
     rb"(?:\\?(?P<quote>[\"'`])(?P<quoted>[^\s\"'`\\]{8,256}+)\\?(?P=quote)"
     rb"|(?P<bare>[A-Za-z0-9+/_=~.!@#$%^&*?-]{12,256}+)(?=[\s;\"']|$))"
 )
