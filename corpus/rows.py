@@ -181,9 +181,10 @@ class RowMaker:
 
     def _variants(self, shard: _Shard, file: SourceFile, source: bytes, table) -> list[Variant]:
         options = self._options
+        key = _content_key(source)
         kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
         results = vary(
-            source, file.language, table, path=file.path, seed=options.seed, kinds=kinds, facts=options.facts
+            source, file.language, table, path=key, seed=options.seed, kinds=kinds, facts=options.facts
         )
         for result in results:
             outcome = "changed" if isinstance(result, Variant) else result.reason
@@ -279,6 +280,7 @@ class _Shard:
     def add_masked(self, file: int, source_file: SourceFile, windows: _Windows, table) -> None:
         options = self._options
         nodes = MaskableNodes(windows.text.source, table, windows.text.ends)
+        key = _content_key(windows.text.source)
         ids = windows.text.ids.astype(options.dtype)
         masked = [
             mask_window(
@@ -287,7 +289,7 @@ class _Shard:
                 windows.length,
                 nodes,
                 options.mask_id,
-                rng_for(options.seed, "token_masking", source_file.path, start),
+                rng_for(options.seed, "token_masking", key, start),
             )
             for start in windows.starts.tolist()
         ]
@@ -323,6 +325,11 @@ class _Shard:
                     **first_difference(before, after),
                 }
             )
+
+
+def _content_key(source: bytes) -> str:
+    """Names what is drawn for a text: copies of a file get equal variants, which are then dropped as equal rows."""
+    return hashlib.blake2b(source, digest_size=16).hexdigest()
 
 
 def _fingerprint(tokens: np.ndarray) -> int:

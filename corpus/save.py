@@ -70,7 +70,7 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
     split = split_of_file[file]
     by_preference = np.lexsort((variant, split))  # stable: canonical order within
     _, first = np.unique(made.rows["fingerprint"][by_preference], return_index=True)
-    kept = np.sort(by_preference[first])
+    kept = np.sort(_with_their_originals(made, by_preference[first]))
     dropped = np.bincount(variant, minlength=len(VARIANTS)) - np.bincount(
         variant[kept], minlength=len(VARIANTS)
     )
@@ -83,6 +83,20 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
         split=split[kept],
         dropped={name: int(count) for name, count in zip(VARIANTS, dropped, strict=True) if count},
     )
+
+
+def _with_their_originals(made: MadeRows, kept: np.ndarray) -> np.ndarray:
+    """`kept` without the masked rows whose original was dropped: what fills their gap stands elsewhere already."""
+    units, unit = made.units, made.rows["unit"][kept]
+    is_kept = np.zeros(len(made.rows), bool)
+    is_kept[kept] = True
+    is_original = units["variant"] == VARIANTS.index(ORIGINAL)
+    original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
+    original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
+    first_row = np.searchsorted(made.rows["unit"], np.arange(len(units)))
+    original_row = first_row[original_unit[units["file"][unit]]] + kept - first_row[unit]
+    is_masked = units["variant"][unit] == MASKED_INDEX
+    return kept[~is_masked | is_kept[np.where(is_masked, original_row, 0)]]
 
 
 def save(
