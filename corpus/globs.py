@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 DOUBLE_STAR = None  # "**" standing alone between slashes: any number of directories
+NEVER = b"(?!)"
+_ESCAPED_SLASH = re.compile(rb"((?<!\\)(?:\\\\)*+)\\/")  # an odd number of backslashes before a slash
 _CLASSES = {
     b"alpha": b"a-zA-Z",
     b"digit": b"0-9",
@@ -20,6 +22,10 @@ _CLASSES = {
     b"lower": b"a-z",
     b"space": rb"\s",
     b"xdigit": b"0-9a-fA-F",
+    b"blank": rb" \t",
+    b"cntrl": rb"\x00-\x1f\x7f",
+    b"graph": rb"!-~",
+    b"print": rb" -~",
     b"punct": rb"!-/:-@\[-`{-~",
 }
 
@@ -41,7 +47,7 @@ def compile_glob(pattern: bytes) -> Glob:
     only_directories = pattern.endswith(b"/")
     body = pattern.rstrip(b"/") if only_directories else pattern
     anchored = b"/" in body
-    parts = body.removeprefix(b"/").split(b"/") if anchored else [body]
+    parts = _ESCAPED_SLASH.sub(rb"\1/", body).removeprefix(b"/").split(b"/") if anchored else [body]
     components = tuple(DOUBLE_STAR if anchored and part == b"**" else _component(part) for part in parts)
     return Glob(components, anchored, only_directories)
 
@@ -94,29 +100,31 @@ def _stretches(pattern: bytes) -> list[bytes]:
             stretches.append(b"")
             position += 1
             continue
-        if char == b"[" and (bracket := _bracket(pattern, position)):
-            regex, position = bracket
-        elif char == b"\\" and position + 1 < len(pattern):
-            regex, position = re.escape(pattern[position + 1 : position + 2]), position + 2
+        if char == b"[":
+            regex, position = _bracket(pattern, position)
+        elif char == b"\\":
+            escaped = pattern[position + 1 : position + 2]
+            regex, position = re.escape(escaped) if escaped else NEVER, position + 2
         else:
             regex, position = (b"." if char == b"?" else re.escape(char)), position + 1
         stretches[-1] += regex
     return stretches
 
 
-def _bracket(pattern: bytes, start: int) -> tuple[bytes, int] | None:
-    """The regex of the bracket expression at `start` and where it ends; None when it is never closed."""
+def _bracket(pattern: bytes, start: int) -> tuple[bytes, int]:
+    """The regex of the bracket expression at `start` and where it ends. Never closed, it matches nothing."""
     position = start + 1
     negated = pattern[position : position + 1] in (b"!", b"^")
     position += negated
-    first, members = position, []
+    first, body = position, b""
     while position < len(pattern):
         if pattern[position : position + 1] == b"]" and position > first:
-            body = b"".join(members) or b"^\\x00-\\xff"
+            if not body:  # an unknown class alone
+                return b"." if negated else NEVER, position + 1
             return b"[" + (b"^" if negated else b"") + body + b"]", position + 1
         member, position = _member(pattern, position)
-        members.append(member)
-    return None
+        body += member
+    return NEVER, len(pattern)
 
 
 def _member(pattern: bytes, position: int) -> tuple[bytes, int]:
@@ -128,7 +136,7 @@ def _member(pattern: bytes, position: int) -> tuple[bytes, int]:
     low, position = _literal(pattern, position)
     if pattern[position : position + 1] == b"-" and pattern[position + 1 : position + 2] not in (b"", b"]"):
         high, position = _literal(pattern, position + 1)
-        return (re.escape(low) + b"-" + re.escape(high) if low <= high else b""), position
+        return re.escape(low) + (b"-" + re.escape(high) if low <= high else b""), position  # git: `[b-a]` is b
     return re.escape(low), position
 
 
