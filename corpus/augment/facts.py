@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from corpus.augment.roles.c import macros_in
 from corpus.augment.variables import ROLES, code_of, local_variables
 from corpus.syntax import parse, table_of
 
@@ -16,7 +16,7 @@ MAX_NAMES = 400  # of a language; a file needs a dozen
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
     """`local_names[language]`: names of local variables, most frequent first, to draw new names from.
-    `macros`: every name that a C or C++ file defines as a macro."""
+    `macros`: what `macro_names` finds in all C and C++ files."""
 
     local_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     macros: frozenset[str] = frozenset()
@@ -24,16 +24,14 @@ class RepositoryFacts:
 
 NO_FACTS = RepositoryFacts()
 
-_DEFINE = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
-
 
 def macro_names(source: bytes) -> set[str]:
-    """The macros that a C or C++ file defines.
+    """The macros that a C or C++ file defines; `NAME=` stands for one that is but a number or a string.
 
-    >>> sorted(macro_names(b"#define A 1\\n # define max(a, b) a"))
-    ['A', 'max']
+    >>> sorted(macro_names(b"#define SIZE 12\\n# define max(a, b) (a) > (b) ? (a) : (b)"))
+    ['SIZE=', 'max']
     """
-    return {name.decode() for name in _DEFINE.findall(source)}
+    return {name.decode() for name in macros_in(source)}
 
 
 def local_names(samples: Iterable[tuple[str, bytes]]) -> dict[str, tuple[str, ...]]:

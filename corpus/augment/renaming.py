@@ -12,7 +12,7 @@ from corpus.augment.edits import Edit
 from corpus.augment.facts import RepositoryFacts
 from corpus.augment.naming import FreshNames
 from corpus.augment.roles import Code, Roles
-from corpus.augment.variables import ROLES, code_of, local_variables
+from corpus.augment.variables import ROLES, code_of, has_body, local_variables
 from corpus.syntax import SyntaxTable
 
 
@@ -26,7 +26,7 @@ def propose(
     code = code_of(source, language, table, roles, facts.macros)
     if roles.refuses and (reason := roles.refuses(code)):
         return reason
-    if not any(code.nodes[kind] for kind in roles.functions):
+    if not any(has_body(code, node) for kind in roles.functions for node in code.nodes[kind]):
         return "no function"
     variables = list(local_variables(code, roles))
     if not variables:

@@ -10,10 +10,36 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from corpus.augment.roles import BIND, FREE, POISON, USE, Code, Roles, Span, nearest, python, rust, words_of
+from corpus.augment.roles import (
+    BIND,
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    c,
+    go,
+    java,
+    javascript,
+    nearest,
+    python,
+    rust,
+    words_of,
+)
 from corpus.syntax import SyntaxTable
 
-ROLES: dict[str, Roles] = {"Python": python.ROLES, "Rust": rust.ROLES}
+ROLES: dict[str, Roles] = {
+    "Python": python.ROLES,
+    "Rust": rust.ROLES,
+    "Go": go.ROLES,
+    "JavaScript": javascript.ROLES,
+    "TypeScript": javascript.TYPED_ROLES,
+    "TSX": javascript.TYPED_ROLES,
+    "Java": java.ROLES,
+    "C": c.ROLES,
+    "C++": c.CXX_ROLES,
+}
 
 Variable = tuple[bytes, list[int]]  # a name, and the leaves of one function that spell it
 
@@ -28,6 +54,11 @@ def code_of(
         if kind in wanted:
             nodes[kind].append(node)
     return Code(source, table, language, nodes, macros)
+
+
+def has_body(code: Code, function: int) -> bool:
+    """Not a declaration only, as in an interface."""
+    return code.child(function, "body") is not None or code.has_child(function, ("block",))
 
 
 def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:

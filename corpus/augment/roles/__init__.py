@@ -60,9 +60,19 @@ class Code:
         fields = self.table.field
         return next((child for child in self.children(node) if fields[child] == field), None)
 
+    def has_child(self, node: int, kinds: Collection[str]) -> bool:
+        kind = self.table.kind
+        return any(kind[child] in kinds for child in self.children(node))
 
-# Scope rules say where a binding can be seen: (code, binder node, name leaf) -> span, or None to poison.
-ScopeRule = Callable[[Code, int, int], Span | None]
+    def child_span(self, node: int, field: str) -> Span | None:
+        """The bytes of the child of `node` in `field`, or None."""
+        child = self.child(node, field)
+        return None if child is None else self.span(child)
+
+
+# Scope rules say where a binding can be seen: (code, binder node, name leaf) -> span, or None to poison, or
+# USE where a pattern only assigns.
+ScopeRule = Callable[[Code, int, int], Span | str | None]
 # Judges decide places that need a closer look: (code, name leaf) -> USE, FREE, BIND or POISON.
 Judge = Callable[[Code, int], str]
 
@@ -110,29 +120,7 @@ def child_of_binder(field: str) -> ScopeRule:
     """The child of the binder in `field`."""
 
     def rule(code: Code, binder: int, leaf: int) -> Span | None:
-        child = code.child(binder, field)
-        return None if child is None else code.span(child)
-
-    return rule
-
-
-def child_of_ancestor(field: str, *kinds: str) -> ScopeRule:
-    """The child in `field` of the nearest ancestor of the binder, or the binder, among `kinds`."""
-
-    def rule(code: Code, binder: int, leaf: int) -> Span | None:
-        owner = nearest(code, binder, kinds)
-        child = None if owner is None else code.child(owner, field)
-        return None if child is None else code.span(child)
-
-    return rule
-
-
-def whole_ancestor(*kinds: str) -> ScopeRule:
-    """All of the nearest ancestor of the binder, or the binder, among `kinds`."""
-
-    def rule(code: Code, binder: int, leaf: int) -> Span | None:
-        owner = nearest(code, binder, kinds)
-        return None if owner is None else code.span(owner)
+        return code.child_span(binder, field)
 
     return rule
 

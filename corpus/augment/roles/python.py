@@ -21,8 +21,7 @@ def _function_scope(code: Code, binder: int, leaf: int) -> Span | None:
     owner = nearest(code, binder, _FUNCTION_LIKE)
     if owner is None or code.table.kind[owner] != "function_definition":
         return None
-    body = code.child(owner, "body")
-    return None if body is None else code.span(body)
+    return code.child_span(owner, "body")
 
 
 def _comprehension_scope(code: Code, binder: int, leaf: int) -> Span | None:
@@ -36,12 +35,7 @@ def _poisoned(code: Code) -> list[int]:
 
 def _self_documenting(code: Code) -> list[int]:
     """`f"{x=}"` prints the name of x."""
-    kind = code.table.kind
-    return [
-        node
-        for node in code.nodes["interpolation"]
-        if any(kind[child] == "=" for child in code.children(node))
-    ]
+    return [node for node in code.nodes["interpolation"] if code.has_child(node, ("=",))]
 
 
 def _imported(code: Code) -> set[bytes]:

@@ -50,8 +50,7 @@ def _parameter_scope(code: Code, binder: int, leaf: int) -> Span | None:
         owner = code.table.parent[owner]
     if code.table.kind[owner] not in ("function_item", "closure_expression"):
         return None
-    body = code.child(owner, "body")
-    return None if body is None else code.span(body)
+    return code.child_span(owner, "body")
 
 
 def _arm_scope(code: Code, binder: int, leaf: int) -> Span | None:
