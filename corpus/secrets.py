@@ -6,8 +6,7 @@ run of "X" of the same length with its punctuation kept, so that offsets, lines 
 twice changes nothing. Nothing here prints or returns a secret, only counts by rule.
 
 One numpy pass looks up every 3 bytes of the text in a table of the rules' anchors; a regular expression then
-looks at that place only. Its quantifiers are bounded and possessive, so the time is linear in the text
-whatever it holds.
+looks at that place only. Its quantifiers are bounded, so the time is linear in the text whatever it holds.
 """
 
 from __future__ import annotations
@@ -120,7 +119,7 @@ _TOKENS = (
 def _is_password(match: re.Match[bytes]) -> bool:
     """In a URL: anything but a variable and the words documentation uses."""
     secret = match["secret"]
-    return not _URL_PLACEHOLDER.fullmatch(secret) and len(set(secret)) > 1
+    return not _URL_PLACEHOLDER.fullmatch(secret)
 
 
 def _is_basic_login(match: re.Match[bytes]) -> bool:
@@ -143,7 +142,7 @@ _PLACED = (
         frozenset({b"://"}),
         re.compile(
             rb"(?<=[A-Za-z0-9])://[^\s:/?#@\"'`<>(){}\[\]\\]{0,64}+"
-            rb":(?P<secret>[^\s:/?#@\"'`<>(){}\[\]\\]{3,128}+)@[A-Za-z0-9\[$%_{-]"
+            rb":(?P<secret>[^\s:/?#@\"'`<>(){}\[\]\\]{3,128})@[A-Za-z0-9\[$%_{-]"
         ),
         _is_password,
     ),
@@ -189,7 +188,7 @@ _ASSIGNMENT = re.compile(
     rb"(?P<operator>[ \t]{0,16}+(?:(?:=>|:=|==|!=|[=:(])(?:[ \t]{0,4}\(?\s{0,40}(?=[\"'`]))?+|,)[ \t]{0,16}+|[ \t])"
     rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:[rRbBuUfF@$]{1,2}(?=[\"'`]))?+"
     rb"(?:\\?(?P<quote>[\"'`])(?P<quoted>[^\s\"'`\\]{8,256}+)\\?(?P=quote)"
-    rb"|(?P<bare>[A-Za-z0-9+/_=~.!@#$%^&*?-]{12,256}+)(?=[\s;\"']|$))"
+    rb"|(?P<bare>[A-Za-z0-9+/_=~.!@#$%^&?-]{12,256}+)(?=[\s;\"']|$))"
 )
 _KEY_OWNERS = tuple(
     b"access account admin api app auth client consumer crypt encrypt encryption hmac jwt license master private "
@@ -200,7 +199,8 @@ _HARMLESS_NAME = re.compile(
 )
 _HARMLESS_VALUE = re.compile(
     rb"(?i)\.\.\.|^<|^\$|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|your|sample|dummy|change.?me|placeholder|[01]23456|abcdef|qwerty"
-    rb"|deadbeef|^0x[0-9a-f]*$|^[a-z][a-z0-9+.-]{1,20}://|^[.~]|^/(?-i:[a-z_])|passw|secret|token"
+    rb"|deadbeef|^0x[0-9a-f]*$|^[a-z][a-z0-9+.-]{1,20}://|^[.~]|^/(?-i:[a-z_])|passw|secret|token|^urn:|00010203|^[0-9]{4}-[0-9]{2}-[0-9]{2}T|\[-?[0-9]+\]"
+    rb"|(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)"
 )
 _MIN_PASSWORD_BYTES = 10
 _MIN_SECRET_BYTES = 16
@@ -209,7 +209,6 @@ _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _SEPARATORS = re.compile(rb"[_./:=\s-]+")
 _RUNS = re.compile(rb"[A-Z]+[a-z]*|[a-z]+|[0-9]+|[^A-Za-z0-9]+")
-_UNSPEAKABLE = re.compile(rb"(?i)[bcdfghjklmnpqrstvwxz]{5}")
 
 
 def _is_random(value: bytes) -> bool:
@@ -250,6 +249,8 @@ def _is_bare_value(match: re.Match[bytes]) -> bool:
     behind = match.string[match.end() : match.end() + 1]
     if behind in (b";", b'"', b"'"):
         return match["operator"] == b"="
+    if match[0][:5].lower() == b"pass:":  # a line of a test log
+        return False
     return match["operator"].strip() in (b"=", b":", b":=", b"")
 
 
@@ -257,13 +258,12 @@ def _is_key_material(value: bytes) -> bool:
     """Long enough, and not a short checksum, a chain of attributes or words in camel case."""
     if len(value) < (_MIN_HEX_BYTES if _HEX.fullmatch(value) else _MIN_SECRET_BYTES):
         return False
-    if not re.search(rb"[0-9]", value):
-        return bool(_UNSPEAKABLE.search(value)) and len(_RUNS.findall(value)) > len(value) // 5
-    return bool(re.search(rb"[A-Za-z]", value)) and not _ATTRIBUTES.fullmatch(value)
+    has_both = re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value)
+    return bool(has_both) and not _ATTRIBUTES.fullmatch(value)
 
 
 def _is_strong_password(value: bytes) -> bool:
-    classes = (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_.-]")
+    classes = (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_./-]")
     num_classes = sum(re.search(one, value) is not None for one in classes)
     return len(value) >= _MIN_PASSWORD_BYTES and num_classes >= 3 and not _ATTRIBUTES.fullmatch(value)
 
@@ -377,9 +377,11 @@ def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
     findings = sorted(_findings(bytes(redacted)), key=lambda finding: (finding[2] == _ASSIGNED.name, finding))
     is_covered = bytearray(len(text)) if findings else b""
     for start, end, rule in findings:
-        if 1 in is_covered[start:end] and rule == _ASSIGNED.name:
+        masked = redacted[start:end].translate(_MASK)
+        is_known = 1 in is_covered[start:end]
+        if masked == redacted[start:end] or (is_known and rule == _ASSIGNED.name):
             continue
-        counts[rule] += 1 not in is_covered[start:end]
+        counts[rule] += not is_known
         is_covered[start:end] = b"\1" * (end - start)
-        redacted[start:end] = redacted[start:end].translate(_MASK)
+        redacted[start:end] = masked
     return bytes(redacted), {rule: counts[rule] for rule in sorted(counts) if counts[rule]}

@@ -314,6 +314,13 @@ ssh://git@github.com:22/org/repo.git
 npm_config_registry_url_for_internal_packages = 1
 eyJhbGciOiJub25lIn0 is the start of a token
 -----BEGIN PRIVATE KEY----- is the first line
+    --- PASS: TestAddrStringAllocs/ipv4-in-ipv6 (0.00s)
+tokens = 2*maxCompilerConcurrency + minTokens
+"encryptionKey": "encryptionKey1024",
+pub const CRYPT_OID_IMPORT_PRIVATE_KEY_INFO_FUNC: &'static str = "CryptDllImportPrivateKeyInfoEx";
+ct = PBES2.encrypt(self.ref, self.passphrase, "PBKDF2WithHMAC-SHA224AndAES128-CBC")
+"PasswordLastUsed": "2016-09-08T21:47:36Z",
+Token: `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6`,
 """
 
 
@@ -416,6 +423,11 @@ def test_a_secret_across_the_border_of_two_blocks_is_found():
     for offset in range(-len(secret) - 2, 3):
         text = b" " * ((1 << 18) + offset) + secret + b" "
         assert redact(text)[1] == {"GitHub token": 1}
+
+
+def test_the_password_in_a_url_ends_at_the_last_at_sign():
+    text = b"ssh://user:Gx7@kW2@host:22/repo"
+    assert redact(text) == (b"ssh://user:XXXXXXX@host:22/repo", {"password in a URL": 1})
 
 
 def test_a_secret_after_an_escape_or_in_a_query_string_is_found():
