@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import random
 from pathlib import Path
@@ -13,8 +14,11 @@ from corpus.jsonl import JsonLinesWriter, write_metadata
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
 from corpus.tokenization import train_bpe
 from corpus.tokenizer_source import TokenizerChoice, describe_tokenizer
-from training import models
+from training import models, setup
+from training.config import load_config
+from training.evaluate import Evaluation, Score
 from training.journal import METRICS_FILE
+from training.loop import Hooks, State, Trainer
 from training.metrics import WALL_CLOCK, read_metrics
 from training.models import Preset
 
@@ -186,3 +190,35 @@ def exact_metrics(output: Path) -> list[dict]:
     """All records without what the wall clock decides."""
     records = read_metrics(output / METRICS_FILE)
     return [{key: value for key, value in record.items() if key not in WALL_CLOCK} for record in records]
+
+
+def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.Run, Trainer]:
+    """A run and its trainer, before the first step, without a command around it."""
+    flags = [
+        "optimization.batch_size=4",
+        "device_backend.device=cpu",
+        f"output.directory={output}",
+        *overrides,
+    ]
+    run = setup.open_run(load_config(None, flags), argparse.Namespace(sequences=sequences, checkpoint=None))
+    rows = setup.open_split(run, "train")
+    batches = setup.make_batches(run, rows)
+    model, _ = setup.build_model(run, 0)
+    return run, setup.make_trainer(run, model, batches, State())
+
+
+def quiet_hooks(said: list[str] | None = None, must_stop=lambda: False) -> Hooks:
+    """Hooks that evaluate and save nothing; what is said goes to `said`."""
+    nothing = Evaluation(headline=Score(nats=0.0, num_tokens=0, num_bytes=0))
+    return Hooks(
+        evaluate=lambda: nothing,
+        save=lambda: None,
+        save_best=lambda evaluation: None,
+        report=lambda event, values: None,
+        say=(said if said is not None else []).append,
+        must_stop=must_stop,
+    )
+
+
+def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in trainer.model.named_parameters()}

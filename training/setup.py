@@ -152,8 +152,17 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         count = models.adapt(model, run.config.quantization, run.config.training.seed)
         what = f"{what}, LoRA on {count} layers"
     if run.config.optimization.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _checkpoint_activations(model)
     return model.to(run.device), what
+
+
+def _checkpoint_activations(model: nn.Module) -> None:
+    """Compute each block again in the backward pass; transformers renamed the method in 5.x."""
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    if enable is not None:
+        enable()
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def _weights_directory(source: Path | None) -> str | None:
