@@ -307,6 +307,28 @@ def test_a_change_of_layout_alone_is_marked(tmp_path):
     assert "<del> </del>" in page_of(tmp_path, examples=[example])
 
 
+def snippets(before: str, after: str) -> list[dict]:
+    return [{"kind": "comment_toggle", "language": "Go", "path": "a.go", "before": before, "after": after}]
+
+
+def test_a_removed_empty_line_can_be_seen(tmp_path):
+    assert "<del>↵</del>" in page_of(tmp_path, examples=snippets("a\n\n\nb", "a\n\nb"))
+
+
+def test_lines_beyond_the_end_of_the_other_snippet_are_not_shown_as_added(tmp_path):
+    page = page_of(tmp_path, examples=snippets("x\n// gone\ny", "x\ny\nnext\nlast"))
+    assert "// gone</del>" in page
+    assert "<ins>" not in page and "next" not in page
+    page = page_of(tmp_path, examples=snippets("f {\n    a\n    b", "f {\n  a\n  b\n  next"))
+    assert page.count("<ins>") == 2 and "next" not in page
+
+
+def test_examples_stand_in_the_order_of_the_kinds(tmp_path):
+    page = page_of(tmp_path, examples=sample_examples()[::-1])
+    places = [page.index(f"<strong>{kind.replace('_', ' ')}") for kind in AUGMENTATION_KINDS]
+    assert places == sorted(places)
+
+
 def test_a_share_is_never_rounded_to_nothing_or_to_all():
     assert [percent(*pair) for pair in ((0, 5), (1, 10**6), (10**6 - 1, 10**6), (5, 5), (1, 3))] == [
         "0 %",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.report import content, intake, proof, variants
+from corpus.report import content, diffs, intake, proof, variants
 from corpus.report.page import document
 from corpus.report.tally import tally
 
@@ -38,7 +38,7 @@ def write_report(path: Path, metadata: dict, rows: np.ndarray, examples: list[di
         content.lengths(metadata, counted),
         content.curriculum(metadata, counted),
         variants.yields(metadata, counted),
-        variants.before_and_after(examples),
+        diffs.before_and_after(examples),
         intake.near_duplicates(metadata),
         proof.leaks(metadata),
         intake.secrets(metadata),

@@ -1,11 +1,8 @@
-"""What augmentation yielded and refused, and a few variants beside their sources."""
+"""What augmentation yielded and refused, by kind and language."""
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from itertools import zip_longest
 
 from corpus.records import AUGMENTATION_KINDS, VARIANTS
 from corpus.report.charts import bar
@@ -26,9 +23,6 @@ from corpus.report.page import (
 from corpus.report.tally import Tally
 
 _MAX_REFUSALS = 6  # reasons shown per kind
-_MAX_EXAMPLES = 12
-_MAX_LINES, _MAX_COLUMNS = 25, 160
-_TOKENS = re.compile(r"\w+|[ \t]+|\n|[^\w\s]|\s")
 
 _TITLE, _WHY = (
     "Augmentation",
@@ -97,88 +91,3 @@ def _refusals(augmentation: dict, kinds: list[str]) -> list[tuple]:
             name = "" if place else tag("span", kind.replace("_", " "), class_="strong")
             rows.append((name, short(reason), num(n), bar(n / whole, "faint"), percent(n, whole)))
     return rows
-
-
-def before_and_after(examples: list[dict]) -> Html:
-    title, why = "Before and after", "Variants as the model reads them; what changed is marked."
-    if not examples:
-        return section(title, why, finding("There is no variant to show."))
-    shown = examples[:_MAX_EXAMPLES]
-    says = f"{count(len(shown), 'snippet')} of this dataset beside the text each was made from."
-    return section(title, why, finding(says), *(_example(example) for example in shown), wide=True)
-
-
-def _example(example: dict) -> Html:
-    kind = tag("strong", example["kind"].replace("_", " "))
-    path = tag("code", short(example["path"], 90), class_="path")
-    caption = tag("span", kind, f" · {example['language']} · ", path)
-    before, after = _clip(example["before"]), _clip(example["after"])
-    if before == after:
-        return figure(caption, note("The part that changed lies outside this snippet."))
-    return figure(caption, _side_by_side(before, after))
-
-
-def _clip(text: str) -> str:
-    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
-    return "\n".join(
-        line if len(line) <= _MAX_COLUMNS else line[:_MAX_COLUMNS] + "…" for line in lines[:_MAX_LINES]
-    )
-
-
-def _side_by_side(before: str, after: str) -> Html:
-    """Both texts with their changed words marked, equal lines on one level."""
-    marked_before, marked_after = _mark_changes(before, after)
-    rows = []
-    matcher = difflib.SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False)
-    for operation, a, a_end, b, b_end in matcher.get_opcodes():
-        left, right = marked_before[a:a_end], marked_after[b:b_end]
-        if left and right and len(left) != len(right):  # reflowed: no line has a counterpart
-            left, right = [Html("\n".join(left))], [Html("\n".join(right))]
-        rows += [_line(*pair, operation == "equal") for pair in zip_longest(left, right)]
-    head = tag("tr", tag("th", "before", scope="col"), tag("th", "after", scope="col"))
-    return tag("table", tag("thead", head), tag("tbody", *rows), class_="diff")
-
-
-def _line(left: Html | None, right: Html | None, equal: bool) -> Html:
-    cells = [
-        tag(
-            "td",
-            tag("code", line) if line is not None else "",
-            class_=side if line is not None else f"{side} none",
-        )
-        for line, side in ((left, "before"), (right, "after"))
-    ]
-    return tag("tr", *cells, class_="equal" if equal else "changed")
-
-
-def _mark_changes(before: str, after: str) -> tuple[list[Html], list[Html]]:
-    """Lines of both texts, changed words in <del> and <ins>. White space counts: layout is a kind."""
-    words_before, words_after = _TOKENS.findall(before), _TOKENS.findall(after)
-    matcher = difflib.SequenceMatcher(None, words_before, words_after, autojunk=False)
-    left, right = [], []
-    for operation, a, a_end, b, b_end in matcher.get_opcodes():
-        same = operation == "equal"
-        left += _pieces("".join(words_before[a:a_end]), "" if same else "del")
-        right += _pieces("".join(words_after[b:b_end]), "" if same else "ins")
-    return _lines(left), _lines(right)
-
-
-def _pieces(text: str, name: str) -> list[Html | None]:
-    """`text` as marked pieces, with None for each line end."""
-    pieces: list[Html | None] = []
-    for index, part in enumerate(text.split("\n")):
-        if index:
-            pieces.append(None)
-        if part:
-            pieces.append(tag(name, part) if name else tag("span", part))
-    return pieces
-
-
-def _lines(pieces: list[Html | None]) -> list[Html]:
-    lines: list[list[Html]] = [[]]
-    for piece in pieces:
-        if piece is None:
-            lines.append([])
-        else:
-            lines[-1].append(piece)
-    return [join(line) for line in lines]
