@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 DOUBLE_STAR = None  # "**" standing alone between slashes: any number of directories
 NEVER = b"(?!)"
-_ESCAPED_SLASH = re.compile(rb"((?<!\\)(?:\\\\)*+)\\/")  # an odd number of backslashes before a slash
 _CLASSES = {
     b"alpha": b"a-zA-Z",
     b"digit": b"0-9",
@@ -47,9 +46,23 @@ def compile_glob(pattern: bytes) -> Glob:
     only_directories = pattern.endswith(b"/")
     body = pattern.rstrip(b"/") if only_directories else pattern
     anchored = b"/" in body
-    parts = _ESCAPED_SLASH.sub(rb"\1/", body).removeprefix(b"/").split(b"/") if anchored else [body]
+    parts = _split(body.removeprefix(b"/")) if anchored else [body]
     components = tuple(DOUBLE_STAR if anchored and part == b"**" else _component(part) for part in parts)
     return Glob(components, anchored, only_directories)
+
+
+def _split(body: bytes) -> list[bytes]:
+    """The components of an anchored pattern: a slash in brackets parts nothing, an escaped one does."""
+    parts, position = [b""], 0
+    while position < len(body):
+        char = body[position : position + 1]
+        end = _bracket(body, position)[1] if char == b"[" else position + (2 if char == b"\\" else 1)
+        if body[position:end] in (b"/", b"\\/"):
+            parts.append(b"")
+        else:
+            parts[-1] += body[position:end]
+        position = end
+    return parts
 
 
 def glob_matches(glob: Glob, path: bytes, *, is_directory: bool) -> bool:
@@ -136,7 +149,9 @@ def _member(pattern: bytes, position: int) -> tuple[bytes, int]:
     low, position = _literal(pattern, position)
     if pattern[position : position + 1] == b"-" and pattern[position + 1 : position + 2] not in (b"", b"]"):
         high, position = _literal(pattern, position + 1)
-        return re.escape(low) + (b"-" + re.escape(high) if low <= high else b""), position  # git: `[b-a]` is b
+        return re.escape(low) + (
+            b"-" + re.escape(high) if low <= high else b""
+        ), position  # git: `[b-a]` is b
     return re.escape(low), position
 
 
