@@ -66,6 +66,12 @@ def test_masking_changes_nothing_but_masked_places_and_is_a_function_of_the_seed
     assert 0 < changed.sum() < 128
 
 
+def test_a_short_window_keeps_most_of_its_tokens(nodes, encoded):
+    for start in range(0, 2000, 7):
+        masked = mask_window(encoded[0], start, MIN_TOKENS, nodes, MASK_ID, random.Random(start))
+        assert 1 <= (masked == MASK_ID).sum() <= MIN_TOKENS // 2
+
+
 def test_a_window_that_is_too_short_is_left_alone(nodes, encoded):
     assert mask_window(encoded[0], 0, MIN_TOKENS - 1, nodes, MASK_ID, random.Random(0)) is None
 

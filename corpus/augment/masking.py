@@ -16,6 +16,7 @@ from corpus.syntax import SyntaxTable
 MASKED_SHARE = 0.15  # of a window's tokens
 SYNTAX_SHARE = 0.90  # of the spans; the rest are random runs
 MAX_SPAN_TOKENS = 48
+MAX_SPAN_SHARE = 0.25  # of the window: most of a short one must stay to fill the gap from
 MAX_RANDOM_TOKENS = 8
 MIN_TOKENS = 8  # a shorter window has nothing worth asking
 
@@ -47,7 +48,7 @@ class MaskableNodes:
         """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
         low, high = np.searchsorted(self.first, (start, start + length))
         chosen: list[tuple[int, int]] = []
-        wanted = int(length * MASKED_SHARE)
+        wanted = max(1, int(length * MASKED_SHARE))
         for _ in range(4 * wanted):
             span = self._draw(start, length, int(low), int(high), rng)
             if span is None or any(a < span[1] and span[0] < b for a, b in chosen):
@@ -56,7 +57,7 @@ class MaskableNodes:
             wanted -= span[1] - span[0]
             if wanted <= 0:
                 break
-        return sorted(chosen)
+        return sorted(chosen) or [_random_run(length, rng)]  # where no node was short enough
 
     def _draw(
         self, start: int, length: int, low: int, high: int, rng: random.Random
@@ -64,10 +65,18 @@ class MaskableNodes:
         if low < high and rng.random() < SYNTAX_SHARE:
             node = rng.randrange(low, high)
             first, last = int(self.first[node]) - start, int(self.last[node]) - start
-            return (first, last) if last <= length else None
-        size = rng.randint(1, min(MAX_RANDOM_TOKENS, length))
-        first = rng.randint(0, length - size)
-        return first, first + size
+            return (first, last) if last <= length and last - first <= _longest(length) else None
+        return _random_run(length, rng)
+
+
+def _random_run(length: int, rng: random.Random) -> tuple[int, int]:
+    size = rng.randint(1, min(MAX_RANDOM_TOKENS, _longest(length)))
+    first = rng.randint(0, length - size)
+    return first, first + size
+
+
+def _longest(length: int) -> int:
+    return max(1, int(length * MAX_SPAN_SHARE))
 
 
 def mask_window(
