@@ -418,6 +418,13 @@ def test_short_texts_stay(text):
     assert redact(text) == (text, {})
 
 
+def test_redacted_text_is_still_utf_8():
+    text = 'password = "pä$$wörd9X!é"; url = "ftp://jürgen:größe7@höst/"'.encode()
+    redacted, counts = redact(text)
+    assert counts == {"literal assigned to a secret name": 1}
+    assert len(redacted.decode().encode()) == len(text)
+
+
 def test_a_secret_across_the_border_of_two_blocks_is_found():
     secret = TOKENS["GitHub token"][0](random.Random(1)).encode()
     for offset in range(-len(secret) - 2, 3):
