@@ -18,6 +18,7 @@ from dataset_facts import Facts
 from dataset_rows import FILE_KEYS, MASKED, SHOWN_PER_TOPIC
 from dataset_texts import Texts, UnreadableTokenizer
 
+from corpus.languages import LANGUAGES, language_of
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, VARIANTS
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
@@ -203,10 +204,10 @@ def windows_cover_their_files(facts: Facts) -> list[str]:
         return told
     for index, name in enumerate(VARIANTS):
         missing, dropped = _missing_windows(facts, index), recorded.get(name, 0)
-        if missing > dropped or (missing < dropped and not _texts_without_rows(facts, index)):
-            told.append(
-                f"{missing} windows of type {name} are missing, but {dropped} were dropped as duplicates"
-            )
+        texts = _texts_without_rows(facts, index)  # each of them has lost one row or more to equal rows
+        if missing + texts > dropped or (missing < dropped and not texts):
+            lost = f"{missing} windows of type {name} and {texts} whole texts are missing"
+            told.append(f"{lost}, but {dropped} rows were dropped as duplicates")
     return told
 
 
@@ -384,7 +385,10 @@ def files_are_described_once(facts: Facts) -> list[str]:
     told = [
         f"{path}: its rows contradict each other in {FILE_KEYS[1:]}" for path, n in times.items() if n > 1
     ]
-    for path, directory, extension, *_ in facts.files:
+    for path, directory, extension, language, *_ in facts.files:
+        expected = language_of(path)
+        if language not in LANGUAGES or (expected and expected.name != language):
+            told.append(f"{path}: language must be {expected and expected.name}, got {language!r}")
         pure = PurePosixPath(path)
         if directory != ("" if str(pure.parent) == "." else str(pure.parent)):
             told.append(f"{path}: directory must be {pure.parent}, got {directory!r}")

@@ -138,7 +138,7 @@ class RowReader:
         self.multipliers = _multipliers(layout.stride)
         step = np.uint64(0x9E3779B97F4A7C15)
         self.powers = np.cumprod(np.full(layout.window + 1, step, np.uint64))
-        self.controls = np.array(sorted(layout.control_ids - {layout.mask_id}), dtype=np.int64)
+        self.is_control = np.isin(np.arange(layout.vocab_size), sorted(layout.control_ids))
 
     def read(self, line: bytes) -> tuple[tuple, np.ndarray]:
         """-> (facts, in the order of the fields after `offset`; sampled hashes of spans)."""
@@ -251,8 +251,9 @@ class RowReader:
     def _no_controls(self, ids: np.ndarray) -> None:
         if (ids == self.layout.mask_id).any():
             raise Bad("masks", "the mask id stands where the original text should")
-        if self.controls.size and np.isin(ids, self.controls).any():
-            at = int(np.isin(ids, self.controls).argmax())
+        controls = self.is_control[ids]
+        if controls.any():
+            at = int(controls.argmax())
             raise Bad(
                 "tokens",
                 f"control id {ids[at]} at position {at}: text of a file never becomes a control token",
@@ -264,7 +265,11 @@ class RowReader:
         if total > 1:
             skip = -start % self.layout.stride
             count = (self.layout.window - skip) // self.layout.stride
-            pieces = ids[skip : skip + count * self.layout.stride].reshape(count, self.layout.stride).astype(np.uint64)
+            pieces = (
+                ids[skip : skip + count * self.layout.stride]
+                .reshape(count, self.layout.stride)
+                .astype(np.uint64)
+            )
             hashes[:count] = (pieces * self.multipliers).sum(axis=1)
         return hashes
 

@@ -21,8 +21,9 @@ from dataset_rows import MASKED
 
 from corpus import syntax
 from corpus.curriculum import features_of
+from corpus.languages import LANGUAGES
 from corpus.records import DATASET_FILES, SPLITS, VARIANTS
-from corpus.tokenization import Encoder
+from corpus.tokenization import Encoder, TokenizerError
 
 BUDGET_TOKENS = 300_000
 COMPLEXITY_TOLERANCE = 2e-4  # it is written with four places
@@ -109,9 +110,11 @@ class Texts:
 
         config = json.loads((self._directory / "tokenizer" / "tokenizer.json").read_bytes())
         try:
-            return Tokenizer.from_str(json.dumps(config | {"added_tokens": []}))
+            tokenizer = Tokenizer.from_str(json.dumps(config | {"added_tokens": []}))
+            tokenizer.encode("x", add_special_tokens=False)
         except Exception as error:
-            raise UnreadableTokenizer(f"tokenizer/tokenizer.json: cannot be loaded: {error}") from error
+            raise UnreadableTokenizer(f"tokenizer/tokenizer.json: cannot be used: {error}") from error
+        return tokenizer
 
     @cached_property
     def decoded(self) -> dict[str, list[tuple[Stream, str]]]:
@@ -149,12 +152,18 @@ class Texts:
 
     def misjudged(self, window: int) -> list[str]:
         """Windows whose complexity is not what the curriculum gives for their text."""
-        encoder = Encoder(self._directory / "tokenizer" / "tokenizer.json")
+        decoded = self.decoded
+        try:
+            encoder = Encoder(self._directory / "tokenizer" / "tokenizer.json")
+        except TokenizerError as error:
+            raise UnreadableTokenizer(f"tokenizer/tokenizer.json: {error}") from error
         begins_name = encoder.word_tokens()
         told = []
-        for stream, text in (pair for pairs in self.decoded.values() for pair in pairs):
+        for stream, text in (pair for pairs in decoded.values() for pair in pairs):
             source, ids = text.encode(), np.array(stream.ids)
             edges = np.concatenate(([0], encoder.token_ends(source, ids)))
+            if stream.language not in LANGUAGES:  # told elsewhere
+                continue
             tree = syntax.parse(stream.language, source) if syntax.has_grammar(stream.language) else None
             starts, ends = stream.rows["start"], stream.rows["start"] + stream.rows["length"]
             windows = [ids[a:b] for a, b in zip(starts, ends, strict=True)]

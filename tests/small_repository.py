@@ -116,21 +116,20 @@ KINDS = {
     ".c": ("#include <stdio.h>\n", (C,)),
     ".md": ("# Notes\n", (MARKDOWN,)),
 }
+LINE_COMMENTS = {".py": "#", ".rs": "//", ".go": "//", ".js": "//", ".c": "//", ".md": "#"}
 PLACES = ("src", "crates/store/src", "tools", "examples", "tests", "docs")
 
 
-def make_repository(root: Path, *, num_files: int = 36, seed: int = 7) -> Path:
-    """Write the files below `root`: same seed, same bytes. Every sixth file has a near-duplicate."""
+def make_repository(root: Path, *, num_files: int = 30, seed: int = 7) -> Path:
+    """Write the files below `root`: same seed, same bytes. Every seventh file has a near-duplicate."""
     for number in range(num_files):
         suffix = list(KINDS)[number % len(KINDS)]
         place = PLACES[rng_for(seed, "place", number).randrange(len(PLACES))]
         text = _text(suffix, rng_for(seed, "text", number))
         _write(root / place / f"{NAMES[number]}_{number}{suffix}", text)
-        if number % 6 == 4:
-            _write(
-                root / "examples" / f"{NAMES[number]}_{number}_copy{suffix}",
-                text + _piece(suffix, Random(number)),
-            )
+        if number % 7 == 4:
+            copy = f"{NAMES[number]}_{number}_copy{suffix}"
+            _write(root / "examples" / copy, f"{text}\n{LINE_COMMENTS[suffix]} another {NAMES[number]}\n")
     return root
 
 
@@ -141,7 +140,7 @@ def _write(path: Path, text: str) -> None:
 
 def _text(suffix: str, rng: Random) -> str:
     head, _ = KINDS[suffix]
-    return head + "".join(_piece(suffix, rng) for _ in range(rng.choice((1, 2, 3, 5, 8, 12))))
+    return head + "".join(_piece(suffix, rng) for _ in range(rng.choice((1, 1, 2, 3, 6))))
 
 
 def _piece(suffix: str, rng: Random) -> str:

@@ -349,9 +349,9 @@ def more_duplicates(w: Wreckage) -> None:
     dropped[ORIGINAL] = dropped.get(ORIGINAL, 0) + 1
 
 
-def hide_the_leak(w: Wreckage) -> None:
+def exaggerate_the_leak(w: Wreckage) -> None:
     for seen in w.metadata["leak_report"]["held_out"].values():
-        seen["shared"] = 0
+        seen["shared"] = seen["spans"]
 
 
 def swap_role(metadata: dict) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,8 +131,9 @@ class Way:
     noticed_by: str  # part of the name of a test that must fail
     wreck: Callable[[Wreckage], object]
 
-    def apply(self, good: Path, directory: Path) -> None:
-        wreckage = Wreckage(good, directory)
+    def apply(self, good: Path, scratch: Path) -> Path:
+        """A wrecked copy of `good`, in `scratch`."""
+        wreckage = Wreckage(good, Path(tempfile.mkdtemp(dir=scratch)) / "wrecked")
         self.wreck(wreckage)
         if self.level == "rows":
             wreckage.write_rows()
@@ -140,3 +142,4 @@ class Way:
             wreckage.seal_digests()
         if self.level != "bytes":
             wreckage.write_metadata()
+        return wreckage.directory
