@@ -168,7 +168,7 @@ def reproduce(metadata: dict) -> Html:
         "of workers.",
         finding("One command gives these files again, byte for byte:"),
         tag("pre", tag("code", command_line(metadata))),
-        table(("what", "value"), [(name, tag("code", value, class_="digest")) for name, value in facts]),
+        table(("what", "value"), [(name, tag("code", value)) for name, value in facts]),
         table(("file", "bytes", "sha256"), files, numeric=(1,)),
     )
 
