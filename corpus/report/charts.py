@@ -64,7 +64,7 @@ def columns(
             "height": _px(tall),
         }
         marks.append(tag("rect", hint, **box, class_="mark seam"))
-    frame = [_grid(share, f"{top * share:,.0f}", height) for share in (1.0, 0.5)]
+    frame = [_grid(share, f"{top * share:,.10g}", height) for share in (1.0, 0.5)]
     return _plot(title, height, *frame, *marks, *_ticks(ticks, height))
 
 
