@@ -1,0 +1,139 @@
+"""What the documents say can be done: every command parses, every file they name exists."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [path for path in sorted(ROOT.glob("*.md")) if not path.is_symlink()]
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(document, text) of every fenced block of a language."""
+    return [
+        (path.name, text)
+        for path in DOCUMENTS
+        for found, text in _FENCE.findall(path.read_text("utf-8"))
+        if found == language
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    joined = [(name, text.replace("\\\n", " ")) for name, text in blocks("sh")]
+    return [(name, line) for name, text in joined for line in text.splitlines() if line.strip()]
+
+
+def test_shell_blocks_exist():
+    assert len(commands()) >= 5
+
+
+@pytest.mark.parametrize(("document", "line"), commands(), ids=lambda text: text[:60])
+def test_every_command_of_a_document_parses(document, line):
+    words = shlex.split(line, comments=True)
+    while words and ("=" in words[0] or words[0] in ("nice", "time")):
+        words.pop(0)
+    program, *rest = words
+    if program == "make":
+        check_make([word for word in rest if "=" not in word])
+    elif program.endswith("python3") or program == "torchrun":
+        check_python([word for word in rest if word not in ("--nproc_per_node", "2")])
+    else:
+        assert program in ("git", "grep", "cd", "tail", "tensorboard"), line
+
+
+def check_make(targets: list[str]) -> None:
+    known = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(targets) <= set(known)
+
+
+def check_python(words: list[str]) -> None:
+    words = words[: words.index("|")] if "|" in words else words
+    if words[0] == "-m":
+        assert (
+            any((ROOT / words[1].replace(".", "/")).with_suffix(s).exists() for s in ("", ".py"))
+            or words[1] == "pytest"
+        )
+        return
+    script, *arguments = words
+    assert (ROOT / script).is_file()
+    if script == "create_training_dataset_effectiveness.py":
+        from create_training_dataset_effectiveness import arguments as make_parser
+
+        make_parser().parse_args(arguments)
+    elif script == "training/model_trainer_unified.py":
+        from training.model_trainer_unified import make_parser
+
+        make_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize(("document", "text"), blocks("python"), ids=lambda text: text[:40])
+def test_every_python_block_compiles(document, text):
+    ast.parse(text)
+
+
+@pytest.mark.parametrize(("document", "text"), blocks("json"), ids=lambda text: text[:40])
+def test_every_json_block_is_json(document, text):
+    json.loads(text)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_a_document_names_exists(path):
+    text = path.read_text("utf-8")
+    named = re.findall(r"`((?:corpus|training|tests|benchmarks)/[\w./-]*)`", text)
+    named += [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    missing = [name for name in named if not (ROOT / name).exists() and "<" not in name]
+    assert not missing
+
+
+def test_the_readme_tree_names_existing_places():
+    text = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
+    tree = next(block for _, block in _FENCE.findall(text) if "corpus/augment/ " in block)
+    places = [line.split()[0] for line in tree.splitlines() if line.strip()]
+    assert len(places) > 5
+    assert all((ROOT / place).exists() for place in places)
+
+
+def test_the_readme_documents_every_flag_of_the_dataset_command():
+    from create_training_dataset_effectiveness import arguments
+
+    text = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
+    flags = {
+        flag for action in arguments()._actions for flag in action.option_strings if flag.startswith("--")
+    }
+    assert all(f"`{flag}" in text for flag in flags - {"--help"})
+
+
+def test_readme_is_a_link_to_the_effectiveness_readme():
+    assert (ROOT / "README.md").resolve() == ROOT / "README_EFFECTIVENESS.md"
+
+
+def test_every_pinned_requirement_has_a_reason_or_stands_in_a_group_with_one():
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.match(r"^[\w.-]+==[\w.]+", line) for line in pins)
+    assert all("#" in line or line.startswith("tree-sitter") for line in pins)
+
+
+def test_doctests_of_the_corpus_hold():
+    modules = [path for path in (ROOT / "corpus").rglob("*.py") if ">>>" in path.read_text("utf-8")]
+    assert modules
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--doctest-modules",
+        "-p",
+        "no:cacheprovider",
+        *map(str, modules),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
