@@ -143,12 +143,10 @@ def step_directories(directory: Path) -> list[Path]:
 
 
 def keep_last(directory: Path, count: int) -> None:
-    """Remove all but the newest `count` step checkpoints."""
+    """Remove all but the newest `count` step checkpoints, and what a kill left of earlier removals."""
     for path in step_directories(directory)[:-count]:
-        doomed = path.with_name(f".removing-{path.name}")  # renamed first: never a half-removed step-*
-        if doomed.exists():
-            remove_tree(doomed)
-        os.rename(path, doomed)
+        os.rename(path, path.with_name(f".removing-{path.name}"))  # never a half-removed step-*
+    for doomed in sorted(directory.glob(".removing-*")):
         remove_tree(doomed)
 
 

@@ -14,15 +14,19 @@ from types import FrameType
 from corpus.publish import remove_tree
 from corpus.records import UserError
 from training import checkpoint, setup
-from training.complete import complete_text
+from training.complete import Completion, complete_gaps, complete_text, completion_scores, find_gaps
 from training.config import Config
 from training.devices import choose_device
+from training.evaluate import Evaluation
 from training.export import export_model, generation_settings
-from training.journal import Journal, score
+from training.journal import METRICS_FILE, Journal, score
 from training.loop import State, Stopped, Trainer
+from training.metrics import read_metrics
 from training.objective import Objective
+from training.report import Outcome, model_card, write_report
 from training.vocabulary import Vocabulary
 
+REPORT_FILE = "training_report.html"
 PREVIOUS = "checkpoints.previous"
 
 
@@ -49,12 +53,12 @@ def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
     journal = Journal(run, trainer, facts, stop)
     try:
         trainer.train(journal.hooks())
+        _finish(run, trainer, journal)
     except Stopped:
         run.console.say(f"stopped by a signal at step {trainer.state.step}; go on with --resume")
         return 128 + stop.signal_number
     finally:
         journal.close()
-    _finish(run, trainer, facts)
     run.console.say_end("COMPLETE")
     return 0
 
@@ -147,26 +151,68 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
 # --- the end ---------------------------------------------------------------------------------------------
 
 
-def _finish(run: setup.Run, trainer: Trainer, facts: dict) -> None:
-    """Take the best weights, score them on the test files, export."""
+def _finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
+    """Take the best weights, score them on held-out files, export them, and write it all down."""
     _load_best(run, trainer)
-    held_out = setup.make_held_out(run, setup.open_split(run, "test"), variants=True)
-    headline = score(run, trainer.wrapped, held_out).headline
-    run.console.say(
-        f"Test Loss: {headline.nats_per_token:.4f} ({headline.bits_per_byte:.3f} bits per byte) "
-        f"with the weights of step {trainer.state.best_step}"
-    )
+    val, test = (_score_split(run, trainer, split) for split in ("val", "test"))
+    journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
+        outcome = _outcome(run, trainer, journal, val, test)
         export_model(
             run.output,
             trainer.model,
             tokenizer=run.dataset.tokenizer,
             control=run.vocabulary.control,
             config=run.config,
-            card="",
+            card=model_card(outcome),
         )
         run.console.say(f"model   {run.output}")
+        if run.config.output.report:
+            write_report(run.output / REPORT_FILE, outcome)
+            run.console.say(f"report  {run.output / REPORT_FILE}")
     run.engine.barrier()
+
+
+def _score_split(run: setup.Run, trainer: Trainer, split: str) -> Evaluation:
+    held_out = setup.make_held_out(run, setup.open_split(run, split), variants=True)
+    return score(run, trainer.wrapped, held_out)
+
+
+def _outcome(
+    run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluation, test: Evaluation
+) -> Outcome:
+    completions = {kind: _complete_held_out(run, trainer, fill) for kind, fill in _kinds(run.config)}
+    outcome = Outcome(
+        facts=journal.facts,
+        records=read_metrics(run.output / METRICS_FILE),
+        best_step=trainer.state.best_step,
+        val=val,
+        test=test,
+        completions=completions,
+        completion_scores={kind: completion_scores(found) for kind, found in completions.items()},
+    )
+    for kind, scores in outcome.completion_scores.items():
+        if scores:
+            exact, similar = 100 * scores["exact_match_share"], scores["edit_similarity"]
+            run.console.say(f"Completions, {kind}: {exact:.1f} % exact, edit similarity {similar:.3f}")
+    return outcome
+
+
+def _kinds(config: Config) -> list[tuple[str, bool]]:
+    """(name, whether a gap is filled): models that never saw fill-in-the-middle are not asked for it."""
+    kinds = [("next line", False)] if config.evaluation.completions else []
+    return kinds + ([("fill in the middle", True)] if kinds and config.objectives.fim_rate else [])
+
+
+def _complete_held_out(run: setup.Run, trainer: Trainer, fill: bool) -> list[Completion]:
+    if run.engine.world_size > 1:
+        return []  # generation would need every process
+    config = run.config
+    rows = setup.open_split(run, "test")
+    gaps = find_gaps(
+        rows, run.vocabulary, config.evaluation.completions, fill=fill, seed=config.training.seed
+    )
+    return complete_gaps(trainer.model, run.vocabulary, gaps)
 
 
 def _load_best(run: setup.Run, trainer: Trainer) -> None:
@@ -197,7 +243,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _say_evaluation(run: setup.Run, label: str, evaluation) -> None:
+def _say_evaluation(run: setup.Run, label: str, evaluation: Evaluation) -> None:
     headline, say = evaluation.headline, run.console.say
     say(
         f"{label}: {headline.nats_per_token:.4f} nats per token, perplexity {headline.perplexity:.3f}, "

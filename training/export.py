@@ -84,10 +84,18 @@ def _copy_tokenizer(tokenizer: Path, staging: Path) -> None:
 def _move_into(staging: Path, output: Path) -> None:
     """Weights last: until they are there, the old ones are, and both fit the same configuration or neither is."""
     files = sorted(staging.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
+    readable = 0o666 & ~_umask()  # safetensors writes files that only their owner can read
     for file in files:
+        file.chmod(readable)
         with file.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(file, output / file.name)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _write_adapter(directory: Path, model: nn.Module, config) -> None:

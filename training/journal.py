@@ -12,8 +12,9 @@ import torch
 from training import checkpoint, devices, setup
 from training.console import duration
 from training.evaluate import Evaluation, HeldOut, evaluate
+from training.event_files import EventFile
 from training.loop import Hooks, State, Stopped, Trainer
-from training.metrics import METRICS, MetricsFile
+from training.metrics import METRICS, MetricsFile, read_metrics
 
 METRICS_FILE = "training_metrics.jsonl"
 STEPS_BEFORE_ETA = 20
@@ -25,13 +26,19 @@ class Journal:
     def __init__(self, run: setup.Run, trainer: Trainer, facts: dict, must_stop: Callable[[], bool]) -> None:
         self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
         self.held_out = setup.make_held_out(run, setup.open_split(run, "val"), variants=False)
-        self.metrics = None
+        self.metrics = self.events = None
         if run.engine.rank == 0:
-            self.metrics = MetricsFile(
-                run.output / METRICS_FILE, keep_until_step=_last_step_kept(trainer.state)
-            )
+            self._open_files()
         self.started_at, self.steps_at_start = time.perf_counter(), trainer.state.step
         run.console.start_bar(done=trainer.state.step, total=trainer.schedule.num_updates)
+
+    def _open_files(self) -> None:
+        path = self.run.output / METRICS_FILE
+        self.metrics = MetricsFile(path, keep_until_step=_last_step_kept(self.trainer.state))
+        if self.run.config.output.tensorboard:
+            self.events = EventFile(self.run.output / "tensorboard")
+            for record in read_metrics(path):  # what a resumed run goes on from
+                self.events.add(record)
 
     def hooks(self) -> Hooks:
         return Hooks(
@@ -45,8 +52,9 @@ class Journal:
 
     def close(self) -> None:
         self.run.console.close()
-        if self.metrics is not None:
-            self.metrics.close()
+        for file in (self.metrics, self.events):
+            if file is not None:
+                file.close()
 
     def evaluate(self) -> Evaluation:
         with averaged(self.trainer):
@@ -82,10 +90,14 @@ class Journal:
         state, say = self.trainer.state, self.run.console.say
         record = {"event": event, "step": state.step, "epoch": state.epoch + 1} | _flat(values)
         record["memory_bytes"] = devices.peak_memory_bytes(self.run.device)
-        if self.metrics is not None:
-            self.metrics.write(record)
+        for add in (self.metrics and self.metrics.write, self.events and self.events.add):
+            if add:
+                add(record)
         if event == "epoch":
             say(self._epoch_line(record))
+        elif event == "test":
+            nats, bits = record["val_loss_nats"], _bits(record)
+            say(f"Test Loss: {nats:.4f}{bits} with the weights of step {state.best_step}")
         elif event == "evaluation" and state.step == 0:
             say(f"before training  Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}")
         elif event == "step":
