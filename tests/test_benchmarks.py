@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import corpora, dataset, measure
+from benchmarks.outcome import Bar, Outcome
 from corpus import duplicates
 
 SOURCES = Path(np.__file__).parent / "lib"  # a few dozen Python files that every checkout has
@@ -67,11 +68,11 @@ def test_a_process_that_fails_is_an_error_that_shows_what_it_said():
 
 
 def test_a_promise_can_be_missed_in_both_directions_and_unmeasured():
-    assert dataset.Bar("x", 0.31, 0.3).verdict == "MISSED"
-    assert dataset.Bar("x", 0.29, 0.3).verdict == "met"
-    assert dataset.Bar("x", 4.9, 5, at_least=True).verdict == "MISSED"
-    assert dataset.Bar("x", 5.1, 5, at_least=True).verdict == "met"
-    assert dataset.Bar("x", None, 5).verdict == "not measured"
+    assert Bar("x", 0.31, 0.3).verdict == "MISSED"
+    assert Bar("x", 0.29, 0.3).verdict == "met"
+    assert Bar("x", 4.9, 5, at_least=True).verdict == "MISSED"
+    assert Bar("x", 5.1, 5, at_least=True).verdict == "met"
+    assert Bar("x", None, 5).verdict == "not measured"
 
 
 def test_the_recorded_command_does_not_say_where_things_lie():
@@ -83,3 +84,12 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it():
     missing = dataset.missing_extras("/bin/false")
     assert "pip install datasets==" in missing["datasets.map"]
     assert "datatrove" in missing["datatrove"]
+
+
+def test_growth_is_judged_from_4_to_16_copies():
+    def run(wall_s: float) -> measure.Run:
+        return measure.Run(wall_s=wall_s, cpu_s=0, peak_rss_mb=0, peak_pss_mb=0)
+
+    found = Outcome(1, growth={1: run(1), 4: run(4), 16: run(12)})
+    assert found.grown("wall_s") == 3
+    assert Outcome(1, growth={1: run(1), 4: run(4)}).grown("wall_s") is None
