@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from corpus.beneath import read_up_to
 
-TIMEOUT_S = 120  # a FIFO named .gitignore makes git wait for ever; a million files need seconds
+TIMEOUT_S = 60  # a FIFO named .gitignore makes git wait for ever; a million files need seconds
 _MAX_REF_FILE_BYTES = 16 << 20
 _SWITCHED_OFF = (
     *("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false", "core.pager=cat"),
@@ -64,13 +64,13 @@ def find_git(root: Path) -> GitPlace | None:
 
 
 def _git_dir(dot_git: Path) -> Path | None:
-    if dot_git.is_dir():
-        return dot_git if (dot_git / "HEAD").is_file() else None
+    if os.path.isdir(dot_git):  # unlike Path.is_dir, False where we may not look
+        return dot_git if os.path.isfile(dot_git / "HEAD") else None
     link = _read_small(dot_git)
     if not link.startswith(b"gitdir: "):
         return None
     target = dot_git.parent / os.fsdecode(link[len(b"gitdir: ") :].rstrip(b"\r\n"))
-    return target if (target / "HEAD").is_file() else None
+    return target if os.path.isfile(target / "HEAD") else None
 
 
 def _common_dir(git_dir: Path) -> Path:

@@ -307,6 +307,34 @@ def test_git_lists_tracked_and_untracked_files_and_names_the_rest(root, spool):
     assert result.num_entries == 9
 
 
+def test_a_tracked_file_that_became_a_directory_is_walked(root, spool):
+    write(root, a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    (root / "a.py").unlink()
+    write(root, a_DOT_py__b_DOT_py="x = 1\n")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py/b.py"]
+
+
+def test_paths_too_long_for_git_are_counted(root, spool):
+    run_git(root, "init", "-q")
+    here = os.open(root, os.O_DIRECTORY)
+    for level in range(60):  # 60 x 101 bytes: more than a path may have in one call
+        name = "d" * 100
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+        if level in (0, 59):
+            os.close(os.open("empty.py", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    result, _, _ = scan_tree(root, spool)
+    remove_tree(root)
+    assert result.num_entries == 3
+    assert result.skipped == {"empty": 1, "git metadata": 1, "not listed by git": 1}
+
+
 def head_of(root: Path) -> str:
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -450,6 +478,7 @@ def test_the_canary_would_have_been_noticed(root):
 def test_settings_of_the_environment_and_the_user_do_not_change_the_list(root, spool, monkeypatch):
     write(root, a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
     run_git(root, "init", "-q")
+    run_git(root, "config", "core.excludesFile", str(root.parent / "home" / "ignore"))
     home = write(root.parent / "home", _DOT_gitconfig="[core]\nexcludesFile = ~/ignore\n", ignore="a.py\n")
     write(home, _DOT_config__git__ignore="b.py\n")
     for name, value in {
