@@ -1,0 +1,41 @@
+"""What the tests of the scan share: small trees by keyword, and stand-ins for the analysis of a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from corpus.records import ScanResult
+from corpus.scan import ScanOptions, scan_repository
+
+
+def analyse(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
+    macros = {"MACRO"} if language == "C" else set()
+    return np.array([len(text), text.count(b"\n")], dtype=np.uint64), macros
+
+
+def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
+    count = text.count(b"hunter2")
+    return text.replace(b"hunter2", b"xxxxxxx"), {"password": count} if count else {}
+
+
+def write(root: Path, **files: str | bytes) -> Path:
+    """Files by keyword: "__" stands for "/", "_DOT_" for ".". Returns the root."""
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_DOT_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+def scan_tree(
+    root: Path, spool: Path, workers: int = 1, **options
+) -> tuple[ScanResult, np.ndarray, frozenset[str]]:
+    return scan_repository(
+        ScanOptions(root=root, workers=workers, **options), spool, analyse=analyse, redact=redact
+    )
+
+
+def paths(result: ScanResult) -> list[str]:
+    return [file.path for file in result.files]

@@ -1,0 +1,236 @@
+"""What git is asked: names and a commit, and nothing of a repository is ever executed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corpus import gitfiles
+from tests.hostile_tree import hostile_config, remove_tree, run_git
+from tests.scanning import paths, scan_tree, write
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "repo").mkdir()
+    return tmp_path / "repo"
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return tmp_path / "spool"
+
+
+def test_git_lists_tracked_and_untracked_files_and_names_the_rest(root, spool):
+    write(root, _DOT_gitignore="*.log.py\nout/\n", a_DOT_py="x = 1\n", b_DOT_log_DOT_py="x = 1\n")
+    write(
+        root,
+        tracked_DOT_log_DOT_py="x = 1\n",
+        out__c_DOT_py="x = 1\n",
+        sub__d_DOT_py="x = 1\n",
+        sm__e_DOT_py="x\n",
+    )
+    os.mkfifo(root / "fifo.py")
+    run_git(root, "init", "-q")
+    run_git(root, "add", "-f", "tracked.log.py", ".gitignore")
+    run_git(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sm")
+    run_git(root, "commit", "-q", "-m", "first")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py", "sub/d.py", "tracked.log.py"]
+    assert result.skipped == {
+        "FIFO, socket or device": 1,
+        "git metadata": 1,
+        "ignored by .gitignore": 2,
+        "submodule": 1,
+        "unknown file type": 1,
+    }
+    assert result.listed_by == "git"
+    assert result.num_entries == 9
+
+
+def test_a_tracked_file_that_became_a_directory_is_walked(root, spool):
+    write(root, a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    (root / "a.py").unlink()
+    write(root, a_DOT_py__b_DOT_py="x = 1\n")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py/b.py"]
+
+
+def test_paths_too_long_for_git_are_counted(root, spool):
+    run_git(root, "init", "-q")
+    here = os.open(root, os.O_DIRECTORY)
+    for level in range(60):  # 60 x 101 bytes: more than a path may have in one call
+        name = "d" * 100
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+        if level in (0, 59):
+            os.close(os.open("empty.py", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    result, _, _ = scan_tree(root, spool)
+    remove_tree(root)
+    assert result.num_entries == 3
+    assert result.skipped == {"empty": 1, "git metadata": 1, "not listed by git": 1}
+
+
+def head_of(root: Path) -> str:
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_commit_is_found_loose_packed_detached_and_from_a_subdirectory(root, spool):
+    write(root, sub__a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    assert scan_tree(root, spool)[0].commit == ""
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-q", "-m", "first")
+    commit = head_of(root)
+    assert scan_tree(root, spool)[0].commit == commit
+    assert scan_tree(root / "sub", spool)[0].commit == commit
+    run_git(root, "pack-refs", "--all")
+    assert not list((root / ".git/refs/heads").iterdir())
+    assert scan_tree(root, spool)[0].commit == commit
+    run_git(root, "worktree", "add", "-q", str(root.parent / "linked"))
+    assert scan_tree(root.parent / "linked", spool)[0].commit == commit
+    run_git(root, "checkout", "-q", "--detach")
+    assert scan_tree(root, spool)[0].commit == commit
+
+
+def test_a_ref_does_not_lead_out_of_the_repository(root, spool):
+    run_git(root, "init", "-q")
+    write(root.parent, outside="1" * 40)
+    for head in (
+        "ref: refs/../../../outside\n",
+        "ref: ../../outside\n",
+        f"ref: {root.parent}/outside\n",
+        "\0",
+        "x" * 99,
+    ):
+        (root / ".git/HEAD").write_text(head)
+        assert scan_tree(root, spool)[0].commit == ""
+
+
+def test_a_subdirectory_of_a_repository_is_listed_relative_to_itself(root, spool):
+    write(root, _DOT_gitignore="/sub/no.py\nany.py\n", sub__no_DOT_py="x = 1\n", sub__yes_DOT_py="x = 1\n")
+    write(root, sub__deep__any_DOT_py="x = 1\n", sub__deep__z_DOT_py="x = 1\n", other_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    result, _, _ = scan_tree(root / "sub", spool)
+    assert paths(result) == ["deep/z.py", "yes.py"]
+    assert result.skipped == {"ignored by .gitignore": 2}
+
+
+@pytest.mark.parametrize("place", ["ignored", "ignored/deep/er"])
+def test_a_directory_the_repository_around_it_ignores_is_read_on_its_own(root, spool, place):
+    write(root, _DOT_gitignore="ignored/\n")
+    write(root / place, a_DOT_py="x = 1\n", b_DOT_py="x = 1\n", _DOT_gitignore="b.py\n")
+    run_git(root, "init", "-q")
+    result, _, _ = scan_tree(root / place, spool)
+    assert paths(result) == ["a.py"]
+    assert "ignores this directory" in result.listed_by
+    assert result.commit == ""
+
+
+def test_without_git_the_ignore_files_are_read_and_it_is_said(root, spool, monkeypatch):
+    write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
+    result, _, _ = scan_tree(root, spool)
+    assert (paths(result), result.listed_by) == (["a.py"], "the .gitignore files (not a git repository)")
+    run_git(root, "init", "-q")
+    monkeypatch.setenv("PATH", "/nowhere")
+    result, _, _ = scan_tree(root, spool)
+    assert (paths(result), result.listed_by) == (["a.py"], "the .gitignore files (git is not installed)")
+
+
+def test_a_fifo_named_gitignore_does_not_hang_the_scan(root, spool, monkeypatch):
+    monkeypatch.setattr(gitfiles, "TIMEOUT_S", 0.5)
+    write(root, a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    os.mkfifo(root / ".gitignore")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py"]
+    assert "did not answer" in result.listed_by
+
+
+@pytest.mark.parametrize("broken", ["config", "index", "HEAD"])
+def test_a_broken_repository_is_still_scanned(root, spool, broken):
+    write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    (root / ".git" / broken).write_bytes(b"\xff[[nonsense\0")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py"]
+    assert "git failed" in result.listed_by
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a tree away")
+def test_a_repository_of_somebody_else_is_listed_by_git_all_the_same(root, spool):
+    write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    subprocess.run(["chown", "-R", "12345", str(root)], check=True)
+    refused = subprocess.run(
+        ["git", "status"], cwd=root, capture_output=True, check=False, env=os.environ | {"HOME": "/x"}
+    )
+    assert b"dubious ownership" in refused.stderr
+    assert scan_tree(root, spool)[0].listed_by == "git"
+
+
+def hostile_repository(root: Path) -> Path:
+    """A committed repository whose settings all name one program; returns the file that program leaves behind."""
+    canary = root.parent / "canary.sh"
+    write(
+        root.parent,
+        canary_DOT_sh=f"#!/bin/sh\ntouch {root.parent}/RAN\ncat\n",
+        included=f"[core]\nfsmonitor={canary}\n",
+    )
+    canary.chmod(0o755)
+    write(root, a_DOT_py="x = 1\n", sub__b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-q", "-m", "first")
+    write(root, a_DOT_py="x = 22\n", _DOT_gitattributes="* filter=evil diff=evil\n")
+    (root / ".git/config").write_text(hostile_config(canary, root.parent))
+    for hook in ("post-index-change", "fsmonitor-watchman"):
+        path = root / ".git/hooks" / hook
+        path.write_bytes(canary.read_bytes())
+        path.chmod(0o755)
+    return root.parent / "RAN"
+
+
+def test_nothing_a_repository_configures_is_executed(root, spool, monkeypatch):
+    ran = hostile_repository(root)
+    for name in ("GIT_EXTERNAL_DIFF", "GIT_SSH_COMMAND", "GIT_PAGER", "GIT_ASKPASS"):
+        monkeypatch.setenv(name, str(root.parent / "canary.sh"))
+    for directory in (root, root / "sub"):
+        scan_tree(directory, spool)
+        assert not ran.exists()
+    result, _, _ = scan_tree(root, spool)
+    assert (paths(result), result.listed_by) == (["a.py", "sub/b.py"], "git")
+
+
+def test_the_canary_would_have_been_noticed(root):
+    ran = hostile_repository(root)
+    environment = {"PATH": os.environ["PATH"], "GIT_WORK_TREE": str(root), "GIT_DIR": str(root / ".git")}
+    subprocess.run(["git", "status"], cwd=root, env=environment, capture_output=True, check=False)
+    assert ran.exists()
+
+
+def test_settings_of_the_environment_and_the_user_do_not_change_the_list(root, spool, monkeypatch):
+    write(root, a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "config", "core.excludesFile", str(root.parent / "home" / "ignore"))
+    home = write(root.parent / "home", _DOT_gitconfig="[core]\nexcludesFile = ~/ignore\n", ignore="a.py\n")
+    write(home, _DOT_config__git__ignore="b.py\n")
+    for name, value in {
+        "HOME": str(home),
+        "GIT_DIR": "/nowhere",
+        "GIT_INDEX_FILE": "/nowhere",
+        "GIT_WORK_TREE": "/",
+    }.items():
+        monkeypatch.setenv(name, value)
+    result, _, _ = scan_tree(root, spool)
+    assert (paths(result), result.listed_by) == (["a.py", "b.py"], "git")
