@@ -72,7 +72,8 @@ def format_leaks(report: dict[str, Any]) -> list[str]:
         for split, seen in report["held_out"].items()
     ]
     lines.append(
-        f"equal rows: {report['equal_rows']:,}; source files in two splits: {report['files_in_two_splits']:,}"
+        f"equal rows: {report['equal_rows']:,}; source files in two splits: {report['files_in_two_splits']:,}; "
+        f"spans in both val and test: {report['spans_in_val_and_test']:,}"
     )
     for split, seen in report["held_out"].items():
         lines += [
@@ -150,7 +151,8 @@ def _joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 class _Needles:
-    """Spans that are looked for. Two tables of bits say "surely not" to 99 of 100 others before the search."""
+    """Spans that are looked for. Two tables of bits say "surely not" to 98 of 100 others; what is left goes to
+    the few needles that begin with the same bits. Three look-ups where a binary search takes twenty."""
 
     def __init__(self, spans: np.ndarray, files: frozenset[str] = frozenset()):
         self.spans, self.files = spans, files  # spans sorted and distinct
@@ -160,14 +162,21 @@ class _Needles:
         self._tables = [np.zeros(1 << num_bits, np.bool_) for _ in self._shifts]
         for table, shift in zip(self._tables, self._shifts, strict=True):
             table[spans >> shift & self._mask] = True
+        num_bucket_bits = num_bits - 3  # about one needle a bucket
+        self._bucket_shift = np.uint64(64 - num_bucket_bits)
+        borders = np.arange(1, 1 << num_bucket_bits, dtype=np.uint64) << self._bucket_shift
+        self._bucket_start = np.concatenate(([0], np.searchsorted(spans, borders), [len(spans)]))
+        self._largest_bucket = int(np.diff(self._bucket_start).max())
 
     def find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(positions in `hashes` that are needles, index of the needle)."""
-        positions = np.arange(len(hashes))
-        for table, shift in zip(self._tables, self._shifts, strict=True):
-            positions = positions[table[hashes[positions] >> shift & self._mask]]
+        first, second = self._tables
+        positions = np.flatnonzero(first[hashes >> self._shifts[0]])
+        positions = positions[second[hashes[positions] >> self._shifts[1] & self._mask]]
         candidates = hashes[positions]
-        needles = np.searchsorted(self.spans, candidates)
+        needles = self._bucket_start[candidates >> self._bucket_shift]
+        for _ in range(self._largest_bucket - 1):
+            needles += self.spans[np.minimum(needles, len(self.spans) - 1)] < candidates
         found = self.spans[np.minimum(needles, len(self.spans) - 1)] == candidates
         return positions[found], needles[found]
 
@@ -283,6 +292,7 @@ def _held_out_summary(seen: _HeldOut, tally: _Tally, train: _Train, sample_one_i
         "spans": sample_one_in * len(seen.spans),
         "shared": sample_one_in * num_shared,
         "share": round(num_shared / max(1, len(seen.spans)), 6),
+        "share_of_rows": round(tally.rows_half_shared / max(1, seen.rows - seen.rows_without_span), 6),
         "examples": _examples(tally, train),
     }
 

@@ -95,6 +95,9 @@ def slow_report(rows: dict[str, list[dict]]) -> dict:
             "spans": len(distinct),
             "shared": len(distinct & in_train),
             "share": round(len(distinct & in_train) / max(1, len(distinct)), 6),
+            "share_of_rows": round(
+                sum(2 * sum(seen) >= len(seen) for seen in shares if seen) / max(1, sum(map(bool, shares))), 6
+            ),
         }
     spans_of = {
         split: {span for row in kept for span in slow_spans(row)} for split, kept in originals.items()
@@ -220,7 +223,7 @@ def test_a_clean_dataset_reports_nothing_and_says_so(tmp_path):
     lines = format_leaks(report)
     assert report["equal_rows"] == report["files_in_two_splits"] == report["spans_in_val_and_test"] == 0
     assert lines[0].startswith("val: 0.00 % of 651 distinct 50-token spans also stand in train; 0 of")
-    assert lines[-1] == "equal rows: 0; source files in two splits: 0"
+    assert lines[-1] == "equal rows: 0; source files in two splits: 0; spans in both val and test: 0"
 
 
 def test_empty_files_have_a_report(tmp_path):
