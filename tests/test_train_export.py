@@ -1,0 +1,234 @@
+"""What a run leaves: a directory that from_pretrained loads, with the model that was evaluated."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_train_loss import model_of
+from training_fixtures import (
+    SmallFile,
+    command,
+    open_trainer,
+    program,
+    quiet_hooks,
+    use_tiny_models,
+    write_dataset,
+)
+
+from training.batches import collate
+from training.config import load_config
+from training.export import export_model
+from training.lora import LoraLinear, merge_adapters
+from training.model_trainer_unified import main
+from training.models import adapt
+from training.objective import DOCUMENTS, Objective
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    use_tiny_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    import random
+
+    files = [
+        SmallFile(f"{split}/{role}{i}.py", role, split, program(random.Random(i), 3))
+        for split in ("train", "val", "test")
+        for i, role in enumerate(("core", "util", "test"))
+    ]
+    return write_dataset(tmp_path_factory.mktemp("data") / "d", window=128, files=files)
+
+
+@pytest.fixture(scope="module")
+def trained(sequences, tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    output = tmp_path_factory.mktemp("trained") / "m"
+    flags = ["--epochs", "3", "--set", "optimization.learning_rate=0.01", "--set", "objectives.fim_rate=0.3"]
+    flags += [
+        "--set",
+        "output.report=true",
+        "--set",
+        "output.tensorboard=true",
+        "--set",
+        "evaluation.completions=2",
+    ]
+    flags += ["--set", "inference.max_new_tokens=7", "--set", "optimization.ema_decay=0.5"]
+    assert main(command(sequences, output, *flags)) == 0
+    patch.undo()
+    return output
+
+
+def load(directory: Path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    return AutoModelForCausalLM.from_pretrained(directory).eval(), AutoTokenizer.from_pretrained(directory)
+
+
+@torch.no_grad()
+def logits_of(model) -> torch.Tensor:
+    return model(input_ids=torch.arange(12)[None] + 5, use_cache=False).logits
+
+
+def test_loaded_logits_are_the_logits_in_memory(sequences, tmp_path):
+    run, trainer = open_trainer(sequences, tmp_path / "m", "optimization.learning_rate=0.01")
+    trainer._one_step(quiet_hooks())
+    export(run, trainer.model, tmp_path / "m")
+    model, _ = load(tmp_path / "m")
+    assert torch.equal(logits_of(model), logits_of(trainer.model.eval()))
+
+
+def export(run, model, output: Path, config=None) -> None:
+    tokenizer, control = run.dataset.tokenizer, run.vocabulary.control
+    export_model(output, model, tokenizer=tokenizer, control=control, config=config or run.config, card="")
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "starcoder2"])
+def test_merged_adapters_give_the_logits_of_the_adapted_model_and_the_adapter_is_kept(
+    sequences, tmp_path, architecture
+):
+    run, _ = open_trainer(sequences, tmp_path / "m")
+    config = load_config(None, ["quantization.lora_enabled=true", "model.pretrained_model=x"])
+    model = model_of(architecture)
+    base = logits_of(model.eval())
+    assert adapt(model, config.quantization, seed=1) > 0
+    assert torch.equal(base, logits_of(model.eval()))  # B is zero: training starts at the base model
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, LoraLinear):
+                module.lora_b.normal_(std=0.1)
+    adapted = logits_of(model)
+    export(run, model, tmp_path / "m", config)
+    loaded, _ = load(tmp_path / "m")
+    assert torch.allclose(logits_of(loaded), adapted, atol=1e-5)
+    assert not torch.allclose(base, adapted, atol=1e-2)
+    assert torch.equal(logits_of(model), adapted)  # the model in memory keeps its adapters
+    described = json.loads((tmp_path / "m" / "adapter" / "adapter_config.json").read_text())
+    assert described["r"] == 32 and described["target_modules"]
+
+
+def test_only_adapters_are_trained_and_their_gradients_are_right(sequences, tmp_path):
+    config = load_config(
+        None, ["quantization.lora_enabled=true", "model.pretrained_model=x", "quantization.lora_dropout=0"]
+    )
+    model = model_of("llama")
+    adapt(model, config.quantization, seed=1)
+    batch = collate([[(0, torch.arange(2, 12).numpy(), torch.arange(3, 13).numpy(), 1.0)]], window=16, pad=1)
+    Objective(model)(batch).backward()
+    trained = {name.rpartition(".")[2] for name, p in model.named_parameters() if p.grad is not None}
+    assert trained == {"lora_a", "lora_b"}
+    merge_adapters(model)
+    assert not any(isinstance(module, LoraLinear) for module in model.modules())
+
+
+def test_a_pretrained_model_is_tuned_by_adapters_from_the_command_line(sequences, trained, tmp_path, capsys):
+    flags = [
+        "--epochs",
+        "2",
+        "--set",
+        f"model.pretrained_model={trained}",
+        "--set",
+        "quantization.lora_enabled=true",
+    ]
+    flags += [
+        "--set",
+        "quantization.lora_target_modules=[q_proj, v_proj]",
+        "--set",
+        "optimization.learning_rate=0.01",
+    ]
+    assert main(command(sequences, tmp_path / "m", *flags)) == 0
+    out = capsys.readouterr().out
+    assert "LoRA on 4 layers" in out
+    model, _ = load(tmp_path / "m")
+    assert not torch.equal(logits_of(model), logits_of(load(trained)[0]))
+    assert (tmp_path / "m" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_card_names_data_commit_and_numbers_and_its_snippet_runs(trained, capsys):
+    card = (trained / "README.md").read_text()
+    assert "`toy` at commit `" + "0" * 40 in card
+    assert re.search(r"\| test \| \d+\.\d{4} \| \d+\.\d{4} \| \d+ \|", card)
+    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(snippet.replace('path = "."', f'path = "{trained}"'), {})
+    assert printed.getvalue().startswith("def main(")
+
+
+def test_generation_settings_hold_pad_end_and_the_configured_length(trained):
+    settings = json.loads((trained / "generation_config.json").read_text())
+    tokenizer = load(trained)[1]
+    assert settings["eos_token_id"] == tokenizer.eos_token_id
+    assert settings["pad_token_id"] == tokenizer.pad_token_id
+    assert settings["max_new_tokens"] == 7
+
+
+@pytest.mark.parametrize("suffix", [[], ["--suffix", "\n    return total\n"]])
+def test_a_completion_starts_with_the_prompt_and_ends_with_the_suffix(trained, capsys, suffix):
+    arguments = ["--complete", "def total_count(", "--checkpoint", str(trained), "--device", "cpu", *suffix]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("def total_count(")
+    assert len(printed) > len("def total_count(\n")
+    assert printed.endswith((suffix[1] if suffix else "") + "\n")
+
+
+def test_a_prompt_longer_than_the_model_is_cut_at_its_beginning(trained, capsys):
+    assert main(["--complete", "x = 1\n" * 500, "--checkpoint", str(trained), "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.startswith("x = 1\n" * 500)
+
+
+def test_the_report_is_one_self_contained_page_with_curves_and_completions(trained):
+    page = (trained / "training_report.html").read_text()
+    assert page.count("<svg") == 2 and "<polyline" in page
+    assert not re.search(r"(src|href)\s*=|https?://|@import|<script", page)
+    assert "next line" in page and "fill in the middle" in page and "bits/byte" in page
+    assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_the_dtype_of_the_exported_weights_is_the_configured_one(sequences, tmp_path):
+    run, trainer = open_trainer(sequences, tmp_path / "m", "model.torch_dtype=bfloat16")
+    export(run, trainer.model, tmp_path / "m")
+    model, _ = load(tmp_path / "m")
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
+
+
+def test_the_command_works_as_a_file_from_any_directory_with_stdin_closed_in_a_c_locale(sequences, tmp_path):
+    """Started as a file, Python puts training/ first on its path; a C locale must not kill it."""
+    script = ROOT / "training" / "model_trainer_unified.py"
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONIOENCODING": "ascii",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, script, *command(sequences, Path("out"), "--dry-run")],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "parameters" in done.stdout and "ETA" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_attention_isolates_documents_only_without_a_mask_and_cache():
+    """use_cache's default leaks across packed documents, even in train mode."""
+    assert DOCUMENTS == {"attention_mask": None, "use_cache": False}
