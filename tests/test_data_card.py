@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import yaml
 from report_sample import sample_metadata, sample_rows
 
@@ -64,3 +67,26 @@ def test_the_same_metadata_give_the_same_bytes(tmp_path):
 def test_the_card_says_how_many_rows_and_variants_there_are():
     _, body = card_of(total_sequences=1_234, base_sequences=1_000, augmented_sequences=234)
     assert "1,234 rows" in body and "1,000 rows of original text and 234 variants of it" in body
+
+
+def test_the_python_in_the_card_is_python():
+    blocks = re.findall(r"```python\n(.*?)```", card_of()[1], re.DOTALL)
+    assert len(blocks) == 1
+    assert "load_dataset" in ast.unparse(ast.parse(blocks[0]))
+
+
+def test_the_columns_of_the_card_are_those_of_a_row():
+    from corpus.records import SourceFile
+    from corpus.save import _file_metadata  # the part of a row that its file decides
+
+    file = SourceFile(path="src/a.rs", language="Rust", role="core", sha256="", num_bytes=1, offset=0)
+    of_row = {
+        "seq_id",
+        "chunk_index",
+        "total_chunks",
+        "start_token",
+        "length",
+        "complexity",
+        "augmentation_type",
+    }
+    assert {*_file_metadata(file), *of_row} == set(ROW_METADATA)
