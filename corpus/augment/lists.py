@@ -7,20 +7,20 @@ there: not in Go, not in JavaScript.) A list with a comment or a many-line strin
 
 from __future__ import annotations
 
-import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from corpus.augment import marks as m
 from corpus.augment.gaps import PREPROCESSED
 from corpus.augment.sheet import Change, Sheet, width
+from corpus.augment.styles import Style
 
 MAX_COLUMNS = 100
 _LONGEST_SOURCE = 600  # bytes of a list worth joining, indentation included
 _OPENING, _CLOSING = b"([{", b")]}"
 
 
-def join(sheet: Sheet, leads: list[bytes], unit: bytes, rng: random.Random) -> Iterator[Change]:
+def join(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
     """Put lists that fit on one line there. Outermost first: what is inside a joined list is joined with it."""
     source, table = sheet.source, sheet.table
     done = 0
@@ -60,23 +60,22 @@ def _joined_gap(sheet: Sheet, i: int, *, padded: bool) -> Change | None:
     return start, (end, b"" if tight else b" ")
 
 
-def split(sheet: Sheet, leads: list[bytes], unit: bytes, rng: random.Random) -> Iterator[Change]:
+def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
     """Put one element on a line in lists that are long enough for somebody to do that."""
     source, table = sheet.source, sheet.table
-    fewest_commas, fewest_bytes = rng.choice((1, 2, 2, 3)), rng.choice((24, 40, 60))
-    hanging = rng.random() < 0.7
+    unit = style.unit or (b"\t" if sheet.tabs else b" " * (sheet.unit_width or 4))
     done = 0
     for index in _lists(sheet):
         start, end = table.start[index], table.end[index]
-        if start < done or end - start < fewest_bytes or source.find(b"\n", start, end) >= 0:
+        if start < done or end - start < style.fewest_bytes or source.find(b"\n", start, end) >= 0:
             continue
         commas = _own_commas(sheet, index)
-        if len(commas) < fewest_commas:
+        if len(commas) < style.fewest_commas:
             continue
         line = bisect_right(sheet.gaps.end, start) - 1
         lead = leads[line] if line >= 0 else b""
         column = _column(sheet, leads, start) + 1
-        changes = _hanging(sheet, index, commas, lead, unit) if hanging else []
+        changes = _hanging(sheet, index, commas, lead, unit) if style.hanging else []
         if changes := changes or _aligned(sheet, commas, end, lead, column):
             yield from changes
             done = end

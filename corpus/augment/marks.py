@@ -128,7 +128,7 @@ class Marks:
                     marks[kind] = marks.get(kind, 0) | mark
         self._distinct = sorted({0, *marks.values()})  # the byte of a node is an index into this
         self._byte_of = _Bytes((kind, self._distinct.index(mark)) for kind, mark in marks.items())
-        self._patterns: dict[int, re.Pattern[bytes]] = {}
+        self._patterns: dict[int, re.Pattern[bytes]] = {}  # mark -> any byte with it
 
     def read(self, kinds: list[str]) -> bytes:
         """One byte for each node."""
@@ -141,7 +141,8 @@ class Marks:
     def nodes_with(self, mark: int, marked: bytes) -> Iterator[int]:
         """The nodes with `mark`, in order."""
         if mark not in self._patterns:
-            self._patterns[mark] = re.compile(b"[" + re.escape(self.bytes_with(mark)) + b"]")
+            choice = b"|".join(re.escape(bytes([byte])) for byte in self.bytes_with(mark))
+            self._patterns[mark] = re.compile(choice or rb"(?!)", re.DOTALL)
         return (match.start() for match in self._patterns[mark].finditer(marked))
 
 

@@ -7,12 +7,12 @@ C++, where a macro may turn its argument into text, and not for Bash, where a sp
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from itertools import chain
 
 from corpus.augment import marks as m
 from corpus.augment.sheet import Change, Sheet
+from corpus.augment.styles import Style
 
 LANGUAGES = frozenset(("Python", "Rust", "Go", "JavaScript", "TypeScript", "TSX", "Java"))
 
@@ -22,13 +22,20 @@ _NEVER_AFTER_COMMA = frozenset(b" \t\r\n/#\\)]}>|,")
 _SPACE = ord(" ")
 
 
-def close_up(sheet: Sheet, rng: random.Random) -> Iterator[Change]:
-    """Drop single spaces: after commas, around operators, or both."""
-    which = rng.choice(("commas", "operators", "both"))
-    if which != "operators":
+def close_up(sheet: Sheet, style: Style) -> Iterator[Change]:
+    """Drop single spaces after commas, around operators."""
+    if style.commas:
         yield from _close_commas(sheet)
-    if which != "commas":
+    if style.operators:
         yield from _close_operators(sheet)
+
+
+def space_out(sheet: Sheet, style: Style) -> Iterator[Change]:
+    """Put single spaces where there is nothing after commas, around operators."""
+    if style.commas:
+        yield from _space_commas(sheet)
+    if style.operators:
+        yield from _space_operators(sheet)
 
 
 def _close_commas(sheet: Sheet) -> Iterator[Change]:
@@ -48,12 +55,15 @@ def _close_operators(sheet: Sheet) -> Iterator[Change]:
             yield end, (end + 1, b"")
 
 
-def space_out(sheet: Sheet, rng: random.Random) -> Iterator[Change]:
-    """Put single spaces where there is nothing: after commas and around operators."""
-    source, last = sheet.source, len(sheet.source) - 1
+def _space_commas(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source)
     for end in _comma_ends(sheet):
         if end < last and source[end] not in _NEVER_AFTER_COMMA:
             yield end, (end, b" ")
+
+
+def _space_operators(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source)
     for start, end in _operators(sheet):
         if start > 0 and end < last and source[start - 1] in _LEFT and source[end] in _RIGHT:
             yield start, (start, b" ")
