@@ -36,6 +36,7 @@ _CACHED_SHINGLES = 2_000_000  # 16 MB: files of one bucket are compared with eac
 
 _BLOCK_BYTES = 1 << 16  # the working set of one block stays in the processor's cache
 _MINHASH_SEED = 42
+_MINHASH_SLICE = 1 << 14
 _WORD_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789_" + bytes(range(128, 256))
 _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0 for byte in bytes(range(256)).lower())
 
@@ -50,14 +51,23 @@ def signature(text: bytes) -> np.ndarray:
     if len(words) < SHINGLE_WORDS:
         sketch[-1] = _digest(b"".join(text.split()))
         return sketch
-    shingles = _shingles(words)
-    minima = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
-        shingles, [0, len(shingles)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED
-    ).to_rows()[0]
-    rows = np.array(minima, np.uint64).reshape(NUM_BANDS, ROWS_PER_BAND)
+    rows = _minima(_shingles(words)).reshape(NUM_BANDS, ROWS_PER_BAND)
     sketch[:-1] = np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
     sketch[-1] = _digest(words.tobytes())
     return sketch
+
+
+def _minima(shingles: np.ndarray) -> np.ndarray:
+    """uint64[NUM_BANDS * ROWS_PER_BAND]: the smallest value of every hash function over the shingles.
+
+    In slices: for a long row rensa starts threads that stay, and a process with threads must not be forked.
+    """
+    parts = [shingles[i : i + _MINHASH_SLICE] for i in range(0, len(shingles), _MINHASH_SLICE)]
+    digest = rensa.RMinHash.digest_matrix_from_flat_token_hashes
+    rows = [
+        digest(part, [0, len(part)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED).to_rows()[0] for part in parts
+    ]
+    return np.array(rows, np.uint64).min(axis=0)
 
 
 def group(signatures: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:

@@ -214,6 +214,22 @@ def test_a_signature_has_the_promised_shape_and_known_values():
 PINNED = [15560006320141086344, 15563544891582665831]
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts the threads of a process on Linux")
+def test_the_signature_of_a_long_file_starts_no_threads():
+    """Workers are forked; a process with threads must not be. rensa starts some for long rows."""
+    text = " ".join(map(str, range(300_000))).encode()
+    threads = len(os.listdir("/proc/self/task"))
+    signature(text)
+    assert len(os.listdir("/proc/self/task")) == threads
+
+
+def test_slices_of_a_long_file_give_the_signature_of_the_whole(monkeypatch):
+    text = random_text(random.Random(12), 3000)
+    whole = signature(text).tolist()
+    monkeypatch.setattr(duplicates, "_MINHASH_SLICE", 100)
+    assert signature(text).tolist() == whole
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"(" * 300_000, b"a" * 300_000, b"a " * 150_000, b"\xff" * 5_000, b"\0" * 9]
 )
