@@ -115,18 +115,24 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
         elif last_on_line:
             edits.append(Edit(left, right, b""))
         else:
-            edits.append(_between(source, start, end, right, first_on_line, left < start))
+            edits.append(_between(source, language, (left, start, end, right), first_on_line))
         done = edits[-1].end
     return edits
 
 
-def _between(source: bytes, start: int, end: int, right: int, first_on_line: bool, spaced: bool) -> Edit:
-    """Take a comment from in front of code on its last line; what it parted stays parted."""
+def _between(source: bytes, language: str, around: tuple[int, int, int, int], first_on_line: bool) -> Edit:
+    """Take a comment from in front of code on its last line; what it parted stays parted.
+
+    `around`: where the blanks before it begin, it begins, it ends, the blanks behind it end.
+    """
+    left, start, end, right = around
     if first_on_line:
         return Edit(start, right, b"")
     if b"\n" in source[start:end]:
-        return Edit(start, right, b"\n")
-    if spaced:
+        return Edit(left, right, b"\n")
+    if source[right] in b",;)]" and language not in PREPROCESSED:
+        return Edit(left, right, b"")
+    if left < start:
         return Edit(start, right, b"")
     return Edit(start, end, b"" if right > end else b" ")
 

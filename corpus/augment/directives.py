@@ -59,7 +59,7 @@ _GO = (
     _FALL_THROUGH,
 )
 _RUST = (
-    r"^///|^//!|^/\*\*|^/\*!",  # documentation: attributes, so tokens
+    r"^///(?!/)|^//!|^/\*\*[^*/]|^/\*!",  # documentation: attributes, so tokens
     r"SAFETY|Safety:|rustfmt|clippy|cbindgen|bindgen|ignore-tidy|tidy-alphabetical|tarpaulin|grcov|COV_EXCL|LCOV_",
     r"^//~|^//@|^//\[|\^ ERROR|~ (?:ERROR|WARN)|EMIT_MIR",  # compiler test suites
     r"^// (?:compile-flags|run-pass|check-pass|build-pass|edition|aux-build|revisions|ignore-|only-|error-pattern)",

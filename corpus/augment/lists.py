@@ -28,36 +28,40 @@ def join(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
         start, end = table.start[index], table.end[index]
         if start < done or end - start > _LONGEST_SOURCE or source.find(b"\n", start, end) < 0:
             continue
-        changes = _joined(sheet, index)
+        changes = _joined(sheet, index, style)
         if changes and _column(sheet, leads, start) + _length(start, end, changes) <= MAX_COLUMNS:
             yield from changes
             done = end
 
 
-def _joined(sheet: Sheet, index: int) -> list[Change] | None:
+def _joined(sheet: Sheet, index: int, style: Style) -> list[Change] | None:
     """The gaps of one list without line ends, or None where one of them must stay."""
     source, table, gaps = sheet.source, sheet.table, sheet.gaps
     start, end = table.start[index], table.end[index]
     inside = range(bisect_right(gaps.end, start), bisect_left(gaps.end, end))
     if sum(gaps.lines[i] + gaps.owned[i] for i in inside) != source.count(b"\n", start, end):
         return None  # a string or a comment of several lines
-    comments = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE)
-    if any(mark in comments for mark in sheet.marked[index : table.subtree_end[index]]):
+    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK)
+    if any(mark in fixed for mark in sheet.marked[index : table.subtree_end[index]]):
         return None
     if sheet.language in PREPROCESSED and source.find(b"#", start, end) >= 0:
         return None
-    changes = [_joined_gap(sheet, i, padded=source[start] == ord("{")) for i in inside]
+    changes = [_joined_gap(sheet, i, style) for i in inside]
     return None if None in changes else changes
 
 
-def _joined_gap(sheet: Sheet, i: int, *, padded: bool) -> Change | None:
+def _joined_gap(sheet: Sheet, i: int, style: Style) -> Change | None:
+    """What one gap becomes; a comma before the closing bracket says that the list is to stay as it is."""
     start, end = sheet.gaps.start[i], sheet.gaps.end[i]
     before, behind = sheet.source[start - 1], sheet.source[end]
-    bracket = before in _OPENING or behind in _CLOSING
-    if not bracket and before != ord(","):
+    spaced = sheet.language in PREPROCESSED
+    if before in _OPENING or (behind in _CLOSING and before != ord(",")):
+        spaced |= sheet.language != "Python" and (before == ord("{") or behind == ord("}"))
+    elif before == ord(",") and behind not in _CLOSING:
+        spaced |= not style.commas
+    else:
         return None
-    tight = bracket and not padded and sheet.language not in PREPROCESSED
-    return start, (end, b"" if tight else b" ")
+    return start, (end, b" " if spaced else b"")
 
 
 def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:

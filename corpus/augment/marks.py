@@ -23,15 +23,17 @@ BINARY = 512
 DECLARATION = 1024  # a statement that people set apart with blank lines
 DIRECTIVE = 2048  # of the C preprocessor: keeps its indentation
 ERROR = 4096
-ATTRIBUTE = 8192  # stands above what it belongs to
+HEADING = 8192  # a node whose last leaf stands above what it belongs to: attributes, patterns of a case
+OPENER = 16384  # a leaf that opens what follows
 
 _EVERYWHERE = {
     COMMENT: "comment line_comment block_comment html_comment doc_comment // */",
     CLOSER: "} ) ] ; ;; ;;& ;& , fi done esac then do elif else elif_clause else_clause case_item "
     "#endif #else #elif preproc_else preproc_elif preproc_elifdef",
+    OPENER: "{ ( [ : , then else do in -> =>",
     COMMA: ",",
     OPERATOR: "= := += -= *= == != >= <= &&",
-    PERHAPS_OPERATOR: "+ - *",
+    PERHAPS_OPERATOR: "+ - * ||",
     BINARY: "binary_operator binary_expression",
     ERROR: "ERROR",
 }
@@ -58,7 +60,7 @@ _JS = {
     "enum_declaration type_alias_declaration abstract_class_declaration generator_function_declaration module "
     "internal_module if_statement for_statement for_in_statement while_statement do_statement switch_statement "
     "return_statement try_statement throw_statement",
-    ATTRIBUTE: "decorator",
+    HEADING: "decorator",
 }
 _TABLE: dict[str, dict[int, str]] = {
     "Python": {
@@ -77,7 +79,7 @@ _TABLE: dict[str, dict[int, str]] = {
         DECLARATION: "function_item struct_item enum_item impl_item trait_item mod_item union_item const_item "
         "static_item type_item macro_definition if_expression match_expression for_expression while_expression "
         "loop_expression return_expression let_declaration foreign_mod_item",
-        ATTRIBUTE: "attribute_item inner_attribute_item",
+        HEADING: "attribute_item inner_attribute_item",
     },
     "Go": {
         ATOM: "interpreted_string_literal raw_string_literal rune_literal comment",
@@ -112,6 +114,7 @@ _TABLE: dict[str, dict[int, str]] = {
         "subshell",
         DECLARATION: "function_definition if_statement for_statement while_statement case_statement "
         "c_style_for_statement",
+        HEADING: "case_item",
     },
 }
 LANGUAGES = frozenset(_TABLE)

@@ -64,7 +64,7 @@ class Sheet:
 
         Continuation lines keep their distance to their statement, in levels if it is whole levels, else in columns.
         """
-        if unit is None or not self.unit_width:
+        if unit is None or not self.unit_width or not self.reindentable:
             return self.gaps.lead
         directives = self.marks.bytes_with(m.DIRECTIVE)
         width_of, known, leads = self.width_of, {}, []
@@ -98,30 +98,26 @@ class Sheet:
         ]
 
     def more_lines(self, everywhere: bool) -> list[int]:
-        """Line ends of each gap with a blank line between statements: all, or those with a bigger one."""
+        """Line ends of each gap with a blank line above statements: all of them, or the bigger ones.
+
+        None where what stands above belongs to what stands below: an opening, a comment, an attribute.
+        """
         marked, gaps = self.marked, self.gaps
         big = self.marks.bytes_with(m.DECLARATION)
+        above = self.marks.bytes_with(m.OPENER | m.COMMENT)
+        heading = self.marks.bytes_with(m.HEADING)
+        parent = self.table.parent
         return [
             2
             if lines == 1
             and begins
             and (everywhere or marked[node] in big)
-            and not self._stuck(start, leaf, owned)
+            and not (owned or marked[leaf] in above or marked[parent[leaf]] in heading)
             else lines
-            for start, node, leaf, lines, owned, begins in zip(
-                gaps.start, gaps.node, gaps.leaf, gaps.lines, gaps.owned, self.begins, strict=True
+            for node, leaf, lines, owned, begins in zip(
+                gaps.node, gaps.leaf, gaps.lines, gaps.owned, self.begins, strict=True
             )
         ]
-
-    def _stuck(self, start: int, leaf: int, owned: int) -> bool:
-        """Whether what stands above belongs to what stands below: an opening, a comment, an attribute."""
-        if owned or self.source[start - 1] in b"{:([,":
-            return True
-        if self.marked[leaf] in self.marks.bytes_with(m.COMMENT):
-            return True
-        above = self.table.parent[leaf]
-        attribute = self.marks.bytes_with(m.ATTRIBUTE)
-        return above >= 0 and bool(attribute) and self.marked[above] in attribute
 
     def rewritten(self, lines: list[int], leads: list[bytes]) -> dict[int, tuple[int, bytes]]:
         """The gaps that come out differently with these line ends and indentations."""

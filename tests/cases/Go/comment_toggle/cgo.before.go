@@ -1,0 +1,12 @@
+// Package c wraps something.
+package c
+
+// #include <stdio.h>
+// static void hello() { puts("hi"); } // for C
+/*
+#cgo LDFLAGS: -lm
+*/
+import "C"
+
+// Hello calls C.
+func Hello() { C.hello() } // trailing
