@@ -58,7 +58,7 @@ class Facts:
     problems: Problems
     rows: np.ndarray | None = None  # in the order train, val, test; within a file in the order of its lines
     files: list[tuple] = field(default_factory=list)
-    spans: dict[int, np.ndarray] = field(default_factory=dict)  # split -> sampled hashes of 50-token spans
+    spans: dict[int, np.ndarray] = field(default_factory=dict)  # split -> sorted hashes of 50-token spans
     num_bytes: dict[str, int] = field(default_factory=dict)
     longest_line: int = 0
     grown_bytes: int = 0
@@ -91,13 +91,21 @@ def read_part(part: Part, layout: Layout) -> PartFacts:
             offset += len(line)
             if len(rows) == FLUSH_ROWS:
                 blocks.append(np.array(rows, layout.row_dtype()))
-                spans = [np.unique(np.concatenate(spans))]
+                spans = [_distinct(np.concatenate(spans))]
                 rows.clear()
     blocks.append(np.array(rows, layout.row_dtype()))
     kept = np.concatenate(blocks)
-    distinct = np.unique(np.concatenate([np.zeros(0, np.uint64), *spans]))
+    distinct = _distinct(np.concatenate([np.zeros(0, np.uint64), *spans]))
     grown = max(0, _peak_bytes() - before - 2 * kept.nbytes - 2 * distinct.nbytes)
     return PartFacts(kept, list(reader.files), distinct, problems, number, longest, grown)
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Sorted, each once. (`np.unique` of 64-bit integers builds a hash table and takes ten times as long.)"""
+    ordered = np.sort(values)
+    is_new = np.ones(len(ordered), bool)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_new]
 
 
 def _peak_bytes() -> int:
@@ -160,7 +168,7 @@ def _read_rows(facts: Facts, layout: Layout) -> None:
         facts.longest_line = max(facts.longest_line, found.longest_line)
         facts.grown_bytes = max(facts.grown_bytes, found.grown_bytes)
     facts.rows, facts.files = np.concatenate(blocks), list(index)
-    facts.spans = {split: np.unique(np.concatenate(found)) for split, found in spans.items()}
+    facts.spans = {split: _distinct(np.concatenate(found)) for split, found in spans.items()}
 
 
 def _read_parts(parts: list[Part], layout: Layout) -> Iterator[PartFacts]:

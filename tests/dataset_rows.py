@@ -144,13 +144,13 @@ class RowReader:
         """-> (facts, in the order of the fields after `offset`; sampled hashes of spans)."""
         row = parse_strictly(line)
         metadata, variant = self._metadata(row)
-        ids = self._ids(row["tokens"], "tokens")
+        ids = self._ids(row, "tokens", line)
         length, start = metadata["length"], metadata["start_token"]
         self._position(metadata)
         self._padding(ids, length, "tokens")
         text_ids = ids
         if variant == MASKED:
-            text_ids = self._ids(row["labels"], "labels")
+            text_ids = self._ids(row, "labels", line)
             self._padding(text_ids, length, "labels")
             self._masks(ids, text_ids)
         self._no_controls(text_ids[:length])
@@ -165,7 +165,7 @@ class RowReader:
             metadata["total_chunks"],
             start,
             length,
-            len(set(row.get("labels", row["tokens"]))),
+            1 + int(np.count_nonzero(np.diff(np.sort(text_ids)))),
             metadata["complexity"],
             digest,
             digest if variant != MASKED else _digest(text_ids),
@@ -194,17 +194,29 @@ class RowReader:
             raise Bad(topic, _key_difference(f"a row of type {VARIANTS[variant]}", expected, row.keys()))
         return metadata, variant
 
-    def _ids(self, tokens: object, name: str) -> np.ndarray:
-        if type(tokens) is not list or set(map(type, tokens)) - {int}:
-            raise Bad("tokens", f"{name} must be a list of integers, got {_shown_kind(tokens)}")
+    def _ids(self, row: dict, name: str, line: bytes) -> np.ndarray:
+        """int32[window] of `tokens` or `labels`."""
+        tokens = row[name]
+        if type(tokens) is not list or not tokens:
+            raise Bad("tokens", f"{name} must be a list of {self.layout.window} ids, got {tokens!r:.60}")
+        try:
+            ids = np.array(tokens)
+        except ValueError:  # lists among the integers
+            _refuse_other_types(tokens, name)
+            raise
+        if (
+            ids.ndim != 1
+            or ids.dtype != np.int64
+            or orjson.dumps(ids, option=orjson.OPT_SERIALIZE_NUMPY) not in line
+        ):
+            _refuse_other_types(tokens, name)  # or written with blanks; a boolean is an integer to numpy
         if len(tokens) != self.layout.window:
             raise Bad("tokens", f"{name} must hold {self.layout.window} ids, got {len(tokens)}")
-        low, high = min(tokens), max(tokens)
+        low, high = int(ids.min()), int(ids.max())
         if low < 0 or high >= self.layout.vocab_size:
-            raise Bad(
-                "tokens", f"{name} must be in [0, {self.layout.vocab_size}), got {low if low < 0 else high}"
-            )
-        return np.array(tokens, dtype=np.int32)
+            odd = low if low < 0 else high
+            raise Bad("tokens", f"{name} must be in [0, {self.layout.vocab_size}), got {odd}")
+        return ids.astype(np.int32)
 
     def _position(self, metadata: dict) -> None:
         """Windows start every `stride` tokens, the last ends with the file; only a short file is padded."""
@@ -313,11 +325,10 @@ def _type_difference(metadata: dict, names: tuple[str, ...], types: list[type]) 
     return f"{name} must be of type {kind.__name__}, got {metadata[name]!r:.60}"
 
 
-def _shown_kind(tokens: object) -> str:
-    if type(tokens) is not list:
-        return f"{tokens!r:.60}"
-    at, odd = next((i, t) for i, t in enumerate(tokens) if type(t) is not int)
-    return f"{odd!r:.60} at position {at}"
+def _refuse_other_types(tokens: list, name: str) -> None:
+    for at, token in enumerate(tokens):
+        if type(token) is not int:
+            raise Bad("tokens", f"{name} must be integers, got {token!r:.60} at position {at}")
 
 
 # ----------------------------------------------------------- one line

@@ -88,6 +88,10 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "a float token": do.one_token(float),
             "a boolean token": do.one_token(lambda token: True),
             "a token as text": do.one_token(str),
+            "a list among the tokens": do.one_token(lambda token: [token]),
+            "every token in a list of its own": do.one_row(
+                lambda row: row.update(tokens=[[token] for token in row["tokens"]])
+            ),
             "a null token": do.one_token(lambda token: None),
             "tokens as text": do.one_row(lambda row: row.update(tokens=" ".join(map(str, row["tokens"])))),
             "one token of a window changed": do.one_token(lambda token: token ^ 1),
