@@ -177,7 +177,7 @@ ROLES = Roles(
     patterns=frozenset(
         {"array_pattern", "assignment_pattern", "object_pattern", "pair_pattern", "rest_pattern"}
     ),
-    regions=frozenset({"enum_declaration"}),
+    regions=frozenset({"enum_declaration", "type_query"}),
     strings=frozenset({"string_fragment", "jsx_text"}),
     name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
     reserved=frozenset(_KEYWORDS.split()),

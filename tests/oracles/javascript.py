@@ -1,0 +1,44 @@
+"""Babel as judge of JavaScript and TypeScript: equal trees, every name bound to the same declaration.
+
+One node process answers all questions of a test run; `npm ci --prefix tests/oracles` installs what it needs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def _missing() -> str:
+    if not shutil.which("node"):
+        return "node is not installed"
+    if not (_HERE / "node_modules" / "@babel" / "traverse").is_dir():
+        return "run `npm ci --prefix tests/oracles`"
+    return ""
+
+
+MISSING = _missing()
+
+
+def equal(before: bytes, after: bytes, path: str = "file.js", mode: str = "rename") -> bool | None:
+    """Whether both texts mean the same; None when Babel cannot parse `before`."""
+    question = {"before": before.decode(), "after": after.decode(), "path": path, "mode": mode}
+    judge = _judge()
+    assert judge.stdin is not None and judge.stdout is not None
+    judge.stdin.write(json.dumps(question) + "\n")
+    judge.stdin.flush()
+    return json.loads(judge.stdout.readline())
+
+
+@cache
+def _judge() -> subprocess.Popen[str]:
+    command = ["node", "--stack-size=4000", str(_HERE / "bindings.js")]
+    judge = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(judge.kill)
+    return judge
