@@ -1,11 +1,11 @@
-"""Exact and near-duplicate groups of files. They decide the split: a group never lies in two splits.
+"""Groups of files that share much of their text. They decide the split: a group never lies in two splits.
 
 Two files are near-duplicates when the sets of their word 5-grams have a Jaccard similarity of at least 0.7.
 Words are the runs of `[A-Za-z0-9_]` and non-ASCII bytes, ASCII letters lower-cased, so layout and punctuation
 do not count. `signature` sketches a file with MinHash in 25 bands of 10 rows (a pair of Jaccard 0.8 shares a
 band with probability 0.94) and keeps the band hashes only; `group` verifies every pair that shares a band on
 the texts themselves and joins what is similar. A file of fewer than 5 words has no 5-gram and is compared
-exactly, up to white space.
+exactly, up to white space. Files that share long passages only are joined as well (`passages.py`).
 
 Nothing here depends on the process, the order of the files or `hash()`: word hashes are polynomials over
 the bytes modulo 2^64, computed for a block of text at once (the slow twin is in tests/test_duplicates.py).
@@ -16,12 +16,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import rensa
 
 from corpus.hashing import BASE, mix, powers, sorted_distinct, stretch_hashes
+from corpus.passages import passages_of, sharing_pairs
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10
@@ -42,9 +43,10 @@ _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0 for byte in bytes(range(256
 
 
 def signature(text: bytes) -> np.ndarray:
-    """The sketch of one file: uint64[NUM_BANDS + 1], the band hashes and the hash of the exact words.
+    """The sketch of one file: uint64[NUM_BANDS + 1 + passages], band hashes, the exact hash, sampled passages.
 
-    Band hashes are 0 for a file of fewer than 5 words; its last entry hashes the text without white space.
+    Band hashes are 0 for a file of fewer than 5 words; the exact hash is then that of the text without white
+    space, else of the words.
     """
     words = _word_hashes(text)
     sketch = np.zeros(NUM_BANDS + 1, np.uint64)
@@ -54,7 +56,7 @@ def signature(text: bytes) -> np.ndarray:
     rows = _minima(_shingles(words)).reshape(NUM_BANDS, ROWS_PER_BAND)
     sketch[:-1] = np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
     sketch[-1] = _digest(words.tobytes())
-    return sketch
+    return np.concatenate([sketch, passages_of(words)])
 
 
 def _minima(shingles: np.ndarray) -> np.ndarray:
@@ -70,27 +72,33 @@ def _minima(shingles: np.ndarray) -> np.ndarray:
     return np.array(rows, np.uint64).min(axis=0)
 
 
-def group(signatures: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:
+def group(signatures: Sequence[np.ndarray], read: Callable[[int], bytes]) -> np.ndarray:
     """Join duplicates: int64[files], the smallest file index of each file's group.
 
-    `signatures` is uint64[files, NUM_BANDS + 1]; `read(i)` gives the bytes of file i again, for pairs
-    that share a band only. The groups do not depend on the order of the files.
+    `signatures` are those of all files; `read(i)` gives the bytes of file i again, for pairs that share a band
+    only. The groups do not depend on the order of the files.
     """
+    exact_hashes = np.array([sketch[NUM_BANDS] for sketch in signatures], np.uint64)
     # Exact duplicates collapse first. np.unique sorts by content, so the work is done in an order of its own.
-    _, representatives, exact = np.unique(signatures[:, -1], return_index=True, return_inverse=True)
-    joined = _join_similar(signatures[representatives, :-1], lambda i: read(int(representatives[i])))
+    _, representatives, exact = np.unique(exact_hashes, return_index=True, return_inverse=True)
+    distinct = [signatures[i] for i in representatives.tolist()]
+    joined = _join_similar(distinct, lambda i: read(int(representatives[i])))
     cluster = joined[exact.reshape(-1)]
     smallest = np.full(len(representatives), len(signatures), np.int64)
     np.minimum.at(smallest, cluster, np.arange(len(signatures)))
     return smallest[cluster]
 
 
-def _join_similar(bands: np.ndarray, read: Callable[[int], bytes]) -> np.ndarray:
-    """int64[files]: a cluster number for each of the files whose sketches are the rows of `bands`."""
-    parent = list(range(len(bands)))
+def _join_similar(sketches: list[np.ndarray], read: Callable[[int], bytes]) -> np.ndarray:
+    """int64[files]: a cluster number for each file."""
+    parent = list(range(len(sketches)))
     shingles = _ShingleCache(read)
-    for bucket in _buckets(bands):
+    for bucket in _buckets(
+        np.array([sketch[:NUM_BANDS] for sketch in sketches], np.uint64).reshape(-1, NUM_BANDS)
+    ):
         _join_bucket(bucket, parent, shingles)
+    for a, b in sharing_pairs([sketch[NUM_BANDS + 1 :] for sketch in sketches]):
+        parent[_root(parent, a)] = _root(parent, b)
     return np.array([_root(parent, i) for i in range(len(parent))], np.int64)
 
 

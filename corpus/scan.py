@@ -63,7 +63,7 @@ class ShardResult(NamedTuple):
     """What a worker hands back; offsets are within the shard's spool file."""
 
     files: list[SourceFile]
-    signatures: np.ndarray  # uint64[files * signature length]
+    signatures: list[np.ndarray]  # one for each file
     macros: set[str]
     tally: Tally
     secrets: dict[str, int]
@@ -77,12 +77,12 @@ def scan_repository(
     analyse: Analyse,
     redact: Redact,
     on_listed: Callable[[], None] | None = None,
-) -> tuple[ScanResult, np.ndarray, frozenset[str]]:
+) -> tuple[ScanResult, list[np.ndarray], frozenset[str]]:
     """Read the repository at `options.root`; the texts go into the file `spool`, shard files beside it.
 
     analyse, redact: functions at module level, called in the workers.
     on_listed: called once between listing and reading.
-    Returns the result, uint64[files, signature length] and the names of all C and C++ macros.
+    Returns the result, what `analyse` found of each file, and the names of all C and C++ macros.
     Raises UserError when the root is no readable directory or a worker was killed.
     """
     listing = _list(options)
@@ -103,14 +103,9 @@ def scan_repository(
     with open(spool, "wb") as joined:
         done = zip(shards, map_in_order(scan_shard, shards, options.workers), strict=True)
         results = [_append(shard, result, joined) for shard, result in done]
-    width = analyse(b"", "Text")[0].shape[0]
-    signatures = [result.signatures.reshape(-1, width) for result in results]
+    signatures = [signature for result in results for signature in result.signatures]
     macros = frozenset().union(*(result.macros for result in results))
-    return (
-        _summary(options, listing, results),
-        np.concatenate([np.empty((0, width), np.uint64), *signatures]),
-        macros,
-    )
+    return _summary(options, listing, results), signatures, macros
 
 
 def _cuts(candidates: list[Candidate]) -> Iterable[range]:
@@ -161,12 +156,11 @@ def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
-    result = ShardResult([], np.empty(0, np.uint64), set(), Tally(), {}, {})
-    signatures: list[np.ndarray] = []
+    result = ShardResult([], [], set(), Tally(), {}, {})
     with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as texts:
         for candidate in shard.candidates:
             try:
-                text, signature = _keep(place, candidate, shard, result, texts.tell())
+                text = _keep(place, candidate, shard, result, texts.tell())
             except OSError as error:
                 result.tally.add_error(error, candidate.path)
             except UnstableFile as why:
@@ -175,18 +169,15 @@ def scan_shard(shard: Shard) -> ShardResult:
                 result.tally.add(str(why), candidate.path)
             else:
                 texts.write(text)
-                signatures.append(signature)
-    return result._replace(signatures=np.concatenate([result.signatures, *signatures]))
+    return result
 
 
 class LeftOut(Exception):
     """A named rule leaves the file out; the message is the reason."""
 
 
-def _keep(
-    place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int
-) -> tuple[bytes, np.ndarray]:
-    """Enter one file in the result; its text as it goes into the spool, and its signature.
+def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int) -> bytes:
+    """Enter one file in the result and return its text as it goes into the spool.
 
     Raises LeftOut, and what reading and decoding raise.
     """
@@ -201,6 +192,7 @@ def _keep(
     signature, macros = shard.analyse(text, language.name)
     notes = notes_on(text) + ([encoding_note] if encoding_note else [])
     _count(result.notes, dict.fromkeys(notes, 1))
+    result.signatures.append(signature)
     result.macros.update(macros)
     result.files.append(
         SourceFile(
@@ -213,7 +205,7 @@ def _keep(
             crlf=b"\r\n" in text,
         )
     )
-    return text, signature
+    return text
 
 
 def _count(total: dict[str, int], more: dict[str, int]) -> None:

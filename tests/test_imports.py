@@ -20,6 +20,7 @@ CONDUCTORS = {"build", "save", "story", "rows"}  # they put stages together
 PARTS = {  # modules that are one stage
     "scan": {"listing", "beneath", "decoding", "quality", "roles", "gitfiles", "ignoring", "globs"},
     "tokenizer_source": {"tokenization"},
+    "duplicates": {"passages"},
 }
 TRAINER_MAY_SEE = {
     "records",

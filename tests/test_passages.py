@@ -1,0 +1,62 @@
+"""Files that share long passages are one group; files that share idioms and licences are not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from corpus.duplicates import _word_hashes, group, signature
+from corpus.passages import MAX_FILES, PASSAGE_WORDS, SAMPLING, passages_of, sharing_pairs
+
+
+def words(rng: random.Random, count: int) -> list[str]:
+    return [f"name{rng.randrange(5000)}" for _ in range(count)]
+
+
+def groups_of(texts: list[str]) -> list[int]:
+    return group([signature(text.encode()) for text in texts], lambda i: texts[i].encode()).tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_long_copied_passage_joins_two_files_that_differ_otherwise(seed):
+    rng = random.Random(seed)
+    copied = words(rng, 600)
+    one = " ".join(words(rng, 2000) + copied + words(rng, 500))
+    two = " ".join(words(rng, 3000) + copied)
+    assert groups_of([one, two]) == [0, 0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_file_that_is_a_part_of_another_is_joined_to_it(seed):
+    rng = random.Random(seed)
+    whole = words(rng, 4000)
+    assert groups_of([" ".join(whole), " ".join(whole[1000:1300])]) == [0, 0]
+
+
+def test_a_few_shared_lines_join_nobody():
+    for seed in range(20):
+        rng = random.Random(seed)
+        shared = words(rng, PASSAGE_WORDS + 20)
+        texts = [" ".join(words(rng, 1500) + shared + words(rng, 1500)) for _ in range(2)]
+        assert groups_of(texts) == [0, 1]
+
+
+def test_a_licence_in_many_files_joins_nobody():
+    rng = random.Random(3)
+    licence = words(rng, 400)
+    texts = [" ".join(licence + words(rng, 800)) for _ in range(MAX_FILES + 1)]
+    assert groups_of(texts) == list(range(MAX_FILES + 1))
+
+
+def test_one_passage_in_sampling_is_kept_and_the_choice_is_the_contents():
+    rng = random.Random(5)
+    text = " ".join(words(rng, 50_000)).encode()
+    kept = passages_of(_word_hashes(text))
+    assert 0.9 < len(kept) * SAMPLING / 50_000 < 1.1
+    tail = passages_of(_word_hashes(text[len(text) // 2 :]))
+    assert len(set(tail.tolist()) - set(kept.tolist())) <= 1  # the first word may be cut
+
+
+def test_no_files_share_nothing():
+    assert list(sharing_pairs([])) == []
