@@ -21,6 +21,8 @@ PARTS = {  # modules that are one stage
     "scan": {"listing", "beneath", "decoding", "quality", "roles", "gitfiles", "ignoring", "globs"},
     "tokenizer_source": {"tokenization"},
     "duplicates": {"passages"},
+    "secrets": {"secret_rules"},
+    "leaks": {"spans"},
 }
 TRAINER_MAY_SEE = {
     "records",
