@@ -94,6 +94,32 @@ def test_no_pair_below_the_threshold_is_joined():
     assert all(group_texts(pair) == [0, 1] for pair in pairs)
 
 
+def test_pairs_just_above_the_threshold_that_share_a_band_are_joined():
+    rng = random.Random(13)
+    pairs = [with_jaccard(rng, MIN_JACCARD, 0.75) for _ in range(40)]
+    candidates = [(a, b) for a, b in pairs if (signature(a)[:NUM_BANDS] == signature(b)[:NUM_BANDS]).any()]
+    assert len(candidates) > 10
+    assert all(group_texts(pair) == [0, 0] for pair in candidates)
+
+
+def test_repeated_passages_count_once():
+    rng = random.Random(14)
+    passage, rest = random_text(rng, 100), random_text(rng, 10)
+    assert group_texts([passage + b" " + rest, passage + b" " + rest + (b" " + passage) * 4]) == [0, 0]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_file_joins_a_cluster_through_any_of_its_members(order):
+    """All in one bucket: the middle one is similar to both others, these are not similar to each other."""
+    middle = [f"word{i}" for i in range(200)]
+    texts = [" ".join(words).encode() for words in (middle[32:], middle, middle[:-32])]
+    assert slow_jaccard(texts[0], texts[2]) < MIN_JACCARD < slow_jaccard(texts[0], texts[1])
+    sketches = np.zeros((3, NUM_BANDS + 1), np.uint64)
+    sketches[:, 0] = 1  # one band shared by all; the last column decides the order they are taken in
+    sketches[:, -1] = order
+    assert group(sketches, lambda i: texts[i]).tolist() == [0, 0, 0]
+
+
 def test_layout_case_and_punctuation_do_not_make_a_file_different():
     assert group_texts([b"fn Main(a, b) { a + b; c }", b"FN main(A,\n\tb)\r\n{ a - b, C }"]) == [0, 0]
 

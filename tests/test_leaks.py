@@ -177,6 +177,22 @@ def test_a_shared_passage_counts_from_50_tokens_on(tmp_path):
     assert leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]["shared"] == 1
 
 
+@pytest.mark.parametrize(("num_shared", "rows_half_shared"), [(9, 0), (10, 1), (11, 1)])
+def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared, rows_half_shared):
+    ids = random_ids(random.Random(14), 69)  # 20 spans
+    rows = {"train": rows_of("a", ids[: num_shared + 49]), "val": rows_of("b", ids)}
+    seen = leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]
+    assert (seen["shared"], seen["rows_half_shared"]) == (num_shared, rows_half_shared)
+
+
+def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(spans, "_PIECE_BYTES", 1000)
+    ids = random_ids(random.Random(15), 100)
+    rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
+    seen = leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]
+    assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
+
+
 def test_padding_is_no_text(tmp_path):
     """Short files end in the same padding: that is not a leak."""
     rows = {"train": rows_of("a", [5, 6]), "val": rows_of("b", [7, 8]), "test": rows_of("c", [9])}

@@ -252,7 +252,7 @@ def key_hosts(key: str) -> dict[str, str]:
 @pytest.mark.parametrize("label", LABELS)
 def test_private_keys_are_redacted_whole_whatever_they_stand_in(label):
     rng = random.Random(label)
-    for num_bytes in (48, 118, 609, 1190):
+    for num_bytes in (48, 54, 118, 609, 1190):  # 54 ends in a line of 8 characters
         key = pem(rng, label, num_bytes)
         for host, text in key_hosts(key).items():
             redacted, counts = redact(text.encode())
@@ -271,6 +271,14 @@ def test_private_keys_are_redacted_whole_whatever_they_stand_in(label):
 def test_code_that_builds_a_key_from_variables_stays():
     text = b'key = "-----BEGIN PRIVATE KEY-----\\n" + encode_the_body_in_base64(it) + "\\n-----END PRIVATE KEY-----"\n'
     assert redact(text) == (text, {})
+
+
+def test_a_variable_between_the_last_part_of_a_key_and_its_end_stays():
+    line = base64.b64encode(random.Random(4).randbytes(48)).decode()
+    text = f'key = "-----BEGIN PRIVATE KEY-----\\n{line}\\n" + tail + "\\n-----END PRIVATE KEY-----"\n'
+    redacted, counts = redact(text.encode())
+    assert counts == {"private key": 1}
+    assert redacted == text.replace(line, "X" * len(line)).encode()
 
 
 def test_public_keys_and_certificates_stay():
@@ -301,6 +309,7 @@ tokenizer = AutoTokenizer.from_pretrained("Qwen/Qwen3-MoE-15B-A2B")
 "MBart50Tokenizer": MBart50Converter,
 fiber_force_length_passive=FiberForceLengthPassiveDeGroote2016,
 private_key = rust_openssl.hpke.MLKEM768X25519PrivateKey
+token = module.Ed25519x448P384.new
 token = self._get_param("ExclusiveStartStreamName")
 token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 "AWS::IAM::AccessKey": "62d91b17309e76c8",
@@ -416,6 +425,18 @@ def test_pathological_texts_take_linear_time(unit):
 @pytest.mark.parametrize("text", [b"", b"a", b"ab", b"abc", b"\xff" * 9, b"eyJ", b"password"])
 def test_short_texts_stay(text):
     assert redact(text) == (text, {})
+
+
+def test_a_token_given_to_a_telling_name_keeps_its_prefix():
+    token = TOKENS["Hugging Face token"][0](random.Random(5))
+    redacted, counts = redact(f'TOKEN = "{token}"'.encode())
+    assert (redacted, counts) == (b'TOKEN = "hf_' + b"X" * 34 + b'"', {"Hugging Face token": 1})
+
+
+def test_a_redacted_password_with_punctuation_is_not_found_again():
+    redacted, counts = redact(b"http://login:passwd-on-proxy@proxy:80")
+    assert counts == {"password in a URL": 1}
+    assert redact(redacted) == (redacted, {})
 
 
 def test_redacted_text_is_still_utf_8():
