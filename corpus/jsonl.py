@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from corpus.disk_errors import spell
 from corpus.durable import sync, write_all
-from corpus.paths import escape_path
 from corpus.records import UserError
 
 DIGEST_KEY = "metadata_sha256"
@@ -114,7 +114,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(lines, 1):
             problem, row = _parse_row(line)
             if problem:
-                raise UserError(f"{_spell(path)}:{number}: {problem}; build the dataset again")
+                raise UserError(f"{spell(path)}:{number}: {problem}; build the dataset again")
             yield row
 
 
@@ -161,11 +161,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{_spell(path)} is missing: not a complete dataset; build it first") from None
+        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it first") from None
     try:
         metadata = _verified(raw)
     except (ValueError, TypeError, RecursionError):  # not UTF-8, not JSON, not an object, not what we hashed
-        raise UserError(f"{_spell(path)} is not as it was written; build the dataset again") from None
+        raise UserError(f"{spell(path)} is not as it was written; build the dataset again") from None
     return metadata
 
 
@@ -200,7 +200,3 @@ def digest(path: Path) -> FileDigest:
             num_bytes += len(block)
             num_lines += block.count(b"\n")
     return FileDigest(sha256=sha256.hexdigest(), num_bytes=num_bytes, num_lines=num_lines)
-
-
-def _spell(path: Path) -> str:
-    return escape_path(os.fsencode(path))

@@ -28,6 +28,15 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+from corpus.disk_errors import (
+    BAD_PLACE,
+    DEVICE_FAILED,
+    WRITE_FAILED,
+    available_bytes,
+    no_space,
+    one_line_for,
+    spell,
+)
 from corpus.durable import (
     exchange,
     files_and_directories,
@@ -52,14 +61,8 @@ DATASET_OWNED = (
     ".DS_Store",  # left by looking at the directory on a Mac
 )
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-_DEVICE_FAILED = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.ENODEV, errno.ESTALE}
-_BAD_PLACE = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS),
-}
-_WRITE_FAILED = {errno.EACCES, errno.EPERM, *_DEVICE_FAILED}
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
+_STAGING = re.compile(r"\.(.+)\.staging-[0-9]+-[0-9a-f]{8}", re.DOTALL)
 _MAX_NAMED = 3  # foreign files named in an error
 
 
@@ -86,13 +89,13 @@ def publishing(
     place = _Place.of(output)
     place.refuse_unless_ours(manifest, owned)
     with _parents_of(place.target), _locked(place):
-        with _one_line_for(place.target, _BAD_PLACE | _DEVICE_FAILED):
+        with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
             _recover(place, say)
             place.refuse_unless_ours(manifest, owned)
             require_space(place.target, expected_bytes or 0)
             staging = place.new_staging()
         try:
-            with _one_line_for(place.target, _WRITE_FAILED, staging, expected_bytes):
+            with one_line_for(place.target, WRITE_FAILED, staging, expected_bytes):
                 yield staging
                 _complete(staging, manifest, owned)
                 _make_durable(staging, manifest, _mode_for(place.target))
@@ -102,10 +105,11 @@ def publishing(
 
 
 def require_space(path: Path, num_bytes: int) -> None:
-    """Raise UserError when `num_bytes` do not fit on the file system of `path` (or of its parent)."""
-    available = _available_bytes(path if path.is_dir() else path.parent)
+    """Raise UserError when `num_bytes` do not fit beside `path`: an output or its staging directory."""
+    available = available_bytes(path.parent)
     if num_bytes > available:
-        raise _no_space(path, num_bytes, available)
+        staged = _STAGING.fullmatch(path.name)
+        raise no_space(path.with_name(staged[1]) if staged else path, num_bytes, available)
 
 
 # --- where things are ------------------------------------------------------------------------------------
@@ -121,10 +125,10 @@ class _Place:
 
     @classmethod
     def of(cls, output: Path) -> _Place:
-        with _one_line_for(output, _BAD_PLACE):  # the working directory may be gone
+        with one_line_for(output, BAD_PLACE):  # the working directory may be gone
             target = Path(os.path.realpath(output))
         if not target.name:
-            raise UserError(f"--output {_spell(output)} has no parent directory; choose a directory in it")
+            raise UserError(f"--output {spell(output)} has no parent directory; choose a directory in it")
         stem = name_stem(target)
         return cls(
             target=target,
@@ -140,13 +144,13 @@ class _Place:
 
     def stale_stagings(self) -> list[Path]:
         """Staging directories of earlier runs. Only for who holds the lock: then every one is stale."""
-        ours = re.compile(re.escape(f".{name_stem(self.target)}.staging-") + r"[0-9]+-[0-9a-f]{8}")
-        names = sorted(name for name in os.listdir(self.target.parent) if ours.fullmatch(name))
-        return [self.target.with_name(name) for name in names]
+        matches = map(_STAGING.fullmatch, sorted(os.listdir(self.target.parent)))
+        stem = name_stem(self.target)
+        return [self.target.with_name(match[0]) for match in matches if match and match[1] == stem]
 
     def refuse_unless_ours(self, manifest: str, owned: Collection[str]) -> None:
         """Raise UserError, exit code 2, unless the target is missing, empty or a directory of ours."""
-        with _one_line_for(self.target, _BAD_PLACE | _DEVICE_FAILED):
+        with one_line_for(self.target, BAD_PLACE | DEVICE_FAILED):
             if not os.path.lexists(self.target):
                 return
             self._refuse_unless_replaceable()
@@ -156,23 +160,19 @@ class _Place:
             named = ", ".join(foreign[:_MAX_NAMED]) + (", ..." if len(foreign) > _MAX_NAMED else "")
             why = "files we did not write" if allowed else f"files but no {manifest}"
             raise UserError(
-                f"{_spell(self.target)} holds {why} ({named}); nothing was touched: "
+                f"{spell(self.target)} holds {why} ({named}); nothing was touched: "
                 "move them away or choose another --output"
             )
 
     def _refuse_unless_replaceable(self) -> None:
         if not self.target.is_dir():
             kind = "a link that leads nowhere" if self.target.is_symlink() else "not a directory"
-            raise UserError(f"--output {_spell(self.target)} is {kind}; choose another --output")
+            raise UserError(f"--output {spell(self.target)} is {kind}; choose another --output")
         if os.path.ismount(self.target):
             raise UserError(
-                f"--output {_spell(self.target)} is a mount point and cannot be replaced in one step; "
-                f"choose a directory in it, for example {_spell(self.target / 'dataset')}"
+                f"--output {spell(self.target)} is a mount point and cannot be replaced in one step; "
+                f"choose a directory in it, for example {spell(self.target / 'dataset')}"
             )
-
-
-def _spell(path: Path) -> str:
-    return escape_path(os.fsencode(path))
 
 
 def _foreign_entries(directory: Path, owned: Collection[str]) -> Iterator[str]:
@@ -182,12 +182,12 @@ def _foreign_entries(directory: Path, owned: Collection[str]) -> Iterator[str]:
         with os.scandir(directory / prefix) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         if not entries and prefix and not _is_owned(prefix, owned):
-            yield _spell(Path(prefix))
+            yield spell(Path(prefix))
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{prefix}{entry.name}/")
             elif not _is_owned(prefix + entry.name, owned):
-                yield _spell(Path(prefix + entry.name))
+                yield spell(Path(prefix + entry.name))
 
 
 def _is_owned(path: str, owned: Collection[str]) -> bool:
@@ -198,7 +198,7 @@ def _is_owned(path: str, owned: Collection[str]) -> bool:
 def _parents_of(target: Path) -> Iterator[None]:
     """Create the missing parents of `target`; remove them again when nothing came to lie in them."""
     missing = list(itertools.takewhile(lambda parent: not parent.exists(), target.parents))
-    with _one_line_for(target, _BAD_PLACE | _DEVICE_FAILED):
+    with one_line_for(target, BAD_PLACE | DEVICE_FAILED):
         target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -227,11 +227,11 @@ os.register_at_fork(after_in_child=_drop_locks_in_child)
 @contextmanager
 def _locked(place: _Place) -> Iterator[None]:
     """Hold the lock of `place`, or raise UserError (exit code 1) that says who does."""
-    with _one_line_for(place.target, _BAD_PLACE | _DEVICE_FAILED):
+    with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
         fd = _acquire(place)
     _held_locks.add(fd)
     try:
-        with _one_line_for(place.target, _DEVICE_FAILED):
+        with one_line_for(place.target, DEVICE_FAILED):
             os.ftruncate(fd, 0)
             write_all(fd, _who_we_are().encode())
         yield
@@ -266,15 +266,13 @@ def _is_same_file(fd: int, path: Path) -> bool:
 
 def _who_we_are() -> str:
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    command = _spell(Path(shlex.join(sys.argv)))
+    command = spell(Path(shlex.join(sys.argv)))
     return f"pid {os.getpid()}, started {started}, {command}"[:300]
 
 
 def _held_by(holder: str, target: Path) -> UserError:
     who = f"another run ({escape_path(os.fsencode(holder))})" if holder else "another run"
-    return UserError(
-        f"{who} is writing {_spell(target)}; wait for it or choose another --output", exit_code=1
-    )
+    return UserError(f"{who} is writing {spell(target)}; wait for it or choose another --output", exit_code=1)
 
 
 # --- on disk, then shown ---------------------------------------------------------------------------------
@@ -285,12 +283,12 @@ def _recover(place: _Place, say: Callable[[str], None]) -> None:
     if place.previous.is_dir():
         if not place.target.exists():
             os.rename(place.previous, place.target)
-            say(f"an earlier run was killed while publishing: put {_spell(place.target)} back")
+            say(f"an earlier run was killed while publishing: put {spell(place.target)} back")
         else:
             remove_tree(place.previous)
     for staging in place.stale_stagings():
         if _discard(staging, say):
-            say(f"removed {_spell(staging)}, left behind by a run that was killed")
+            say(f"removed {spell(staging)}, left behind by a run that was killed")
 
 
 def _complete(staging: Path, manifest: str, owned: Collection[str]) -> None:
@@ -346,7 +344,7 @@ def _swap_in_steps(staging: Path, place: _Place) -> None:
     os.rename(place.target, place.previous)
     try:
         os.rename(staging, place.target)
-    except OSError:
+    except BaseException:  # a signal, too: nobody should find the place empty
         os.rename(place.previous, place.target)
         raise
     with suppress(OSError):  # published; the next run removes what is left
@@ -360,52 +358,6 @@ def _discard(staging: Path, say: Callable[[str], None]) -> bool:
     try:
         remove_tree(staging)
     except OSError as error:
-        say(f"cannot remove {_spell(staging)} ({error.strerror}); the next run will")
+        say(f"cannot remove {spell(staging)} ({error.strerror}); the next run will")
         return False
     return True
-
-
-# --- errors in one line ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _one_line_for(
-    target: Path, errnos: Collection[int], staging: Path | None = None, expected_bytes: int | None = None
-) -> Iterator[None]:
-    """Turn a full disk and the OSErrors in `errnos` into UserErrors; everything else passes."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            available = _available_bytes(target.parent) + (_size_of(staging) if staging else 0)
-            raise _no_space(target, expected_bytes, available) from error
-        if error.errno in errnos:
-            raise _cannot_write(target, error, staging) from error
-        raise
-
-
-def _available_bytes(directory: Path) -> int:
-    space = os.statvfs(directory)
-    return space.f_bavail * space.f_frsize
-
-
-def _size_of(directory: Path) -> int:
-    return sum(path.lstat().st_size for path in files_and_directories(directory)[0])
-
-
-def _no_space(target: Path, needed: int | None, available: int) -> UserError:
-    known = needed is not None and needed > available
-    amount = f"{needed:,} bytes, {available:,} are" if known else f"more than the {available:,} bytes"
-    return UserError(
-        f"disk full: {_spell(target)} needs {amount} available; free some space or choose another --output",
-        exit_code=1,
-    )
-
-
-def _cannot_write(target: Path, error: OSError, staging: Path | None) -> UserError:
-    where = f" ({_spell(Path(os.fsdecode(error.filename)))})" if error.filename else ""
-    failed = staging is not None or error.errno in _DEVICE_FAILED - {errno.EROFS}
-    way_out = f"{_spell(target)} is as it was" if failed else "choose another --output"
-    return UserError(
-        f"cannot write {_spell(target)}: {error.strerror}{where}; {way_out}", exit_code=1 if failed else 2
-    )
