@@ -12,6 +12,7 @@ originals and are stored one after another under a unit of their own.
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,9 +23,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from corpus import syntax
+from corpus import examples, syntax
 from corpus.augment import AUGMENTATIONS, RepositoryFacts, Variant, vary
-from corpus.augment.masking import MaskableNodes, mask_window
+from corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from corpus.curriculum import features_of
 from corpus.pool import cut_into_shards, map_in_order
 from corpus.records import VARIANTS, ContextPlan, SourceFile
@@ -38,8 +39,6 @@ ROW = np.dtype([("unit", "u4"), ("start", "u4"), ("complexity", "f4"), ("fingerp
 ORIGINAL_INDEX, MASKED_INDEX = VARIANTS.index("original"), VARIANTS.index("token_masking")
 SHARD_BYTES = 1 << 20
 MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
-EXAMPLE_LINES = 16
-MAX_EXAMPLES_PER_SHARD = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +167,8 @@ class RowMaker:
         for variant in variants:
             text = self._encode(shard, variant.text)
             tree = syntax.parse(file.language, variant.text) if tree is not None else None
-            windows = shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, tree)
-            shard.example(variant.kind, file, source, variant.text, len(windows))
+            shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, tree)
+            shard.example(variant.kind, file, source, variant.text)
         if "token_masking" in options.kinds:
             with shard.timed("augment"):
                 shard.add_masked(index, file, original, table)
@@ -220,7 +219,7 @@ class _Shard:
         self._units: list[tuple] = []
         self._rows: list[np.ndarray] = []
         self._num_tokens = 0
-        self._examples: dict[str, list[dict]] = {}
+        self._examples: dict[str, dict] = {}  # kind -> the first pair
         self.yields: Counter = Counter()
         self.seconds: Counter = Counter()
 
@@ -235,7 +234,7 @@ class _Shard:
             units=np.array(self._units, UNIT),
             rows=np.concatenate(self._rows) if self._rows else np.empty(0, ROW),
             yields=self.yields,
-            examples=[example for found in self._examples.values() for example in found],
+            examples=list(self._examples.values()),
             seconds=self.seconds,
         )
 
@@ -283,21 +282,21 @@ class _Shard:
         key = _content_key(windows.text.source)
         ids = windows.text.ids.astype(options.dtype)
         masked = [
-            mask_window(
-                ids,
-                start,
-                windows.length,
-                nodes,
-                options.mask_id,
-                rng_for(options.seed, "token_masking", key, start),
-            )
+            mask_window(ids, start, windows.length, nodes, options.mask_id, self._mask_rng(key, start))
             for start in windows.starts.tolist()
         ]
-        outcome = "shorter than 8 tokens" if any(window is None for window in masked) else "changed"
-        self.yields["token_masking", source_file.language, outcome] += 1
-        if outcome == "changed" and masked:
-            self._add(file, MASKED_INDEX, len(ids), windows, masked)
-            self._write(np.concatenate(masked))
+        if not masked or any(window is None for window in masked):
+            self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
+            return
+        self.yields["token_masking", source_file.language, "changed"] += 1
+        self._add(file, MASKED_INDEX, len(ids), windows, masked)
+        self._write(np.concatenate(masked))
+        if "token_masking" not in self._examples:
+            hidden = examples.hide(windows.text.source, windows.text.ends, masked[0] == options.mask_id)
+            self.example("token_masking", source_file, windows.text.source, hidden)
+
+    def _mask_rng(self, key: str, start: int) -> random.Random:
+        return rng_for(self._options.seed, "token_masking", key, start)
 
     def _add(
         self, file: int, variant: int, num_tokens: int, windows: _Windows, slices: list[np.ndarray]
@@ -314,17 +313,11 @@ class _Shard:
         self._spool.write(ids)
         self._num_tokens += len(ids)
 
-    def example(self, kind: str, file: SourceFile, before: bytes, after: bytes, num_rows: int) -> None:
-        kept = self._examples.setdefault(kind, [])
-        if num_rows and len(kept) < MAX_EXAMPLES_PER_SHARD:
-            kept.append(
-                {
-                    "kind": kind,
-                    "language": file.language,
-                    "path": file.path,
-                    **first_difference(before, after),
-                }
-            )
+    def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
+        """Keep the first pair of each kind."""
+        if kind not in self._examples:
+            about = {"kind": kind, "language": file.language, "path": file.path}
+            self._examples[kind] = about | examples.first_difference(before, after)
 
 
 def _content_key(source: bytes) -> str:
@@ -335,14 +328,3 @@ def _content_key(source: bytes) -> str:
 def _fingerprint(tokens: np.ndarray) -> int:
     """64 bits of the tokens' digest: among a billion rows a false match has a chance of 3 %, and costs one row."""
     return int.from_bytes(hashlib.blake2b(tokens, digest_size=8).digest(), "little")
-
-
-def first_difference(before: bytes, after: bytes) -> dict[str, str]:
-    """The lines around the first difference of two texts, {"before": ..., "after": ...}."""
-    old, new = before.decode().splitlines(), after.decode().splitlines()
-    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    first = max(0, at - EXAMPLE_LINES // 4)
-    return {
-        name: "\n".join(lines[first : first + EXAMPLE_LINES])
-        for name, lines in (("before", old), ("after", new))
-    }

@@ -320,7 +320,8 @@ def _description(options: BuildOptions, plan: ContextPlan, corpus: Corpus, token
         "learning_strategy": "curriculum",
         "seed": options.seed,
         "options": {
-            "tokenizer": options.tokenizer,
+            # By name: a path would make the same bytes differ by where the tokenizer lay.
+            "tokenizer": options.tokenizer if options.tokenizer in ("auto", "local") else tokenizer.name,
             "max_tokens": plan.context_tokens,
             "overlap": options.overlap,
             "augmentations": ",".join(options.kinds) or "none",

@@ -16,7 +16,7 @@ SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
     *("hashing", "lifeline"),
 }
-CONDUCTORS = {"build", "save", "story", "rows"}  # they put stages together
+CONDUCTORS = {"build", "save", "story", "rows", "examples"}  # they put stages together
 PARTS = {  # modules that are one stage
     "scan": {"listing", "beneath", "decoding", "quality", "roles", "gitfiles", "ignoring", "globs"},
     "tokenizer_source": {"tokenization"},
