@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from dataset_rows import Bad, Layout, Problems, RowReader, no_key_twice
+from dataset_metadata import read_metadata
+from dataset_rows import Bad, Layout, Problems, RowReader
 
 if TYPE_CHECKING:
     from dataset_texts import Texts
@@ -136,7 +137,7 @@ def parts_of(directory: Path) -> list[Part]:
 def read_facts(directory: Path) -> Facts:
     """One pass over everything in `directory`."""
     problems = Problems()
-    metadata = _read_metadata(directory, problems)
+    metadata = read_metadata(directory, problems)
     layout = _read_layout(directory, metadata, problems)
     facts = Facts(directory, metadata, layout, problems)
     for name in DATASET_FILES.values():
@@ -179,28 +180,10 @@ def _read_parts(parts: list[Part], layout: Layout) -> Iterator[PartFacts]:
         yield from pool.map(read_part, parts, [layout] * len(parts))
 
 
-def _read_metadata(directory: Path, problems: Problems) -> dict:
-    path = directory / METADATA_FILE
-    try:
-        metadata = json.loads(path.read_bytes(), object_pairs_hook=no_key_twice)
-    except Bad as bad:
-        problems.add("metadata", bad.args[1], METADATA_FILE)
-    except (OSError, ValueError) as error:
-        problems.add("metadata", f"cannot be read as JSON: {error}", METADATA_FILE)
-    else:
-        if type(metadata) is dict:
-            return metadata
-        problems.add("metadata", "expected one JSON object", METADATA_FILE)
-    return {}
-
-
 def _read_layout(directory: Path, metadata: dict, problems: Problems) -> Layout | None:
     """What the metadata says about the shape of a row, or None with the reason among the problems."""
     names = ("max_tokens_per_sequence", "overlap_tokens", "vocab_size", "pad_token_id", "mask_token_id")
-    wrong = [name for name in names if type(metadata.get(name)) is not int]
-    for name in wrong:
-        problems.add("metadata", f"{name} must be an integer, got {metadata.get(name)!r:.60}", METADATA_FILE)
-    if wrong:
+    if not all(name in metadata for name in names):
         return None
     window, overlap, vocab_size, pad_id, mask_id = (metadata[name] for name in names)
     if not (8 <= window <= 1 << 20 and 0 <= overlap < window and 2 < vocab_size < 1 << 31):

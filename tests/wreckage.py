@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from dataset_metadata import DIGEST_KEY, canonical
 
 from corpus.records import DATASET_FILES, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
 
 TRAIN, VAL, TEST = SPLITS
-DIGEST_KEY = "metadata_sha256"
 
 
 class Wreckage:
@@ -115,10 +115,6 @@ class Wreckage:
         unsigned = {key: value for key, value in self.metadata.items() if key != DIGEST_KEY}
         self.metadata = unsigned | {DIGEST_KEY: hashlib.sha256(canonical(unsigned)).hexdigest()}
         (self.directory / METADATA_FILE).write_bytes(canonical(self.metadata))
-
-
-def canonical(metadata: dict) -> bytes:
-    return json.dumps(metadata, sort_keys=True, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 @dataclass(frozen=True)
