@@ -21,7 +21,7 @@ _COMMENTS = frozenset(("comment", "line_comment", "block_comment", "html_comment
 _BLANK = b" \t"
 _BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
 _DIRECTIVE = re.compile(rb"[ \t]*#")
-_NEWLINE = ord("\n")
+_NEWLINE, _RETURN = b"\n\r"
 _LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
 _BY_LINES = ("C", "C++", "Bash")  # where a comment can be part of something that ends with its line
 _CGO_IMPORT = re.compile(rb'^import\s+"C"', re.MULTILINE)
@@ -61,7 +61,7 @@ def _strippable(
         if first < header or KEPT_RUN.search(source[first:last]):
             continue
         spans += [
-            (start[index], end[index])
+            (start[index], end[index] - (source[end[index] - 1] == _RETURN))
             for index in run
             if not kept(source[start[index] : end[index]]) and kind[parent[index]] != "jsx_expression"
         ]
@@ -81,17 +81,25 @@ def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
 
 
 def _runs(source: bytes, table: SyntaxTable, comments: list[int]) -> Iterator[list[int]]:
-    """Comments grouped: those of one run have nothing but one line end and blanks between them."""
+    """Comments grouped: those of one run have nothing but one line end and blanks between them. A comment behind
+    code is a run by itself."""
     start, end = table.start, table.end
     run: list[int] = []
     for index in comments:
-        between = source[end[run[-1]] : start[index]] if run else b""
-        if run and (between.strip(b" \t\r\n") or between.count(b"\n") > 1):
+        if run and not _follow(source, start[run[-1]], end[run[-1]], start[index]):
             yield run
             run = []
         run.append(index)
     if run:
         yield run
+
+
+def _follow(source: bytes, start: int, end: int, next_start: int) -> bool:
+    between = source[end:next_start]
+    if between.strip(b" \t\r\n") or between.count(b"\n") > 1:
+        return False
+    left = _blanks_before(source, start, 0)
+    return left == 0 or source[left - 1] == _NEWLINE
 
 
 def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> list[Edit]:

@@ -17,6 +17,7 @@ from corpus.augment.styles import Style
 
 MAX_COLUMNS = 100
 _LONGEST_SOURCE = 600  # bytes of a list worth joining, indentation included
+_MOST_COMMAS = 8  # nobody gives every number of a table a line
 _OPENING, _CLOSING = b"([{", b")]}"
 
 
@@ -41,7 +42,7 @@ def _joined(sheet: Sheet, index: int, style: Style) -> list[Change] | None:
     inside = range(bisect_right(gaps.end, start), bisect_left(gaps.end, end))
     if sum(gaps.lines[i] + gaps.owned[i] for i in inside) != source.count(b"\n", start, end):
         return None  # a string or a comment of several lines
-    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK)
+    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK | m.FOLDED)
     if any(mark in fixed for mark in sheet.marked[index : table.subtree_end[index]]):
         return None
     if sheet.language in PREPROCESSED and source.find(b"#", start, end) >= 0:
@@ -74,7 +75,7 @@ def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
         if start < done or end - start < style.fewest_bytes or source.find(b"\n", start, end) >= 0:
             continue
         commas = _own_commas(sheet, index)
-        if len(commas) < style.fewest_commas:
+        if not style.fewest_commas <= len(commas) <= _MOST_COMMAS:
             continue
         line = bisect_right(sheet.gaps.end, start) - 1
         lead = leads[line] if line >= 0 else b""
@@ -127,11 +128,14 @@ def _lists(sheet: Sheet) -> Iterator[int]:
 
 
 def _own_commas(sheet: Sheet, index: int) -> list[int]:
-    """Ends of the commas that separate the elements of this list."""
+    """Ends of the commas that separate the elements of this list; none where it is to keep its lines."""
+    folded = sheet.marks.bytes_with(m.FOLDED)
     kind, ends, subtree_end = sheet.table.kind, sheet.table.end, sheet.table.subtree_end
     commas = []
     child, last = index + 1, subtree_end[index]
     while child < last:
+        if sheet.marked[child] in folded:
+            return []
         if kind[child] == ",":
             commas.append(ends[child])
         child = subtree_end[child]

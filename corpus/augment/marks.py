@@ -25,6 +25,7 @@ DIRECTIVE = 2048  # of the C preprocessor: keeps its indentation
 ERROR = 4096
 HEADING = 8192  # a node whose last leaf stands above what it belongs to: attributes, patterns of a case
 OPENER = 16384  # a leaf that opens what follows
+FOLDED = 32768  # a list with such an element keeps its lines
 
 _EVERYWHERE = {
     COMMENT: "comment line_comment block_comment html_comment doc_comment // */",
@@ -67,7 +68,10 @@ _TABLE: dict[str, dict[int, str]] = {
         ATOM: "string comment line_continuation",
         BLOCK: "module block",
         BARE: "block",
-        LIST: "argument_list parameters list dictionary set tuple",
+        # Not lists, sets and tuples, nor parameters with defaults: where they are constant, the compiler folds
+        # them and leaves a NOP for each line they stand on, so the code would not be equal any more.
+        LIST: "argument_list parameters dictionary",
+        FOLDED: "default_parameter typed_default_parameter",
         DECLARATION: "function_definition class_definition decorated_definition if_statement for_statement "
         "while_statement with_statement try_statement match_statement return_statement raise_statement",
     },

@@ -25,18 +25,7 @@ int function(int first,
              struct s *third,
              unsigned long fourth)
 {
-        int x[] = {1,
-                   2,
-                   3,
-                   4,
-                   5,
-                   6,
-                   7,
-                   8,
-                   9,
-                   10,
-                   11,
-                   12};
+        int x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
         assert(a+b   == c);
 

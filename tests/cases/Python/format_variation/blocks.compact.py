@@ -37,7 +37,7 @@ class Thing:
   z=x if x<1 else x ** 2
   def method(self): return lambda a,b: a*b
   async def other(self):
-    async with open(self.name,"a long name","another argument",mode="r") as handle:
+    async with open(self.name) as handle:
       print("%s" % handle,file=handle)
     f"{self.x=} {self.y:>{10}}"
     f"{call(1, 2)}, {self.z}"

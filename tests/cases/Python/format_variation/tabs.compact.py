@@ -1,6 +1,7 @@
 def tabs(a):
   if a:
-    return [1,2]
+    return [1,
+      2]
   return {
     "a": 1,
   }
