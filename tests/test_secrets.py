@@ -428,9 +428,9 @@ def test_short_texts_stay(text):
 
 
 def test_a_token_given_to_a_telling_name_keeps_its_prefix():
-    token = TOKENS["Hugging Face token"][0](random.Random(5))
+    token = TOKENS["GitHub token"][0](random.Random(5))
     redacted, counts = redact(f'TOKEN = "{token}"'.encode())
-    assert (redacted, counts) == (b'TOKEN = "hf_' + b"X" * 34 + b'"', {"Hugging Face token": 1})
+    assert (redacted, counts) == (b'TOKEN = "ghp_' + b"X" * 36 + b'"', {"GitHub token": 1})
 
 
 def test_a_redacted_password_with_punctuation_is_not_found_again():
