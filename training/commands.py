@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from torch import nn
+
 from corpus.publish import remove_tree
 from corpus.records import UserError
 from training import checkpoint, setup
@@ -24,6 +26,7 @@ from training.loop import State, Stopped, Trainer
 from training.metrics import read_metrics
 from training.objective import Objective
 from training.report import Outcome, model_card, write_report
+from training.rows import open_rows
 from training.vocabulary import Vocabulary
 
 REPORT_FILE = "training_report.html"
@@ -153,24 +156,33 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
 
 def _finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     """Take the best weights, score them on held-out files, export them, and write it all down."""
-    _load_best(run, trainer)
+    _load_best(run, trainer.model)
     val, test = (_score_split(run, trainer, split) for split in ("val", "test"))
     journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
-        outcome = _outcome(run, trainer, journal, val, test)
-        export_model(
-            run.output,
-            trainer.model,
-            tokenizer=run.dataset.tokenizer,
-            control=run.vocabulary.control,
-            config=run.config,
-            card=model_card(outcome),
-        )
-        run.console.say(f"model   {run.output}")
-        if run.config.output.report:
-            write_report(run.output / REPORT_FILE, outcome)
-            run.console.say(f"report  {run.output / REPORT_FILE}")
+        _hand_over(run, trainer, journal, val, test)
     run.engine.barrier()
+
+
+def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluation, test: Evaluation) -> None:
+    """Complete held-out gaps, export, report: the first process's work alone."""
+    model = trainer.model
+    if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
+        model, _ = setup.build_model(run, setup.num_source_tokens(trainer.batches.rows))
+        _load_best(run, model)
+    outcome = _outcome(run, model, trainer.state.best_step, journal, val, test)
+    export_model(
+        run.output,
+        model,
+        tokenizer=run.dataset.tokenizer,
+        control=run.vocabulary.control,
+        config=run.config,
+        card=model_card(outcome),
+    )
+    run.console.say(f"model   {run.output}")
+    if run.config.output.report:
+        write_report(run.output / REPORT_FILE, outcome)
+        run.console.say(f"report  {run.output / REPORT_FILE}")
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str) -> Evaluation:
@@ -179,13 +191,13 @@ def _score_split(run: setup.Run, trainer: Trainer, split: str) -> Evaluation:
 
 
 def _outcome(
-    run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluation, test: Evaluation
+    run: setup.Run, model: nn.Module, best_step: int, journal: Journal, val: Evaluation, test: Evaluation
 ) -> Outcome:
-    completions = {kind: _complete_held_out(run, trainer, fill) for kind, fill in _kinds(run.config)}
+    completions = {kind: _complete_held_out(run, model, fill) for kind, fill in _kinds(run.config)}
     outcome = Outcome(
         facts=journal.facts,
         records=read_metrics(run.output / METRICS_FILE),
-        best_step=trainer.state.best_step,
+        best_step=best_step,
         val=val,
         test=test,
         completions=completions,
@@ -204,21 +216,19 @@ def _kinds(config: Config) -> list[tuple[str, bool]]:
     return kinds + ([("fill in the middle", True)] if kinds and config.objectives.fim_rate else [])
 
 
-def _complete_held_out(run: setup.Run, trainer: Trainer, fill: bool) -> list[Completion]:
-    if run.engine.world_size > 1:
-        return []  # generation would need every process
+def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Completion]:
     config = run.config
-    rows = setup.open_split(run, "test")
+    rows = open_rows(run.dataset, "test")
     gaps = find_gaps(
         rows, run.vocabulary, config.evaluation.completions, fill=fill, seed=config.training.seed
     )
-    return complete_gaps(trainer.model, run.vocabulary, gaps)
+    return complete_gaps(model, run.vocabulary, gaps)
 
 
-def _load_best(run: setup.Run, trainer: Trainer) -> None:
+def _load_best(run: setup.Run, model: nn.Module) -> None:
     try:
         best = checkpoint.read(run.checkpoints / setup.BEST)
-        checkpoint.load_model_tensors(trainer.model, best.tensors["model"])
+        checkpoint.load_model_tensors(model, best.tensors["model"])
     except checkpoint.DamagedCheckpoint as error:
         run.console.say(f"the best checkpoint cannot be read ({error}); exporting the last weights")
 

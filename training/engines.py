@@ -21,6 +21,7 @@ class SingleProcess:
     """Everything on one device."""
 
     rank, world_size = 0, 1
+    shards_weights = False  # no process holds the whole model
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -37,6 +38,9 @@ class SingleProcess:
         """Scale gradients down to `max_norm` (0: leave them) and return their norm before that."""
         limit = max_norm if max_norm > 0 else float("inf")
         return whole(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+
+    def settle(self, module: nn.Module) -> None:
+        """After forward passes without a backward pass: weights are again what the optimizer knows."""
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """`values` summed over processes, on every one."""
@@ -87,6 +91,8 @@ class DataParallel(SingleProcess):
 class Sharded(DataParallel):
     """Every process holds a share of weights, gradients and optimizer state (FSDP2)."""
 
+    shards_weights = True
+
     def wrap(self, objective: nn.Module) -> nn.Module:
         from torch.distributed.fsdp import fully_shard
 
@@ -98,6 +104,9 @@ class Sharded(DataParallel):
     def accumulating(self, module: nn.Module, is_last: bool):
         module.set_requires_gradient_sync(is_last)
         return contextlib.nullcontext()
+
+    def settle(self, module: nn.Module) -> None:
+        module.reshard()  # the root's weights stay gathered until a backward pass
 
 
 def make_engine(device: torch.device, distributed: str) -> SingleProcess:

@@ -16,6 +16,7 @@ from torch import nn
 from corpus.publish import write_atomically
 from training.batches import ControlTokens
 from training.lora import LoraLinear, merge_adapters
+from training.models import silence_transformers
 
 ADAPTER_DIRECTORY = "adapter"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -43,9 +44,8 @@ def export_model(
 
 def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
     from transformers import GenerationConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    silence_transformers()
     dtype = getattr(torch, config.model.torch_dtype)
     tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in model.state_dict().items()}
     model.save_pretrained(staging, state_dict=tensors)

@@ -181,11 +181,14 @@ def score(
             return wrapped(batch.to(run.device), per_token=True)
 
     wrapped.eval()
-    return evaluate(
-        held_out,
-        token_nats,
-        rank=run.engine.rank,
-        world_size=run.engine.world_size,
-        sum_over_processes=run.engine.sum,
-        check=check,
-    )
+    try:
+        return evaluate(
+            held_out,
+            token_nats,
+            rank=run.engine.rank,
+            world_size=run.engine.world_size,
+            sum_over_processes=run.engine.sum,
+            check=check,
+        )
+    finally:
+        run.engine.settle(wrapped)

@@ -147,6 +147,13 @@ def _pretrained_config(name: str):
         raise _not_loadable(name, error) from error
 
 
+def silence_transformers() -> None:
+    """No progress bars of its own: logs are plain lines."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def _not_loadable(name: str, error: Exception) -> UserError:
     reason = " ".join(str(error).split())[:200]
     return UserError(
@@ -178,6 +185,7 @@ def check_positions(name: str, positions: int | None, window: int) -> None:
 def _load_weights(name: str) -> nn.Module:
     from transformers import AutoModelForCausalLM
 
+    silence_transformers()
     try:
         return AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, trust_remote_code=False, attn_implementation="sdpa"

@@ -1,0 +1,116 @@
+"""Several processes: two gloo processes on a CPU give the losses and weights of one."""
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_fixtures import command, exact_metrics, use_tiny_models, write_dataset
+
+from training.engines import SingleProcess, make_engine
+from training.model_trainer_unified import main
+
+STEPS = (
+    "--set",
+    "training.max_steps=4",
+    "--set",
+    "training.logging_steps=1",
+    "--set",
+    "training.save_steps=2",
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    use_tiny_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "d")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def run_two(arguments: list[str], directory: Path) -> list[str]:
+    """The command in two forked processes with the environment torchrun sets; what each printed."""
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    logs = [directory / f"rank{rank}.log" for rank in range(2)]
+    children = [
+        fork(arguments, shared | {"RANK": str(r), "LOCAL_RANK": str(r)}, log) for r, log in enumerate(logs)
+    ]
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    printed = [log.read_text() for log in logs]
+    assert codes == [0, 0], printed
+    return printed
+
+
+def fork(arguments: list[str], environment: dict[str, str], log: Path) -> int:
+    """Process id of a child that runs the command and prints to `log`."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        signal.alarm(100)  # a process whose fellow died waits for it
+        os.environ.update(environment)
+        sys.stdout = sys.stderr = log.open("w")
+        code = main(arguments)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def close(a: float | int | None, b: float | int | None) -> bool:
+    return a == b or abs(a - b) <= 1e-4 * max(1.0, abs(b))
+
+
+@pytest.mark.parametrize("distributed", ["ddp", "fsdp"])
+def test_two_processes_give_the_losses_and_weights_of_one(sequences, tmp_path, distributed):
+    flags = (
+        *STEPS,
+        "--set",
+        "optimization.batch_size=3",
+        "--set",
+        "optimization.gradient_accumulation_steps=3",
+    )
+    flags += ("--set", f"device_backend.distributed={distributed}", "--set", "optimization.ema_decay=0.5")
+    assert main(command(sequences, tmp_path / "one", *flags)) == 0
+    first, second = run_two(command(sequences, tmp_path / "two", *flags), tmp_path)
+    assert "2 processes" in first and first.splitlines()[-1] == "COMPLETE" and "Loss" not in second
+    one, two = exact_metrics(tmp_path / "one"), exact_metrics(tmp_path / "two")
+    assert len(one) == len(two) > 4
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys() and a["event"] == b["event"]
+        assert all(close(a[key], b[key]) for key in a if key != "event"), (a, b)
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("one", "two")]
+    for name, tensor in weights[0].items():
+        assert torch.allclose(tensor, weights[1][name], atol=2e-4), name
+
+
+def test_a_checkpoint_of_two_sharded_processes_is_resumed_by_one(sequences, tmp_path):
+    flags = (*STEPS, "--set", "device_backend.distributed=fsdp")
+    run_two(command(sequences, tmp_path / "m", *flags, "--set", "training.max_steps=2"), tmp_path)
+    assert main(command(sequences, tmp_path / "m", *flags, "--resume")) == 0
+    assert main(command(sequences, tmp_path / "one", *flags)) == 0
+    resumed, whole = exact_metrics(tmp_path / "m"), exact_metrics(tmp_path / "one")
+    losses = [[r["train_loss_nats"] for r in records if r["event"] == "step"] for records in (resumed, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4) and len(losses[0]) == 4
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    engine = make_engine(torch.device("cpu"), "fsdp")
+    assert type(engine) is SingleProcess and engine.world_size == 1

@@ -1,0 +1,250 @@
+"""Wrong uses of the trainer: one line on stderr, exit code 2, before the first step, nothing written."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from training_fixtures import command, small_files, use_tiny_models, write_dataset
+
+from corpus.jsonl import read_metadata, write_metadata
+from corpus.records import METADATA_FILE
+from training.model_trainer_unified import main, make_parser
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    use_tiny_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "d")
+
+
+def refused(capsys, output: Path, arguments: list[str]) -> str:
+    """The one error line of a command that must write nothing."""
+    capsys.readouterr()  # what preparing the test printed
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: ") and captured.out.splitlines()[-1] == "FAILED"
+    assert not (output / "checkpoints").exists() and not (output / "model.safetensors").exists()
+    return line.removeprefix("error: ")
+
+
+def save_model(directory: Path, config) -> Path:
+    from transformers import AutoModelForCausalLM
+
+    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+    return directory
+
+
+def llama(directory: Path, tokenizer: Path, *, positions: int = 64) -> Path:
+    """A small causal model with the dataset's tokenizer beside it."""
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    save_model(directory, LlamaConfig(vocab_size=300, max_position_embeddings=positions, **sizes))
+    for file in tokenizer.iterdir():
+        shutil.copy(file, directory)
+    return directory
+
+
+def test_a_missing_device_is_refused_at_once_and_names_the_one_that_is_there(sequences, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    line = refused(capsys, tmp_path / "m", [*command(sequences, tmp_path / "m"), "--device", "cuda"])
+    assert line.startswith("--device cuda: not available, this torch (")
+    assert line.endswith("finds cpu only; use --device cpu")
+
+
+def test_codebert_is_refused_as_a_model_with_the_reason_and_without_the_network(sequences, tmp_path, capsys):
+    flags = ("--set", "model.pretrained_model=microsoft/codebert-base")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert line.startswith("model.pretrained_model: microsoft/codebert-base is not a causal model")
+    assert "514 positions" in line and "model.preset" in line
+
+
+def test_an_encoder_in_a_local_directory_is_refused_by_its_kind(sequences, tmp_path, capsys):
+    from transformers import RobertaConfig
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    RobertaConfig(vocab_size=300, max_position_embeddings=514, **sizes).save_pretrained(tmp_path / "roberta")
+    flags = ("--set", f"model.pretrained_model={tmp_path / 'roberta'}")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert "is not a causal model (roberta reads both ways, 514 positions)" in line
+
+
+def test_a_decoder_that_reads_ahead_is_refused_by_measurement(sequences, tmp_path, capsys, monkeypatch):
+    from training import models
+
+    class ReadsAhead(torch.nn.Module):
+        def forward(self, input_ids, use_cache):
+            from types import SimpleNamespace
+
+            return SimpleNamespace(logits=input_ids.flip(1)[..., None].float().cumsum(1))
+
+        def get_input_embeddings(self):
+            return torch.nn.Embedding(300, 2)
+
+        def parameters(self, recurse=True):
+            return iter([torch.zeros(1)])
+
+    from corpus.records import UserError
+
+    with pytest.raises(UserError, match="a later token changes earlier logits"):
+        models.check_causal("x", ReadsAhead())
+
+
+def test_windows_longer_than_the_models_positions_are_refused(sequences, tmp_path, capsys):
+    model = llama(tmp_path / "short", sequences.parent / "tokenizer", positions=16)
+    flags = ("--set", f"model.pretrained_model={model}")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert line.startswith("the dataset's windows have 32 tokens, but ")
+    assert "has 16 positions; build the dataset with --max-tokens 16" in line
+    flags = ("--set", "model.max_position_embeddings=16")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert "model.max_position_embeddings has 16 positions" in line
+
+
+@pytest.fixture(scope="module")
+def other_tokenizer(tmp_path_factory):
+    """A dataset of other text, so with another tokenizer."""
+    files = [f for f in small_files(9) if f.split != "train"] + small_files(5)[:2]
+    return (
+        write_dataset(tmp_path_factory.mktemp("other") / "d", files=files, vocab_size=290).parent
+        / "tokenizer"
+    )
+
+
+def test_a_model_with_another_tokenizer_is_refused(sequences, other_tokenizer, tmp_path, capsys):
+    model = llama(tmp_path / "other", other_tokenizer)
+    flags = ("--set", f"model.pretrained_model={model}")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert "has another tokenizer than the dataset; build the dataset with --tokenizer" in line
+
+
+def test_another_tokenizer_name_is_refused_and_the_datasets_own_is_not(
+    sequences, other_tokenizer, tmp_path, capsys
+):
+    flags = ("--set", f"model.tokenizer_name={other_tokenizer}")
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert line.startswith("model.tokenizer_name: ") and "another tokenizer" in line
+    for same in ("local", sequences.parent / "tokenizer"):
+        assert (
+            main(command(sequences, tmp_path / "m", "--dry-run", "--set", f"model.tokenizer_name={same}"))
+            == 0
+        )
+
+
+def test_a_checkpoint_with_another_tokenizer_is_refused_by_its_hash(
+    sequences, other_tokenizer, tmp_path, capsys
+):
+    source = llama(tmp_path / "source", other_tokenizer)
+    arguments = command(sequences, tmp_path / "m", "--checkpoint", str(source))
+    line = refused(capsys, tmp_path / "m", arguments)
+    assert "was trained with another tokenizer (sha256 " in line
+
+
+def test_a_tokenizer_that_was_changed_after_the_dataset_was_built_is_refused(sequences, tmp_path, capsys):
+    shutil.copytree(sequences.parent, tmp_path / "d")
+    file = tmp_path / "d" / "tokenizer" / "tokenizer.json"
+    file.write_text(json.dumps(json.loads(file.read_text()), indent=1))
+    arguments = command(tmp_path / "d" / sequences.name, tmp_path / "m")
+    assert "is not the tokenizer the dataset was built with" in refused(capsys, tmp_path / "m", arguments)
+
+
+def test_training_rows_that_were_changed_after_the_dataset_was_built_are_refused(sequences, tmp_path, capsys):
+    shutil.copytree(sequences.parent, tmp_path / "d", ignore=shutil.ignore_patterns(".cache"))
+    rows = tmp_path / "d" / sequences.name
+    rows.write_bytes(rows.read_bytes().replace(b'"weight":3.0', b'"weight":9.0', 1))
+    line = refused(capsys, tmp_path / "m", command(rows, tmp_path / "m"))
+    assert "is not the file that dataset_metadata.json describes" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--checkpoint", "/nowhere"], "--checkpoint /nowhere: no such directory"),
+        (["--resume", "--checkpoint", "x"], "--resume goes on in --output, --checkpoint starts a new run"),
+        (["--suffix", "x"], "--suffix needs --complete TEXT"),
+        (["--complete", "x", "--checkpoint", "/nowhere"], "/nowhere holds no finished model"),
+        (["--epochs", "0"], "--set training.num_epochs: must be at least 1, got 0"),
+        (["--seed", "-1"], "--set training.seed: must be at least 0, got -1"),
+        (
+            ["--config", "/nowhere.yaml"],
+            "cannot read the configuration /nowhere.yaml: No such file or directory",
+        ),
+        (["--set", "model.pretrained_model=/nowhere"], "model.pretrained_model: cannot load /nowhere ("),
+        (["--set", "optimization.mixed_precision=fp16"], "optimization.mixed_precision: fp16 needs a GPU"),
+        (
+            ["--set", "optimization.warmup_steps=5000"],
+            "optimization.warmup_steps is 5000, but the whole run has",
+        ),
+        (["--eval_only", "--checkpoint", "/nowhere"], "--checkpoint /nowhere: no such directory"),
+    ],
+)
+def test_a_wrong_use_is_one_line_with_the_way_out(sequences, tmp_path, capsys, flags, expected):
+    arguments = command(sequences, tmp_path / "m", *flags)
+    assert refused(capsys, tmp_path / "m", arguments).startswith(expected)
+
+
+def test_a_missing_dataset_is_one_line(tmp_path, capsys):
+    line = refused(capsys, tmp_path / "m", command(tmp_path / "training_data_train.jsonl", tmp_path / "m"))
+    assert line.endswith("is missing; build it with create_training_dataset_effectiveness.py REPO")
+
+
+def test_an_unfinished_dataset_is_refused(sequences, tmp_path, capsys):
+    shutil.copytree(sequences.parent, tmp_path / "d")
+    metadata = tmp_path / "d" / METADATA_FILE
+    write_metadata(metadata, read_metadata(metadata) | {"vocab_size": "many"})
+    line = refused(capsys, tmp_path / "m", command(tmp_path / "d" / sequences.name, tmp_path / "m"))
+    assert "vocab_size must be a whole number" in line
+
+
+def test_an_unknown_lora_target_names_the_layers_there_are(sequences, tmp_path, capsys):
+    model = llama(tmp_path / "base", sequences.parent / "tokenizer")
+    flags = ["--set", f"model.pretrained_model={model}", "--set", "quantization.lora_enabled=true"]
+    flags += ["--set", "quantization.lora_target_modules=[q_prj]"]
+    line = refused(capsys, tmp_path / "m", command(sequences, tmp_path / "m", *flags))
+    assert "no linear layer q_prj; it has down_proj, gate_proj" in line
+
+
+def test_the_flags_are_the_promised_ones():
+    flags = {option for action in make_parser()._actions for option in action.option_strings}
+    assert flags == {
+        *(
+            "-h",
+            "--help",
+            "--config",
+            "--sequences",
+            "--epochs",
+            "--output",
+            "--device",
+            "--eval_only",
+            "--eval-only",
+        ),
+        *(
+            "--checkpoint",
+            "--resume",
+            "--seed",
+            "--set",
+            "--dry-run",
+            "--complete",
+            "--suffix",
+            "--deterministic",
+        ),
+    }
+
+
+def test_no_file_is_read_with_pickle_and_no_code_of_a_model_is_run():
+    """`torch.load` only with weights_only=True; `trust_remote_code` never."""
+    for path in (Path(__file__).parent.parent / "training").glob("*.py"):
+        text = path.read_text()
+        assert "torch.load(" not in text and "pickle.load" not in text
+        assert "trust_remote_code=True" not in text
+        assert (
+            text.count("from_pretrained(") <= text.count("trust_remote_code=False") + text.count("card") * 9
+        )
