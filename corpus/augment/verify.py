@@ -1,29 +1,31 @@
-"""The check every variant passes, whoever proposed it: parse it again and compare.
+"""The check every variant passes, whoever proposed it.
 
-The tree of the variant must be that of its source, node for node, and its text must differ only where an edit
-of that kind may: in names, in white space, in comments. For Python the compiled code must be equal as well.
-All comparisons run on whole trees and texts inside C, so that proving costs about as much as parsing.
+An edit may only touch what its kind is about: names, comments, white space. Then the whole text is read again.
+For Python the compiler reads it: the code objects must be equal. For every other language the grammar does: the
+tree must be that of the source, node for node. All comparisons of whole files run inside C, so that proving a
+variant costs about as much as parsing it.
 """
 
 from __future__ import annotations
 
 import re
 import types
+from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cached_property
 
 import tree_sitter
 
 from corpus.augment import python_code
 from corpus.augment.edits import Edit
 from corpus.augment.variables import ROLES
-from corpus.syntax import SyntaxTable, grammar, parse
+from corpus.syntax import SyntaxTable, parse
 
-MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C; a hundred times this overflows the stack
-COMMENT_KINDS = ("comment", "line_comment", "block_comment", "html_comment")
+MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels the stack overflows
+COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_comment"})
 
-_WHITE_SPACE = b" \t\r\n\f\v"
-_COMMENT_NODE = re.compile(r" (?:\w+: )?\((?:line_|block_|html_)?comment(?: \w+: \(\w+\))*\)")
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+_COMMENT_NODE = re.compile(r" (?:\w+: )?\((?:line_|block_|html_)?comment\)")
 
 
 class Baseline:
@@ -36,11 +38,15 @@ class Baseline:
 
     @cached_property
     def shape(self) -> tuple[int, str]:
+        """Number of nodes, and kinds and fields of all named nodes as nested brackets."""
         return _shape(self.table.tree)
 
     @cached_property
-    def shape_without_comments(self) -> tuple[int, str]:
-        return _shape_without_comments(self.table.tree, self.language)
+    def comments(self) -> list[tuple[int, int]]:
+        """The byte ranges of all comments, in order."""
+        table = self.table
+        nodes = (node for node, kind in enumerate(table.kind) if kind in COMMENT_KINDS)
+        return [(table.start[node], table.end[node]) for node in nodes]
 
     @cached_property
     def code(self) -> types.CodeType | None:
@@ -50,16 +56,13 @@ class Baseline:
         """Why `text`, made of the source by `edits`, is not proven to mean the same; "" when it is."""
         if self.table.depth > MAX_DEPTH:
             return "nested too deeply"
+        if not all(_MAY_TOUCH[kind](self, edit) for edit in edits):
+            return f"an edit touches more than {kind} may"
         if self.language == "Python":
-            objection = self._python_objection(edits if kind == "variable_renaming" else (), text)
-            if objection:
-                return objection
-        tree = parse(self.language, text)
-        if tree.root_node.has_error != self.table.has_error:
-            return "syntax errors differ"
-        return _CHECKS[kind](self, edits, text, tree)
+            return self._code_objection(edits if kind == "variable_renaming" else (), text)
+        return self._tree_objection(kind, text)
 
-    def _python_objection(self, renames: Sequence[Edit], text: bytes) -> str:
+    def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
             return "source does not compile"
         code = python_code.compiled(text)
@@ -68,66 +71,63 @@ class Baseline:
         old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
         return "" if python_code.same(self.code, code, old_names) else "code objects differ"
 
-    def _renaming_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
+    def _tree_objection(self, kind: str, text: bytes) -> str:
+        tree = parse(self.language, text)
+        if tree.root_node.has_error != self.table.has_error:
+            return "syntax errors differ"
+        return "" if _SAME_SHAPE[kind](self, tree) else "tree differs"
+
+    def _renames(self, edit: Edit) -> bool:
+        """A name became another; or `x`, where it is short for `x: x`, became `x: new`."""
+        old = self.source[edit.start : edit.end]
+        new = edit.replacement.removeprefix(old + b": ")
+        return bool(_NAME.fullmatch(old) and _NAME.fullmatch(new))
+
+    def _blanks_comments(self, edit: Edit) -> bool:
+        """Whole comments and white space became white space."""
+        at = bisect_left(self.comments, (edit.start, edit.start))
+        kept = []
+        done = edit.start
+        while at < len(self.comments) and self.comments[at][1] <= edit.end:
+            kept.append(self.source[done : self.comments[at][0]])
+            done = self.comments[at][1]
+            at += 1
+        kept.append(self.source[done : edit.end])
+        return not any(map(bytes.strip, kept)) and not edit.replacement.strip()
+
+    def _spaces(self, edit: Edit) -> bool:
+        """White space became other white space."""
+        return not edit.replacement.strip() and not self.source[edit.start : edit.end].strip()
+
+    def _same_but_for_shorthands(self, tree: tree_sitter.Tree) -> bool:
         """`P { x }` may have become `P { x: new }`; else the trees are equal."""
         count, brackets = self.shape
         new_count, new_brackets = _shape(tree)
+        if brackets == new_brackets:
+            return count == new_count
         for short, long, added in ROLES[self.language].same_shape:
-            expanded = new_brackets.count(long) - brackets.count(long)
-            count += added * expanded
+            count += added * (new_brackets.count(long) - brackets.count(long))
             brackets, new_brackets = brackets.replace(short, long), new_brackets.replace(short, long)
-        return "" if (count, brackets) == (new_count, new_brackets) else "tree differs"
+        return (count, brackets) == (new_count, new_brackets)
 
-    def _comment_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
-        if _shape_without_comments(tree, self.language) != self.shape_without_comments:
-            return "tree differs"
-        before = _ink(self.source, self.table.tree, self.language)
-        return "" if _ink(text, tree, self.language) == before else "text outside comments differs"
+    def _same_but_for_comments(self, tree: tree_sitter.Tree) -> bool:
+        return _COMMENT_NODE.sub("", self.shape[1]) == _COMMENT_NODE.sub("", str(tree.root_node))
 
-    def _layout_objection(self, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
-        if _shape(tree) != self.shape:
-            return "tree differs"
-        same_ink = text.translate(None, _WHITE_SPACE) == self.source.translate(None, _WHITE_SPACE)
-        return "" if same_ink else "text other than white space differs"
+    def _same(self, tree: tree_sitter.Tree) -> bool:
+        return _shape(tree) == self.shape
 
 
-_CHECKS = {
-    "variable_renaming": Baseline._renaming_objection,
-    "comment_toggle": Baseline._comment_objection,
-    "format_variation": Baseline._layout_objection,
+_MAY_TOUCH = {
+    "variable_renaming": Baseline._renames,
+    "comment_toggle": Baseline._blanks_comments,
+    "format_variation": Baseline._spaces,
+}
+_SAME_SHAPE = {
+    "variable_renaming": Baseline._same_but_for_shorthands,
+    "comment_toggle": Baseline._same_but_for_comments,
+    "format_variation": Baseline._same,
 }
 
 
 def _shape(tree: tree_sitter.Tree) -> tuple[int, str]:
-    """Number of nodes, and kinds and fields of all named nodes as nested brackets."""
     return tree.root_node.descendant_count, str(tree.root_node)
-
-
-def _shape_without_comments(tree: tree_sitter.Tree, language: str) -> tuple[int, str]:
-    count, brackets = _shape(tree)
-    in_comments = sum(node.descendant_count for node in _comments(tree, language))
-    return count - in_comments, _COMMENT_NODE.sub("", brackets)
-
-
-def _ink(text: bytes, tree: tree_sitter.Tree, language: str) -> bytes:
-    """All bytes of `text` that are neither white space nor in a comment."""
-    pieces = []
-    done = 0
-    for node in _comments(tree, language):
-        pieces.append(text[done : node.start_byte])
-        done = node.end_byte
-    pieces.append(text[done:])
-    return b"".join(pieces).translate(None, _WHITE_SPACE)
-
-
-def _comments(tree: tree_sitter.Tree, language: str) -> list[tree_sitter.Node]:
-    """The comment nodes of a tree in order, found by a query in C."""
-    found = tree_sitter.QueryCursor(_comment_query(language)).captures(tree.root_node)
-    return sorted(found.get("comment", []), key=lambda node: node.start_byte)
-
-
-@cache
-def _comment_query(language: str) -> tree_sitter.Query:
-    rules = grammar(language)
-    known = [kind for kind in COMMENT_KINDS if rules.id_for_node_kind(kind, True)]
-    return tree_sitter.Query(rules, "[" + " ".join(f"({kind})" for kind in known) + "] @comment")
