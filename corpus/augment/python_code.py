@@ -10,7 +10,20 @@ import types
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from operator import attrgetter
 
+_FRAME = attrgetter(
+    "co_names",
+    "co_qualname",
+    "co_flags",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+    "co_stacksize",
+    "co_exceptiontable",
+)
+_SLOTS = attrgetter("co_varnames", "co_cellvars", "co_freevars")
+_PLAIN = frozenset({str, bytes, int, bool, type(None)})
 # Instructions that come in runs whose order is that of the names, so that renaming may permute a run.
 _UNORDERED = frozenset({"MAKE_CELL", "LOAD_CLOSURE"})
 
@@ -45,47 +58,40 @@ def _pairs(before: types.CodeType, after: types.CodeType) -> Iterator[tuple[type
 
 
 def _same_one(a: types.CodeType, b: types.CodeType, old_names: Mapping[str, str]) -> bool:
-    if _frame(a, {}) != _frame(b, old_names) or _constants(a) != _constants(b):
+    if _FRAME(a) != _FRAME(b) or not _same_constants(a.co_consts, b.co_consts):
         return False
-    if a.co_code == b.co_code and _cells(a, {}) == _cells(b, old_names):
+    slots, new_slots = _SLOTS(a), _SLOTS(b)
+    if old_names and slots != new_slots:
+        new_slots = tuple(tuple(old_names.get(name, name) for name in names) for names in new_slots)
+    if slots == new_slots and a.co_code == b.co_code:
         return True
-    return _instructions(a, {}) == _instructions(b, old_names)
+    # Cells are numbered in the order of their names, so those of `b` may have changed places.
+    same_slots = slots[0] == new_slots[0] and list(map(set, slots[1:])) == list(map(set, new_slots[1:]))
+    return same_slots and _instructions(a, {}) == _instructions(b, old_names)
 
 
-def _frame(code: types.CodeType, old_names: Mapping[str, str]) -> tuple[object, ...]:
-    return (
-        [old_names.get(name, name) for name in code.co_varnames],
-        {old_names.get(name, name) for name in code.co_cellvars},
-        {old_names.get(name, name) for name in code.co_freevars},
-        code.co_names,
-        code.co_qualname,
-        code.co_flags,
-        code.co_argcount,
-        code.co_posonlyargcount,
-        code.co_kwonlyargcount,
-        code.co_stacksize,
-        code.co_exceptiontable,
-    )
-
-
-def _constants(code: types.CodeType) -> list[str]:
-    return [_spelling(constant) for constant in code.co_consts]
+def _same_constants(before: tuple[object, ...], after: tuple[object, ...]) -> bool:
+    """Equal and of equal types: 1, 1.0 and True are equal as values. Nested code is compared by itself."""
+    if len(before) != len(after):
+        return False
+    for x, y in zip(before, after, strict=True):
+        if type(x) is not type(y):
+            return False
+        if type(x) in _PLAIN:
+            if x != y:
+                return False
+        elif not isinstance(x, types.CodeType) and _spelling(x) != _spelling(y):
+            return False
+    return True
 
 
 def _spelling(constant: object) -> str:
-    """Not the value: 1, 1.0 and True are equal. A set has no order, nested code is compared by itself."""
-    if isinstance(constant, frozenset):
-        return str(sorted(map(repr, constant)))
-    return constant.co_name if isinstance(constant, types.CodeType) else repr(constant)
-
-
-def _cells(code: types.CodeType, old_names: Mapping[str, str]) -> list[str]:
-    return [old_names.get(name, name) for name in code.co_cellvars + code.co_freevars]
+    """Tells 0.0 from -0.0 and (1,) from (True,); a set has no order."""
+    return str(sorted(map(repr, constant))) if isinstance(constant, frozenset) else repr(constant)
 
 
 def _instructions(code: types.CodeType, old_names: Mapping[str, str]) -> list[tuple[str, object]]:
-    """Instructions with old names for slots. Cells are numbered in the order of their names, so a renaming
-    may change their numbers, and the order in which they are made and handed to closures."""
+    """Instructions with old names for slots, and in one order where that of the names decided."""
     found: list[tuple[str, object]] = []
     for run, instructions in groupby(dis.get_instructions(code), lambda it: it.opname in _UNORDERED):
         steps = [(it.opname, _argument(it, old_names)) for it in instructions]

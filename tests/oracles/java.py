@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,22 +11,27 @@ from pathlib import Path
 MISSING = "" if shutil.which("javac") else "javac is not installed"
 
 
+_PACKAGE = re.compile(rb"^package\s+([\w.]+)\s*;", re.MULTILINE)
+
+
 def equal(
-    before: bytes, after: bytes, path: str = "Main.java", mode: str = "rename", source_path: str = ""
+    before: bytes, after: bytes, path: str = "Main.java", mode: str = "rename", flags: tuple[str, ...] = ()
 ) -> bool | None:
     """Whether javac makes the same classes of both files; None when it refuses `before`.
 
-    The file keeps its name (javac insists); `source_path` is where other classes of its project lie.
+    The file keeps its name and lies below the directories of its package (javac insists). `flags` say where
+    other classes of its project are: `-sourcepath DIR`, or `--patch-module NAME=in` for sources of the JDK.
     """
-    expected = _classes(before, path, source_path)
-    return None if expected is None else _classes(after, path, source_path) == expected
+    expected = _classes(before, path, flags)
+    return None if expected is None else _classes(after, path, flags) == expected
 
 
-def _classes(text: bytes, path: str, source_path: str) -> dict[str, bytes] | None:
+def _classes(text: bytes, path: str, flags: tuple[str, ...]) -> dict[str, bytes] | None:
     """Class file -> bytes, or None when the file does not compile."""
     with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory, "in", Path(path).name)
-        file.parent.mkdir()
+        package = _PACKAGE.search(text)
+        file = Path(directory, "in", *(package[1].decode().split(".") if package else ()), Path(path).name)
+        file.parent.mkdir(parents=True)
         file.write_bytes(text)
         command = [
             "javac",
@@ -38,8 +44,7 @@ def _classes(text: bytes, path: str, source_path: str) -> dict[str, bytes] | Non
             "-d",
             "out",
         ]
-        where = ["-sourcepath", source_path] if source_path else ["-sourcepath", "in"]
-        done = subprocess.run([*command, *where, str(file)], cwd=directory, capture_output=True, timeout=120)
+        done = subprocess.run([*command, *flags, str(file)], cwd=directory, capture_output=True, timeout=120)
         if done.returncode:
             return None
         out = Path(directory, "out")

@@ -51,7 +51,7 @@ func tokens(text string, names bool) []string {
 
 func read(text string) (*file, error) {
 	set := token.NewFileSet()
-	tree, err := parser.ParseFile(set, "f.go", text, parser.SkipObjectResolution)
+	tree, err := parser.ParseFile(set, "f.go", text, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +76,21 @@ func read(text string) (*file, error) {
 	return read, nil
 }
 
-func (f *file) isLocal(object types.Object) bool {
+// The local variable a name means, or nil. Where a missing import keeps the type checker from looking, the
+// parser's own resolution answers.
+func (f *file) local(name *ast.Ident) any {
+	object := f.info.ObjectOf(name)
+	if object == nil {
+		if name.Obj != nil && name.Obj.Kind == ast.Var && f.pkg.Scope().Lookup(name.Name) == nil {
+			return name.Obj
+		}
+		return nil
+	}
 	variable, ok := object.(*types.Var)
-	return ok && !variable.IsField() && variable.Parent() != f.pkg.Scope() && variable.Parent() != types.Universe
+	if ok && !variable.IsField() && variable.Parent() != f.pkg.Scope() {
+		return object
+	}
+	return nil
 }
 
 func equalStrings(a, b []string) bool {
@@ -97,15 +109,15 @@ func sameBindings(a, b *file) bool {
 	if !equalStrings(a.tokens, b.tokens) || len(a.names) != len(b.names) {
 		return false
 	}
-	forth, back := map[types.Object]types.Object{}, map[types.Object]types.Object{}
+	forth, back := map[any]any{}, map[any]any{}
 	for i, name := range a.names {
 		other := b.names[i]
-		x, y := a.info.ObjectOf(name), b.info.ObjectOf(other)
 		if a.switches[name] && b.switches[other] {
 			continue
 		}
-		if !a.isLocal(x) || !b.isLocal(y) {
-			if name.Name != other.Name || a.isLocal(x) != b.isLocal(y) {
+		x, y := a.local(name), b.local(other)
+		if x == nil || y == nil {
+			if name.Name != other.Name || (x == nil) != (y == nil) {
 				return false
 			}
 			continue
