@@ -1,0 +1,260 @@
+"""Every key of the configuration changes what a run does, or is refused by name. None is ignored.
+
+Of the founding system's 56 keys 31 were never read.
+"""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from training_fixtures import SmallFile, exact_metrics, program, use_tiny_models, write_dataset
+
+from training import models
+from training.config import SECTIONS, load_config
+from training.engines import Sharded, make_engine
+from training.metrics import METRICS
+from training.model_trainer_unified import main
+from training.models import Preset
+from training.objective import Objective
+from training.setup import wants_compile
+
+KEYS = [f"{section}.{f.name}" for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)]
+
+SHORT = {
+    "optimization.batch_size": "2",
+    "optimization.learning_rate": "0.02",
+    "optimization.warmup_steps": "1",
+    "training.max_steps": "5",
+    "training.logging_steps": "1",
+    "data.curriculum": "none",
+    "evaluation.max_windows": "2",
+    "evaluation.completions": "0",
+    "output.report": "false",
+    "output.tensorboard": "false",
+}
+SAMPLING = {"inference.do_sample": "true"}
+ADAPTED = {"model.pretrained_model": "{finished}", "quantization.lora_enabled": "true"}
+PATIENT = {"training.eval_steps": "1", "training.max_steps": "9", "optimization.learning_rate": "1.0"}
+EPOCHS = {
+    "training.max_steps": "null",
+    "optimization.warmup_steps": "0",
+    "data.variants": "false",
+    "optimization.batch_size": "16",
+}
+
+# key -> another value, and what else both runs need so that it can be seen
+CHANGES = {
+    "model.preset": ("base", {}),
+    "model.pretrained_model": ("{finished}", {}),
+    "model.torch_dtype": ("bfloat16", {}),
+    "model.max_position_embeddings": ("256", {}),
+    "model.dropout": ("0.3", {}),
+    "quantization.lora_enabled": ("true", {"model.pretrained_model": "{finished}"}),
+    "quantization.lora_rank": ("4", ADAPTED),
+    "quantization.lora_alpha": ("8", ADAPTED),
+    "quantization.lora_dropout": ("0.5", ADAPTED),
+    "quantization.lora_target_modules": ("[q_proj]", ADAPTED),
+    "data.weighting": ("none", {}),
+    "data.curriculum": ("stages", {}),
+    "data.curriculum_fraction": ("1.0", {"data.curriculum": "warmup_fraction"}),
+    "data.variants": ("false", {}),
+    "data.packing": ("false", {}),
+    "objectives.fim_rate": ("1.0", {}),
+    "optimization.batch_size": ("3", {}),
+    "optimization.gradient_accumulation_steps": ("2", {}),
+    "optimization.learning_rate": ("0.01", {}),
+    "optimization.lr_scheduler": ("linear", {}),
+    "optimization.warmup_steps": ("3", {}),
+    "optimization.warmup_ratio": ("0.6", {"optimization.warmup_steps": "null"}),
+    "optimization.cooldown_fraction": ("0.8", {}),
+    "optimization.min_lr_ratio": ("0.5", {"optimization.cooldown_fraction": "0.8"}),
+    "optimization.optimizer": ("muon", {}),
+    "optimization.weight_decay": ("3.0", {}),
+    "optimization.beta1": ("0.5", {}),
+    "optimization.beta2": ("0.5", {}),
+    "optimization.max_grad_norm": ("0.01", {"optimization.optimizer": "muon"}),
+    "optimization.mixed_precision": ("bf16", {}),
+    "optimization.ema_decay": ("0.9", {}),
+    "training.num_epochs": ("2", EPOCHS | {"training.num_epochs": "1"}),
+    "training.max_steps": ("4", {}),
+    "training.save_steps": ("2", {}),
+    "training.save_total_limit": ("1", {"training.save_steps": "2"}),
+    "training.eval_steps": ("2", {}),
+    "training.logging_steps": ("2", {}),
+    "training.seed": ("7", {}),
+    "training.patience": ("1", PATIENT | {"optimization.lr_scheduler": "constant"}),
+    "evaluation.max_windows": ("3", {}),
+    "evaluation.completions": ("1", {"output.report": "true"}),
+    "inference.max_new_tokens": ("9", {}),
+    "inference.do_sample": ("true", {}),
+    "inference.temperature": ("0.5", SAMPLING),
+    "inference.top_p": ("0.5", SAMPLING),
+    "inference.top_k": ("3", SAMPLING),
+    "inference.repetition_penalty": ("1.2", {}),
+    "output.tensorboard": ("true", {}),
+    "output.report": ("true", {}),
+}  # fmt: skip
+REFUSED = {
+    "model.tokenizer_name": "{other}",
+    "quantization.load_in_4bit": "true",
+    "quantization.load_in_8bit": "true",
+    "device_backend.device": "mps",
+}
+SEEN_ELSEWHERE = {  # key -> the test below
+    "optimization.gradient_checkpointing": "test_gradient_checkpointing_is_switched_on",
+    "training.max_bad_steps": "test_max_bad_steps_is_counted",
+    "device_backend.compile": "test_compile_is_chosen",
+    "device_backend.distributed": "test_distributed_chooses_the_engine",
+    "device_backend.deterministic": "test_deterministic_is_switched_on",
+    "output.directory": "test_the_output_directory_is_the_configured_one",
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    use_tiny_models(monkeypatch)
+    wider = Preset(hidden_size=48, num_layers=1, num_heads=2, feed_forward=48)
+    monkeypatch.setitem(models.PRESETS, "base", wider)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    import random
+
+    roles = ("core", "util", "test")
+    files = [
+        SmallFile(f"{split}{i}.py", roles[i % 3], split, program(random.Random(i), 1 + i % 4))
+        for split in ("train", "val", "test")
+        for i in range(6 if split == "train" else 3)
+    ]
+    return write_dataset(tmp_path_factory.mktemp("data") / "d", window=96, files=files)
+
+
+@pytest.fixture(scope="module")
+def places(sequences, tmp_path_factory):
+    """A finished model over the dataset's tokenizer, and another tokenizer."""
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    finished = tmp_path_factory.mktemp("finished") / "m"
+    assert run(sequences, finished, {}) == 0
+    patch.undo()
+    other = write_dataset(tmp_path_factory.mktemp("other") / "d", vocab_size=280).parent / "tokenizer"
+    return {"finished": str(finished), "other": str(other)}
+
+
+def run(sequences: Path, output: Path, settings: dict[str, str]) -> int:
+    arguments = ["--sequences", str(sequences), "--output", str(output)]
+    for key, value in (SHORT | {"device_backend.device": "cpu"} | settings).items():
+        arguments += ["--set", f"{key}={value}"]
+    return main(arguments)
+
+
+_seen: dict[str, dict] = {}  # settings of a base run -> what it left; many keys share one
+
+
+def outcome(sequences: Path, output: Path, settings: dict[str, str]) -> dict:
+    """All that a run leaves behind, but for what the wall clock decides."""
+    name = json.dumps(settings, sort_keys=True)
+    if name not in _seen:
+        assert run(sequences, output, settings) == 0
+        files = [path for path in output.rglob("*") if path.is_file()]
+        weights = output / "model.safetensors"
+        _seen[name] = {
+            "files": sorted(str(path.relative_to(output)) for path in files),
+            "metrics": exact_metrics(output),
+            "config": (output / "config.json").read_text(),
+            "generation": (output / "generation_config.json").read_text(),
+            "weights": weights.read_bytes(),
+            "card": (output / "README.md").read_text(),
+        }
+    return _seen[name]
+
+
+def test_every_key_is_in_one_of_the_tables():
+    assert sorted([*CHANGES, *REFUSED, *SEEN_ELSEWHERE]) == sorted(KEYS)
+    assert set(SEEN_ELSEWHERE.values()) <= set(globals())
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_the_key_changes_what_a_run_leaves(sequences, places, tmp_path, key):
+    value, needed = CHANGES[key]
+    base = {k: v.format(**places) for k, v in needed.items()}
+    before = outcome(sequences, tmp_path / "before", base)
+    after = outcome(sequences, tmp_path / "after", base | {key: value.format(**places)})
+    assert before != after
+    if key.startswith("inference."):
+        assert before["generation"] != after["generation"]
+    elif key.startswith(("data.", "objectives.", "optimization.")):
+        assert before["metrics"] != after["metrics"]
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_the_key_is_refused_by_name(sequences, places, tmp_path, capsys, key):
+    assert run(sequences, tmp_path / "m", {key: REFUSED[key].format(**places)}) == 2
+    error = capsys.readouterr().err
+    assert key in error or "--device mps" in error
+
+
+def test_gradient_checkpointing_is_switched_on(sequences, tmp_path):
+    from training_fixtures import open_trainer
+
+    _, trainer = open_trainer(sequences, tmp_path, "optimization.gradient_checkpointing=true")
+    assert all(block.gradient_checkpointing for block in trainer.model.model.layers)
+
+
+@pytest.mark.parametrize("limit", [2, 4])
+def test_max_bad_steps_is_counted(sequences, tmp_path, capsys, monkeypatch, limit):
+    whole = Objective.forward
+    monkeypatch.setattr(
+        Objective,
+        "forward",
+        lambda self, b, **o: whole(self, b, **o) * (1 if o.get("per_token") else math.nan),
+    )
+    assert run(sequences, tmp_path / "m", {"training.max_bad_steps": str(limit)}) == 1
+    assert f"{limit} steps in a row" in capsys.readouterr().err
+
+
+def test_compile_is_chosen():
+    chosen = {c: load_config(None, [f"device_backend.compile={c}"]) for c in ("on", "off", "auto")}
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert wants_compile(chosen["on"], cpu, 1) and not wants_compile(chosen["off"], cuda, 10**6)
+    assert wants_compile(chosen["auto"], cuda, 10**6)
+    assert not wants_compile(chosen["auto"], cuda, 10) and not wants_compile(chosen["auto"], cpu, 10**6)
+
+
+def test_distributed_chooses_the_engine(monkeypatch):
+    import torch.distributed as dist
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(dist, "init_process_group", lambda *a, **o: None)
+    monkeypatch.setattr(dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    kinds = [type(make_engine(torch.device("cpu"), choice)) for choice in ("ddp", "fsdp")]
+    assert kinds[1] is Sharded and kinds[0] is not Sharded
+
+
+def test_deterministic_is_switched_on(sequences, tmp_path):
+    try:
+        assert run(sequences, tmp_path / "m", {"device_backend.deterministic": "true"}) == 0
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_the_output_directory_is_the_configured_one(sequences, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--sequences", str(sequences), "--device", "cpu", "--set", "output.directory=here"]
+    for key, value in SHORT.items():
+        arguments += ["--set", f"{key}={value}"]
+    assert main(arguments) == 0
+    assert (tmp_path / "here" / "model.safetensors").is_file()
+
+
+def test_every_metric_of_the_table_is_in_the_metrics_file(places):
+    steps = [r for r in exact_metrics(Path(places["finished"])) if r["event"] == "step"]
+    from training.metrics import WALL_CLOCK
+
+    assert steps and set(METRICS) - set(WALL_CLOCK) <= set(steps[0])
