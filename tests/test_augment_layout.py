@@ -135,6 +135,16 @@ def test_no_blank_line_comes_between_a_comment_and_what_it_documents() -> None:
     assert b'(void);\nimport "C"' in verbose(source, "Go")
 
 
+def test_a_line_that_a_comment_speaks_of_is_not_split() -> None:
+    call = b"function_name(first_argument, second_argument, third_argument);\n"
+    for source in (
+        b"f();\n// @ts-expect-error\n" + call,
+        b"f();\n" + call[:-1] + b" // eslint-disable-line\n",
+    ):
+        assert call[:-1] in verbose(source + b"g();\n", "TypeScript")
+    assert call[:-1] not in verbose(b"f();\n" + call, "TypeScript")
+
+
 def test_macro_arguments_stay_as_they_are() -> None:
     source = b"fn f() {\n\n    m!(a+b, c   , d);\n    g(a+b);\n}\n"
     assert b"m!(a+b, c   , d);" in compact(source, "Rust")

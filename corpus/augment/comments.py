@@ -61,9 +61,11 @@ def _strippable(
         if first < header or KEPT_RUN.search(source[first:last]):
             continue
         spans += [
-            (start[index], end[index] - (source[end[index] - 1] == _RETURN))
+            (start[index], end[index])
             for index in run
-            if not kept(source[start[index] : end[index]]) and kind[parent[index]] != "jsx_expression"
+            if not kept(source[start[index] : end[index]])
+            and kind[parent[index]] != "jsx_expression"  # `{}` would remain
+            and kind[index] != "html_comment"  # an operator in a module
         ]
     return spans
 
@@ -107,7 +109,8 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
     edits: list[Edit] = []
     whole_lines_end = done = 0
     for start, end in spans:
-        left, right = _blanks_before(source, start, done), _blanks_behind(source, end)
+        returns = source[end - 1] == _RETURN  # some grammars leave it to the comment
+        left, right = _blanks_before(source, start, done), _blanks_behind(source, end - returns)
         first_on_line = left == 0 or source[left - 1] == _NEWLINE
         last_on_line = right == len(source) or source[right] in b"\r\n"
         if language in PREPROCESSED and _on_directive(source, left, right):
@@ -121,7 +124,7 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
             right = whole_lines_end = _blank_lines_end(source, left, right)
             edits.append(Edit(left, right, b""))
         elif last_on_line:
-            edits.append(Edit(left, right, b""))
+            edits.append(Edit(left, right + returns, b"\r" * returns))
         else:
             edits.append(_between(source, language, (left, start, end, right), first_on_line))
         done = edits[-1].end

@@ -49,12 +49,12 @@ _PYTHON = (
     r"(?i:noqa|nosec|nosonar|pragma)",
     r"^#\s*fmt:|yapf|autopep8|\bblack:|isort|pylint|mypy|pyright|\bruff\b|flake8|pyflakes|pytype|\bpyre",
     r"pycodestyle|pep8:|pydocstyle|\bty:|sourcery|deptry|vulture|codecov|doctest:|cython|distutils:|pythran",
-    r"^#\s*%%|^# In\[|jupytext",  # cells of notebooks
+    r"^#\s*%%|^# In\[|jupytext|\bpants: |\bgazelle:",  # cells of notebooks
 )
 _GO = (
     r"^//(?:line |extern |export |sys|[a-z0-9]+:[a-z0-9])|^// ?go:|^/\*line ",
     r"^//\s*\+",  # +build, +kubebuilder, +genclient
-    r"nolint|#nosec|lint:|revive:|gosec|#cgo",
+    r"^// ?swagger:|nolint|#nosec|lint:|revive:|gosec|#cgo",
     r"^// ?(?:ERROR|GC_ERROR|GCCGO_ERROR|want|LEAK|@)\b|errorcheck",
     _FALL_THROUGH,
 )
@@ -66,7 +66,7 @@ _RUST = (
     _COMPILER_TESTS,
 )
 _JAVA = (
-    r"@deprecated|\\u",  # javac reads the tag; a Unicode escape can end a comment
+    r"@deprecated|\\u|^/[/*]@",  # javac reads the tag; a Unicode escape can end a comment
     r"(?i:nosonar|checkstyle|csoff|cson\b|nopmd|spotbugs|findbugs|spotless|suppress|editor-fold)",
     r"@formatter|noinspection|NON-NLS|NOI18N|GEN-|google-java-format|errorprone|CPD-O",
     r"@(?:hide|hidden|start|end|replace|highlight|test|run|bug|modules|compile|library|requires)\b",

@@ -77,13 +77,24 @@ def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
         commas = _own_commas(sheet, index)
         if not style.fewest_commas <= len(commas) <= _MOST_COMMAS:
             continue
-        line = bisect_right(sheet.gaps.end, start) - 1
+        line = bisect_right(sheet.gaps.end, start) - 1  # the gap before the line that the list stands on
+        if _remarked(sheet, line, directly=True) or _remarked(sheet, line + 1):
+            continue
         lead = leads[line] if line >= 0 else b""
         column = _column(sheet, leads, start) + 1
         changes = _hanging(sheet, index, commas, lead, unit) if style.hanging else []
         if changes := changes or _aligned(sheet, commas, end, lead, column):
             yield from changes
             done = end
+
+
+def _remarked(sheet: Sheet, gap: int, *, directly: bool = False) -> bool:
+    """Whether a comment ends before a gap. It may speak to a tool about the line below (then `directly`, without
+    a blank line) or the line it stands on."""
+    gaps = sheet.gaps
+    if not 0 <= gap < len(gaps.leaf) or (directly and gaps.lines[gap] + gaps.owned[gap] > 1):
+        return False
+    return sheet.marked[gaps.leaf[gap]] in sheet.marks.bytes_with(m.COMMENT)
 
 
 def _hanging(sheet: Sheet, index: int, commas: list[int], lead: bytes, unit: bytes) -> list[Change]:
