@@ -60,7 +60,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from corpus.records import BuildOptions, ContextPlan, Corpus
     from corpus.save import drop_duplicates, write_rows
     from corpus.scan import ScanOptions, scan_repository
-    from corpus.tokenizer_source import choose_tokenizer, install_tokenizer
+    from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
     started_s = time.perf_counter()
     staging = Path(output)

@@ -24,7 +24,7 @@ from corpus.seeding import key_for
 from corpus.split import assign_splits
 from corpus.story import Story
 from corpus.tokenization import TokenizerInfo, local_vocab_size, window_bounds
-from corpus.tokenizer_source import choose_tokenizer, install_tokenizer, train_tokenizer
+from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference

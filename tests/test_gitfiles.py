@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus import gitfiles
+from corpus.scan import gitfiles
 from tests.hostile_tree import hostile_config, remove_tree, run_git
 from tests.scanning import paths, scan_tree, write
 

@@ -14,16 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # What every stage may use. Anything else of `corpus` is a stage of its own.
 SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
-    *("hashing", "lifeline"),
+    *("hashing", "lifeline", "disk_errors"),
 }
-CONDUCTORS = {"build", "save", "story", "rows", "examples"}  # they put stages together
-PARTS = {  # modules that are one stage
-    "scan": {"listing", "beneath", "decoding", "quality", "roles", "gitfiles", "ignoring", "globs"},
-    "tokenizer_source": {"tokenization"},
-    "duplicates": {"passages"},
-    "secrets": {"secret_rules"},
-    "leaks": {"spans"},
-}
+CONDUCTORS = {"build", "save", "story", "rows"}  # they put stages together
 TRAINER_MAY_SEE = {
     "records",
     "jsonl",
@@ -69,10 +62,7 @@ def test_stages_import_only_shared_modules_and_their_own_parts(path):
     assert not {name for name in names if name.split(".")[0] in ("training", "tests", "benchmarks")}
     if stage in CONDUCTORS:
         return
-    own = {stage} | next(
-        (parts | {whole} for whole, parts in PARTS.items() if stage in parts | {whole}), set()
-    )
-    assert corpus_modules_in(names) <= SHARED | own
+    assert corpus_modules_in(names) <= SHARED | {stage}
 
 
 @pytest.mark.parametrize("path", modules("training"), ids=lambda path: str(path.relative_to(ROOT)))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus import leaks, spans
-from corpus.leaks import format_leaks, leak_report
+from corpus import leaks
+from corpus.leaks import format_leaks, leak_report, spans
 from corpus.records import DATASET_FILES, UserError
 
 WINDOW = 128

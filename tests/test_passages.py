@@ -7,7 +7,7 @@ import random
 import pytest
 
 from corpus.duplicates import _word_hashes, group, signature
-from corpus.passages import MAX_FILES, PASSAGE_WORDS, SAMPLING, passages_of, sharing_pairs
+from corpus.duplicates.passages import MAX_FILES, PASSAGE_WORDS, SAMPLING, passages_of, sharing_pairs
 
 
 def words(rng: random.Random, count: int) -> list[str]:

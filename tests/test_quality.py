@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from corpus import quality
-from corpus.decoding import NotText, decode
 from corpus.languages import LANGUAGES
-from corpus.quality import drop_reason, encoded_bytes, generated_marker, line_lengths, notes_on
+from corpus.scan import quality
+from corpus.scan.decoding import NotText, decode
+from corpus.scan.quality import drop_reason, encoded_bytes, generated_marker, line_lengths, notes_on
 
 CODE = b"def area(width, height):\n    return width * height\n\n"
 PYTHON = LANGUAGES["Python"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import beneath, scan
+from corpus import scan
 from corpus.records import UserError
-from corpus.scan import ScanOptions, scan_repository
+from corpus.scan import ScanOptions, beneath, scan_repository
 from tests.hostile_tree import remove_tree
 from tests.scanning import analyse, paths, redact, scan_tree, write
 

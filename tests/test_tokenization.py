@@ -21,7 +21,7 @@ from corpus.tokenization import (
     train_bpe,
     window_bounds,
 )
-from corpus.tokenizer_source import choose_tokenizer, install_tokenizer, train_tokenizer
+from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
 
 TEXTS = [Path(json.__file__).read_text("utf-8"), Path(random.__file__).read_text("utf-8")]
 ALPHABET = [

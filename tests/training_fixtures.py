@@ -13,7 +13,7 @@ import torch
 from corpus.jsonl import JsonLinesWriter, write_metadata
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
 from corpus.tokenization import train_bpe
-from corpus.tokenizer_source import TokenizerChoice, describe_tokenizer
+from corpus.tokenization.source import TokenizerChoice, describe_tokenizer
 from training import models, setup
 from training.config import load_config
 from training.evaluate import Evaluation, Score

@@ -16,7 +16,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from corpus.beneath import read_up_to
+from corpus.scan.beneath import read_up_to
 
 TIMEOUT_S = 60  # a FIFO named .gitignore makes git wait for ever; a million files need seconds
 _MAX_REF_FILE_BYTES = 16 << 20

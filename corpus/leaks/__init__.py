@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from corpus.hashing import sorted_distinct
+from corpus.leaks.spans import SPAN_TOKENS, Batch, Piece, batches, pieces_of
 from corpus.pool import map_in_order
 from corpus.records import DATASET_FILES
-from corpus.spans import SPAN_TOKENS, Batch, Piece, batches, pieces_of
 
 HELD_OUT = ("val", "test")
 MAX_SPANS = 1 << 20  # kept of the held-out files, about

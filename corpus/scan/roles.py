@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from corpus.globs import Glob, compile_glob, glob_matches
+from corpus.scan.globs import Glob, compile_glob, glob_matches
 
 CORE_COMPONENTS = frozenset({b"src", b"crates", b"lib", b"pkg", b"internal", b"core"})
 TEST_COMPONENTS = frozenset({b"test", b"tests", b"spec", b"specs", b"__tests__", b"testdata"})

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from corpus import ignoring
-from corpus.beneath import Beneath, UnstableFile
-from corpus.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, find_git, git_names, head_commit
 from corpus.paths import escape_path
+from corpus.scan import ignoring
+from corpus.scan.beneath import Beneath, UnstableFile
+from corpus.scan.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, find_git, git_names, head_commit
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report

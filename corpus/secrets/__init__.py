@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from corpus.secret_rules import ASSIGNED, MIN_DISTINCT, RULES, Rule, is_varied
+from corpus.secrets.rules import ASSIGNED, MIN_DISTINCT, RULES, Rule, is_varied
 
 _BLOCK_BYTES = 1 << 18  # the arrays of one block stay in the processor's cache
 

@@ -16,15 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from corpus.beneath import Beneath, UnstableFile
-from corpus.decoding import BINARY, HEAD_BYTES, NotText, decode
 from corpus.languages import Language, language_of
-from corpus.listing import MAX_FILE_BYTES, Candidate, Listing, Tally, list_repository
 from corpus.paths import escape_path
 from corpus.pool import cut_into_shards, map_in_order
-from corpus.quality import drop_reason, notes_on
 from corpus.records import ScanResult, SourceFile, UserError
-from corpus.roles import Roles
+from corpus.scan.beneath import Beneath, UnstableFile
+from corpus.scan.decoding import BINARY, HEAD_BYTES, NotText, decode
+from corpus.scan.listing import MAX_FILE_BYTES, Candidate, Listing, Tally, list_repository
+from corpus.scan.quality import drop_reason, notes_on
+from corpus.scan.roles import Roles
 
 SHARD_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading

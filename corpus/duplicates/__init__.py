@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import rensa
 
+from corpus.duplicates.passages import passages_of, sharing_pairs
 from corpus.hashing import BASE, mix, powers, sorted_distinct, stretch_hashes
-from corpus.passages import passages_of, sharing_pairs
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10

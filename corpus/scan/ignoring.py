@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from corpus.beneath import Beneath, UnstableFile
-from corpus.globs import Glob, compile_glob, glob_matches
+from corpus.scan.beneath import Beneath, UnstableFile
+from corpus.scan.globs import Glob, compile_glob, glob_matches
 
 IGNORED = "ignored by .gitignore"
 WALKED = "the .gitignore files"  # in place of "git", in what is said about the listing

@@ -1,0 +1,162 @@
+"""From source files to rows: encode, cut into windows, score, vary, mask. Runs in worker processes.
+
+Nothing but small records comes back from a worker: token ids go into one spool file per shard, and
+
+    units   one record for each text of a file (the original or a variant): where its ids lie
+    rows    one record for each window: its unit, where it starts, its complexity, a fingerprint of its tokens
+
+A window is a slice of its unit's ids, so overlapping windows cost nothing. Masked windows differ from their
+originals and are stored one after another under a unit of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from corpus import syntax
+from corpus.augment import AUGMENTATIONS, Variant, vary
+from corpus.pool import cut_into_shards, map_in_order
+from corpus.records import VARIANTS, SourceFile
+from corpus.rows.shard import (
+    MASKED_INDEX,
+    ORIGINAL_INDEX,
+    RowOptions,
+    Shard,
+    ShardRows,
+    Text,
+    content_key,
+)
+from corpus.tokenization import Encoder
+
+__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "rows_of"]
+
+SHARD_BYTES = 1 << 20
+MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRows:
+    """All units and rows in canonical order: by file, then variant, then window."""
+
+    units: np.ndarray  # UNIT[num_units]
+    rows: np.ndarray  # ROW[num_rows], `unit` is an index into units
+    yields: Counter  # (kind, language, outcome) -> files
+    examples: list[dict]
+    seconds: Counter  # step -> seconds, divided by the workers
+    scratch: Path
+    dtype: np.dtype
+
+    def spool(self, shard: int) -> Path:
+        return _spool(self.scratch, shard)
+
+
+def rows_of(
+    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, workers: int
+) -> MadeRows:
+    """Rows of all files. Shards are cut by size alone, so any number of workers makes the same ones."""
+    total = sum(file.num_bytes for file in files)
+    shards = [
+        (number, [(index, files[index]) for index in shard], _spool(scratch, number))
+        for number, shard in enumerate(
+            cut_into_shards((file.num_bytes for file in files), max(SHARD_BYTES, total // MAX_SHARDS))
+        )
+    ]
+    made = map_in_order(_make_shard, shards, workers, setup=_set_up, setup_args=(text_spool, options))
+    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(workers, len(shards))))
+
+
+_maker: RowMaker | None = None  # of this worker process
+
+
+def _set_up(text_spool: Path, options: RowOptions) -> None:
+    global _maker
+    _maker = RowMaker(text_spool, options)
+
+
+def _make_shard(task: tuple[int, list[tuple[int, SourceFile]], Path]) -> ShardRows:
+    return _maker.shard(*task)
+
+
+def _spool(scratch: Path, shard: int) -> Path:
+    return scratch / f"ids-{shard}"
+
+
+def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers: int) -> MadeRows:
+    units, rows, yields, seconds, examples = [], [], Counter(), Counter(), []
+    num_units = 0
+    for shard in shards:
+        shard.rows["unit"] += num_units
+        num_units += len(shard.units)
+        units.append(shard.units)
+        rows.append(shard.rows)
+        yields.update(shard.yields)
+        seconds.update(shard.seconds)
+        examples += shard.examples
+    seconds = Counter({step: spent_s / workers for step, spent_s in seconds.items()})
+    return MadeRows(np.concatenate(units), np.concatenate(rows), yields, examples, seconds, scratch, dtype)
+
+
+class RowMaker:
+    """Makes the rows of files; one per process, because building the encoder costs."""
+
+    def __init__(self, text_spool: Path, options: RowOptions):
+        self._options = options
+        self._texts = open(text_spool, "rb")  # noqa: SIM115 - as long as the process
+        sample = [self._read(offset, num_bytes) for offset, num_bytes in options.sample]
+        self._encoder = Encoder(Path(options.tokenizer_json), sample)
+        self._begins_name = self._encoder.word_tokens()
+
+    def _read(self, offset: int, num_bytes: int) -> bytes:
+        self._texts.seek(offset)
+        return self._texts.read(num_bytes)
+
+    def shard(self, number: int, files: list[tuple[int, SourceFile]], ids_path: Path) -> ShardRows:
+        """Rows of one shard; its ids go to `ids_path`, a new file. `files` are (index in the scan, record)."""
+        with open(ids_path, "xb") as spool:
+            shard = Shard(number, spool, self._options, self._begins_name)
+            for index, file in files:
+                self._file(shard, index, file)
+        return shard.result()
+
+    def _file(self, shard: Shard, index: int, file: SourceFile) -> None:
+        options = self._options
+        source = self._read(file.offset, file.num_bytes)
+        text = self._encode(shard, source)
+        with shard.timed("complexity"):
+            tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
+        original = shard.add_text(index, ORIGINAL_INDEX, file.language, text, tree)
+        if not options.kinds:
+            return
+        with shard.timed("augment"):
+            table = syntax.table_of(tree) if tree is not None else None
+            variants = self._variants(shard, file, source, table)
+        for variant in variants:
+            text = self._encode(shard, variant.text)
+            tree = syntax.parse(file.language, variant.text) if tree is not None else None
+            shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, tree)
+            shard.example(variant.kind, file, source, variant.text)
+        if "token_masking" in options.kinds:
+            with shard.timed("augment"):
+                shard.add_masked(index, file, original, table)
+
+    def _encode(self, shard: Shard, source: bytes) -> Text:
+        with shard.timed("tokenize"):
+            ids = self._encoder.encode(source)
+            return Text(source, ids, self._encoder.token_ends(source, ids))
+
+    def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> list[Variant]:
+        options = self._options
+        key = content_key(source)
+        kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
+        results = vary(
+            source, file.language, table, path=key, seed=options.seed, kinds=kinds, facts=options.facts
+        )
+        for result in results:
+            outcome = "changed" if isinstance(result, Variant) else result.reason
+            shard.yields[result.kind, file.language, outcome] += 1
+        return [result for result in results if isinstance(result, Variant)]
