@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import tempfile
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,29 +172,51 @@ class _Names:
 
 
 def _parse(path: Path, dataset: Dataset, sha256: str) -> Rows:
-    code = "H" if dataset.vocab_size <= 1 << 16 else "I"
-    tokens, labels = array(code), array(code)
+    tokens, labels = _Stream(dataset.vocab_size), _Stream(dataset.vocab_size)
     files, languages, records = _Names(), _Names(), []
     for number, row in enumerate(read_rows(path), 1):
-        if problem := _problem(row, dataset):
+        ids, originals = _ids(row["tokens"]), _ids(row.get("labels", ()))
+        if problem := _problem(row["metadata"], ids, originals, dataset):
             raise UserError(f"{path}:{number}: {problem}; build the dataset again")
-        metadata = row["metadata"]
-        length = metadata["length"]
-        masked = "labels" in row
-        records.append(_record(metadata, len(tokens), len(labels) if masked else -1, files, languages))
-        tokens.extend(row["tokens"][:length])
-        if masked:
-            labels.extend(row["labels"][:length])
+        length = row["metadata"]["length"]
+        label_offset = labels.num_ids if "labels" in row else -1
+        records.append(_record(row["metadata"], tokens.num_ids, label_offset, files, languages))
+        tokens.append(ids[:length])
+        labels.append(originals[:length])
     return Rows(
         path=path,
         sha256=sha256,
         window=dataset.window,
-        tokens=np.frombuffer(tokens, dtype=code),
-        labels=np.frombuffer(labels, dtype=code),
+        tokens=tokens.joined(),
+        labels=labels.joined(),
         table=np.array(records, dtype=ROW_DTYPE),
         files=tuple(files.indices),
         languages=tuple(languages.indices),
     )
+
+
+class _Stream:
+    """Ids end to end, in the smallest type that holds the vocabulary."""
+
+    def __init__(self, vocab_size: int) -> None:
+        self.dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
+        self.num_ids = 0
+        self._parts: list[np.ndarray] = []
+
+    def append(self, ids: np.ndarray) -> None:
+        self._parts.append(ids.astype(self.dtype))
+        self.num_ids += len(ids)
+
+    def joined(self) -> np.ndarray:
+        return np.concatenate(self._parts) if self._parts else np.empty(0, dtype=self.dtype)
+
+
+def _ids(values: list[int]) -> np.ndarray:
+    """int64; an id beyond that becomes -1, which no vocabulary has."""
+    try:
+        return np.fromiter(values, dtype=np.int64, count=len(values))
+    except OverflowError:
+        return np.array([value if value < 1 << 62 else -1 for value in values], dtype=np.int64)
 
 
 def _record(metadata: dict, offset: int, label_offset: int, files: _Names, languages: _Names) -> tuple:
@@ -216,18 +237,17 @@ def _record(metadata: dict, offset: int, label_offset: int, files: _Names, langu
     )
 
 
-def _problem(row: dict, dataset: Dataset) -> str:
-    """What keeps a row from being trained on, or ""."""
-    tokens, metadata = row["tokens"], row["metadata"]
-    if len(tokens) != dataset.window:
-        return f"{len(tokens)} tokens, expected {dataset.window}"
+def _problem(metadata: dict, ids: np.ndarray, originals: np.ndarray, dataset: Dataset) -> str:
+    """What keeps a row from being trained on, or "". `originals` is empty in rows without labels."""
+    if len(ids) != dataset.window:
+        return f"{len(ids)} tokens, expected {dataset.window}"
     for name, kinds in _FIELDS.items():
         if type(metadata.get(name)) not in kinds:
             return f"metadata.{name} must be {kinds[-1].__name__}, got {metadata.get(name)!r:.60}"
     length, pad = metadata["length"], dataset.metadata["pad_token_id"]
     if not 1 <= length <= dataset.window:
         return f"metadata.length must be from 1 to {dataset.window}, got {length}"
-    if tokens[length:] != [pad] * (dataset.window - length):
+    if (ids[length:] != pad).any():
         return f"only padding (id {pad}) may follow after metadata.length {length}"
     if not 0 < metadata["weight"] <= MAX_WEIGHT:
         return f"metadata.weight must be above 0 and at most {MAX_WEIGHT:g}, got {metadata['weight']}"
@@ -235,14 +255,12 @@ def _problem(row: dict, dataset: Dataset) -> str:
         return f"unknown metadata.augmentation_type {metadata['augmentation_type']!r:.60}"
     if metadata["start_token"] < 0 or not 0 <= metadata["chunk_index"] < metadata["total_chunks"]:
         return "metadata.start_token, chunk_index and total_chunks do not fit together"
-    return _bad_ids("tokens", tokens, dataset) or _bad_ids("labels", row.get("labels", [0]), dataset)
+    return _bad_ids("tokens", ids, dataset.vocab_size) or _bad_ids("labels", originals, dataset.vocab_size)
 
 
-def _bad_ids(name: str, ids: list[int], dataset: Dataset) -> str:
-    low, high = min(ids), max(ids)
-    if low >= 0 and high < dataset.vocab_size:
-        return ""
-    return f"{name} hold the id {low if low < 0 else high}, outside the vocabulary of {dataset.vocab_size:,}"
+def _bad_ids(name: str, ids: np.ndarray, vocab_size: int) -> str:
+    bad = ids[(ids < 0) | (ids >= vocab_size)]
+    return f"{name} hold the id {bad[0]}, outside the vocabulary of {vocab_size:,}" if len(bad) else ""
 
 
 # --- the cache -------------------------------------------------------------------------------------------
