@@ -16,6 +16,7 @@ import sys
 sys.path.insert(0, {os.fspath(Path(__file__).parent.parent)!r})
 from corpus import rows, scan
 from create_training_dataset_effectiveness import main
+assert rows.SHARD_BYTES == scan.SHARD_BYTES == 1 << 20
 rows.SHARD_BYTES = scan.SHARD_BYTES = 1000
 sys.exit(main())
 """
