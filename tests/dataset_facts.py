@@ -8,7 +8,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from dataset_metadata import read_metadata
-from dataset_rows import Bad, Layout, Problems, RowReader
+from dataset_rows import FILE_KEYS, SHOWN_PER_TOPIC, Bad, Layout, Problems, RowReader
 
 if TYPE_CHECKING:
     from dataset_texts import Texts
 
-from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
+from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, VARIANTS
 
 PART_BYTES = 8 << 20
 FLUSH_ROWS = 4096
@@ -201,3 +201,43 @@ def _control_ids(path: Path, problems: Problems) -> set[int]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         problems.add("metadata", f"no list of added tokens: {error!r}", "tokenizer/tokenizer.json")
         return set()
+
+
+# ----------------------------------------------------------- asking and telling
+
+
+def first_few(lines: Iterable[str]) -> list[str]:
+    lines = list(lines)
+    hidden = len(lines) - SHOWN_PER_TOPIC
+    return lines[:SHOWN_PER_TOPIC] + [f"... and {hidden:,} more"] * (hidden > 0)
+
+
+def where(facts: Facts, row: np.void) -> str:
+    """File and line of a row, and what it is a window of."""
+    path = facts.files[row["file"]][0]
+    name = DATASET_FILES[SPLITS[row["split"]]]
+    return (
+        f"{name}:{row['line']} ({path}, {VARIANTS[row['variant']]}, window {row['chunk']} of {row['total']})"
+    )
+
+
+def named(facts: Facts, rows: np.ndarray, say: Callable[[np.void], str]) -> list[str]:
+    """The first few of `rows` with what `say` says of each."""
+    shown = [f"{where(facts, row)}: {say(row)}" for row in rows[:SHOWN_PER_TOPIC]]
+    return shown + [f"... and {len(rows) - SHOWN_PER_TOPIC:,} more"] * (len(rows) > SHOWN_PER_TOPIC)
+
+
+def path_ids(facts: Facts) -> np.ndarray:
+    """file index -> number of its path (a path has one file index unless its rows contradict each other)."""
+    index: dict[str, int] = {}
+    return np.array([index.setdefault(values[0], len(index)) for values in facts.files], dtype=np.int64)
+
+
+def file_values(facts: Facts, key: str) -> np.ndarray:
+    return np.array([values[FILE_KEYS.index(key)] for values in facts.files])
+
+
+def role_masks(facts: Facts) -> dict[str, np.ndarray]:
+    """role -> bool[rows]"""
+    is_core, is_test = (file_values(facts, key)[facts.rows["file"]] for key in ("is_core", "is_test"))
+    return {"core": is_core & ~is_test, "util": ~is_core & ~is_test, "test": is_test}

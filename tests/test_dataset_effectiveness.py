@@ -16,6 +16,7 @@ if __name__ == "__main__":  # run as a file: the repository's root is not on the
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 import dataset_checks as checks
+import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
 from corpus.records import DATASET_FILES, METADATA_FILE
@@ -47,9 +48,9 @@ def test_every_line_is_one_strict_json_object_with_the_documented_keys(facts):
 def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
     expect(
         facts,
-        checks.windows_cover_their_files,
-        checks.overlaps_agree,
-        checks.ids_are_the_tokenizers,
+        windows.windows_cover_their_files,
+        windows.overlaps_agree,
+        windows.ids_are_the_tokenizers,
         topics=("tokens", "windows"),
     )
 
@@ -68,15 +69,15 @@ def test_metadata_is_complete_and_says_what_the_files_say(facts):
 
 
 def test_augmentation_types_are_those_declared(facts):
-    expect(facts, checks.kinds_are_declared, topics=("types",))
+    expect(facts, windows.kinds_are_declared, topics=("types",))
 
 
 def test_masked_rows_hide_parts_of_an_original_row_and_label_them(facts):
-    expect(facts, checks.masked_rows_hide_original_rows, topics=("masks",))
+    expect(facts, windows.masked_rows_hide_original_rows, topics=("masks",))
 
 
 def test_variants_differ_only_as_their_type_says_and_share_the_split(facts):
-    expect(facts, checks.variants_lie_beside_their_originals, checks.variants_are_what_they_say)
+    expect(facts, windows.variants_lie_beside_their_originals, windows.variants_are_what_they_say)
 
 
 # Weighting
@@ -102,7 +103,7 @@ def test_train_file_never_gets_simpler(facts):
 
 
 def test_complexity_belongs_to_the_window(facts):
-    expect(facts, checks.complexity_is_a_property_of_the_window, checks.complexity_is_that_of_the_text)
+    expect(facts, checks.complexity_is_a_property_of_the_window, windows.complexity_is_that_of_the_text)
 
 
 def test_complexity_follows_what_the_tokens_show(facts):
@@ -184,7 +185,7 @@ def summary(facts: Facts) -> list[str]:
         f"  ✓ Context window: {facts.layout.window} tokens",
         f"  ✓ Augmentation: {num_kinds} types",
         "  ✓ Curriculum learning: Verified",
-        f"  ✓ File sizes: {megabytes:.0f} MB",
+        f"  ✓ File sizes: {megabytes:.{0 if megabytes >= 10 else 1}f} MB",
     ]
 
 
