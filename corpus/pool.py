@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from corpus.lifeline import die_with_parent
 from corpus.records import UserError
 
 Task = TypeVar("Task")
@@ -48,8 +50,17 @@ def map_in_order(
     # Forking is 0.3 s faster a worker than spawning, and safe here: no threads run in the parent at this point.
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, initializer=setup, initargs=setup_args) as executor:
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(setup, setup_args)) as executor:
         yield from _bounded(executor, function, itertools.chain(head, tasks), workers * PENDING_PER_WORKER)
+
+
+def _start(setup: Callable[..., None] | None, setup_args: tuple) -> None:
+    """First thing in a worker: it ends with its parent, and leaves answering Ctrl-C and SIGTERM to it."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if setup:
+        setup(*setup_args)
 
 
 def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
@@ -73,7 +84,8 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
 
 def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
     """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_start, initargs=(None, ())) as executor:
         [result] = _bounded(executor, function, [task], limit=1)
     return result
 
