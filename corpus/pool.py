@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar
 
 from corpus.lifeline import die_with_parent
@@ -50,17 +51,31 @@ def map_in_order(
     # Forking is 0.3 s faster a worker than spawning, and safe here: no threads run in the parent at this point.
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(setup, setup_args)) as executor:
-        yield from _bounded(executor, function, itertools.chain(head, tasks), workers * PENDING_PER_WORKER)
+    with ProcessPoolExecutor(workers, context, _start_worker, (setup, setup_args)) as executor:
+        limit = workers * PENDING_PER_WORKER
+        yield from _bounded(executor, partial(_in_worker, function), itertools.chain(head, tasks), limit)
 
 
-def _start(setup: Callable[..., None] | None, setup_args: tuple) -> None:
-    """First thing in a worker: it ends with its parent, and leaves answering Ctrl-C and SIGTERM to it."""
+_setup: tuple[Callable[..., None] | None, tuple] = (None, ())  # of this worker, until its first task
+
+
+def _start_worker(setup: Callable[..., None] | None = None, setup_args: tuple = ()) -> None:
+    """Signals and the end of the parent reach a worker without a word: the parent is the one who speaks."""
+    global _setup
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of the terminal
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that was forked along
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _setup = (setup, setup_args)
+
+
+def _in_worker(function: Callable[[Task], Result], task: Task) -> Result:
+    """Set up here, not in the initializer: an error there is printed with a traceback and its cause is lost."""
+    global _setup
+    setup, setup_args = _setup
     if setup:
         setup(*setup_args)
+        _setup = (None, ())
+    return function(task)
 
 
 def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
@@ -84,8 +99,7 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
 
 def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
     """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_start, initargs=(None, ())) as executor:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker) as executor:
         [result] = _bounded(executor, function, [task], limit=1)
     return result
 

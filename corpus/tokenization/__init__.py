@@ -226,4 +226,4 @@ def train_bpe(texts: Iterator[str], vocab_size: int, path: Path) -> None:
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in CONTROL_TOKENS]
     )
-    tokenizer.save(str(path), pretty=False)
+    path.write_bytes(tokenizer.to_str().encode())  # save() would hide a full disk in a bare Exception

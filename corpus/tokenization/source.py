@@ -69,7 +69,7 @@ def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo
         names = _add_control_tokens(tokenizer, config)
     except (OSError, ValueError) as error:
         raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
-    tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+    (directory / "tokenizer.json").write_bytes(tokenizer.to_str().encode())
     return describe_tokenizer(choice, directory, names)
 
 
