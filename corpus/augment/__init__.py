@@ -79,5 +79,7 @@ def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Var
     text = apply(baseline.source, edits)
     if text == baseline.source:
         return Refusal(kind, "nothing to change")
+    if not text.strip():
+        return Refusal(kind, "nothing but comments")
     reason = baseline.objection(kind, edits, text)
     return Refusal(kind, reason) if reason else Variant(kind, text)
