@@ -191,6 +191,13 @@ def test_a_wrong_use_is_one_line_with_the_way_out(sequences, tmp_path, capsys, f
     assert refused(capsys, tmp_path / "m", arguments).startswith(expected)
 
 
+def test_a_run_may_not_write_over_the_weights_it_starts_from(sequences, tmp_path, capsys):
+    line = refused(
+        capsys, tmp_path / "m", command(sequences, tmp_path / "m", "--checkpoint", str(tmp_path / "m"))
+    )
+    assert line.endswith("choose another --output, or --resume")
+
+
 def test_a_missing_dataset_is_one_line(tmp_path, capsys):
     line = refused(capsys, tmp_path / "m", command(tmp_path / "training_data_train.jsonl", tmp_path / "m"))
     assert line.endswith("is missing; build it with create_training_dataset_effectiveness.py REPO")

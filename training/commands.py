@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ PREVIOUS = "checkpoints.previous"
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
     """Train, evaluate, export. Returns the exit code: 0, or 130/143 after a signal (everything is saved)."""
+    _refuse_overwriting_the_source(config, arguments.checkpoint)
     run = setup.open_run(config, arguments)
     with _stop_requests() as stop, _locked(run):
         try:
@@ -64,6 +66,11 @@ def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
         journal.close()
     run.console.say_end("COMPLETE")
     return 0
+
+
+def _refuse_overwriting_the_source(config: Config, source: Path | None) -> None:
+    if source is not None and source.resolve() == Path(config.output.directory).resolve():
+        raise UserError(f"--checkpoint and --output are both {source}; choose another --output, or --resume")
 
 
 # --- start -----------------------------------------------------------------------------------------------
@@ -157,7 +164,7 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
 def _finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     """Take the best weights, score them on held-out files, export them, and write it all down."""
     _load_best(run, trainer.model)
-    val, test = (_score_split(run, trainer, split) for split in ("val", "test"))
+    val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
     journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
         _hand_over(run, trainer, journal, val, test)
@@ -185,9 +192,9 @@ def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluati
         run.console.say(f"report  {run.output / REPORT_FILE}")
 
 
-def _score_split(run: setup.Run, trainer: Trainer, split: str) -> Evaluation:
+def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
     held_out = setup.make_held_out(run, setup.open_split(run, split), variants=True)
-    return score(run, trainer.wrapped, held_out)
+    return score(run, trainer.wrapped, held_out, must_stop)
 
 
 def _outcome(

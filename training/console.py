@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
+
+LINE_EVERY_S = 10.0
 
 
 class Console:
@@ -12,6 +15,7 @@ class Console:
     def __init__(self, *, is_speaker: bool = True) -> None:
         self.is_speaker = is_speaker
         self._bar: Any = None
+        self._last_line_at = time.monotonic()
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -35,11 +39,14 @@ class Console:
 
             self._bar = tqdm(total=total, initial=done, unit="step", dynamic_ncols=True)
 
-    def advance(self, step: int, text: str = "") -> None:
-        """Show that `step` steps are done."""
+    def advance(self, step: int, text: str) -> None:
+        """Show that `step` steps are done: on the bar, else as a line every LINE_EVERY_S seconds."""
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(step - self._bar.n)
+        elif time.monotonic() - self._last_line_at >= LINE_EVERY_S:
+            self._last_line_at = time.monotonic()
+            self.say(f"step {step}  {text}")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -82,9 +82,9 @@ class HeldOut:
         self.first_scored = first_scored_targets(rows)
         num_pairs = document_pairs(rows.table, rows.window)
         original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
-        scored = np.flatnonzero((self.first_scored < num_pairs) & (original | variants))
-        if max_windows and max_windows < len(scored):  # evenly spread, the same ones every time
-            scored = scored[np.arange(max_windows) * len(scored) // max_windows]
+        has_targets = self.first_scored < num_pairs
+        parts = [has_targets & original] + ([has_targets & ~original] if variants else [])
+        scored = np.concatenate([_spread(np.flatnonzero(part), max_windows) for part in parts])
         self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
 
     def batches(self, rank: int, world_size: int):
@@ -108,6 +108,13 @@ class HeldOut:
         row = self.rows.table[index]
         weights[row["length"] - 1 + (row["start_token"] == 0) :] = 0
         return weights
+
+
+def _spread(rows: np.ndarray, count: int | None) -> np.ndarray:
+    """`count` of the rows, evenly spread, the same ones every time."""
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.arange(count) * len(rows) // count]
 
 
 def first_scored_targets(rows: Rows) -> np.ndarray:

@@ -101,7 +101,15 @@ class Journal:
         elif event == "evaluation" and state.step == 0:
             say(f"before training  Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}")
         elif event == "step":
-            self.run.console.advance(state.step, f"loss {record['train_loss_nats']:.4f}")
+            self.run.console.advance(state.step, self._step_text(record))
+
+    def _step_text(self, record: dict) -> str:
+        parts = [
+            f"loss {record['train_loss_nats']:.4f}",
+            f"{record['tokens_per_s']:,.0f} tokens/s",
+            *self._eta(),
+        ]
+        return "  ".join(parts)
 
     def _epoch_line(self, record: dict) -> str:
         parts = [

@@ -71,10 +71,17 @@ def _facts_table(outcome: Outcome) -> str:
         "Data": f"{dataset['source_repo']} at {str(dataset['repository_commit'])[:12] or 'no commit'}",
         "Device": f"{facts['device']}, {facts['precision']}, {facts['num_processes']} process(es)",
         "Best step": f"{outcome.best_step:,}",
+        "Held-out bits per byte": _course(outcome.records),
         "Versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
     }
     cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
     return f"<table>{cells}</table>"
+
+
+def _course(records: Sequence[dict]) -> str:
+    """Before training, at best, at the end."""
+    bits = [r["bits_per_byte"] for r in records if r["event"] == "evaluation" and r.get("bits_per_byte")]
+    return f"{bits[0]:.4f} at first, {min(bits):.4f} at best, {bits[-1]:.4f} at the end" if bits else "none"
 
 
 # --- pictures --------------------------------------------------------------------------------------------
