@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-CHUNK_ELEMENTS = {"cpu": 1 << 22, "default": 1 << 27}  # logits held at a time: 16 MB, 512 MB in fp32
+CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
 
 
@@ -78,15 +78,14 @@ class _WeightedNats(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             for first in range(0, len(hidden), size):
                 part = slice(first, first + size)
-                loss, grad_logits = _nats_and_gradient(
-                    F.linear(hidden[part], weight, bias), labels_N[part], weights_N[part]
-                )
-                total += loss
-                grad_hidden[part] = grad_logits @ weight
+                nats, grad_logits = _nats_and_gradient(F.linear(hidden[part], weight, bias), labels_N[part])
+                scale = weights_N[part, None]  # applied to [n, D], not to [n, V]
+                total += (nats * weights_N[part]).sum()
+                grad_hidden[part] = (grad_logits @ weight) * scale
                 if needs_weight:
-                    grad_weight += grad_logits.T @ hidden[part]
+                    grad_weight += grad_logits.T @ (hidden[part] * scale).to(dtype)
                 if grad_bias is not None:
-                    grad_bias += grad_logits.sum(0)
+                    grad_bias += (grad_logits * scale).sum(0)
         ctx.save_for_backward(grad_hidden.to(hidden_ND.dtype), grad_weight, grad_bias)
         return total
 
@@ -96,14 +95,13 @@ class _WeightedNats(torch.autograd.Function):
         return (*grads, None, None)
 
 
-def _nats_and_gradient(logits_NV, labels_N, weights_N) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted nats of a chunk, and the gradient of them by its logits in the logits' dtype."""
+def _nats_and_gradient(logits_NV, labels_N) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nats of each token, and the gradient of each by its own logits in the logits' dtype."""
     log_probs = F.log_softmax(logits_NV.float(), dim=-1)
     nats = -log_probs.gather(1, labels_N[:, None])[:, 0]
     grad = log_probs.exp_()
     grad.scatter_add_(1, labels_N[:, None], torch.full_like(nats, -1.0)[:, None])
-    grad *= weights_N[:, None]
-    return (nats * weights_N).sum(), grad.to(logits_NV.dtype)
+    return nats, grad.to(logits_NV.dtype)
 
 
 def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
