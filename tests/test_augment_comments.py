@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpus.augment import comments
+from corpus.augment.c_text import Opaque
 from corpus.augment.edits import apply
 from corpus.augment.marks import LANGUAGES
 from corpus.syntax import parse, table_of
@@ -111,7 +112,7 @@ KEPT = [
     ("C++", b"// IWYU pragma: keep", b"int x;\n"),
     ("Java", b"/** @deprecated since 2 */", b"class A {}\n"),
     ("Java", b"// NOSONAR", b"class A {}\n"),
-    ("Java", b"// \\u000a", b"class A {}\n"),
+    ("Java", b"// \\u0041", b"class A {}\n"),
     ("Java", b"// @formatter:off", b"class A {}\n"),
     ("Bash", b"# shellcheck disable=SC1091", b"x=1\n"),
     ("Bash", b"#SBATCH --time=1", b"x=1\n"),
@@ -183,6 +184,33 @@ def test_comments_of_a_preprocessor_line_stay() -> None:
 def test_a_heredoc_is_no_place_for_comments() -> None:
     source = b"cat <<EOF\n# stays\nEOF\nx=1 # goes\n"
     assert stripped(source, "Bash") == source.replace(b" # goes", b"")
+
+
+def test_disguised_characters_are_refused() -> None:
+    assert stripped(b'class A { String s = "a\\u005c" /* text */; }\n', "Java") == "disguised characters"
+    assert stripped(b"int x; // what??/\nint y; /* c */\n", "C") == "disguised characters"
+
+
+def test_a_comment_that_only_a_broken_tree_sees_stays() -> None:
+    source = b'int a = @ "/*" $ "*/";\nchar *b = R"x(/* text */)x", `"// text\n/* goes */\nint c;\n'
+    edits = comments.propose(source, "C", table_of(parse("C", source)), random.Random(0))
+    left = apply(source, edits) if not isinstance(edits, str) else source
+    assert left in (source, source.replace(b"/* goes */\n", b""))
+
+
+def test_literals_and_comments_are_found_by_their_characters() -> None:
+    source = b"""x = "a\\"/*" + '"' + 1'000 /* c " */ + R"d(" // )d" // "e\\\n f"\n'g' don't "h"\n"""
+    opaque = Opaque(source)
+    found = [source[start:end] for start, end in zip(opaque.start, opaque.end, strict=True)]
+    assert found == [
+        b'"a\\"/*"',
+        b"'\"'",
+        b'/* c " */',
+        b'R"d(" // )d"'[1:],
+        b'// "e\\\n f"',
+        b"'g'",
+        b'"h"',
+    ]
 
 
 def test_a_file_of_comments_is_refused() -> None:

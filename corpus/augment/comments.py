@@ -11,9 +11,10 @@ import random
 import re
 from collections.abc import Iterator
 
+from corpus.augment.c_text import Opaque
 from corpus.augment.directives import KEPT, KEPT_RUN
 from corpus.augment.edits import Edit
-from corpus.augment.gaps import ERRORS_ALLOWED, PREPROCESSED, frozen_nodes
+from corpus.augment.gaps import PREPROCESSED, frozen_nodes, refusal
 from corpus.augment.marks import marks_of
 from corpus.syntax import SyntaxTable
 
@@ -30,10 +31,8 @@ _READS_ITSELF = re.compile(rb"\b(?:sed|awk|grep|head|tail|cat|cut)\b[^\n]*(?:\$0
 
 def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random) -> list[Edit] | str:
     """Edits that take every strippable comment out of `source`, or the reason for none. `rng` is not drawn."""
-    if language not in KEPT:
-        return "not varied in this language"
-    if table.has_error and language not in ERRORS_ALLOWED:
-        return "syntax errors"
+    if reason := refusal(source, language, table):
+        return reason
     comments = [index for index, kind in enumerate(table.kind) if kind in _COMMENTS]
     if not comments:
         return "no comments"
@@ -54,6 +53,9 @@ def _strippable(
         marks = marks_of(language)
         frozen = frozen_nodes(table, language, marks, marks.read(kind))
         comments = [index for index in comments if not frozen[index]]
+    if table.has_error:
+        opaque = Opaque(source)
+        comments = [i for i in comments if abs(opaque.end_of(start[i]) - end[i]) <= 1]  # a carriage return
     header = _header_end(source, language, table)
     kept, spans = KEPT[language].search, []
     for run in _runs(source, table, comments):

@@ -10,15 +10,17 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from corpus.augment.marks import ATOM, ERROR, Marks
+from corpus.augment.marks import ATOM, ERROR, LANGUAGES, Marks
 from corpus.syntax import SyntaxTable
 
 PREPROCESSED = ("C", "C++")
 
-# In these a syntax error of the grammar is common in correct files (macros) and does not change how the rest is
-# split into tokens; elsewhere a file with an error is left alone.
-ERRORS_ALLOWED = PREPROCESSED
-
+# Characters that a compiler reads as others before it looks for tokens. The grammars do not.
+_DISGUISES = {
+    "C": re.compile(rb"\?\?[=/'()!<>-]"),
+    "C++": re.compile(rb"\?\?[=/'()!<>-]"),
+    "Java": re.compile(rb"\\u+00(?:0[aAdD]|2[27aAfF]|5[cC])"),  # line ends, quotes, comments, backslash
+}
 _LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
 _BACKSLASH, _LINE_END = b"\\\n"
 
@@ -40,6 +42,20 @@ class Gaps:
     lines: list[int]
     owned: list[bool]
     lead: list[bytes]
+
+
+def refusal(source: bytes, language: str, table: SyntaxTable) -> str:
+    """Why neither comments nor white space of a file can be told from the rest; "" when they can.
+
+    In C and C++ a syntax error of the grammar is common in correct files (macros) and does not change how the rest
+    is split into tokens; elsewhere a file with an error is left alone.
+    """
+    if language not in LANGUAGES:
+        return "not varied in this language"
+    if table.has_error and language not in PREPROCESSED:
+        return "syntax errors"
+    disguise = _DISGUISES.get(language)
+    return "disguised characters" if disguise and disguise.search(source) else ""
 
 
 def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes) -> bytearray:

@@ -12,9 +12,9 @@ import random
 from collections.abc import Iterator
 
 from corpus.augment import lists, spacing
+from corpus.augment.c_text import Opaque
 from corpus.augment.edits import Edit
-from corpus.augment.gaps import ERRORS_ALLOWED
-from corpus.augment.marks import LANGUAGES
+from corpus.augment.gaps import refusal
 from corpus.augment.sheet import Sheet
 from corpus.augment.styles import COMPACT, STYLES, Style, draw
 from corpus.syntax import SyntaxTable
@@ -27,10 +27,8 @@ def propose(
 ) -> list[Edit] | str:
     """Edits that set `source` in a style, or the reason for none. A name of `STYLES` leaves the means to `rng`,
     None the name as well."""
-    if language not in LANGUAGES:
-        return "not varied in this language"
-    if table.has_error and language not in ERRORS_ALLOWED:
-        return "syntax errors"
+    if reason := refusal(source, language, table):
+        return reason
     sheet = Sheet(source, language, table)
     for candidate in _candidates(sheet, rng, style):
         if edits := edits_in(sheet, candidate):
@@ -59,4 +57,8 @@ def edits_in(sheet: Sheet, style: Style) -> list[Edit]:
         changes.update((spacing.close_up if compact else spacing.space_out)(sheet, style))
     if style.lists:
         changes.update((lists.join if compact else lists.split)(sheet, leads, style))
-    return [Edit(start, end, text) for start, (end, text) in sorted(changes.items())]
+    edits = [Edit(start, *changes[start]) for start in sorted(changes)]
+    if sheet.table.has_error:
+        opaque = Opaque(sheet.source)
+        return [edit for edit in edits if not (opaque.holds(edit.start) or opaque.holds(edit.end))]
+    return edits

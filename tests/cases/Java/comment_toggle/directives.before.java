@@ -14,7 +14,7 @@ class Directives {
     /** @deprecated javac reads this */
     void old() {}
 
-    // \u000a int hidden = 1;
+    // \u0041 is an A
     int a = 1; //$NON-NLS-1$
     // CHECKSTYLE:OFF
     String url = "http://example.com"; // not the URL

@@ -1,0 +1,91 @@
+/* Names that may move are called moves_*, all others stay_*. */
+#define SIZE 12
+#define STAY_BODY (stay_seen + 1)
+#define stay_print(x) puts(#x)
+#define stay_glue(x) stay_ ## x
+int puts(const char *stay_prototype);
+struct stay_struct { int field_a; int stay_other; };
+enum stay_enum { STAY_ONE, stay_two };
+extern int stay_extern;
+typedef int stay_type;
+static int stay_static_global;
+
+int plain(int finger, const char *dragon, int beacon[3], int (*stay_callback)(int stay_inner))
+{
+    int pillow = finger, *spring = &pillow;
+    static int stay_static;
+    char amount[SIZE];
+    for (int anchor = 0; anchor < finger; anchor++)
+        pillow += dragon[anchor] + beacon[anchor];
+    amount[0] = (char)pillow;
+    stay_static += *spring;
+    return amount[0] + stay_static + stay_callback(1) + STAY_ONE + stay_two;
+}
+
+int fields(struct stay_struct *cradle)
+{
+    struct stay_struct pencil = { .field_a = 1, .stay_other = cradle->field_a };
+    return pencil.field_a;
+}
+
+int sees_a_macro(int stay_seen)
+{
+    int stay_local = STAY_BODY;
+    return stay_local;
+}
+
+int printed(int stay_printed)
+{
+    stay_print(stay_printed);
+    return 0;
+}
+
+int unknown(int stay_argument, int ladder)
+{
+    int stay_maybe_a_macro();
+    ladder++;
+    return ladder + not_declared_here(stay_argument);
+}
+
+int shouted(int stay_near)
+{
+    return stay_near + NOT_DEFINED_HERE(1);
+}
+
+int assembled(int stay_operand)
+{
+    __asm__("" : "+r"(stay_operand));
+    return stay_operand;
+}
+
+int declared_elsewhere(void)
+{
+    extern int stay_extern;
+    int orchid = stay_extern;
+    return orchid;
+}
+
+int hides(int circle)
+{
+    {
+        int stay_static_global = circle;
+        circle += stay_static_global;
+    }
+    return circle + stay_static_global;
+}
+
+int branches(int answer)
+{
+#ifdef SIZE
+    int tunnel = 1;
+#else
+    long tunnel = 2;
+#endif
+    if (answer)
+        goto stay_label;
+    tunnel++;
+stay_label:
+    return tunnel + (int)sizeof(stay_type);
+}
+
+int old_style(stay_k, stay_r) int stay_k; int stay_r; { return stay_k + stay_r; }
