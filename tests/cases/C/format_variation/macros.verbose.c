@@ -4,13 +4,24 @@
     if (!(x))   fail(#x); \
   } while (0)
 
-#if defined(A) && F(1, 2, 3, 4, 5, 6, 7, 8)
-static int  a;
+#define STRING(x) #x
+
+#define F(a, b, c, d, e, f, g, h) 1
+
+#if defined(A) || F(1, 2, 3, 4, 5, 6, 7, 8)
+static int  a = 5;
 
 #else
 
 int b ;
 #endif
+
+void fail(const char *);
+
+int call(int,
+         const char *,
+         const char *,
+         int);
 
 struct s {
         int  x, y;
@@ -27,25 +38,37 @@ int function(int first,
 {
         int x[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
-        assert(a+b   == c);
+        int pair[] = {
+                first,
+                1234567890,
+                1234567890
+        };
+
+        assert(a+first   == 3);
 
         CHECK(first==1);
 
-        call(first,second, (third->x), "text,  with spaces");
+        CHECK(call(first,second, (third->name), third->x));
 
         call(first, second,
-             third->x);
+             third->name, a);
 
         call(
                 first,
-                second
+                second,
+                STRING(a  +  b),
+                SPACED
         );
 
         call(a,
-             STRINGIFY(first+second, f(1,2)),
-             third,
-             &fourth,
-             "another argument");
+             STRING(first+second(1,2)),
+             "another argument",
+             (int)fourth);
+
+        call(a,
+             STRING(f(first + g( 1 ) )),
+             "another argument",
+             (int)fourth);
 
         if (first) {
                 /* comment */
@@ -54,10 +77,10 @@ int function(int first,
         else
                 goto out;
 
-#   pragma omp parallel for
+#   pragma GCC diagnostic push
 
         for (;;) { break; }
 
 out:
-        return first;
+        return first + pair[0];
 }

@@ -6,7 +6,9 @@ class Members<T extends Comparable<T>> {
         private static final Map<String, List<Integer>> MAP = new HashMap<>();
 
         @Override @Deprecated
-        public int method(
+        public String toString() { return "text,  with = spaces"; }
+
+        int method(
                 int first,
                 String second,
                 List<? super T> third
@@ -15,10 +17,10 @@ class Members<T extends Comparable<T>> {
 
                 int x = a[0] + 1 >>> 2;
 
-                List<List<String>> nested = null;
+                List<List<String>> nested = new ArrayList<>();
 
                 if (first == 1 && x <= 2) { return -x - -1; }
-                else return call(
+                else return Objects.hash(
                         first,
                         second,
                         nested.get(0).get(0),
@@ -33,9 +35,9 @@ class Members<T extends Comparable<T>> {
 
         enum E { A, B, C }
 
-        Runnable r = () -> { call(
-                first,
-                second); };
+        Runnable r = () -> { System.out.printf(
+                "%s",
+                block); };
 
         int sw(int k) {
                 return switch (k) { case 1, 2 -> 3; default -> { yield 4; } };

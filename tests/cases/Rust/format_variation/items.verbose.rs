@@ -8,12 +8,13 @@ use std::{
 };
 
 #[derive(Clone, Debug)]
-#[cfg(feature = "a   b")]
+#[cfg(not(feature = "a   b"))]
 pub struct S<'a, T: 'a + Display> {
         /// Field.
         pub a: &'a T,
 
         b: Vec<Vec<u8>>,
+        c: Option<Arc<u8>>,
 }
 
 macro_rules! m {
@@ -31,25 +32,27 @@ impl<'a, T: Display> S<'a, T> {
                 let x: Vec<u8> = vec![1,   2,
                               3];
 
-                let y = a == b && c != d || e <= f;
+                let (d, e, f) = (1, 2, 0xe);
 
-                let z = *p * 2 - -1 + !0 & 0xe + 1;
+                let y = d == e && e != f || e <= f;
+
+                let z = d * 2 - -1 + !0 & 0xe + 1;
 
                 let t: Vec<Vec<u8>> = Vec::new();
 
-                if y { return Self { a, b: t } }
+                if y { return Self { a, b: t, c: None } }
 
-                match x {
+                match x.first() {
                         Some(1..=2) => {}
 
                         // last
-                        _ => call(
-                                first,
-                                second,
-                        ),
+                        _ => drop(std::cmp::max(
+                                d,
+                                e
+                        )),
                 }
 
-                assert!(a   ==   b, "text,  with spaces");
+                assert!(d   !=   e, "text,  with spaces {}", m!(d,   z));
 
                 let closure = |a: u8, b: u8| a + b;
 
@@ -61,11 +64,17 @@ impl<'a, T: Display> S<'a, T> {
 
                 'outer: loop { break 'outer }
 
-                object.method(
-                        argument_one,
-                        argument_two,
-                        |closure| closure.other(1, 2, 3),
-                        "text"
-                )
+                let joined = [
+                        s,
+                        r,
+                        "a third element",
+                        "and a fourth"
+                ].concat().replace("one text", "another text");
+
+                println!("{}  {joined}", closure(1, 2));
+
+                drop((second, third));
+
+                Self { a, b: t, c: None }
         }
 }
