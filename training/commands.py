@@ -193,7 +193,8 @@ def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluati
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
-    held_out = setup.make_held_out(run, setup.open_split(run, split), variants=True)
+    rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_length
+    held_out = setup.make_held_out(run, rows, variants=True, fixed_length=one_shape)
     return score(run, trainer.wrapped, held_out, must_stop)
 
 

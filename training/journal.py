@@ -25,7 +25,9 @@ class Journal:
 
     def __init__(self, run: setup.Run, trainer: Trainer, facts: dict, must_stop: Callable[[], bool]) -> None:
         self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
-        self.held_out = setup.make_held_out(run, setup.open_split(run, "val"), variants=False)
+        self.held_out = setup.make_held_out(
+            run, setup.open_split(run, "val"), variants=False, fixed_length=trainer.batches.fixed_length
+        )
         self.metrics = self.events = None
         if run.engine.rank == 0:
             self._open_files()

@@ -283,7 +283,7 @@ def _num_epochs(config: Config, batches: Batches) -> float:
     return min(config.training.num_epochs, config.training.max_steps / max(batches.epoch(0).num_steps, 1))
 
 
-def make_held_out(run: Run, rows: Rows, *, variants: bool) -> HeldOut:
+def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_length: bool = False) -> HeldOut:
     return HeldOut(
         rows,
         run.vocabulary.control,
@@ -291,6 +291,7 @@ def make_held_out(run: Run, rows: Rows, *, variants: bool) -> HeldOut:
         batch_size=run.config.optimization.batch_size,
         max_windows=run.config.evaluation.max_windows,
         variants=variants,
+        fixed_length=fixed_length,
     )
 
 
