@@ -28,7 +28,7 @@ from corpus.tokenization.source import choose_tokenizer, install_tokenizer, trai
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
-NAME_SAMPLE_BYTES = 2 << 20  # of training text per language, to draw natural names from
+NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
 
 
 def build_dataset(options: BuildOptions, console: Console) -> dict:

@@ -83,7 +83,7 @@ def variant(kind: str, what: str, source: bytes, language: str) -> bytes | str:
     if isinstance(edits, str):
         return edits
     text = apply(source, edits)
-    objection = Baseline(source, language, table).objection(kind, edits, text)
+    objection = Baseline(source, language, table).objection(kind, edits, text, parse(language, text))
     return objection or text
 
 

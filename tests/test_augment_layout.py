@@ -196,7 +196,8 @@ def test_next_to_nothing_is_refused_or_proven(language: str, source: bytes) -> N
     for style in BOLD.values():
         edits = layout.propose(source, language, table, random.Random(0), style)
         if not isinstance(edits, str):
-            assert not Baseline(source, language, table).objection(KIND, edits, apply(source, edits))
+            text = apply(source, edits)
+            assert not Baseline(source, language, table).objection(KIND, edits, text, parse(language, text))
 
 
 @pytest.mark.parametrize("name", ["heapq", "textwrap", "shlex", "dataclasses", "ast", "enum", "zipfile"])

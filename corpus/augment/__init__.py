@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import tree_sitter
 
 from corpus.augment import comments, layout, renaming, verify
 from corpus.augment.edits import Edit, apply
 from corpus.augment.facts import NO_FACTS, RepositoryFacts
 from corpus.seeding import rng_for
-from corpus.syntax import SyntaxTable
+from corpus.syntax import SyntaxTable, parse
 
 __all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
 
@@ -40,6 +42,7 @@ class Variant:
 
     kind: str
     text: bytes
+    tree: tree_sitter.Tree = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +84,6 @@ def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Var
         return Refusal(kind, "nothing to change")
     if not text.strip():
         return Refusal(kind, "nothing but comments")
-    reason = baseline.objection(kind, edits, text)
-    return Refusal(kind, reason) if reason else Variant(kind, text)
+    tree = parse(baseline.language, text)
+    reason = baseline.objection(kind, edits, text, tree)
+    return Refusal(kind, reason) if reason else Variant(kind, text, tree)

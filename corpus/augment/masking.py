@@ -11,6 +11,7 @@ import random
 
 import numpy as np
 
+from corpus.hashing import sorted_distinct
 from corpus.syntax import SyntaxTable
 
 MASKED_SHARE = 0.15  # of a window's tokens
@@ -41,31 +42,31 @@ class MaskableNodes:
         is_aligned = (lead == 0) | ((lead == 1) & (text[token_starts[first]] == ord(" ")))
         is_aligned &= token_ends[last - 1] == end
         is_aligned &= last - first <= MAX_SPAN_TOKENS
-        ranges = np.unique(np.stack([first[is_aligned], last[is_aligned]], axis=1), axis=0)
+        ranges = _distinct(first[is_aligned], last[is_aligned])
         self.first, self.last = ranges[:, 0], ranges[:, 1]
+        self._ranges = ranges.tolist()  # drawn from one at a time
 
     def spans(self, start: int, length: int, rng: random.Random) -> list[tuple[int, int]]:
         """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
-        low, high = np.searchsorted(self.first, (start, start + length))
+        low, high = (int(edge) for edge in np.searchsorted(self.first, (start, start + length)))
+        taken = bytearray(length)  # 1 for a masked token
         chosen: list[tuple[int, int]] = []
         wanted = max(1, int(length * MASKED_SHARE))
         for _ in range(4 * wanted):
-            span = self._draw(start, length, int(low), int(high), rng)
-            if span is None or any(a < span[1] and span[0] < b for a, b in chosen):
+            first, last = self._draw(start, length, low, high, rng)
+            if last > length or last - first > _longest(length) or taken.find(1, first, last) >= 0:
                 continue
-            chosen.append(span)
-            wanted -= span[1] - span[0]
+            taken[first:last] = b"\x01" * (last - first)
+            chosen.append((first, last))
+            wanted -= last - first
             if wanted <= 0:
                 break
         return sorted(chosen) or [_random_run(length, rng)]  # where no node was short enough
 
-    def _draw(
-        self, start: int, length: int, low: int, high: int, rng: random.Random
-    ) -> tuple[int, int] | None:
+    def _draw(self, start: int, length: int, low: int, high: int, rng: random.Random) -> tuple[int, int]:
         if low < high and rng.random() < SYNTAX_SHARE:
-            node = rng.randrange(low, high)
-            first, last = int(self.first[node]) - start, int(self.last[node]) - start
-            return (first, last) if last <= length and last - first <= _longest(length) else None
+            node = low + int(rng.random() * (high - low))
+            return self._ranges[node][0] - start, self._ranges[node][1] - start
         return _random_run(length, rng)
 
 
@@ -77,6 +78,12 @@ def _random_run(length: int, rng: random.Random) -> tuple[int, int]:
 
 def _longest(length: int) -> int:
     return max(1, int(length * MAX_SPAN_SHARE))
+
+
+def _distinct(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """int64[num_ranges, 2]: sorted pairs, each once. A node and its only child often cover the same tokens."""
+    both = sorted_distinct(first.astype(np.uint64) << np.uint64(32) | last.astype(np.uint64))
+    return np.stack([both >> np.uint64(32), both & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
 
 
 def mask_window(

@@ -52,15 +52,15 @@ class Baseline:
     def code(self) -> types.CodeType | None:
         return python_code.compiled(self.source)
 
-    def objection(self, kind: str, edits: Sequence[Edit], text: bytes) -> str:
-        """Why `text`, made of the source by `edits`, is not proven to mean the same; "" when it is."""
+    def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
+        """Why `text`, made of the source by `edits` and parsed as `tree`, is not proven to mean the same; "" if it is."""
         if self.table.depth > MAX_DEPTH:
             return "nested too deeply"
         if not all(_MAY_TOUCH[kind](self, edit) for edit in edits):
             return f"an edit touches more than {kind} may"
         if self.language == "Python":
             return self._code_objection(edits if kind == "variable_renaming" else (), text)
-        return self._tree_objection(kind, text)
+        return self._tree_objection(kind, tree)
 
     def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
@@ -71,8 +71,7 @@ class Baseline:
         old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
         return "" if python_code.same(self.code, code, old_names) else "code objects differ"
 
-    def _tree_objection(self, kind: str, text: bytes) -> str:
-        tree = parse(self.language, text)
+    def _tree_objection(self, kind: str, tree: tree_sitter.Tree) -> str:
         if tree.root_node.has_error != self.table.has_error:
             return "syntax errors differ"
         return "" if _SAME_SHAPE[kind](self, tree) else "tree differs"

@@ -137,8 +137,7 @@ class RowMaker:
             variants = self._variants(shard, file, source, table)
         for variant in variants:
             text = self._encode(shard, variant.text)
-            tree = syntax.parse(file.language, variant.text) if tree is not None else None
-            shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, tree)
+            shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, variant.tree)
             shard.example(variant.kind, file, source, variant.text)
         if "token_masking" in options.kinds:
             with shard.timed("augment"):
