@@ -38,26 +38,33 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     """Train, evaluate, export. Returns the exit code: 0, or 130/143 after a signal (everything is saved)."""
     _refuse_overwriting_the_source(config, arguments.checkpoint)
     run = setup.open_run(config, arguments)
-    with _stop_requests() as stop, _locked(run):
-        try:
+    try:
+        with _stop_requests() as stop:
             return _train(run, arguments.resume, stop)
-        finally:
-            run.console.close()
-            run.engine.close()
+    finally:
+        run.console.close()
+        run.engine.close()
 
 
 def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
-    found = _find_checkpoint(run, resume)
+    found = _newest_checkpoint(run) if resume else None
     rows = setup.open_split(run, "train")
     batches = setup.make_batches(run, rows)
     model, what = setup.build_model(run, setup.num_source_tokens(rows))
     trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())
     _restore(trainer, found)
     facts = setup.facts(run, what, model)
-    _say_start(run, trainer, facts)
-    journal = Journal(run, trainer, facts, stop)
+    with _locked(run):  # nothing was written so far
+        if found is None:
+            _move_aside(run)
+        _say_start(run, trainer, facts)
+        return _train_and_finish(run, trainer, Journal(run, trainer, facts, stop), stop)
+
+
+def _train_and_finish(run: setup.Run, trainer: Trainer, journal: Journal, stop: StopRequest) -> int:
     try:
         trainer.train(journal.hooks())
+        run.console.close()
         _finish(run, trainer, journal)
     except Stopped:
         run.console.say(f"stopped by a signal at step {trainer.state.step}; go on with --resume")
@@ -111,13 +118,15 @@ def _stop_requests():
             signal.signal(number, handler)
 
 
-def _find_checkpoint(run: setup.Run, resume: bool) -> checkpoint.Checkpoint | None:
-    """The checkpoint to go on from. A new run into an old directory moves the old checkpoints aside."""
-    if resume:
-        found = checkpoint.newest(run.checkpoints, run.console.say)
-        if found is None:
-            run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
-        return found
+def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
+    found = checkpoint.newest(run.checkpoints, run.console.say)
+    if found is None:
+        run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
+    return found
+
+
+def _move_aside(run: setup.Run) -> None:
+    """A new run into an old directory keeps the checkpoints of the run before."""
     if run.engine.rank == 0 and checkpoint.step_directories(run.checkpoints):
         previous = run.output / PREVIOUS
         if previous.exists():
@@ -125,7 +134,6 @@ def _find_checkpoint(run: setup.Run, resume: bool) -> checkpoint.Checkpoint | No
         os.rename(run.checkpoints, previous)
         run.console.say(f"{run.output} holds an earlier run: its checkpoints are now in {previous}")
     run.engine.barrier()
-    return None
 
 
 def _restore(trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:

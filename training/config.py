@@ -354,6 +354,10 @@ def _check_combinations(config: Config) -> None:
     optimization, model = config.optimization, config.model
     if optimization.warmup_steps is not None and optimization.warmup_ratio is not None:
         raise UserError("optimization.warmup_steps and optimization.warmup_ratio are both set; keep one")
+    if optimization.optimizer == "muon" and config.device_backend.distributed == "fsdp":
+        raise UserError(
+            "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"
+        )
     if config.quantization.lora_enabled and model.pretrained_model is None:
         raise UserError(
             "quantization.lora_enabled needs model.pretrained_model: adapters have nothing to adapt from scratch"

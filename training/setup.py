@@ -69,10 +69,6 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     vocabulary = Vocabulary(dataset.tokenizer)
     _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
     engine = make_engine(device, config.device_backend.distributed)
-    if config.device_backend.distributed == "fsdp" and config.optimization.optimizer == "muon":
-        raise UserError(
-            "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"
-        )
     return Run(
         config=config,
         console=Console(is_speaker=engine.rank == 0),
