@@ -19,7 +19,7 @@ import tree_sitter
 from corpus.augment import python_code
 from corpus.augment.edits import Edit
 from corpus.augment.variables import ROLES
-from corpus.syntax import SyntaxTable, parse
+from corpus.syntax import SyntaxTable
 
 MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels the stack overflows
 COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_comment"})
@@ -53,7 +53,7 @@ class Baseline:
         return python_code.compiled(self.source)
 
     def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
-        """Why `text`, made of the source by `edits` and parsed as `tree`, is not proven to mean the same; "" if it is."""
+        """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is."""
         if self.table.depth > MAX_DEPTH:
             return "nested too deeply"
         if not all(_MAY_TOUCH[kind](self, edit) for edit in edits):
