@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import command, exact_metrics, use_tiny_models, write_dataset
+from training_fixtures import command, exact_metrics, small_files, use_tiny_models, write_dataset
 
+from corpus.jsonl import read_metadata, write_metadata
+from corpus.records import METADATA_FILE
 from training import checkpoint
 from training.loop import Trainer
 from training.model_trainer_unified import main
@@ -225,9 +227,14 @@ def cut(path: Path) -> None:
 
 
 def edit_state(path: Path) -> None:
+    """Still valid JSON, only another step."""
     manifest = json.loads(path.read_text())
-    manifest["format"] = 99
-    path.write_text(json.dumps(manifest))
+    manifest["state"]["step"] += 1
+    path.write_text(json.dumps(manifest, sort_keys=True, indent=2) + "\n")
+
+
+def write_another_format(path: Path) -> None:
+    write_metadata(path, read_metadata(path) | {"format": 99})
 
 
 @pytest.mark.parametrize(
@@ -240,6 +247,7 @@ def edit_state(path: Path) -> None:
         ("checkpoint.json", cut),
         ("checkpoint.json", Path.unlink),
         ("checkpoint.json", edit_state),
+        ("checkpoint.json", write_another_format),
     ],
 )
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_with_a_word(
@@ -280,6 +288,21 @@ def test_a_checkpoint_of_another_model_is_refused_in_one_line(
     monkeypatch.setitem(models.PRESETS, "tiny", wider)
     assert main(command(sequences, copy, *HARD, "--resume")) == 2
     assert "cannot resume from" in capsys.readouterr().err
+
+
+def test_a_resume_on_another_dataset_is_refused_and_a_new_run_from_its_weights_is_not(
+    sequences, untouched, tmp_path, capsys
+):
+    other = write_dataset(tmp_path / "other", files=[*small_files(), *small_files(1)[:2]][1:], vocab_size=300)
+    shutil.copytree(sequences.parent / "tokenizer", tmp_path / "other" / "tokenizer", dirs_exist_ok=True)
+    metadata = tmp_path / "other" / METADATA_FILE
+    sha256 = read_metadata(sequences.parent / METADATA_FILE)["tokenizer_sha256"]
+    write_metadata(metadata, read_metadata(metadata) | {"tokenizer_sha256": sha256})
+    copy = tmp_path / "m"
+    shutil.copytree(untouched, copy)
+    assert main(command(other, copy, *HARD, "--resume")) == 2
+    assert "was trained on another dataset" in capsys.readouterr().err
+    assert main(command(other, tmp_path / "n", "--epochs", "1", "--checkpoint", str(copy))) == 0
 
 
 def test_a_finished_run_resumed_with_more_epochs_goes_on(sequences, tmp_path, capsys):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from corpus.jsonl import digest
+from corpus.jsonl import digest, read_metadata, write_metadata
 from corpus.publish import publishing, remove_tree
 from corpus.records import UserError
 from training.engines import shard_like, whole
@@ -107,13 +106,13 @@ def save(path: Path, files: dict[str, dict[str, torch.Tensor]], *, state: dict, 
             save_file(tensors, file)
             digests[file.name] = digest(file).sha256
         manifest = {"format": FORMAT, "state": state, "facts": facts, "sha256": digests}
-        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        write_metadata(staging / MANIFEST, manifest)
 
 
 def read(path: Path) -> Checkpoint:
     """Read and verify a checkpoint. Raises DamagedCheckpoint."""
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        manifest = read_metadata(path / MANIFEST)
         if manifest["format"] != FORMAT:
             raise DamagedCheckpoint(f"format {manifest['format']}, this trainer reads {FORMAT}")
         tensors = {}
@@ -122,6 +121,8 @@ def read(path: Path) -> Checkpoint:
                 raise DamagedCheckpoint(f"{name} is not what was written")
             tensors[name.partition(".")[0]] = load_file(path / name)
         return Checkpoint(path=path, state=manifest["state"], facts=manifest["facts"], tensors=tensors)
+    except UserError as error:  # the manifest is missing, torn or edited
+        raise DamagedCheckpoint(str(error).partition(";")[0]) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"{type(error).__name__}: {error}") from error
 

@@ -52,7 +52,7 @@ def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
     batches = setup.make_batches(run, rows)
     model, what = setup.build_model(run, setup.num_source_tokens(rows))
     trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())
-    _restore(trainer, found)
+    _restore(run, trainer, found)
     facts = setup.facts(run, what, model)
     with _locked(run):  # nothing was written so far
         if found is None:
@@ -136,9 +136,14 @@ def _move_aside(run: setup.Run) -> None:
     run.engine.barrier()
 
 
-def _restore(trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
+def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
     if found is None:
         return
+    if found.facts["dataset"] != setup.dataset_facts(run):
+        raise UserError(
+            f"{found.path} was trained on another dataset, where its place in the epoch means nothing; "
+            f"start a new run from its weights: --checkpoint {run.output} --output ANOTHER"
+        )
     try:
         checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
         checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])

@@ -361,7 +361,6 @@ def _limits(config: Config) -> Limits:
 
 def facts(run: Run, what: str, model: nn.Module) -> dict:
     """What a reader needs to know about a run: for checkpoints, the report and the model card."""
-    metadata = run.dataset.metadata
     return {
         "model": what,
         "num_parameters": models.num_parameters(model),
@@ -371,12 +370,18 @@ def facts(run: Run, what: str, model: nn.Module) -> dict:
         "precision": str(run.precision).removeprefix("torch."),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
-        "dataset": {
-            "source_repo": metadata.get("source_repo"),
-            "repository_commit": metadata.get("repository_commit"),
-            "window": run.dataset.window,
-            "files": metadata.get("files"),
-        },
-        "tokenizer": {"name": metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
+        "dataset": dataset_facts(run),
+        "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
         "config": run.config.as_dict(),
+    }
+
+
+def dataset_facts(run: Run) -> dict:
+    """Which rows a run trains on: a resumed one needs the same."""
+    metadata = run.dataset.metadata
+    return {
+        "source_repo": metadata.get("source_repo"),
+        "repository_commit": metadata.get("repository_commit"),
+        "window": run.dataset.window,
+        "files": metadata.get("files"),
     }
