@@ -186,6 +186,13 @@ def test_a_heredoc_is_no_place_for_comments() -> None:
     assert stripped(source, "Bash") == source.replace(b" # goes", b"")
 
 
+def test_a_line_that_works_only_at_the_top_does_not_get_there() -> None:
+    for source in (b"# one\n#!/bin/sh\nx=1\n", b"#!/bin/sh\n# one\n#!/bin/bash\nx=1\n"):
+        assert stripped(source, "Bash") == "no comments that may go"
+    assert stripped(b"# one\n# two\n# coding: latin-1\nx = 1\n", "Python") == "no comments that may go"
+    assert stripped(b"# one\n# coding: latin-1\nx = 1\n", "Python") == b"# coding: latin-1\nx = 1\n"
+
+
 def test_disguised_characters_are_refused() -> None:
     assert stripped(b'class A { String s = "a\\u005c" /* text */; }\n', "Java") == "disguised characters"
     assert stripped(b"int x; // what??/\nint y; /* c */\n", "C") == "disguised characters"

@@ -10,8 +10,10 @@ import re
 from bisect import bisect_right
 
 _BEGIN = re.compile(rb"[\"']|//|/\*")
-_STRING = re.compile(rb'"(?:\\\r?\n|\\.|[^"\\\n])*"')
-_CHARACTER = re.compile(rb"'(?:\\.|[^'\\\n])+'")
+_STRING = re.compile(
+    rb'"(?:\\\r?\n|\\.|[^"\\\n])*"?'
+)  # without its second quote it takes the rest of the line
+_CHARACTER = re.compile(rb"'(?:\\.|[^'\\\n]){1,16}'")
 _LINE_COMMENT = re.compile(rb"//(?:\\\r?\n|\\.|[^\\\n])*")
 _RAW_PREFIX = re.compile(rb"(?:\b|_)(?:u8|u|U|L)?R\Z")
 _RAW_DELIMITER = re.compile(rb'"([^()\\\s"]{0,16})\(')

@@ -25,8 +25,12 @@ _DIRECTIVE = re.compile(rb"[ \t]*#")
 _NEWLINE, _RETURN = b"\n\r"
 _LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
 _BY_LINES = ("C", "C++", "Bash")  # where a comment can be part of something that ends with its line
+# `#!` works on the first line only, a coding cookie on the first two: one farther down must not get there.
+_SHEBANG_BELOW = re.compile(rb"\n[ \t]*#!")
+_COOKIE = re.compile(rb"^[ \t\f]*#[^\n]*coding[:=]", re.MULTILINE)
 _CGO_IMPORT = re.compile(rb'^import\s+"C"', re.MULTILINE)
-_READS_ITSELF = re.compile(rb"\b(?:sed|awk|grep|head|tail|cat|cut)\b[^\n]*(?:\$0|\$\{0|BASH_SOURCE)")
+_TEXT_TOOL = re.compile(rb"\b(?:sed|awk|grep|head|tail|cat|cut)\b")
+_ITSELF = re.compile(rb"\$0|\$\{0|BASH_SOURCE")
 
 
 def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random) -> list[Edit] | str:
@@ -38,10 +42,15 @@ def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random
         return "no comments"
     if comments[-1] == len(table) - 1 == len(comments):
         return "nothing but comments"
-    if language == "Bash" and _READS_ITSELF.search(source):
+    if language == "Bash" and _reads_itself(source):
         return "reads its own text"
     spans = _strippable(source, language, table, comments)
     return _removals(source, language, spans) or "no comments that may go"
+
+
+def _reads_itself(source: bytes) -> bool:
+    """Whether a line gives the script's own path to a tool that reads text: help is often printed that way."""
+    return any(_ITSELF.search(line) and _TEXT_TOOL.search(line) for line in source.split(b"\n"))
 
 
 def _strippable(
@@ -73,15 +82,23 @@ def _strippable(
 
 
 def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
-    """Comments before this offset stay: those above the code when one is a licence, and what cgo compiles."""
+    """Comments before this offset stay: those above the code when one is a licence or would begin to work on a
+    higher line, and what cgo compiles."""
     first = 1
     while first < len(table) and table.kind[first] in _COMMENTS:
         first = table.subtree_end[first]
     above = table.start[first] if first < len(table) else 0
-    header = above if KEPT_RUN.search(source[:above]) else 0
+    top = source[:above]
+    header = above if KEPT_RUN.search(top) or _sleeps(top) else 0
     if language == "Go" and (match := _CGO_IMPORT.search(source)):
         header = max(header, match.start())
     return header
+
+
+def _sleeps(top: bytes) -> bool:
+    """Whether a `#!` or coding cookie among the first comments stands too low to work."""
+    cookies = [match.start() for match in _COOKIE.finditer(top)]
+    return bool(_SHEBANG_BELOW.search(top)) or (bool(cookies) and top.count(b"\n", 0, cookies[-1]) > 1)
 
 
 def _runs(source: bytes, table: SyntaxTable, comments: list[int]) -> Iterator[list[int]]:

@@ -15,24 +15,24 @@ StayT largest(const StayT &pillow, StayT spring) {
 }
 
 int loops(const int (&anchor)[3]) {
-    int moves_total = 0;
-    for (int cradle : anchor) moves_total += cradle;
-    if (int pencil = moves_total) return pencil;
-    return moves_total;
+    int cradle = 0;
+    for (int pencil : anchor) cradle += pencil;
+    if (int ladder = cradle) return ladder;
+    return cradle;
 }
 
-int lambdas(int ladder) {
-    auto orchid = [ladder](int circle) { return circle + ladder; };
-    auto answer = [&](int tunnel) { return tunnel + ladder; };
-    auto banner = [stay_init = 1] { return stay_init; };
-    return orchid(1) + answer(2) + banner();
+int lambdas(int orchid) {
+    auto circle = [orchid](int answer) { return answer + orchid; };
+    auto tunnel = [&](int banner) { return banner + orchid; };
+    auto yellow = [stay_init = 1] { return stay_init; };
+    return circle(1) + tunnel(2) + yellow();
 }
 
-int catches(int yellow) {
+int catches(int packet) {
     try {
-        throw yellow;
-    } catch (int packet) {
-        return packet;
+        throw packet;
+    } catch (int basket) {
+        return basket;
     }
 }
 
@@ -42,12 +42,12 @@ int structured() {
     return stay_first + stay_second;
 }
 
-int defaults(int dragon, int basket = 2) { return dragon + basket; }
+int defaults(int dragon, int bottle = 2) { return dragon + bottle; }
 
-int local_classes(int bottle) {
+int local_classes(int oyster) {
     struct Local {
         int stay_inside;
         int get() { int stay_copy = stay_inside; return stay_copy; }
-    } oyster{bottle};
-    return oyster.get();
+    } famous{oyster};
+    return famous.get();
 }

@@ -21,13 +21,13 @@ function namesOfFunctions() {
   stayAssigned = function () {};
   const stayClass = class {};
   const stayParenthesised = (() => 2);
-  const movesNamed = function stayOwnName() {};
-  const answer = [() => 3];
-  return [stayArrow.name, stayAssigned.name, stayClass.name, stayParenthesised.name, movesNamed, answer];
+  const answer = function stayOwnName() {};
+  const thread = [() => 3];
+  return [stayArrow.name, stayAssigned.name, stayClass.name, stayParenthesised.name, answer, thread];
 }
 
-function defaultsOfPatterns({ stayWithDefault = 1 }, thread = 2, stayNaming = () => 3) {
-  return stayWithDefault + thread + stayNaming();
+function defaultsOfPatterns({ stayWithDefault = 1 }, banner = 2, stayNaming = () => 3) {
+  return stayWithDefault + banner + stayNaming();
 }
 
 function evaluates(stayHidden) {
@@ -35,41 +35,41 @@ function evaluates(stayHidden) {
   return eval("stay" + "Local");
 }
 
-function usesATopLevelName(banner) {
+function usesATopLevelName(yellow) {
   {
-    const stayTop = banner;
-    banner += stayTop;
+    const stayTop = yellow;
+    yellow += stayTop;
   }
-  return banner + stayTop;
+  return yellow + stayTop;
 }
 
-function shadowing(yellow) {
-  const packet = [(yellow) => yellow + 1];
-  return [1].map((basket) => basket + packet[0](yellow));
+function shadowing(packet) {
+  const basket = [(packet) => packet + 1];
+  return [1].map((bottle) => bottle + basket[0](packet));
 }
 
-function shorthandAndAssignment(bottle) {
-  let oyster, famous;
-  ({ fieldX: oyster, key: famous } = bottle);
-  [oyster, famous] = [famous, oyster];
-  return { fieldX: oyster, y: famous, [famous]: 1 };
+function shorthandAndAssignment(oyster) {
+  let famous, winter;
+  ({ fieldX: famous, key: winter } = oyster);
+  [famous, winter] = [winter, famous];
+  return { fieldX: famous, y: winter, [winter]: 1 };
 }
 
-function labels(winter) {
+function labels(kernel) {
   stayLabel: for (;;) {
-    if (winter > 1) break stayLabel;
+    if (kernel > 1) break stayLabel;
   }
 }
 
-function strings(stayMentioned, kernel) {
-  return `${kernel}` + "stayMentioned" + stayMentioned;
+function strings(stayMentioned, dinner) {
+  return `${dinner}` + "stayMentioned" + stayMentioned;
 }
 
 class StayClass {
   stayField = 1;
   #stayPrivate = 2;
-  method(dinner) {
-    this.value = dinner;
+  method(nectar) {
+    this.value = nectar;
     return this.#stayPrivate;
   }
   static {
@@ -77,16 +77,16 @@ class StayClass {
   }
 }
 
-function switches(nectar) {
-  switch (nectar) {
+function switches(bridge) {
+  switch (bridge) {
     case 1:
-      let bridge = 2;
-      return bridge;
+      let needle = 2;
+      return needle;
     default:
       return undefined;
   }
 }
 
-function* generator(needle) {
-  for (var forest in needle) yield forest;
+function* generator(forest) {
+  for (var jacket in forest) yield jacket;
 }

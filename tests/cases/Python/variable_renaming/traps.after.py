@@ -22,14 +22,14 @@ def plain(stay_parameter, stay_default=None, *stay_args, **stay_kwargs):
 
 def closures_share_a_variable():
     lagoon = 0
-    stay_cell = 0
+    stay_cell = lagoon
 
-    def moves_not_a_function():
+    def stay_function():
         nonlocal stay_cell
         stay_cell += 1
         return lagoon + stay_cell
 
-    return lambda: lagoon, moves_not_a_function
+    return lambda: lagoon, stay_function
 
 
 def comprehensions(stay_rows):
@@ -42,9 +42,9 @@ def a_read_outside_the_comprehension(stay_rows):
 
 
 def keywords_and_attributes_are_no_variables(stay_object):
-    tunnel = dict(moves_value=1)
-    stay_object.moves_value = tunnel
-    return stay_object.moves_value
+    tunnel = dict(keyword=1)
+    stay_object.attribute = tunnel
+    return stay_object.attribute
 
 
 def strings_may_name_variables():
@@ -104,10 +104,10 @@ def patterns(stay_subject):
 
 
 async def coroutine(stay_stream):
-    async for moves_chunk in stay_stream:
-        async with moves_chunk as packet:
-            await packet
-    return [basket async for basket in stay_stream]
+    async for packet in stay_stream:
+        async with packet as basket:
+            await basket
+    return [bottle async for bottle in stay_stream]
 
 
 def lambda_parameters_stay(stay_values):
@@ -115,10 +115,10 @@ def lambda_parameters_stay(stay_values):
 
 
 def outer(stay_a):
-    bottle = 1
+    oyster = 1
 
     def inner(stay_b):
-        bottle = 2
-        return bottle + stay_b
+        oyster = 2
+        return oyster + stay_b
 
-    return inner(bottle) + stay_a
+    return inner(oyster) + stay_a

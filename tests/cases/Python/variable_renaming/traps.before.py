@@ -22,14 +22,14 @@ def plain(stay_parameter, stay_default=None, *stay_args, **stay_kwargs):
 
 def closures_share_a_variable():
     moves_counter = 0
-    stay_cell = 0
+    stay_cell = moves_counter
 
-    def moves_not_a_function():
+    def stay_function():
         nonlocal stay_cell
         stay_cell += 1
         return moves_counter + stay_cell
 
-    return lambda: moves_counter, moves_not_a_function
+    return lambda: moves_counter, stay_function
 
 
 def comprehensions(stay_rows):
@@ -42,9 +42,9 @@ def a_read_outside_the_comprehension(stay_rows):
 
 
 def keywords_and_attributes_are_no_variables(stay_object):
-    moves_value = dict(moves_value=1)
-    stay_object.moves_value = moves_value
-    return stay_object.moves_value
+    moves_value = dict(keyword=1)
+    stay_object.attribute = moves_value
+    return stay_object.attribute
 
 
 def strings_may_name_variables():
