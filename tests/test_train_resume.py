@@ -1,5 +1,6 @@
 """Checkpoints and resuming: whatever is killed whenever, a resumed run ends bit for bit like one left alone."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from training_fixtures import command, exact_metrics, small_files, use_tiny_models, write_dataset
 
@@ -16,6 +18,7 @@ from corpus.jsonl import read_metadata, write_metadata
 from corpus.records import METADATA_FILE
 from training import checkpoint
 from training.loop import Trainer
+from training.metrics import MetricsFile
 from training.model_trainer_unified import main
 
 # Everything that has a state: dropout, fill-in-the-middle, an average, accumulation, an epoch boundary, pacing.
@@ -323,3 +326,41 @@ def test_a_second_run_into_the_same_output_is_refused_while_the_first_runs(seque
     with checkpoint.locked(tmp_path / "m"):
         assert main(command(sequences, tmp_path / "m")) == 1
     assert "another run is training into" in capsys.readouterr().err
+
+
+# --- the disk ----------------------------------------------------------------------------------------------
+
+
+def full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device", "training_metrics.jsonl")
+
+
+def full_disk_in_rust(*_, **__):
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "failure"),
+    [
+        (MetricsFile, "write", full_disk),
+        (checkpoint, "save_file", full_disk_in_rust),
+        (os, "rename", full_disk),
+        (os, "fsync", full_disk),
+    ],
+)
+def test_a_full_disk_is_one_line_and_the_run_can_go_on_later(
+    sequences, untouched, tmp_path, capsys, monkeypatch, module, name, failure
+):
+    output, function, calls = tmp_path / "m", getattr(module, name), [0]
+
+    def fails_later(*arguments, **options):
+        calls[0] += 1
+        return (failure if calls[0] > 6 else function)(*arguments, **options)
+
+    monkeypatch.setattr(module, name, fails_later)
+    assert main(command(sequences, output, *HARD)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and ("No space left on device" in line or "disk full" in line)
+    monkeypatch.setattr(module, name, function)
+    assert main(command(sequences, output, *HARD, "--resume")) == 0
+    assert_equal_runs(untouched, output)

@@ -103,10 +103,18 @@ def save(path: Path, files: dict[str, dict[str, torch.Tensor]], *, state: dict, 
         digests = {}
         for stem, tensors in files.items():
             file = staging / f"{stem}.safetensors"
-            save_file(tensors, file)
+            write_tensors(file, tensors)
             digests[file.name] = digest(file).sha256
         manifest = {"format": FORMAT, "state": state, "facts": facts, "sha256": digests}
         write_metadata(staging / MANIFEST, manifest)
+
+
+def write_tensors(file: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """One safetensors file. Raises UserError (exit code 1) when the disk is full or fails."""
+    try:
+        save_file(tensors, file)
+    except SafetensorError as error:  # what the library makes of an OSError
+        raise UserError(f"cannot write {file.parent.name}/{file.name}: {error}", exit_code=1) from error
 
 
 def read(path: Path) -> Checkpoint:

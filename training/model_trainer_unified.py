@@ -9,8 +9,11 @@ if not __package__:  # run as a file: Python put training/ first on the path, wh
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
+import errno
 
 from corpus.records import UserError
+
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 EXAMPLES = """examples:
   python3 training/model_trainer_unified.py --config training_config_metal_cuda_universal.yaml \\
@@ -85,10 +88,22 @@ def main(argv: list[str] | None = None) -> int:
         _check_flags(arguments)
         return _run(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        if not sys.stdout.isatty():
-            print("FAILED", flush=True)
-        return error.exit_code
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:  # before training, where signals are not yet waited for
+        return _fail("stopped; nothing was changed", 130)
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            raise
+        return _fail(
+            f"{error.strerror}: {error.filename or 'a file of the output'}; free some space and --resume", 1
+        )
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    if not sys.stdout.isatty():
+        print("FAILED", flush=True)
+    return exit_code
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
