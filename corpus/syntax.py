@@ -56,9 +56,36 @@ def _parser(language: str) -> tree_sitter.Parser:
     return tree_sitter.Parser(grammar(language))
 
 
+# Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. The parser reports its
+# progress at most 15 times per KB of real code; this many reports per KB end the attempt, on every machine alike.
+_MAX_REPORTS_PER_KB = 50
+_MIN_REPORTS = 2000
+_CHUNK_BYTES = 65_536
+
+
 def parse(language: str, source: bytes) -> tree_sitter.Tree:
-    """Parse UTF-8 `source`. tree-sitter never fails: what it cannot read becomes ERROR and MISSING nodes."""
-    return _parser(language).parse(source)
+    """Parse UTF-8 `source`. tree-sitter never fails: what it cannot read becomes ERROR and MISSING nodes.
+
+    Where that would take for ever, the tree is that of an empty text: `gave_up` tells.
+    """
+    parser = _parser(language)
+    reports_left = _MIN_REPORTS + len(source) * _MAX_REPORTS_PER_KB // 1024
+
+    def stop(offset: int, has_error: bool) -> bool:
+        nonlocal reports_left
+        reports_left -= 1
+        return reports_left < 0
+
+    try:
+        return parser.parse(lambda offset, _: source[offset : offset + _CHUNK_BYTES], progress_callback=stop)
+    except ValueError:  # "Parsing failed": stopped by us
+        parser.reset()
+        return parser.parse(b"")
+
+
+def gave_up(source: bytes, table: SyntaxTable) -> bool:
+    """Whether `parse` left `source` unread."""
+    return table.end[0] < len(source.rstrip())
 
 
 class _KindNames(dict[int, str]):

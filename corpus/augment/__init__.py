@@ -18,7 +18,7 @@ from corpus.augment import comments, layout, renaming, verify
 from corpus.augment.edits import Edit, apply
 from corpus.augment.facts import NO_FACTS, RepositoryFacts
 from corpus.seeding import rng_for
-from corpus.syntax import SyntaxTable, parse
+from corpus.syntax import SyntaxTable, gave_up, parse
 
 __all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
 
@@ -67,6 +67,9 @@ def vary(
 
     `source` is UTF-8 and `table` its syntax table. The result depends on nothing but the arguments.
     """
+    if gave_up(source, table) or table.depth > verify.MAX_DEPTH:
+        reason = "nested too deeply" if table.depth > verify.MAX_DEPTH else "takes too long to parse"
+        return [Refusal(kind, reason) for kind in AUGMENTATIONS if kind in kinds]
     baseline = verify.Baseline(source, language, table)
     results: list[Variant | Refusal] = []
     for kind, propose in AUGMENTATIONS.items():

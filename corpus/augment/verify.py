@@ -54,8 +54,6 @@ class Baseline:
 
     def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
         """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is."""
-        if self.table.depth > MAX_DEPTH:
-            return "nested too deeply"
         if not all(_MAY_TOUCH[kind](self, edit) for edit in edits):
             return f"an edit touches more than {kind} may"
         if self.language == "Python":

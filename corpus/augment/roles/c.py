@@ -191,6 +191,7 @@ _USES = (
 )
 _CXX_USES = (
     ("condition_clause", "value"),
+    ("declaration", "value"),
     ("delete_expression", None),
     ("for_range_loop", "right"),
     ("lambda_capture_specifier", None),

@@ -96,7 +96,7 @@ def _names_a_function(code: Code, leaf: int, *fields: str) -> bool:
         while value is not None and kind[value] in _WRAPPERS:
             inner = [child for child in code.children(value) if kind[child] not in ("(", "comment")]
             value = inner[0] if inner else None
-        if value is not None and kind[value] in _ANONYMOUS:
+        if value is not None and kind[value] in _ANONYMOUS and code.child(value, "name") is None:
             return True
     return False
 
@@ -183,6 +183,7 @@ ROLES = Roles(
     reserved=frozenset(_KEYWORDS.split()),
     shorthands=frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"}),
     untouchable=frozenset([b"eval"]),
+    kept_words=lambda code: {b"arguments", b"async", b"await", b"let", b"of", b"undefined", b"yield"},
     refuses=_refuses,
     watched=frozenset({"with_statement"}),
     same_shape=(

@@ -29,6 +29,12 @@ def _comprehension_scope(code: Code, binder: int, leaf: int) -> Span | None:
     return code.span(above) if code.table.kind[above] in _COMPREHENSIONS else None
 
 
+def _in_as_pattern(code: Code, leaf: int) -> str:
+    """`with x as y` uses x; in `case x as y` both are bound."""
+    statement = code.table.kind[code.table.parent[code.table.parent[leaf]]]
+    return USE if statement in ("with_item", "except_clause", "except_group_clause") else POISON
+
+
 def _poisoned(code: Code) -> list[int]:
     return [*_self_documenting(code), *nested_in(code, ("function_definition",), ("class_definition",))]
 
@@ -103,6 +109,7 @@ ROLES = Roles(
     names=frozenset({"identifier"}),
     places={
         **dict.fromkeys(_USES, USE),
+        ("as_pattern", None): _in_as_pattern,
         ("attribute", "attribute"): FREE,
         ("keyword_argument", "name"): FREE,
         ("function_definition", "name"): POISON,
