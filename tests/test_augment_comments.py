@@ -274,3 +274,20 @@ def test_truncated_files_are_answered(case: Case) -> None:
         edits = comments.propose(part, case.language, table_of(parse(case.language, part)), random.Random(0))
         if not isinstance(edits, str):
             apply(part, edits)
+
+
+def test_scanning_is_linear_in_the_text() -> None:
+    """Fixed: the search for scripts that read themselves, and for literals, took minutes on one long line."""
+    started_s = time.process_time()
+    for text in (b"'\\" * 150_000, b'"\\' * 150_000, b'R"(' * 100_000, b"/*" * 150_000):
+        Opaque(text)
+    for text in (
+        b"sed " * 75_000,
+        b"$0 " * 100_000,
+        b"# coding" * 40_000,
+        b"\n \t" * 100_000,
+        b"#" * 300_000,
+    ):
+        comments._reads_itself(text)
+        comments._sleeps(text)
+    assert time.process_time() - started_s < 5
