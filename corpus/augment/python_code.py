@@ -62,6 +62,9 @@ def _same_one(a: types.CodeType, b: types.CodeType, old_names: Mapping[str, str]
         return False
     slots, new_slots = _SLOTS(a), _SLOTS(b)
     if old_names and slots != new_slots:
+        num_arguments = a.co_argcount + a.co_kwonlyargcount
+        if slots[0][:num_arguments] != new_slots[0][:num_arguments]:
+            return False  # a caller may name them
         new_slots = tuple(tuple(old_names.get(name, name) for name in names) for names in new_slots)
     if slots == new_slots and a.co_code == b.co_code:
         return True

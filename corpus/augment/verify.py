@@ -78,7 +78,8 @@ class Baseline:
         """A name became another; or `x`, where it is short for `x: x`, became `x: new`."""
         old = self.source[edit.start : edit.end]
         new = edit.replacement.removeprefix(old + b": ")
-        return bool(_NAME.fullmatch(old) and _NAME.fullmatch(new))
+        is_name = _NAME.fullmatch(old) and _NAME.fullmatch(new)
+        return bool(is_name) and new not in ROLES[self.language].reserved
 
     def _blanks_comments(self, edit: Edit) -> bool:
         """Whole comments and white space became white space."""
