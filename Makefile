@@ -1,4 +1,5 @@
-# make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check
+# make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check,
+#                        a short training of a tiny model, a completion; minutes on two cores
 # make test              environment, the whole suite
 # make lint | torture | benchmark | clean
 
@@ -8,6 +9,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 OUTPUT ?= training_data_effectiveness
+MODEL ?= models/short-run
+TRAINER := $(BIN)/python training/model_trainer_unified.py
+# About half a million tokens: enough to see the loss fall, far from what the model could learn.
+SHORT := --epochs 1 --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
+	--set evaluation.max_windows=64 --set evaluation.completions=8
+PROMPT ?= def main(
 
 .PHONY: run test lint torture benchmark clean
 .DELETE_ON_ERROR:
@@ -15,6 +22,11 @@ OUTPUT ?= training_data_effectiveness
 run: $(READY)
 	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
+	@$(TRAINER) --config training_config_metal_cuda_universal.yaml \
+	    --sequences "$(OUTPUT)/training_data_train.jsonl" --output "$(MODEL)" $(SHORT)
+	@echo; echo "The model, after a few minutes of training, goes on from '$(PROMPT)':"
+	@$(TRAINER) --checkpoint "$(MODEL)" --complete "$(PROMPT)"
+	@echo "Look: $(OUTPUT)/report.html and $(MODEL)/training_report.html"
 
 test: $(READY) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
