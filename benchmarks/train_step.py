@@ -268,7 +268,7 @@ def ours(model, rows, batches: Batches, arguments, device, waits, *, whole_logit
         wrapped=objective,
         engine=SingleProcess(device),
         batches=batches,
-        optimizers=make_optimizers(model, optimization, learning_rate=1e-4, beta2=0.99),
+        optimizers=make_optimizers(model, optimization, kind="adamw", learning_rate=1e-4, beta2=0.99),
         schedule=make_schedule(optimization, 1_000_000),
         limits=Limits(
             num_epochs=10**6,

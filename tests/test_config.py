@@ -75,7 +75,7 @@ def test_an_exponent_without_a_dot_is_a_number(tmp_path):
         ("optimization:\n  learning_rate: 0\n", "/c.yaml:2: optimization.learning_rate: must be above 0, got 0.0"),
         ("optimization:\n  batch_size: 0\n", "/c.yaml:2: optimization.batch_size: must be at least 1, got 0"),
         ("objectives:\n  fim_rate: 1.5\n", "/c.yaml:2: objectives.fim_rate: must be at most 1.0, got 1.5"),
-        ("optimization:\n  optimizer: adam\n", "/c.yaml:2: optimization.optimizer: expected one of adamw, muon, got adam; did you mean adamw?"),
+        ("optimization:\n  optimizer: adam\n", "/c.yaml:2: optimization.optimizer: expected one of auto, adamw, muon, got adam; did you mean adamw?"),
         ("- a\n", "/c.yaml: expected `key: value` lines, got a sequence"),
         ("training: 3\n", "/c.yaml:1: expected `key: value` lines, got 3"),
         ("a: &x 1\nb: *x\n", "/c.yaml:1: anchors and aliases are not allowed"),

@@ -15,13 +15,14 @@ from training_fixtures import command, exact_metrics, use_tiny_models, write_dat
 from training.engines import SingleProcess, make_engine
 from training.model_trainer_unified import main
 
-STEPS = (
-    "--set",
-    "training.max_steps=4",
-    "--set",
-    "training.logging_steps=1",
-    "--set",
-    "training.save_steps=2",
+
+def settings(*pairs: str) -> tuple[str, ...]:
+    return tuple(flag for pair in pairs for flag in ("--set", pair))
+
+
+STEPS = settings(
+    *("training.max_steps=4", "training.logging_steps=1", "training.save_steps=2"),
+    *("optimization.optimizer=adamw", "optimization.learning_rate=0.001"),  # Muon rounds to bfloat16
 )
 
 
@@ -79,14 +80,12 @@ def close(a: float | int | None, b: float | int | None) -> bool:
 
 @pytest.mark.parametrize("distributed", ["ddp", "fsdp"])
 def test_two_processes_give_the_losses_and_weights_of_one(sequences, tmp_path, distributed):
-    flags = (
-        *STEPS,
-        "--set",
+    batches = (
         "optimization.batch_size=3",
-        "--set",
         "optimization.gradient_accumulation_steps=3",
+        "optimization.ema_decay=0.5",
     )
-    flags += ("--set", f"device_backend.distributed={distributed}", "--set", "optimization.ema_decay=0.5")
+    flags = (*STEPS, *settings(*batches, f"device_backend.distributed={distributed}"))
     assert main(command(sequences, tmp_path / "one", *flags)) == 0
     first, second = run_two(command(sequences, tmp_path / "two", *flags), tmp_path)
     assert "2 processes" in first and first.splitlines()[-1] == "COMPLETE" and "Loss" not in second

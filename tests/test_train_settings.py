@@ -71,7 +71,7 @@ CHANGES = {
     "optimization.warmup_ratio": ("0.6", {"optimization.warmup_steps": "null"}),
     "optimization.cooldown_fraction": ("0.8", {}),
     "optimization.min_lr_ratio": ("0.5", {"optimization.cooldown_fraction": "0.8"}),
-    "optimization.optimizer": ("muon", {}),
+    "optimization.optimizer": ("adamw", {}),
     "optimization.weight_decay": ("3.0", {}),
     "optimization.beta1": ("0.5", {}),
     "optimization.beta2": ("0.5", {}),

@@ -80,7 +80,7 @@ class Optimization:
     warmup_ratio: float | None = setting(None, low=0.0, high=0.9)
     cooldown_fraction: float = setting(0.2, low=0.0, high=1.0)
     min_lr_ratio: float = setting(0.0, low=0.0, high=1.0)
-    optimizer: str = setting("adamw", choices=("adamw", "muon"))
+    optimizer: str = setting("auto", choices=("auto", "adamw", "muon"))
     weight_decay: float = setting(0.1, low=0.0, high=10.0)
     beta1: float = setting(0.9, low=0.0, high=0.9999)
     beta2: float | None = setting(None, low=0.0, high=0.999999)

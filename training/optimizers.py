@@ -10,12 +10,15 @@ MUON_LR_SCALE = 20.0  # Muon's updates have norm ~1: its rate is 0.02 where Adam
 
 
 def default_learning_rate(num_parameters: int, *, adapters: bool, pretrained: bool) -> float:
-    """Peak rate when none is given: 2e-4 for LoRA, 5e-5 for a pretrained model, 1e-3 to 6e-4 from scratch."""
+    """Peak rate when none is given: 2e-4 for LoRA, 5e-5 for a pretrained model, 2e-3 to 6e-4 from scratch."""
     if adapters:
         return 2e-4
     if pretrained:
         return 5e-5
-    return 1e-3 if num_parameters <= 40_000_000 else 6e-4
+    for limit, rate in ((10_000_000, 2e-3), (40_000_000, 1e-3)):
+        if num_parameters <= limit:
+            return rate
+    return 6e-4
 
 
 def default_beta2(tokens_per_step: int) -> float:
@@ -23,10 +26,10 @@ def default_beta2(tokens_per_step: int) -> float:
     return min(0.999, 0.95 ** (tokens_per_step / TOKENS_FOR_BETA2))
 
 
-def make_optimizers(model: nn.Module, optimization, *, learning_rate: float, beta2: float) -> list:
-    """Optimizers over the trainable parameters; every group keeps its peak rate as "peak_lr"."""
+def make_optimizers(model: nn.Module, optimization, *, kind: str, learning_rate: float, beta2: float) -> list:
+    """Optimizers over the trainable parameters, `kind` "adamw" or "muon"; each group keeps its peak as "peak_lr"."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    matrices = _hidden_matrices(model, named) if optimization.optimizer == "muon" else []
+    matrices = _hidden_matrices(model, named) if kind == "muon" else []
     taken = {id(p) for _, p in matrices}
     rest = [(name, p) for name, p in named if id(p) not in taken]
     optimizers = [_adamw(rest, optimization, learning_rate, beta2)] if rest else []

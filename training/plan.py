@@ -37,7 +37,8 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     yield f"run         {run.config.training.num_epochs:,} epochs, about {num_updates:,} steps"
     rate = setup.learning_rate(run.config, model, run.source)
     ends = f"{schedule.warmup_updates} warm-up, {schedule.cooldown_updates} cool-down"
-    yield f"schedule    {schedule.shape}, peak {rate:g}, {ends}"
+    kind = setup.optimizer_kind(run.config, run.source)
+    yield f"schedule    {kind}, {schedule.shape}, peak {rate:g}, {ends}"
     yield f"compile     {'yes' if setup.wants_compile(run.config, run.device, num_updates) else 'no'}"
     seconds_per_token = _seconds_per_token(run, model, batches)
     total_tokens = num_updates * plan.num_pairs.sum() / max(plan.num_steps, 1)
@@ -49,7 +50,8 @@ def estimated_bytes(run: setup.Run, model: nn.Module) -> int:
     """Weights, gradients, optimizer, average, and the activations of one micro-batch."""
     optimization = run.config.optimization
     trainable = models.num_parameters(model, trainable_only=True)
-    states = 8 if optimization.optimizer == "adamw" else 6  # Muon keeps one moment of the matrices
+    kind = setup.optimizer_kind(run.config, run.source)
+    states = 8 if kind == "adamw" else 6  # Muon keeps one moment of the matrices
     per_trainable = 4 + states + (4 if optimization.ema_decay else 0)
     weights = 4 * models.num_parameters(model) + per_trainable * trainable
     return weights + _activation_bytes(run, model)
