@@ -144,6 +144,13 @@ def test_a_macro_of_another_file_of_the_repository_poisons_the_function_that_use
     assert results(macro_names(b"#define current 12\n")) is Variant
 
 
+def test_a_function_that_calls_what_may_be_a_macro_of_a_foreign_header_is_left_alone() -> None:
+    """`Py_VISIT(x)` uses the caller's `visit` and `arg`: renaming `arg` no longer compiled."""
+    source = b"int g(int);\nint f(int arg) { Py_VISIT(1); return 0; }\n"
+    assert isinstance(rename(source, "C"), Refusal)
+    assert isinstance(rename(source.replace(b"Py_VISIT", b"g"), "C"), Variant)
+
+
 def test_a_local_named_like_an_import_keeps_its_name() -> None:
     """The compiler chose LOAD_ATTR for it and LOAD_METHOD for any other name: code objects differed."""
     result = rename(b"import thread\ndef f():\n    thread = g()\n    thread.start()\n", "Python")

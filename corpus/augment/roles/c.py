@@ -114,17 +114,16 @@ def _poisoned(code: Code) -> list[int]:
     known = _known_names(code)
     return [
         *_macro_users(code, macros, known),
-        *_doubtful_arguments(code, known),
+        *_callers_of_strangers(code, known),
         *nested_in(code, ("function_definition",), ("field_declaration_list",)),
     ]
 
 
 def _known_names(code: Code) -> set[bytes]:
-    """What this file declares to be a function or an enumerator."""
-    names = set(_STANDARD)
-    for declarator in (*code.nodes["function_declarator"], *code.nodes["enumerator"]):
-        names |= {code.text(declarator + 1)}
-    return names
+    """What this file declares to be a function, a pointer to one, or an enumerator."""
+    declared = b" ".join(code.text(declarator + 1) for declarator in code.nodes["function_declarator"])
+    functions = {name for name in words_of(declared) if not _SHOUTED.fullmatch(name)}
+    return functions | {code.text(enumerator + 1) for enumerator in code.nodes["enumerator"]} | _STANDARD
 
 
 def _macro_users(code: Code, macros: set[bytes], known: set[bytes]) -> list[int]:
@@ -147,15 +146,20 @@ def _with_assembly(code: Code) -> Iterator[int]:
                 yield function
 
 
-def _doubtful_arguments(code: Code, known: set[bytes]) -> list[int]:
-    """Arguments of what may be a macro of a header that is not part of the repository."""
-    kind = code.table.kind
-    doubtful: list[int] = []
+def _callers_of_strangers(code: Code, known: set[bytes]) -> list[int]:
+    """Functions that call what may be a macro of a header outside of the repository: Python's `Py_VISIT(x)`
+    uses the caller's `visit` and `arg`."""
+    callers = []
     for call in code.nodes["call_expression"]:
         callee = code.text(call + 1)
-        if kind[call + 1] == "identifier" and callee not in known and not callee.startswith(b"__builtin_"):
-            doubtful += [child for child in code.children(call) if kind[child] == "argument_list"]
-    return doubtful
+        if (
+            code.table.kind[call + 1] == "identifier"
+            and callee not in known
+            and not callee.startswith(b"__builtin_")
+        ):
+            function = nearest(code, call, ("function_definition",))
+            callers += [] if function is None else [function]
+    return sorted(set(callers))
 
 
 _USES = (

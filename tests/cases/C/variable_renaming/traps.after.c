@@ -40,11 +40,11 @@ int printed(int stay_printed)
     return 0;
 }
 
-int unknown(int stay_argument, int ladder)
+int unknown(int stay_argument, int stay_beside)
 {
     int stay_maybe_a_macro();
-    ladder++;
-    return ladder + not_declared_here(stay_argument);
+    stay_beside++;
+    return stay_beside + not_declared_here(stay_argument);
 }
 
 int shouted(int stay_near)
@@ -61,31 +61,31 @@ int assembled(int stay_operand)
 int declared_elsewhere(void)
 {
     extern int stay_extern;
-    int orchid = stay_extern;
-    return orchid;
+    int ladder = stay_extern;
+    return ladder;
 }
 
-int hides(int circle)
+int hides(int orchid)
 {
     {
-        int stay_static_global = circle;
-        circle += stay_static_global;
+        int stay_static_global = orchid;
+        orchid += stay_static_global;
     }
-    return circle + stay_static_global;
+    return orchid + stay_static_global;
 }
 
-int branches(int answer)
+int branches(int circle)
 {
 #ifdef SIZE
-    int tunnel = 1;
+    int answer = 1;
 #else
-    long tunnel = 2;
+    long answer = 2;
 #endif
-    if (answer)
+    if (circle)
         goto stay_label;
-    tunnel++;
+    answer++;
 stay_label:
-    return tunnel + (int)sizeof(stay_type);
+    return answer + (int)sizeof(stay_type);
 }
 
 int old_style(stay_k, stay_r) int stay_k; int stay_r; { return stay_k + stay_r; }

@@ -40,11 +40,11 @@ int printed(int stay_printed)
     return 0;
 }
 
-int unknown(int stay_argument, int moves_other)
+int unknown(int stay_argument, int stay_beside)
 {
     int stay_maybe_a_macro();
-    moves_other++;
-    return moves_other + not_declared_here(stay_argument);
+    stay_beside++;
+    return stay_beside + not_declared_here(stay_argument);
 }
 
 int shouted(int stay_near)
