@@ -120,8 +120,9 @@ def _poisoned(code: Code) -> list[int]:
 
 
 def _known_names(code: Code) -> set[bytes]:
-    """What this file declares to be a function, a pointer to one, or an enumerator."""
-    declared = b" ".join(code.text(declarator + 1) for declarator in code.nodes["function_declarator"])
+    """What this file declares: functions, pointers to them, initialised variables, enumerators."""
+    declarators = (*code.nodes["function_declarator"], *code.nodes["init_declarator"])
+    declared = b" ".join(code.text(declarator + 1) for declarator in declarators)
     functions = {name for name in words_of(declared) if not _SHOUTED.fullmatch(name)}
     return functions | {code.text(enumerator + 1) for enumerator in code.nodes["enumerator"]} | _STANDARD
 
@@ -232,6 +233,7 @@ ROLES = Roles(
             "field_declaration_list",
             "function_declarator",
             "gnu_asm_expression",
+            "init_declarator",
             "preproc_include",
         }
     ),

@@ -21,18 +21,18 @@ int loops(const int (&anchor)[3]) {
     return cradle;
 }
 
-int lambdas(int moves_captured) {
-    auto moves_add = [moves_captured](int moves_x) { return moves_x + moves_captured; };
-    auto moves_by_reference = [&](int moves_y) { return moves_y + moves_captured; };
-    auto moves_initialised = [stay_init = 1] { return stay_init; };
-    return moves_add(1) + moves_by_reference(2) + moves_initialised();
+int lambdas(int orchid) {
+    auto circle = [orchid](int answer) { return answer + orchid; };
+    auto tunnel = [&](int banner) { return banner + orchid; };
+    auto yellow = [stay_init = 1] { return stay_init; };
+    return circle(1) + tunnel(2) + yellow();
 }
 
-int catches(int orchid) {
+int catches(int packet) {
     try {
-        throw orchid;
-    } catch (int circle) {
-        return circle;
+        throw packet;
+    } catch (int basket) {
+        return basket;
     }
 }
 
@@ -42,12 +42,12 @@ int structured() {
     return stay_first + stay_second;
 }
 
-int defaults(int dragon, int answer = 2) { return dragon + answer; }
+int defaults(int dragon, int bottle = 2) { return dragon + bottle; }
 
-int local_classes(int tunnel) {
+int local_classes(int oyster) {
     struct Local {
         int stay_inside;
         int get() { int stay_copy = stay_inside; return stay_copy; }
-    } banner{tunnel};
-    return banner.get();
+    } famous{oyster};
+    return famous.get();
 }
