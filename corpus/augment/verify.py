@@ -25,6 +25,7 @@ MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels 
 COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_comment"})
 
 _NAME = re.compile(rb"[A-Za-z_]\w*")
+_TEXT = re.compile("string|heredoc|template_literal|regex|jsx_text")  # kinds whose white space counts
 _COMMENT_NODE = re.compile(r" (?:\w+: )?\((?:line_|block_|html_)?comment\)")
 
 
@@ -91,11 +92,33 @@ class Baseline:
             done = self.comments[at][1]
             at += 1
         kept.append(self.source[done : edit.end])
-        return not any(map(bytes.strip, kept)) and not edit.replacement.strip()
+        return not any(map(bytes.strip, kept)) and not edit.replacement.strip() and self._lies_in_gap(edit)
 
     def _spaces(self, edit: Edit) -> bool:
-        """White space became other white space."""
-        return not edit.replacement.strip() and not self.source[edit.start : edit.end].strip()
+        """White space between tokens became other white space."""
+        if edit.replacement.strip() or self.source[edit.start : edit.end].strip():
+            return False
+        return self._lies_in_gap(edit)
+
+    def _lies_in_gap(self, edit: Edit) -> bool:
+        """No token reaches into the edit - comments may lie in it whole - and what holds it is no string.
+
+        White space inside a string is text; the tree alone would not show that it changed.
+        """
+        table = self.table
+        node = (
+            bisect_left(table.start, edit.end) - 1
+        )  # the last node, in preorder, that starts before its end
+        while node >= 0 and (table.end[node] == table.start[node] or self._is_inside(node, edit)):
+            node -= 1
+        if node >= 0 and table.subtree_end[node] == node + 1 and table.end[node] > edit.start:
+            return False
+        while node >= 0 and table.end[node] < edit.end:
+            node = table.parent[node]
+        return node < 0 or not _TEXT.search(table.kind[node])
+
+    def _is_inside(self, node: int, edit: Edit) -> bool:
+        return edit.start <= self.table.start[node] and self.table.end[node] <= edit.end
 
     def _same_but_for_shorthands(self, tree: tree_sitter.Tree) -> bool:
         """`P { x }` may have become `P { x: new }`; else the trees are equal."""
