@@ -56,7 +56,7 @@ class Refusal:
 def vary(
     source: bytes,
     language: str,
-    table: SyntaxTable,
+    table: SyntaxTable | None,
     *,
     path: str,
     seed: int,
@@ -65,8 +65,11 @@ def vary(
 ) -> list[Variant | Refusal]:
     """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
 
-    `source` is UTF-8 and `table` its syntax table. The result depends on nothing but the arguments.
+    `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The result depends on
+    nothing but the arguments.
     """
+    if table is None:
+        return [Refusal(kind, "not varied in this language") for kind in AUGMENTATIONS if kind in kinds]
     if gave_up(source, table) or table.depth > verify.MAX_DEPTH:
         reason = "nested too deeply" if table.depth > verify.MAX_DEPTH else "takes too long to parse"
         return [Refusal(kind, reason) for kind in AUGMENTATIONS if kind in kinds]
