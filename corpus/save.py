@@ -171,7 +171,7 @@ class _RowReader:
         self._original = {
             unit[0]: index for index, unit in enumerate(self._units) if unit[1] == VARIANTS.index(ORIGINAL)
         }
-        self._files = [_file_metadata(file) for file in corpus.scan.files]
+        self._files = corpus.scan.files
         shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
         self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
 
@@ -189,7 +189,7 @@ class _RowReader:
         total = 1 + -(-(num_tokens - length) // self._stride)
         metadata = {
             "seq_id": row,
-            **self._files[file],
+            **_file_metadata(self._files[file]),
             "chunk_index": chunk,
             "total_chunks": total,
             "start_token": start,
