@@ -58,7 +58,8 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
 
     from corpus.build import make_rows
     from corpus.records import BuildOptions, ContextPlan, Corpus
-    from corpus.save import drop_duplicates, write_rows
+    from corpus.rows.table import drop_duplicates
+    from corpus.save import write_rows
     from corpus.scan import ScanOptions, scan_repository
     from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 

@@ -17,7 +17,8 @@ from corpus.pool import run_in_child
 from corpus.publish import SCRATCH, publishing
 from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, UserError
 from corpus.rows import MadeRows, RowOptions, rows_of
-from corpus.save import RowTable, drop_duplicates, save
+from corpus.rows.table import RowTable, drop_duplicates
+from corpus.save import save
 from corpus.scan import ScanOptions, scan_repository
 from corpus.secrets import redact
 from corpus.seeding import key_for

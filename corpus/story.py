@@ -10,7 +10,7 @@ from corpus.console import Console, Stopwatch
 from corpus.leaks import format_leaks
 from corpus.records import DATASET_FILES, ROLES, SPLITS, BuildOptions, ContextPlan, Corpus
 from corpus.rows import MadeRows
-from corpus.save import RowTable
+from corpus.rows.table import RowTable
 from corpus.split import split_note
 from corpus.tokenization import TokenizerInfo
 from corpus.weighting import WEIGHTS
@@ -80,7 +80,9 @@ class Story:
             f"{tokens:,} tokens in {windows:,} windows; tokenizer {tokenizer.name}, {tokenizer.vocab_size:,} entries",
             total_s - augment_s,
         )
-        self._detail(f"tokenizer: {tokenizer.reason}; sha256 {tokenizer.sha256[:16]}")
+        self._detail(
+            f"tokenizer: {tokenizer.reason}; sha256 {tokenizer.sha256[:16]}; encoded by {', '.join(made.encoders)}"
+        )
         changed = _count(
             kind
             for (kind, _, outcome), files in made.yields.items()

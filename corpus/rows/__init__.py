@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,7 @@ class MadeRows:
     seconds: Counter  # step -> seconds, divided by the workers
     scratch: Path
     dtype: np.dtype
+    encoders: tuple[str, ...]  # the libraries that encoded: one, unless processes differ
 
     def spool(self, shard: int) -> Path:
         return _spool(self.scratch, shard)
@@ -88,6 +89,7 @@ def _spool(scratch: Path, shard: int) -> Path:
 
 def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers: int) -> MadeRows:
     units, rows, yields, seconds, examples = [], [], Counter(), Counter(), []
+    encoders = set()
     num_units = 0
     for shard in shards:
         shard.rows["unit"] += num_units
@@ -97,8 +99,18 @@ def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers
         yields.update(shard.yields)
         seconds.update(shard.seconds)
         examples += shard.examples
+        encoders.add(shard.encoder)
     seconds = Counter({step: spent_s / workers for step, spent_s in seconds.items()})
-    return MadeRows(np.concatenate(units), np.concatenate(rows), yields, examples, seconds, scratch, dtype)
+    return MadeRows(
+        np.concatenate(units),
+        np.concatenate(rows),
+        yields,
+        examples,
+        seconds,
+        scratch,
+        dtype,
+        tuple(sorted(encoders)),
+    )
 
 
 class RowMaker:
@@ -121,7 +133,7 @@ class RowMaker:
             shard = Shard(number, spool, self._options, self._begins_name)
             for index, file in files:
                 self._file(shard, index, file)
-        return shard.result()
+        return replace(shard.result(), encoder=self._encoder.backend)
 
     def _file(self, shard: Shard, index: int, file: SourceFile) -> None:
         options = self._options

@@ -51,6 +51,7 @@ class ShardRows:
     yields: Counter = field(default_factory=Counter)  # (kind, language, outcome) -> files
     examples: list[dict] = field(default_factory=list)
     seconds: Counter = field(default_factory=Counter)  # step -> seconds of this worker
+    encoder: str = ""  # which library encoded
 
 
 @dataclass(frozen=True, slots=True)
