@@ -12,6 +12,7 @@ from training_fixtures import small_files, write_dataset
 from corpus.jsonl import read_metadata, write_metadata
 from corpus.records import METADATA_FILE, ROLES, VARIANTS, UserError
 from training.batches import Batches, Pacing, document, fill_in_the_middle, pack
+from training.row_parser import _OtherForm, _quick_row
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 
@@ -276,17 +277,54 @@ def edit_row(row: dict, **metadata) -> dict:
         ),
         (lambda r: {"tokens": r["tokens"]}, 'expected an object with "tokens", "metadata"'),
         (lambda r: r | {"labels": [9999] * 32}, "labels hold the id 9999, outside the vocabulary of 300"),
+        (lambda r: edit_row(r, seq_id=1 << 63), "metadata.seq_id must be from 0 to 2**62"),
     ],
 )
-def test_a_bad_row_is_named_by_file_and_line(tmp_path, wreck, message):
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["as written", "spaced"])
+def test_a_bad_row_is_named_by_file_and_line(tmp_path, wreck, message, separators):
     dataset = open_dataset(write_dataset(tmp_path / "d", files=small_files()[:9], masked=False))
     lines = dataset.train.read_bytes().splitlines(keepends=True)
-    lines[4] = json.dumps(wreck(json.loads(lines[4]))).encode() + b"\n"
+    lines[4] = json.dumps(wreck(json.loads(lines[4])), separators=separators).encode() + b"\n"
     dataset.train.write_bytes(b"".join(lines))
     dataset.metadata.pop("files")
     with pytest.raises(UserError) as caught:
         open_rows(dataset, "train")
     assert f"{dataset.train}:5: {message}" in str(caught.value)
+
+
+def test_rows_in_another_spelling_of_json_are_the_same_rows(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    quick = open_rows(dataset, "train", write_cache=False)
+    rows = [json.loads(line) for line in dataset.train.read_bytes().splitlines()]
+    dataset.train.write_text("".join(json.dumps(row, indent=None) + "\n" for row in rows))
+    dataset.metadata.pop("files")
+    spelt = open_rows(dataset, "train", write_cache=False)
+    assert len(quick.labels) and quick.files == spelt.files and quick.languages == spelt.languages
+    for name in ("tokens", "labels", "table"):
+        assert np.array_equal(getattr(quick, name), getattr(spelt, name))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_taken"),
+    [(b"0,10,7", True), (b"12", True), (b"", False), (b"1,,2", False), (b",1", False), (b"1,", False)]
+    + [
+        (b"01,2", False),
+        (b"1,02", False),
+        (b"1, 2", False),
+        (b"-1", False),
+        (b"1.0", False),
+        (b"1e3", False),
+    ],
+)
+def test_only_plain_numbers_go_past_the_json_parser(text, is_taken):
+    line = b'{"tokens":[' + text + b'],"metadata":{"language":"a,\\"labels\\":[1]}"}}\n'
+    if is_taken:
+        ids, originals, metadata = _quick_row(line)
+        row = json.loads(line)
+        assert (ids.tolist(), originals, metadata) == (row["tokens"], None, row["metadata"])
+    else:
+        with pytest.raises(_OtherForm):
+            _quick_row(line)
 
 
 def test_text_after_the_padding_begins_is_refused(tmp_path):

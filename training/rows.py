@@ -1,4 +1,4 @@
-"""A split's rows, memory-mapped: parsed once from JSONL with orjson, later loads only open files.
+"""A split's rows, memory-mapped: parsed once from JSONL, later loads only open files.
 
 training_data_train.jsonl
 .cache/train-<sha256 of it>/tokens.npy   every row's real tokens, end to end (padding is not stored)
@@ -19,43 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.jsonl import digest, read_metadata, read_rows
-from corpus.records import DATASET_FILES, METADATA_FILE, ROLES, SPLITS, VARIANTS, UserError
+from corpus.jsonl import FileDigest, digest, read_metadata
+from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, UserError
+from training.row_parser import MICRO, ROW_DTYPE, Limits, parse_rows
+
+__all__ = ["MICRO", "ROW_DTYPE", "Dataset", "Rows", "open_dataset", "open_rows"]
 
 CACHE_VERSION = 1
-MICRO = 1_000_000  # weights are kept as whole millionths: 0.3 ten times is exactly 3
-MAX_WEIGHT = 1000.0
-
-ROW_DTYPE = np.dtype(
-    [
-        ("seq_id", np.int64),
-        ("offset", np.int64),  # of its tokens in tokens.npy
-        ("label_offset", np.int64),  # of its labels in labels.npy, -1 without labels
-        ("start_token", np.int64),  # in its file
-        ("length", np.int32),  # tokens without padding
-        ("weight_micro", np.int64),
-        ("complexity", np.float64),
-        ("file", np.int32),  # index into Rows.files
-        ("language", np.int16),  # index into Rows.languages
-        ("role", np.int8),  # index into ROLES
-        ("variant", np.int8),  # index into VARIANTS
-        ("is_last", np.bool_),  # the last window of its file
-    ]
-)
-_FIELDS = {  # metadata key -> types a row must have there
-    "seq_id": (int,),
-    "source_file": (str,),
-    "language": (str,),
-    "chunk_index": (int,),
-    "total_chunks": (int,),
-    "start_token": (int,),
-    "length": (int,),
-    "complexity": (int, float),
-    "is_core": (bool,),
-    "is_test": (bool,),
-    "weight": (int, float),
-    "augmentation_type": (str,),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +110,29 @@ def open_rows(dataset: Dataset, split: str, *, write_cache: bool = True) -> Rows
     cached = _cached(path, dataset)
     if cached is not None:
         return cached
-    sha256 = digest(path).sha256
-    _check_digest(path, dataset, sha256)
-    rows = _parse(path, dataset, sha256)
+    written = digest(path)
+    _check_digest(path, dataset, written.sha256)
+    rows = _parse(path, dataset, written)
     if write_cache:
         _write_cache(rows, dataset)
     return rows
+
+
+def _parse(path: Path, dataset: Dataset, written: FileDigest) -> Rows:
+    limits = Limits(
+        window=dataset.window, vocab_size=dataset.vocab_size, pad=dataset.metadata["pad_token_id"]
+    )
+    parsed = parse_rows(path, written.num_lines, limits)
+    return Rows(
+        path=path,
+        sha256=written.sha256,
+        window=dataset.window,
+        tokens=parsed.tokens,
+        labels=parsed.labels,
+        table=parsed.table,
+        files=parsed.files,
+        languages=parsed.languages,
+    )
 
 
 def _check_digest(path: Path, dataset: Dataset, sha256: str) -> None:
@@ -156,111 +143,6 @@ def _check_digest(path: Path, dataset: Dataset, sha256: str) -> None:
             f"{path} is not the file that {METADATA_FILE} describes (sha256 {sha256[:12]}, "
             f"expected {expected[:12]}); build the dataset again"
         )
-
-
-# --- parsing ---------------------------------------------------------------------------------------------
-
-
-class _Names:
-    """Gives each distinct name the next index."""
-
-    def __init__(self) -> None:
-        self.indices: dict[str, int] = {}
-
-    def index(self, name: str) -> int:
-        return self.indices.setdefault(name, len(self.indices))
-
-
-def _parse(path: Path, dataset: Dataset, sha256: str) -> Rows:
-    tokens, labels = _Stream(dataset.vocab_size), _Stream(dataset.vocab_size)
-    files, languages, records = _Names(), _Names(), []
-    for number, row in enumerate(read_rows(path), 1):
-        ids, originals = _ids(row["tokens"]), _ids(row.get("labels", ()))
-        if problem := _problem(row["metadata"], ids, originals, dataset):
-            raise UserError(f"{path}:{number}: {problem}; build the dataset again")
-        length = row["metadata"]["length"]
-        label_offset = labels.num_ids if "labels" in row else -1
-        records.append(_record(row["metadata"], tokens.num_ids, label_offset, files, languages))
-        tokens.append(ids[:length])
-        labels.append(originals[:length])
-    return Rows(
-        path=path,
-        sha256=sha256,
-        window=dataset.window,
-        tokens=tokens.joined(),
-        labels=labels.joined(),
-        table=np.array(records, dtype=ROW_DTYPE),
-        files=tuple(files.indices),
-        languages=tuple(languages.indices),
-    )
-
-
-class _Stream:
-    """Ids end to end, in the smallest type that holds the vocabulary."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
-        self.num_ids = 0
-        self._parts: list[np.ndarray] = []
-
-    def append(self, ids: np.ndarray) -> None:
-        self._parts.append(ids.astype(self.dtype))
-        self.num_ids += len(ids)
-
-    def joined(self) -> np.ndarray:
-        return np.concatenate(self._parts) if self._parts else np.empty(0, dtype=self.dtype)
-
-
-def _ids(values: list[int]) -> np.ndarray:
-    """int64; an id beyond that becomes -1, which no vocabulary has."""
-    try:
-        return np.fromiter(values, dtype=np.int64, count=len(values))
-    except OverflowError:
-        return np.array([value if value < 1 << 62 else -1 for value in values], dtype=np.int64)
-
-
-def _record(metadata: dict, offset: int, label_offset: int, files: _Names, languages: _Names) -> tuple:
-    role = "test" if metadata["is_test"] else "core" if metadata["is_core"] else "util"
-    return (
-        metadata["seq_id"],
-        offset,
-        label_offset,
-        metadata["start_token"],
-        metadata["length"],
-        round(metadata["weight"] * MICRO),
-        metadata["complexity"],
-        files.index(metadata["source_file"]),
-        languages.index(metadata["language"]),
-        ROLES.index(role),
-        VARIANTS.index(metadata["augmentation_type"]),
-        metadata["chunk_index"] == metadata["total_chunks"] - 1,
-    )
-
-
-def _problem(metadata: dict, ids: np.ndarray, originals: np.ndarray, dataset: Dataset) -> str:
-    """What keeps a row from being trained on, or "". `originals` is empty in rows without labels."""
-    if len(ids) != dataset.window:
-        return f"{len(ids)} tokens, expected {dataset.window}"
-    for name, kinds in _FIELDS.items():
-        if type(metadata.get(name)) not in kinds:
-            return f"metadata.{name} must be {kinds[-1].__name__}, got {metadata.get(name)!r:.60}"
-    length, pad = metadata["length"], dataset.metadata["pad_token_id"]
-    if not 1 <= length <= dataset.window:
-        return f"metadata.length must be from 1 to {dataset.window}, got {length}"
-    if (ids[length:] != pad).any():
-        return f"only padding (id {pad}) may follow after metadata.length {length}"
-    if not 0 < metadata["weight"] <= MAX_WEIGHT:
-        return f"metadata.weight must be above 0 and at most {MAX_WEIGHT:g}, got {metadata['weight']}"
-    if metadata["augmentation_type"] not in VARIANTS:
-        return f"unknown metadata.augmentation_type {metadata['augmentation_type']!r:.60}"
-    if metadata["start_token"] < 0 or not 0 <= metadata["chunk_index"] < metadata["total_chunks"]:
-        return "metadata.start_token, chunk_index and total_chunks do not fit together"
-    return _bad_ids("tokens", ids, dataset.vocab_size) or _bad_ids("labels", originals, dataset.vocab_size)
-
-
-def _bad_ids(name: str, ids: np.ndarray, vocab_size: int) -> str:
-    bad = ids[(ids < 0) | (ids >= vocab_size)]
-    return f"{name} hold the id {bad[0]}, outside the vocabulary of {vocab_size:,}" if len(bad) else ""
 
 
 # --- the cache -------------------------------------------------------------------------------------------
