@@ -57,6 +57,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     import numpy as np
 
     from corpus.build import make_rows
+    from corpus.pool import Crew
     from corpus.records import BuildOptions, ContextPlan, Corpus
     from corpus.rows.table import drop_duplicates
     from corpus.save import write_rows
@@ -65,8 +66,9 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
 
     started_s = time.perf_counter()
     staging = Path(output)
+    crew = Crew(2)
     found, _, macros = scan_repository(
-        ScanOptions(root=Path(repo), workers=2), staging / "texts", analyse=_no_analysis, redact=None
+        ScanOptions(root=Path(repo)), staging / "texts", crew, analyse=_no_analysis, redact=None
     )
     plain = tuple(replace(file, language="Text") for file in found.files)  # a language without a grammar
     split = np.zeros(len(plain), np.uint8)
@@ -85,11 +87,12 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
         seed=42, workers=2, core_globs=(), test_globs=(), keep_secrets=True, device="cpu",
     )  # fmt: skip
     info = install_tokenizer(choose_tokenizer(tokenizer), staging / "tokenizer")
-    made = make_rows(options, plan, corpus, info, staging)
+    made = make_rows(options, plan, corpus, info, staging, crew)
     table = drop_duplicates(made, split)
     everything = np.arange(len(table))
     order = {"train": everything, "val": everything[:0], "test": everything[:0]}
     write_rows(staging, corpus, plan, info, made, table, order)
+    crew.close()
     print(f"rows {len(table)}")
     return time.perf_counter() - started_s
 

@@ -13,7 +13,7 @@ from corpus.augment.facts import RepositoryFacts, local_names, macro_names
 from corpus.console import Console
 from corpus.curriculum import order_by_complexity
 from corpus.hardware import plan_context
-from corpus.pool import run_in_child
+from corpus.pool import Crew, run_in_child
 from corpus.publish import SCRATCH, publishing
 from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, UserError
 from corpus.rows import MadeRows, RowOptions, rows_of
@@ -35,38 +35,38 @@ NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural 
 def build_dataset(options: BuildOptions, console: Console) -> dict:
     """Build and publish the dataset; returns its metadata. Raises UserError; then nothing has changed."""
     tell = Story(console)
-    with publishing(options.output, say=tell.note) as staging:
+    with publishing(options.output, say=tell.note) as staging, Crew(options.workers) as crew:
         scratch = staging / SCRATCH
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
-        corpus = tell.scan(options, scan(options, plan, scratch / "texts"))  # 1
+        corpus = tell.scan(options, scan(options, plan, scratch / "texts", crew))  # 1
         tell.plan(plan)  # 2
         tokenizer = provide_tokenizer(options, corpus, staging / "tokenizer")  # 3
         made = tell.rows(
-            plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch)
+            plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch, crew)
         )  # 3, 4
         table = tell.weights(corpus, drop_duplicates(made, corpus.split))  # 5
         order = tell.curriculum(
             table, {name: in_order(table, split) for split, name in enumerate(SPLITS)}
         )  # 6
         tell.split(corpus, order)  # 7
-        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order)  # 8
+        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew)  # 8
     tell.saved(options.output, metadata)
     return metadata
 
 
-def scan(options: BuildOptions, plan: ContextPlan, spool: Path) -> Corpus:
+def scan(options: BuildOptions, plan: ContextPlan, spool: Path, crew: Crew) -> Corpus:
     """Step 1: the files, their near-duplicate groups, and which group goes to which split."""
     result, signatures, macros = scan_repository(
         ScanOptions(
             root=options.root,
-            workers=options.workers,
             core_globs=options.core_globs,
             test_globs=options.test_globs,
             keep_secrets=options.keep_secrets,
             exclude=(options.output,),
         ),
         spool,
+        crew,
         analyse=_analyse,
         redact=redact,
     )
@@ -102,7 +102,7 @@ def provide_tokenizer(options: BuildOptions, corpus: Corpus, directory: Path) ->
     places = [(file.offset, file.num_bytes) for file in train_files]
     vocab_size = local_vocab_size(sum(num_bytes for _, num_bytes in places))
     task = (choice, str(corpus.texts), places, vocab_size, str(directory))
-    return run_in_child(_train, task)  # its threads must be gone before the next workers are forked
+    return run_in_child(_train, task)  # its threads and memory are gone afterwards
 
 
 def _train(task) -> TokenizerInfo:
@@ -118,7 +118,12 @@ def _texts(texts, places: list[tuple[int, int]]) -> Iterator[str]:
 
 
 def make_rows(
-    options: BuildOptions, plan: ContextPlan, corpus: Corpus, tokenizer: TokenizerInfo, scratch: Path
+    options: BuildOptions,
+    plan: ContextPlan,
+    corpus: Corpus,
+    tokenizer: TokenizerInfo,
+    scratch: Path,
+    crew: Crew,
 ) -> MadeRows:
     """Steps 3 and 4: windows of every file and of its variants. The parts of a file are parsed once for all."""
     row_options = RowOptions(
@@ -131,7 +136,7 @@ def make_rows(
         mask_id=tokenizer.mask_id,
         sample=_self_test_sample(options, corpus),
     )
-    return rows_of(corpus.texts, corpus.scan.files, row_options, scratch, options.workers)
+    return rows_of(corpus.texts, corpus.scan.files, row_options, scratch, crew)
 
 
 def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from multiprocessing.synchronize import Barrier
+from types import TracebackType
 from typing import TypeVar
 
 from corpus.lifeline import die_with_parent
@@ -24,58 +25,90 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PENDING_PER_WORKER = 2  # results wait for their turn, so this bounds memory
+DEAD_WORKER = "a worker process died (killed, or out of memory); nothing was changed; try --workers 1"
 
 
 def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_in_order(
-    function: Callable[[Task], Result],
-    tasks: Iterable[Task],
-    workers: int,
-    setup: Callable[..., None] | None = None,
-    setup_args: tuple = (),
-) -> Iterator[Result]:
-    """Like `map`, over `workers` processes; `setup(*setup_args)` runs once in each before its first task.
+class Crew:
+    """Worker processes that stay for all stages of a build.
 
-    With one worker, or one task, everything runs here. Raises UserError (exit code 1) when a worker dies.
+    They start at the first `map` that has work for two and end with the `with` block. Forked then, while the parent
+    is small, they never hold copies of what it gathers later.
     """
-    tasks = iter(tasks)
-    head = list(itertools.islice(tasks, 2))
-    if workers == 1 or len(head) < 2:
-        if head and setup:
-            setup(*setup_args)
-        yield from map(function, itertools.chain(head, tasks))
-        return
-    # Forking is 0.3 s faster a worker than spawning, and safe here: no threads run in the parent at this point.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, context, _start_worker, (setup, setup_args)) as executor:
-        limit = workers * PENDING_PER_WORKER
-        yield from _bounded(executor, partial(_in_worker, function), itertools.chain(head, tasks), limit)
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._executor: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+            self._executor = None
+
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        setup: Callable[..., None] | None = None,
+        setup_args: tuple = (),
+    ) -> Iterator[Result]:
+        """Like `map`, over the processes; `setup(*setup_args)` runs once in each before its first task.
+
+        With one worker, or one task, everything runs here. Raises UserError (exit code 1) when a worker dies.
+        """
+        tasks = iter(tasks)
+        head = list(itertools.islice(tasks, 2))
+        if self.workers == 1 or len(head) < 2:
+            if head and setup:
+                setup(*setup_args)
+            yield from map(function, itertools.chain(head, tasks))
+            return
+        executor = self._start()
+        if setup:
+            everybody = [(setup, setup_args)] * self.workers
+            list(_bounded(executor, _set_up_one, everybody, limit=self.workers))
+        yield from _bounded(
+            executor, function, itertools.chain(head, tasks), limit=self.workers * PENDING_PER_WORKER
+        )
+
+    def _start(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            # Forking is 0.3 s faster a worker than spawning, and safe here: the parent has no threads yet.
+            method = "fork" if sys.platform == "linux" else "spawn"
+            context = multiprocessing.get_context(method)
+            arguments = (context.Barrier(self.workers),)
+            self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
+        return self._executor
 
 
-_setup: tuple[Callable[..., None] | None, tuple] = (None, ())  # of this worker, until its first task
+_everybody: Barrier | None = None  # of this worker process
 
 
-def _start_worker(setup: Callable[..., None] | None = None, setup_args: tuple = ()) -> None:
+def _start_worker(everybody: Barrier | None = None) -> None:
     """Signals and the end of the parent reach a worker without a word: the parent is the one who speaks."""
-    global _setup
+    global _everybody
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of the terminal
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that was forked along
     die_with_parent()
-    _setup = (setup, setup_args)
+    _everybody = everybody
 
 
-def _in_worker(function: Callable[[Task], Result], task: Task) -> Result:
-    """Set up here, not in the initializer: an error there is printed with a traceback and its cause is lost."""
-    global _setup
-    setup, setup_args = _setup
-    if setup:
-        setup(*setup_args)
-        _setup = (None, ())
-    return function(task)
+def _set_up_one(task: tuple[Callable[..., None], tuple]) -> None:
+    """As many of these tasks as workers: waiting for each other, every worker takes one."""
+    setup, setup_args = task
+    _everybody.wait()
+    setup(*setup_args)
 
 
 def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
@@ -88,10 +121,7 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool:
-        raise UserError(
-            "a worker process died (killed, or out of memory); nothing was changed; try --workers 1",
-            exit_code=1,
-        ) from None
+        raise UserError(DEAD_WORKER, exit_code=1) from None
     finally:
         for future in pending:
             future.cancel()

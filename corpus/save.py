@@ -19,6 +19,7 @@ from corpus.describe import (
 )
 from corpus.jsonl import FileDigest, JsonLinesWriter, write_metadata
 from corpus.leaks import leak_report
+from corpus.pool import Crew
 from corpus.publish import require_space
 from corpus.records import (
     DATASET_FILES,
@@ -46,10 +47,11 @@ def save(
     made: MadeRows,
     table: RowTable,
     order: dict[str, np.ndarray],
+    crew: Crew,
 ) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
     files = write_rows(staging, corpus, plan, tokenizer, made, table, order)
-    leaks = leak_report(staging, options.workers)
+    leaks = leak_report(staging, crew)
     metadata = {
         **counts_of(plan, corpus, table, order),
         **description_of(options, plan, corpus, tokenizer),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.pool import Crew
 from corpus.records import ScanResult
 from corpus.scan import ScanOptions, scan_repository
 
@@ -32,9 +33,8 @@ def write(root: Path, **files: str | bytes) -> Path:
 def scan_tree(
     root: Path, spool: Path, workers: int = 1, **options
 ) -> tuple[ScanResult, np.ndarray, frozenset[str]]:
-    return scan_repository(
-        ScanOptions(root=root, workers=workers, **options), spool, analyse=analyse, redact=redact
-    )
+    with Crew(workers) as crew:
+        return scan_repository(ScanOptions(root=root, **options), spool, crew, analyse=analyse, redact=redact)
 
 
 def paths(result: ScanResult) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from corpus import scan
 from corpus.paths import escape_path
+from corpus.pool import Crew
 from corpus.scan import ScanOptions, scan_repository
 from tests.hostile_tree import KINDS, MARKER, PIECES, Plan, pieces_of, plant_tree, remove_tree
 
@@ -37,14 +38,15 @@ def place():
 def check_seed(place: Path, seed: int, workers: int) -> None:
     plan = plant_tree(place / f"root{seed}", place / f"outside{seed}", seed)
     spool = place / f"spool{seed}"
-    options = ScanOptions(root=place / f"root{seed}", workers=workers)
-    result, signatures, _ = scan_repository(
-        options,
-        spool,
-        analyse=no_analysis,
-        redact=no_redaction,
-        on_listed=lambda: [happen() for happen in plan.on_listed],
-    )
+    with Crew(workers) as crew:
+        result, signatures, _ = scan_repository(
+            ScanOptions(root=place / f"root{seed}"),
+            spool,
+            crew,
+            analyse=no_analysis,
+            redact=no_redaction,
+            on_listed=lambda: [happen() for happen in plan.on_listed],
+        )
     check_result(plan, result, spool)
     assert len(signatures) == len(result.files)
     assert not (plan.outside / "RAN").exists(), "something in the tree was executed"

@@ -12,6 +12,7 @@ import pytest
 
 from corpus import leaks
 from corpus.leaks import format_leaks, leak_report, spans
+from corpus.pool import Crew
 from corpus.records import DATASET_FILES, UserError
 
 WINDOW = 128
@@ -131,7 +132,7 @@ def without_examples(report: dict) -> dict:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_report_equals_the_slow_twin(tmp_path, seed):
     rows = leaky_dataset(seed)
-    report = without_examples(leak_report(write(tmp_path, rows), workers=1))
+    report = without_examples(leak_report(write(tmp_path, rows), Crew(1)))
     assert report == slow_report(rows)
     assert report["held_out"]["val"]["rows_half_shared"] > 0 and report["equal_rows"] > 1
 
@@ -139,19 +140,20 @@ def test_the_report_equals_the_slow_twin(tmp_path, seed):
 @pytest.mark.parametrize("piece_bytes", [500, 5_000, 1 << 20])
 def test_pieces_batches_and_workers_do_not_change_the_report(tmp_path, monkeypatch, piece_bytes):
     write(tmp_path, leaky_dataset(1))
-    expected = leak_report(tmp_path, workers=1)
+    expected = leak_report(tmp_path, Crew(1))
     monkeypatch.setattr(spans, "_PIECE_BYTES", piece_bytes)
     monkeypatch.setattr(spans, "_BATCH_TOKENS", piece_bytes)
-    assert leak_report(tmp_path, workers=1) == expected
-    assert leak_report(tmp_path, workers=2 if piece_bytes > 500 else 1) == expected
+    assert leak_report(tmp_path, Crew(1)) == expected
+    with Crew(2 if piece_bytes > 500 else 1) as crew:
+        assert leak_report(tmp_path, crew) == expected
 
 
 def test_json_with_spaces_and_other_key_orders_reads_the_same(tmp_path):
     rows = leaky_dataset(2)
-    expected = leak_report(write(tmp_path, rows), workers=1)
-    assert leak_report(write(tmp_path, rows, separators=(", ", ": ")), workers=1) == expected
+    expected = leak_report(write(tmp_path, rows), Crew(1))
+    assert leak_report(write(tmp_path, rows, separators=(", ", ": ")), Crew(1)) == expected
     turned = {split: [dict(reversed(row.items())) for row in kept] for split, kept in rows.items()}
-    assert leak_report(write(tmp_path, turned), workers=1) == expected
+    assert leak_report(write(tmp_path, turned), Crew(1)) == expected
 
 
 def test_a_file_copied_into_test_is_named_with_the_train_file_it_copies(tmp_path):
@@ -162,7 +164,7 @@ def test_a_file_copied_into_test_is_named_with_the_train_file_it_copies(tmp_path
         + rows_of("src/origin.rs", ids),
         "test": rows_of("tests/copy.rs", [7, *ids]) + rows_of("tests/own.rs", random_ids(rng, 300)),
     }
-    seen = leak_report(write(tmp_path, rows), workers=1)["held_out"]["test"]
+    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["test"]
     assert seen["examples"] == [{"file": "tests/copy.rs", "train_file": "src/origin.rs"}]
     assert seen["shared"] == 451 and seen["spans"] == 452 + 251
     assert seen["rows_half_shared"] == len(rows_of("", [7, *ids]))
@@ -172,16 +174,16 @@ def test_a_shared_passage_counts_from_50_tokens_on(tmp_path):
     rng = random.Random(4)
     passage = random_ids(rng, 50)
     rows = {"train": rows_of("a", [5, *passage, 6]), "val": rows_of("b", [7, *passage[1:], 8])}
-    assert leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]["shared"] == 0
+    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]["shared"] == 0
     rows["val"] = rows_of("b", [7, *passage, 8])
-    assert leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]["shared"] == 1
+    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]["shared"] == 1
 
 
 @pytest.mark.parametrize(("num_shared", "rows_half_shared"), [(9, 0), (10, 1), (11, 1)])
 def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared, rows_half_shared):
     ids = random_ids(random.Random(14), 69)  # 20 spans
     rows = {"train": rows_of("a", ids[: num_shared + 49]), "val": rows_of("b", ids)}
-    seen = leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]
+    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
     assert (seen["shared"], seen["rows_half_shared"]) == (num_shared, rows_half_shared)
 
 
@@ -189,14 +191,14 @@ def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(spans, "_PIECE_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
-    seen = leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]
+    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
     assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
 
 
 def test_padding_is_no_text(tmp_path):
     """Short files end in the same padding: that is not a leak."""
     rows = {"train": rows_of("a", [5, 6]), "val": rows_of("b", [7, 8]), "test": rows_of("c", [9])}
-    report = leak_report(write(tmp_path, rows), workers=1)
+    report = leak_report(write(tmp_path, rows), Crew(1))
     assert [seen["spans"] for seen in report["held_out"].values()] == [0, 0]
     assert [seen["rows_without_span"] for seen in report["held_out"].values()] == [1, 1]
 
@@ -205,13 +207,13 @@ def test_what_a_masked_row_asks_for_counts_as_seen(tmp_path):
     ids = random_ids(random.Random(5), WINDOW)
     masked = row_of("a", [0] * WINDOW, "token_masking", labels=ids)
     rows = {"train": [masked], "test": rows_of("b", ids)}
-    assert leak_report(write(tmp_path, rows), workers=1)["held_out"]["test"]["share"] == 1.0
+    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["test"]["share"] == 1.0
 
 
 def test_a_variant_in_train_of_a_held_out_file_is_a_leak(tmp_path):
     ids = random_ids(random.Random(6), WINDOW)
     rows = {"train": rows_of("a", ids, "format_variation"), "test": rows_of("a", ids)}
-    report = leak_report(write(tmp_path, rows), workers=1)
+    report = leak_report(write(tmp_path, rows), Crew(1))
     assert report["held_out"]["test"]["share"] == 1.0
     assert (report["files_in_two_splits"], report["files_in_two_splits_examples"]) == (1, ["a"])
     assert report["equal_rows_across"] == {"train and val": 0, "train and test": 1, "val and test": 0}
@@ -221,9 +223,9 @@ def test_sampling_keeps_the_same_spans_on_both_sides_and_estimates_the_counts(tm
     rng = random.Random(7)
     ids = random_ids(rng, 40_000)
     rows = {"train": rows_of("a", ids), "val": rows_of("b", ids[:10_000] + random_ids(rng, 30_000))}
-    exact = leak_report(write(tmp_path, rows), workers=1)["held_out"]["val"]
+    exact = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
     monkeypatch.setattr(leaks, "MAX_SPANS", 4_000)
-    report = leak_report(tmp_path, workers=1)
+    report = leak_report(tmp_path, Crew(1))
     assert report["sampled_one_in"] >= 4 and not report["exact"]
     assert "estimated" in format_leaks(report)[0]
     estimate = report["held_out"]["val"]
@@ -235,7 +237,8 @@ def test_sampling_keeps_the_same_spans_on_both_sides_and_estimates_the_counts(tm
 def test_a_clean_dataset_reports_nothing_and_says_so(tmp_path):
     rng = random.Random(8)
     rows = {split: rows_of(f"{split}.py", random_ids(rng, 700)) for split in DATASET_FILES}
-    report = leak_report(write(tmp_path, rows), workers=2)
+    with Crew(2) as crew:
+        report = leak_report(write(tmp_path, rows), crew)
     lines = format_leaks(report)
     assert report["equal_rows"] == report["files_in_two_splits"] == report["spans_in_val_and_test"] == 0
     assert lines[0].startswith("val: 0.00 % of 651 distinct 50-token spans also stand in train; 0 of")
@@ -243,7 +246,8 @@ def test_a_clean_dataset_reports_nothing_and_says_so(tmp_path):
 
 
 def test_empty_files_have_a_report(tmp_path):
-    report = leak_report(write(tmp_path, {}), workers=2)
+    with Crew(2) as crew:
+        report = leak_report(write(tmp_path, {}), crew)
     assert report["equal_rows"] == 0 and report["held_out"]["val"]["share"] == 0.0
     assert json.loads(json.dumps(report)) == report
 
@@ -270,11 +274,11 @@ def test_a_broken_row_is_named_by_file_and_place(tmp_path, line):
         offset = file.tell()
         file.write(line + "\n")
     with pytest.raises(UserError, match=rf"training_data_train\.jsonl, byte {offset}: not a row"):
-        leak_report(tmp_path, workers=1)
+        leak_report(tmp_path, Crew(1))
 
 
 def test_a_missing_file_is_one_line(tmp_path):
     write(tmp_path, {})
     (tmp_path / DATASET_FILES["val"]).unlink()
     with pytest.raises(UserError, match=r"training_data_val\.jsonl is missing"):
-        leak_report(tmp_path, workers=1)
+        leak_report(tmp_path, Crew(1))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from corpus.pool import PENDING_PER_WORKER, cut_into_shards, map_in_order, run_in_child
+from corpus.pool import PENDING_PER_WORKER, Crew, cut_into_shards, run_in_child
 from corpus.records import UserError
 
 _start = 0
@@ -36,25 +36,30 @@ def fail(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_results_come_in_the_order_of_the_tasks(workers):
-    found = list(map_in_order(add, range(30), workers, setup=set_up, setup_args=(100,)))
+    with Crew(workers) as crew:
+        found = list(crew.map(add, range(30), setup=set_up, setup_args=(100,)))
     assert found == list(range(100, 130))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_task_and_one_task_need_no_process(workers, count):
-    assert list(map_in_order(add, range(count), workers, set_up, (0,))) == list(range(count))
+    with Crew(workers) as crew:
+        assert list(crew.map(add, range(count), set_up, (0,))) == list(range(count))
+        assert crew._executor is None
 
 
 def test_a_killed_worker_is_one_line_and_no_hang():
-    with pytest.raises(UserError, match="a worker process died") as error:
-        list(map_in_order(die, range(8), 2))
+    with pytest.raises(UserError, match="a worker process died") as error, Crew(2) as crew:
+        list(crew.map(die, range(8)))
     assert error.value.exit_code == 1
 
 
 def test_an_error_in_a_worker_is_the_callers():
-    with pytest.raises(KeyError):
-        list(map_in_order(fail, range(8), 2))
+    with Crew(2) as crew:
+        with pytest.raises(KeyError):
+            list(crew.map(fail, range(8)))
+        assert list(crew.map(add, range(4), set_up, (10,))) == [10, 11, 12, 13], "the crew goes on"
 
 
 def test_tasks_are_drawn_only_as_results_are_taken():
@@ -65,10 +70,32 @@ def test_tasks_are_drawn_only_as_results_are_taken():
             drawn.append(number)
             yield number
 
-    results = map_in_order(add, tasks(), 2, set_up, (0,))
-    assert next(results) == 0
-    assert len(drawn) <= 2 * PENDING_PER_WORKER + 3
-    results.close()
+    with Crew(2) as crew:
+        results = crew.map(add, tasks(), set_up, (0,))
+        assert next(results) == 0
+        assert len(drawn) <= 2 * PENDING_PER_WORKER + 3
+        results.close()
+
+
+def who(_: int) -> tuple[int, int]:
+    time.sleep(0.01)
+    return os.getpid(), _start
+
+
+def test_the_same_processes_do_all_stages_and_each_is_set_up_anew():
+    with Crew(3) as crew:
+        stages = [set(crew.map(who, range(30), set_up, (stage,))) for stage in range(4)]
+    assert len({pid for stage in stages for pid, _ in stage}) <= 3
+    assert [{start for _, start in stage} for stage in stages] == [{0}, {1}, {2}, {3}]
+
+
+def die_in_setup() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_killed_while_setting_up_is_one_line_and_no_hang():
+    with pytest.raises(UserError, match="a worker process died"), Crew(2) as crew:
+        list(crew.map(add, range(8), die_in_setup))
 
 
 def test_a_child_runs_elsewhere():

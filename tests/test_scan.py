@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from corpus import scan
+from corpus.pool import Crew
 from corpus.records import UserError
 from corpus.scan import ScanOptions, beneath, scan_repository
 from tests.hostile_tree import remove_tree
@@ -121,8 +122,8 @@ def killed_in_a_worker(text: bytes, language: str) -> tuple[np.ndarray, set[str]
 def test_a_killed_worker_is_one_line_and_no_hang(root, spool, monkeypatch):
     monkeypatch.setattr(scan, "SHARD_BYTES", 8 << 10)
     mixed_tree(root, list(range(100)))
-    with pytest.raises(UserError) as raised:
-        scan_repository(ScanOptions(root=root, workers=2), spool, analyse=killed_in_a_worker, redact=redact)
+    with pytest.raises(UserError) as raised, Crew(2) as crew:
+        scan_repository(ScanOptions(root=root), spool, crew, analyse=killed_in_a_worker, redact=redact)
     assert raised.value.exit_code == 1
     assert "\n" not in str(raised.value)
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from corpus.hashing import sorted_distinct
 from corpus.leaks.spans import SPAN_TOKENS, Batch, Piece, batches, pieces_of
-from corpus.pool import map_in_order
+from corpus.pool import Crew
 from corpus.records import DATASET_FILES
 
 HELD_OUT = ("val", "test")
@@ -33,7 +33,7 @@ _MIN_MERGED = 1 << 16
 _BYTES_PER_NEW_TOKEN = 20  # about 5 bytes a token, and windows overlap by three quarters
 
 
-def leak_report(directory: Path, workers: int) -> dict[str, Any]:
+def leak_report(directory: Path, crew: Crew) -> dict[str, Any]:
     """Compare the three files of a dataset: a JSON-ready summary, the same for any number of workers.
 
     `held_out[split]` counts distinct spans and how many of them train holds (`exact` is False when they are
@@ -45,9 +45,9 @@ def leak_report(directory: Path, workers: int) -> dict[str, Any]:
     sample_one_in = 1
     while num_bytes > MAX_SPANS * _BYTES_PER_NEW_TOKEN * sample_one_in:
         sample_one_in *= 2
-    seen = _read_held_out(pieces, sample_one_in, workers)
-    train = _search_train(pieces["train"], seen, sample_one_in, workers)
-    tallies = _tally_shared(pieces, train, sample_one_in, workers)
+    seen = _read_held_out(pieces, sample_one_in, crew)
+    train = _search_train(pieces["train"], seen, sample_one_in, crew)
+    tallies = _tally_shared(pieces, train, sample_one_in, crew)
     held_out = {
         split: _held_out_summary(seen[split], tallies[split], train, sample_one_in) for split in HELD_OUT
     }
@@ -97,10 +97,10 @@ class _HeldOut:
     rows_without_span: int  # shorter than a span, or none was sampled
 
 
-def _read_held_out(pieces: dict[str, list[Piece]], sample_one_in: int, workers: int) -> dict[str, _HeldOut]:
+def _read_held_out(pieces: dict[str, list[Piece]], sample_one_in: int, crew: Crew) -> dict[str, _HeldOut]:
     tasks = [(split, piece, sample_one_in) for split in HELD_OUT for piece in pieces[split]]
     parts: dict[str, list[_HeldOut]] = {split: [] for split in HELD_OUT}
-    for (split, *_), part in zip(tasks, map_in_order(_held_out_piece, tasks, workers), strict=True):
+    for (split, *_), part in zip(tasks, crew.map(_held_out_piece, tasks), strict=True):
         parts[split].append(part)
     return {split: _merged(of_split) for split, of_split in parts.items()}
 
@@ -198,14 +198,14 @@ class _Train:
     files: frozenset[str]  # those that are also held out
 
 
-def _search_train(pieces: list[Piece], seen: dict[str, _HeldOut], sample_one_in: int, workers: int) -> _Train:
+def _search_train(pieces: list[Piece], seen: dict[str, _HeldOut], sample_one_in: int, crew: Crew) -> _Train:
     needles = _distinct(held_out.spans for held_out in seen.values())
     files = frozenset().union(*(held_out.files for held_out in seen.values()))
     tasks = [(piece, sample_one_in) for piece in pieces]
     first_offset = np.full(len(needles), -1, np.int64)
     keys, shared_files = [], set()
-    for found, offsets, piece_keys, piece_files in map_in_order(
-        _train_piece, tasks, workers, setup=_look_for, setup_args=(needles, files)
+    for found, offsets, piece_keys, piece_files in crew.map(
+        _train_piece, tasks, setup=_look_for, setup_args=(needles, files)
     ):
         is_new = first_offset[found] < 0
         first_offset[found[is_new]] = offsets[is_new]
@@ -254,14 +254,14 @@ class _Tally:
 
 
 def _tally_shared(
-    pieces: dict[str, list[Piece]], train: _Train, sample_one_in: int, workers: int
+    pieces: dict[str, list[Piece]], train: _Train, sample_one_in: int, crew: Crew
 ) -> dict[str, _Tally]:
     """Row by row, which needs a second look at the held-out files - if there is anything to see."""
     tallies = {split: _Tally() for split in HELD_OUT}
     if len(train.spans):
         tasks = [(split, piece, sample_one_in) for split in HELD_OUT for piece in pieces[split]]
         setup_args = train.spans, frozenset()
-        parts = map_in_order(_tally_piece, tasks, workers, setup=_look_for, setup_args=setup_args)
+        parts = crew.map(_tally_piece, tasks, setup=_look_for, setup_args=setup_args)
         for (split, *_), part in zip(tasks, parts, strict=True):
             tallies[split].add(part)
     return tallies

@@ -20,7 +20,7 @@ import numpy as np
 
 from corpus import syntax
 from corpus.augment import AUGMENTATIONS, Variant, vary
-from corpus.pool import cut_into_shards, map_in_order
+from corpus.pool import Crew, cut_into_shards
 from corpus.records import VARIANTS, SourceFile
 from corpus.rows.shard import (
     MASKED_INDEX,
@@ -57,7 +57,7 @@ class MadeRows:
 
 
 def rows_of(
-    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, workers: int
+    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, crew: Crew
 ) -> MadeRows:
     """Rows of all files. Shards are cut by size alone, so any number of workers makes the same ones."""
     total = sum(file.num_bytes for file in files)
@@ -67,8 +67,8 @@ def rows_of(
             cut_into_shards((file.num_bytes for file in files), max(SHARD_BYTES, total // MAX_SHARDS))
         )
     ]
-    made = map_in_order(_make_shard, shards, workers, setup=_set_up, setup_args=(text_spool, options))
-    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(workers, len(shards))))
+    made = crew.map(_make_shard, shards, setup=_set_up, setup_args=(text_spool, options))
+    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(crew.workers, len(shards))))
 
 
 _maker: RowMaker | None = None  # of this worker process

@@ -18,7 +18,7 @@ import numpy as np
 
 from corpus.languages import Language, language_of
 from corpus.paths import escape_path
-from corpus.pool import cut_into_shards, map_in_order
+from corpus.pool import Crew, cut_into_shards
 from corpus.records import ScanResult, SourceFile, UserError
 from corpus.scan.beneath import Beneath, UnstableFile
 from corpus.scan.decoding import BINARY, HEAD_BYTES, NotText, decode
@@ -41,7 +41,6 @@ class ScanOptions:
     """What to read and how. `exclude` are our own output directories, which may lie in the repository."""
 
     root: Path
-    workers: int
     core_globs: tuple[str, ...] = ()
     test_globs: tuple[str, ...] = ()
     keep_secrets: bool = False
@@ -73,6 +72,7 @@ class ShardResult(NamedTuple):
 def scan_repository(
     options: ScanOptions,
     spool: Path,
+    crew: Crew,
     *,
     analyse: Analyse,
     redact: Redact,
@@ -101,7 +101,7 @@ def scan_repository(
         for number, cut in enumerate(_cuts(listing.candidates))
     ]
     with open(spool, "wb") as joined:
-        done = zip(shards, map_in_order(scan_shard, shards, options.workers), strict=True)
+        done = zip(shards, crew.map(scan_shard, shards), strict=True)
         results = [_append(shard, result, joined) for shard, result in done]
     signatures = [signature for result in results for signature in result.signatures]
     macros = frozenset().union(*(result.macros for result in results))
