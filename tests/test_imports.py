@@ -18,6 +18,11 @@ SHARED = {
 }
 CONDUCTORS = {"build", "save", "describe", "story", "rows"}  # they put stages together
 TRAINER_MAY_SEE = {
+    *(
+        "hashing",
+        "syntax",
+        "languages",
+    ),  # the proof: spans two corpora share, and whether completed code parses
     "records",
     "jsonl",
     "hardware",
