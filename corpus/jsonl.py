@@ -28,6 +28,7 @@ DIGEST_KEY = "metadata_sha256"
 
 _ROW_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 _BLOCK_BYTES = 1 << 20
+_POWERS_OF_TEN = tuple(10**digits for digits in range(1, 10))  # ids have at most ten digits
 _MAX_PENDING_BLOCKS = 4  # memory stays below 6 blocks however slow the disk is
 _ROW_KEYS = ({"tokens", "metadata"}, {"tokens", "metadata", "labels"})
 
@@ -68,7 +69,17 @@ class JsonLinesWriter:
         row: dict[str, Any] = {"tokens": np.asarray(tokens), "metadata": metadata}  # asarray: no memmap
         if labels is not None:
             row["labels"] = np.asarray(labels)
-        self._block += orjson.dumps(row, option=_ROW_OPTIONS)
+        self._write_line(orjson.dumps(row, option=_ROW_OPTIONS))
+
+    def write_spelled_row(self, tokens: bytes, metadata: dict[str, Any], labels: bytes | None = None) -> None:
+        """Append one row whose ids are text already, as `spell_ids` gives it: the same bytes as `write_row`."""
+        parts = [b'{"tokens":[', tokens, b'],"metadata":', orjson.dumps(metadata)]
+        if labels is not None:
+            parts += [b',"labels":[', labels, b"]"]
+        self._write_line(b"".join((*parts, b"}\n")))
+
+    def _write_line(self, line: bytes) -> None:
+        self._block += line
         self._num_lines += 1
         if len(self._block) >= _BLOCK_BYTES:
             self._hand_over()
@@ -106,6 +117,18 @@ class JsonLinesWriter:
         finally:
             self._background.shutdown(cancel_futures=True)
             os.close(self._fd)
+
+
+def spell_ids(ids: np.ndarray) -> tuple[bytes, np.ndarray]:
+    """(`ids` as JSON spells them, a comma behind each; int64[len(ids) + 1], where each begins, and the end).
+
+    >>> spell_ids(np.array([7, 1024], np.uint16))
+    (b'7,1024,', array([0, 2, 7]))
+    """
+    text = orjson.dumps(ids, option=orjson.OPT_SERIALIZE_NUMPY)
+    edges = np.zeros(len(ids) + 1, np.int64)
+    np.cumsum(2 + sum(ids >= power for power in _POWERS_OF_TEN if power <= ids.max(initial=0)), out=edges[1:])
+    return text[1:-1] + b"," * bool(len(ids)), edges
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

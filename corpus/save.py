@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ from corpus.publish import require_space
 from corpus.records import (
     DATASET_FILES,
     METADATA_FILE,
-    ORIGINAL,
     VARIANTS,
     BuildOptions,
     ContextPlan,
@@ -33,9 +33,11 @@ from corpus.records import (
 )
 from corpus.report import write_report
 from corpus.rows import MASKED_INDEX, MadeRows
-from corpus.rows.table import RowTable
+from corpus.rows.table import RowTable, original_rows
 from corpus.tokenization import TokenizerInfo
 from corpus.weighting import WEIGHTS
+
+READ_ROWS = 4096  # of which the descriptors are looked up at once
 
 
 def save(
@@ -88,8 +90,8 @@ def write_rows(
     written = {}
     for split, name in DATASET_FILES.items():
         with JsonLinesWriter(staging / name) as writer:
-            for row in order[split].tolist():
-                writer.write_row(*rows.read(row))
+            for tokens, about, labels in rows.read(order[split]):
+                writer.write_spelled_row(tokens, about, labels)
         written[name] = writer.digest
     rows.close()
     return written
@@ -109,12 +111,9 @@ class _RowReader:
         self, corpus: Corpus, plan: ContextPlan, tokenizer: TokenizerInfo, made: MadeRows, table: RowTable
     ):
         self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
-        self._pad_id, self._dtype, self._table = tokenizer.pad_id, made.dtype, table
-        self._units = made.units.tolist()
-        self._original = {
-            unit[0]: index for index, unit in enumerate(self._units) if unit[1] == VARIANTS.index(ORIGINAL)
-        }
+        self._padding, self._made, self._table = b",%d" % tokenizer.pad_id, made, table
         self._files = corpus.scan.files
+        self._originals = original_rows(made)
         shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
         self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
 
@@ -122,44 +121,41 @@ class _RowReader:
         for spool in self._spools:
             os.close(spool)
 
-    def read(self, row: int) -> tuple[np.ndarray, dict, np.ndarray | None]:
-        """(tokens, metadata, labels or None) of one row, padded to the window."""
-        table = self._table
-        unit, start = int(table.unit[row]), int(table.start[row])
-        file, variant, num_tokens, _, _ = self._units[unit]
-        length = min(num_tokens, self._context)
-        chunk = -(-start // self._stride)  # the last window ends with the file: its start may be off the grid
-        total = 1 + -(-(num_tokens - length) // self._stride)
-        metadata = {
-            "seq_id": row,
-            **_file_metadata(self._files[file]),
-            "chunk_index": chunk,
-            "total_chunks": total,
-            "start_token": start,
-            "length": length,
-            "complexity": round(float(table.complexity[row]), PLACES),
-            "augmentation_type": VARIANTS[variant],
-        }
-        if variant == MASKED_INDEX:  # masked windows lie one after another
-            return (
-                self._ids(unit, chunk * length, length),
-                metadata,
-                self._ids(self._original[file], start, length),
-            )
-        return self._ids(unit, start, length), metadata, None
+    def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
+        for first in range(0, len(rows), READ_ROWS):
+            yield from self._read(rows[first : first + READ_ROWS])
 
-    def _ids(self, unit: int, start: int, length: int) -> np.ndarray:
-        _, _, _, shard, offset = self._units[unit]
-        size = self._dtype.itemsize
-        raw = os.pread(self._spools[shard], length * size, (offset + start) * size)
-        ids = np.frombuffer(raw, self._dtype)
-        if len(ids) != length:
-            raise OSError(f"spool file of shard {shard} ended early: {len(ids)} of {length} ids")
-        if length == self._context:
-            return ids
-        padded = np.full(self._context, self._pad_id, self._dtype)
-        padded[:length] = ids
-        return padded
+    def _read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        made, table = self._made, self._table
+        units, places = made.units[table.unit[rows]], made.rows[table.row[rows]][["offset", "num_bytes"]]
+        is_masked = units["variant"] == MASKED_INDEX
+        originals = np.where(is_masked, self._originals(table.row[rows]), 0)
+        label_places = made.rows[originals][["offset", "num_bytes"]]
+        columns = (rows, units, places, is_masked, label_places, table.start[rows], table.complexity[rows])
+        for row, unit, place, masked, label_place, start, complexity in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            file, variant, num_tokens, shard = unit
+            length = min(num_tokens, self._context)
+            metadata = {
+                "seq_id": row,
+                **_file_metadata(self._files[file]),
+                "chunk_index": -(-start // self._stride),  # the last window ends with the file: off the grid
+                "total_chunks": 1 + -(-(num_tokens - length) // self._stride),
+                "start_token": start,
+                "length": length,
+                "complexity": round(complexity, PLACES),
+                "augmentation_type": VARIANTS[variant],
+            }
+            labels = self._text(shard, *label_place, length) if masked else None
+            yield self._text(shard, *place, length), metadata, labels
+
+    def _text(self, shard: int, offset: int, num_bytes: int, length: int) -> bytes:
+        text = os.pread(self._spools[shard], num_bytes, offset)
+        if len(text) != num_bytes:
+            raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")
+        return text + self._padding * (self._context - length)
 
 
 def _file_metadata(file: SourceFile) -> dict:

@@ -1,11 +1,11 @@
 """From source files to rows: encode, cut into windows, score, vary, mask. Runs in worker processes.
 
-Nothing but small records comes back from a worker: token ids go into one spool file per shard, and
+Nothing but small records comes back from a worker: token ids go into one spool file per shard, as text, and
 
-    units   one record for each text of a file (the original or a variant): where its ids lie
-    rows    one record for each window: its unit, where it starts, its complexity, a fingerprint of its tokens
+    units   one record for each text of a file: the original or a variant
+    rows    one record for each window: its unit, where it starts and lies, its complexity, a fingerprint
 
-A window is a slice of its unit's ids, so overlapping windows cost nothing. Masked windows differ from their
+A window is a slice of its unit's text, so overlapping windows cost nothing. Masked windows differ from their
 originals and are stored one after another under a unit of their own.
 """
 

@@ -16,15 +16,19 @@ import numpy as np
 from corpus.augment import RepositoryFacts
 from corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from corpus.curriculum import features_of
+from corpus.jsonl import spell_ids
 from corpus.records import VARIANTS, ContextPlan, SourceFile
 from corpus.rows import examples
 from corpus.seeding import rng_for
 from corpus.tokenization import window_bounds
 
-UNIT = np.dtype(
-    [("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4"), ("offset", "u8")]
-)  # offset: in tokens, from the start of the shard's spool
-ROW = np.dtype([("unit", "u4"), ("start", "u4"), ("complexity", "f4"), ("fingerprint", "u8")])
+UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
+ROW = np.dtype(
+    [
+        *(("unit", "u4"), ("start", "u4"), ("complexity", "f4"), ("fingerprint", "u8")),
+        *(("offset", "u8"), ("num_bytes", "u4")),  # of the ids' text in the shard's spool
+    ]
+)
 ORIGINAL_INDEX, MASKED_INDEX = VARIANTS.index("original"), VARIANTS.index("token_masking")
 
 
@@ -81,7 +85,7 @@ class Shard:
         self._number, self._spool, self._options, self._begins_name = number, spool, options, begins_name
         self._units: list[tuple] = []
         self._rows: list[np.ndarray] = []
-        self._num_tokens = 0
+        self._spool_bytes = 0
         self._examples: dict[str, dict] = {}  # kind -> the first pair
         self.yields: Counter = Counter()
         self.seconds: Counter = Counter()
@@ -105,10 +109,8 @@ class Shard:
         with self.timed("complexity"):
             windows = self._cut(language, text, tree)
         ids = text.ids.astype(self._options.dtype)
-        self._add(
-            file, variant, len(ids), windows, [ids[s : s + windows.length] for s in windows.starts.tolist()]
-        )
-        self._write(ids)
+        slices = [ids[s : s + windows.length] for s in windows.starts.tolist()]
+        self._add(file, variant, len(ids), windows, slices, self._write(ids, windows.starts, windows.length))
         return windows
 
     def _cut(self, language: str, text: Text, tree) -> Windows:
@@ -152,8 +154,9 @@ class Shard:
             self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
             return
         self.yields["token_masking", source_file.language, "changed"] += 1
-        self._add(file, MASKED_INDEX, len(ids), windows, masked)
-        self._write(np.concatenate(masked))
+        one_after_another = np.arange(len(masked)) * windows.length
+        places = self._write(np.concatenate(masked), one_after_another, windows.length)
+        self._add(file, MASKED_INDEX, len(ids), windows, masked, places)
         if "token_masking" not in self._examples:
             hidden = examples.hide(windows.text.source, windows.text.ends, masked[0] == options.mask_id)
             self.example("token_masking", source_file, windows.text.source, hidden)
@@ -162,19 +165,33 @@ class Shard:
         return rng_for(self._options.seed, "token_masking", key, start)
 
     def _add(
-        self, file: int, variant: int, num_tokens: int, windows: Windows, slices: list[np.ndarray]
+        self,
+        file: int,
+        variant: int,
+        num_tokens: int,
+        windows: Windows,
+        slices: list[np.ndarray],
+        places: tuple[np.ndarray, np.ndarray],
     ) -> None:
         rows = np.empty(len(slices), ROW)
         rows["unit"] = len(self._units)
         rows["start"] = windows.starts
         rows["complexity"] = windows.complexity
         rows["fingerprint"] = [_fingerprint(tokens) for tokens in slices]
-        self._units.append((file, variant, num_tokens, self._number, self._num_tokens))
+        rows["offset"], rows["num_bytes"] = places
+        self._units.append((file, variant, num_tokens, self._number))
         self._rows.append(rows)
 
-    def _write(self, ids: np.ndarray) -> None:
-        self._spool.write(ids)
-        self._num_tokens += len(ids)
+    def _write(self, ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Append `ids` to the spool; (offset, number of bytes) of the text of `length` ids from each start.
+
+        As text, because a token stands in several windows: it is spelled once and copied.
+        """
+        text, edges = spell_ids(ids)
+        self._spool.write(text)
+        offsets = self._spool_bytes + edges[starts]
+        self._spool_bytes += len(text)
+        return offsets, edges[starts + length] - edges[starts] - 1  # without the last comma
 
     def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
         """Keep the first pair of each kind."""

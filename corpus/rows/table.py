@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ class RowTable:
     """The rows that are written, in canonical order: by file, then variant, then window. Arrays of one length."""
 
     units: np.ndarray  # UNIT[num_units]
+    row: np.ndarray  # int64, index into MadeRows.rows
     unit: np.ndarray  # uint32, index into units
     start: np.ndarray  # uint32, first token of the window
     complexity: np.ndarray  # float32
@@ -43,6 +45,7 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
     rows = made.rows[kept]
     return RowTable(
         units=made.units,
+        row=kept,
         unit=rows["unit"].copy(),
         start=rows["start"].copy(),
         complexity=rows["complexity"].copy(),
@@ -53,13 +56,22 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
 
 def _with_their_originals(made: MadeRows, kept: np.ndarray) -> np.ndarray:
     """`kept` without the masked rows whose original was dropped: what fills their gap stands elsewhere already."""
-    units, unit = made.units, made.rows["unit"][kept]
     is_kept = np.zeros(len(made.rows), bool)
     is_kept[kept] = True
+    is_masked = made.units["variant"][made.rows["unit"][kept]] == MASKED_INDEX
+    return kept[~is_masked | is_kept[np.where(is_masked, original_rows(made)(kept), 0)]]
+
+
+def original_rows(made: MadeRows) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
+    units, unit_of_row = made.units, made.rows["unit"]
     is_original = units["variant"] == VARIANTS.index(ORIGINAL)
     original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
     original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
-    first_row = np.searchsorted(made.rows["unit"], np.arange(len(units)))
-    original_row = first_row[original_unit[units["file"][unit]]] + kept - first_row[unit]
-    is_masked = units["variant"][unit] == MASKED_INDEX
-    return kept[~is_masked | is_kept[np.where(is_masked, original_row, 0)]]
+    first_row = np.searchsorted(unit_of_row, np.arange(len(units)))
+
+    def originals(rows: np.ndarray) -> np.ndarray:
+        unit = unit_of_row[rows]
+        return first_row[original_unit[units["file"][unit]]] + rows - first_row[unit]
+
+    return originals
