@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,20 @@ def _gap_in(rows: Rows, index: int, vocabulary: Vocabulary, fill: bool, seed: in
     text = vocabulary.decode(rows.tokens_of(index))
     row = rows.table[index]
     rng = rng_for(seed, "gap", int(row["seq_id"]))
+    place = draw_place(text, rng, fill=fill)
+    if place is None:
+        return None
+    start, end = place
+    return Gap(
+        source_file=rows.files[row["file"]],
+        prefix=text[:start],
+        truth=text[start:end],
+        suffix=text[end:] if fill else None,
+    )
+
+
+def draw_place(text: str, rng: random.Random, *, fill: bool) -> tuple[int, int] | None:
+    """(start, end) of a line worth asking for, or of the rest of one (`fill`); None where there is no such line."""
     lines = [span for span in _lines(text) if _is_worth_asking(text, span)]
     if not lines:
         return None
@@ -111,12 +126,7 @@ def _gap_in(rows: Rows, index: int, vocabulary: Vocabulary, fill: bool, seed: in
     if fill:
         indent = len(text[start:end]) - len(text[start:end].lstrip())
         start += indent + rng.randrange(max(1, end - start - indent - MIN_TARGET_CHARACTERS + 1))
-    return Gap(
-        source_file=rows.files[row["file"]],
-        prefix=text[:start],
-        truth=text[start:end],
-        suffix=text[end:] if fill else None,
-    )
+    return start, end
 
 
 def _lines(text: str) -> list[tuple[int, int]]:

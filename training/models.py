@@ -105,6 +105,22 @@ def build_preset(
     return model
 
 
+def fresh_like(directory: Path, seed: int) -> nn.Module:
+    """A model of the exported one's shape with the weights it had before its training from scratch."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    torch.manual_seed(key_for(seed, "weights"))
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+
+
+def preset_of(model: nn.Module) -> str | None:
+    """The name of the preset that has the model's shape, None for any other model."""
+    shape = model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size
+    known = {name: (p.hidden_size, p.num_layers, p.feed_forward) for name, p in PRESETS.items()}
+    return next((name for name, of_preset in known.items() if of_preset == shape), None)
+
+
 def add_dropout(model: nn.Module, rate: float) -> None:
     """Drop what attention and feed-forward add to the residual stream; parameter names stay as they are."""
     drop = nn.Dropout(rate)

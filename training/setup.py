@@ -374,6 +374,7 @@ def facts(run: Run, what: str, model: nn.Module) -> dict:
     """What a reader needs to know about a run: for checkpoints, the report and the model card."""
     return {
         "model": what,
+        "source": None if run.source is None else str(run.source),
         "num_parameters": models.num_parameters(model),
         "num_trainable_parameters": models.num_parameters(model, trainable_only=True),
         "device": devices.describe(run.device),

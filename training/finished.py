@@ -1,0 +1,119 @@
+"""A finished training, read back: the exported model, what it was trained on and how, and where it started from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from corpus.jsonl import digest, read_metadata
+from corpus.records import DATASET_FILES, UserError
+from training import checkpoint, models, setup
+from training.config import SECTIONS, Config
+from training.rows import Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The output directory of a training, and what its checkpoints say about it."""
+
+    directory: Path
+    facts: dict  # of setup.facts
+    num_steps: int  # made, by the newest checkpoint
+    best_step: int  # whose weights were exported
+    num_tokens: int  # of the epoch the best weights are from, up to them
+
+    @property
+    def config(self) -> Config:
+        return config_of(self.facts["config"])
+
+    @property
+    def started_from(self) -> str | None:
+        """Name or directory of the weights it was tuned from; None: from scratch."""
+        return self.facts.get("source") or self.facts["config"]["model"]["pretrained_model"]
+
+
+def open_finished(directory: Path) -> Finished:
+    """Raises UserError, one line, where there is no finished training."""
+    if not (directory / "config.json").is_file():
+        raise UserError(f"--model {directory} holds no finished model; give the --output of a training")
+    best = directory / setup.CHECKPOINTS / setup.BEST / checkpoint.MANIFEST
+    if not best.is_file():
+        raise UserError(
+            f"{best} is missing: without it nobody knows what the model was trained on; give the --output of a "
+            "training by training/model_trainer_unified.py, checkpoints included"
+        )
+    manifest = read_metadata(best)
+    steps = checkpoint.step_directories(directory / setup.CHECKPOINTS)
+    last = read_metadata(steps[-1] / checkpoint.MANIFEST)["state"] if steps else manifest["state"]
+    return Finished(
+        directory=directory,
+        facts=manifest["facts"],
+        num_steps=last["step"],
+        best_step=manifest["state"]["step"],
+        num_tokens=last["epoch_sums"].get("num_tokens", 0),
+    )
+
+
+def config_of(values: dict) -> Config:
+    """The configuration a run recorded. Raises UserError for one of another version."""
+    try:
+        return Config(
+            **{
+                name: SECTIONS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()})
+                for name, section in values.items()
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"the model was trained by another version of the trainer ({error}); train it again"
+        ) from error
+
+
+def check_dataset(finished: Finished, dataset: Dataset) -> None:
+    """Raises UserError unless the model was trained on this very dataset, with its tokenizer."""
+    check_tokenizer(finished.directory, dataset)
+    trained_on, given = finished.facts["dataset"].get("files") or {}, dataset.metadata.get("files") or {}
+    for name in DATASET_FILES.values():
+        expected, found = (files.get(name, {}).get("sha256") for files in (trained_on, given))
+        if expected != found:
+            raise UserError(
+                f"{finished.directory} was trained on another dataset: {name} had sha256 {str(expected)[:12]}, in "
+                f"{dataset.directory} it has {str(found)[:12]}; give that dataset or train again"
+            )
+
+
+def check_tokenizer(directory: Path, dataset: Dataset) -> None:
+    """Raises UserError where ids would mean other texts."""
+    theirs, ours = directory / "tokenizer.json", dataset.tokenizer / "tokenizer.json"
+    if not theirs.is_file() or digest(theirs).sha256 != digest(ours).sha256:
+        raise UserError(
+            f"{directory} has another tokenizer than {dataset.directory}; bits per byte would compare nothing - "
+            "give the dataset the model was trained on"
+        )
+
+
+def load(finished: Finished, dataset: Dataset, device: torch.device) -> nn.Module:
+    """The exported model in float32."""
+    model = models.load_pretrained(
+        str(finished.directory), window=dataset.window, vocab_size=dataset.vocab_size
+    )
+    return model.to(device).eval()
+
+
+def load_start(finished: Finished, dataset: Dataset, device: torch.device) -> nn.Module:
+    """The same model before its training: the weights it was tuned from, else fresh ones of its shape and seed."""
+    if finished.started_from is not None:
+        name = finished.started_from
+        model = models.load_pretrained(name, window=dataset.window, vocab_size=dataset.vocab_size)
+    else:
+        model = models.fresh_like(finished.directory, finished.config.training.seed)
+    return model.to(device).eval()
+
+
+def has_learnt(model: nn.Module, start: nn.Module) -> bool:
+    """Whether any weight differs between a model and where it started."""
+    before = start.state_dict()
+    return any(not torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
