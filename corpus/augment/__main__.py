@@ -68,8 +68,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _show_file(path: Path, kind: str, seed: int, diff: bool) -> int:
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a source file or a directory")
-    source = _read(path)
-    language = _language(path, source)
+    source = text_of(path)
+    language = language_at(path, source)
     if source is None or language is None:
         raise UserError(f"{path}: not UTF-8 text in a language with a grammar")
     facts = facts_of(_repository(path))
@@ -107,7 +107,7 @@ def _vary_tree(root: Path, out: Path | None, kind: str, seed: int) -> int:
         raise UserError(f"{out} lies in {root}: --out must name a directory outside of it")
     facts = facts_of(root)
     yields: dict[str, Yield] = {}
-    for path in _files(root):
+    for path in files_below(root):
         relative = path.relative_to(root)
         raw = path.read_bytes()
         text = _vary_into(yields, path, relative.as_posix(), kind, seed, facts)
@@ -122,8 +122,8 @@ def _vary_into(
     yields: dict[str, Yield], path: Path, name: str, kind: str, seed: int, facts: RepositoryFacts
 ) -> bytes | None:
     """The variant of one file, or None; counted under its language."""
-    source = _read(path)
-    language = _language(path, source)
+    source = text_of(path)
+    language = language_at(path, source)
     if source is None or language is None:
         return None
     row = yields.setdefault(language.name, Yield())
@@ -150,9 +150,9 @@ def facts_of(root: Path) -> RepositoryFacts:
     """Names and macros of all files below `root`."""
     samples: dict[str, list[tuple[str, bytes]]] = {}
     macros: set[str] = set()
-    for path in _files(root):
-        source = _read(path)
-        language = _language(path, source)
+    for path in files_below(root):
+        source = text_of(path)
+        language = language_at(path, source)
         if source is None or language is None:
             continue
         if language.name in ("C", "C++"):
@@ -170,7 +170,7 @@ def _repository(path: Path) -> Path:
     return next((above for above in path.parents if (above / ".git").exists()), path.parent)
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files_below(root: Path) -> Iterator[Path]:
     """Regular files below `root` in a fixed order; no links, nothing hidden."""
     waiting = [root]
     while waiting:
@@ -180,7 +180,7 @@ def _files(root: Path) -> Iterator[Path]:
         waiting += [Path(entry.path) for entry in reversed(visible) if entry.is_dir(follow_symlinks=False)]
 
 
-def _read(path: Path) -> bytes | None:
+def text_of(path: Path) -> bytes | None:
     """The text of a file, or None when it is too long or not UTF-8."""
     if path.stat().st_size > MAX_FILE_BYTES:
         return None
@@ -192,7 +192,7 @@ def _read(path: Path) -> bytes | None:
     return source
 
 
-def _language(path: Path, source: bytes | None) -> Language | None:
+def language_at(path: Path, source: bytes | None) -> Language | None:
     """The language of a file we have a grammar for."""
     first_line = (source or b"").partition(b"\n")[0].decode(errors="replace")
     language = language_of(path.name, first_line)

@@ -1,16 +1,22 @@
-"""gcc and g++ as judges: equal assembly."""
+"""gcc and g++ as judges: equal assembly, and for another layout equal tokens as well."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 
 MISSING = "" if shutil.which("gcc") and shutil.which("g++") else "gcc and g++ are not installed"
 
 _CXX = (".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".tpp", ".inl")
-_FLAGS = ("-w", "-O1", "-g0", "-fno-ident", "-S", "-o", "-")
+# Functions that nobody calls are compiled, too: else nothing would be seen of them.
+_FLAGS = ("-w", "-O1", "-g0", "-fno-ident", "-fkeep-static-functions", "-S", "-o", "-")
+_C_FLAGS = ("-fkeep-inline-functions",)  # in C++ that is the whole of the standard library
 _LAYOUT = ("-D__LINE__=0", "-Wno-builtin-macro-redefined", "-DNDEBUG")
+_WITHOUT_COMMENTS = ("-w", "-fpreprocessed", "-dD", "-E", "-P")
+_TOKEN = re.compile(rb"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\w+|[^\w\s]")
 
 
 def equal(
@@ -18,28 +24,35 @@ def equal(
 ) -> bool | None:
     """Whether both texts compile to the same assembly; None when `before` does not compile.
 
-    `path` decides between C and C++, and its directory is where `#include "..."` looks.
+    `path` decides between C and C++, and its directory is where `#include "..."` looks. Nothing is compiled of
+    declarations, templates and what the preprocessor leaves out: of "layout" the tokens must be equal as well.
     """
     expected = _assembly(before, path, mode, flags)
-    return None if expected is None else _assembly(after, path, mode, flags) == expected
+    if expected is None:
+        return None
+    if mode == "layout" and _tokens(before, path) != _tokens(after, path):
+        return False
+    return _assembly(after, path, mode, flags) == expected
 
 
+@lru_cache(maxsize=2)  # the text as it is, for each kind of variant
 def _assembly(text: bytes, path: str, mode: str, flags: tuple[str, ...]) -> bytes | None:
-    language = ("g++", "c++") if Path(path).suffix.lower() in _CXX else ("gcc", "c")
     include = ("-I", str(Path(path).parent)) if path else ()
-    done = subprocess.run(
-        [
-            language[0],
-            *_FLAGS,
-            *(_LAYOUT if mode == "layout" else ()),
-            *include,
-            *flags,
-            "-x",
-            language[1],
-            "-",
-        ],
-        input=text,
-        capture_output=True,
-        timeout=120,
-    )
+    layout = _LAYOUT if mode == "layout" else ()
+    inline = () if _is_cxx(path) else _C_FLAGS
+    return _run(text, path, (*_FLAGS, *inline, *layout, *include, *flags))
+
+
+def _tokens(text: bytes, path: str) -> list[bytes]:
+    """All tokens but comments, those of macros and of skipped branches among them."""
+    return _TOKEN.findall(_run(text, path, _WITHOUT_COMMENTS) or b"")
+
+
+def _run(text: bytes, path: str, arguments: tuple[str, ...]) -> bytes | None:
+    command = ["g++", *arguments, "-x", "c++"] if _is_cxx(path) else ["gcc", *arguments, "-x", "c"]
+    done = subprocess.run([*command, "-"], input=text, capture_output=True, timeout=300)
     return None if done.returncode else done.stdout
+
+
+def _is_cxx(path: str) -> bool:
+    return Path(path).suffix.lower() in _CXX
