@@ -52,26 +52,25 @@ class MaskableNodes:
         taken = bytearray(length)  # 1 for a masked token
         chosen: list[tuple[int, int]] = []
         wanted = max(1, int(length * MASKED_SHARE))
+        longest = _longest(length)
         for _ in range(4 * wanted):
-            first, last = self._draw(start, length, low, high, rng)
-            if last > length or last - first > _longest(length) or taken.find(1, first, last) >= 0:
+            if low < high and rng.random() < SYNTAX_SHARE:
+                first, last = self._ranges[low + int(rng.random() * (high - low))]
+                first, last = first - start, last - start
+            else:
+                first, last = _random_run(length, longest, rng)
+            if last > length or last - first > longest or taken.find(1, first, last) >= 0:
                 continue
             taken[first:last] = b"\x01" * (last - first)
             chosen.append((first, last))
             wanted -= last - first
             if wanted <= 0:
                 break
-        return sorted(chosen) or [_random_run(length, rng)]  # where no node was short enough
-
-    def _draw(self, start: int, length: int, low: int, high: int, rng: random.Random) -> tuple[int, int]:
-        if low < high and rng.random() < SYNTAX_SHARE:
-            node = low + int(rng.random() * (high - low))
-            return self._ranges[node][0] - start, self._ranges[node][1] - start
-        return _random_run(length, rng)
+        return sorted(chosen) or [_random_run(length, longest, rng)]  # where no node was short enough
 
 
-def _random_run(length: int, rng: random.Random) -> tuple[int, int]:
-    size = rng.randint(1, min(MAX_RANDOM_TOKENS, _longest(length)))
+def _random_run(length: int, longest: int, rng: random.Random) -> tuple[int, int]:
+    size = rng.randint(1, min(MAX_RANDOM_TOKENS, longest))
     first = rng.randint(0, length - size)
     return first, first + size
 

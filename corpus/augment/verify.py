@@ -12,7 +12,7 @@ import re
 import types
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import tree_sitter
 
@@ -118,7 +118,7 @@ class Baseline:
             return False
         while node >= 0 and table.end[node] < edit.end:
             node = table.parent[node]
-        return node < 0 or not _TEXT.search(table.kind[node])
+        return node < 0 or not _holds_text(table.kind[node])
 
     def _is_inside(self, node: int, edit: Edit) -> bool:
         return edit.start <= self.table.start[node] and self.table.end[node] <= edit.end
@@ -151,6 +151,11 @@ _SAME_SHAPE = {
     "comment_toggle": Baseline._same_but_for_comments,
     "format_variation": Baseline._same,
 }
+
+
+@cache
+def _holds_text(kind: str) -> bool:
+    return bool(_TEXT.search(kind))
 
 
 def _shape(tree: tree_sitter.Tree) -> tuple[int, str]:

@@ -91,9 +91,8 @@ def batches(piece: Piece) -> Iterator[Batch]:
 def _add_row(batch: Batch, line: bytes, path: Path, offset: int) -> int:
     """Parse a row into the batch; its number of tokens."""
     try:
-        tokens, row = _parse_row(line)
-        metadata = row["metadata"]
-        real = np.array(row["labels"], np.uint64) if "labels" in row else tokens
+        tokens, labels, metadata = _parse_row(line)
+        real = tokens if labels is None else labels
         if not 0 < metadata["length"] <= min(len(tokens), len(real)):
             raise ValueError(f"{len(tokens)} tokens, length {metadata['length']}")
         batch.tokens.append(real[: metadata["length"]] + np.uint64(1))
@@ -107,14 +106,27 @@ def _add_row(batch: Batch, line: bytes, path: Path, offset: int) -> int:
     return len(tokens)
 
 
-_TOKENS_FIRST = b'{"tokens":['
+_TOKENS, _METADATA, _LABELS = b'{"tokens":[', b'],"metadata":', b',"labels":['
 
 
-def _parse_row(line: bytes) -> tuple[np.ndarray, dict[str, Any]]:
-    """(tokens as uint64, the other keys of the row). numpy reads the tokens three times as fast as orjson."""
-    end = line.find(b"]")
-    if not line.startswith(_TOKENS_FIRST) or end < 0:
-        row = orjson.loads(line)
-        return np.array(row.pop("tokens"), np.uint64), row
-    tokens = np.fromstring(line[len(_TOKENS_FIRST) : end], np.uint64, sep=",")  # stops at what is no integer
-    return tokens, orjson.loads(b"{" + line[end + 2 :])
+def _parse_row(line: bytes) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """(tokens, labels or None, metadata), ids as uint64. numpy reads them three times as fast as orjson."""
+    tokens_end = line.find(b"]")
+    labels_at = line.rfind(_LABELS, tokens_end)
+    metadata_at = tokens_end + len(_METADATA)
+    if not line.startswith(_TOKENS) or line[tokens_end:metadata_at] != _METADATA or not line.endswith(b"}\n"):
+        return _parse_any_row(line)
+    tokens = _ids(line[len(_TOKENS) : tokens_end])
+    if labels_at < 0:
+        return tokens, None, orjson.loads(line[metadata_at:-2])
+    return tokens, _ids(line[labels_at + len(_LABELS) : -3]), orjson.loads(line[metadata_at:labels_at])
+
+
+def _ids(text: bytes) -> np.ndarray:
+    return np.fromstring(text, np.uint64, sep=",")  # stops at what is no integer
+
+
+def _parse_any_row(line: bytes) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    row = orjson.loads(line)
+    labels = np.array(row["labels"], np.uint64) if "labels" in row else None
+    return np.array(row["tokens"], np.uint64), labels, row["metadata"]
