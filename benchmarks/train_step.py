@@ -1,106 +1,68 @@
-"""One optimizer step side by side: ours, a bare forward-backward-step loop, and HF's Trainer, on the same rows.
+#!/usr/bin/env python3
+"""What training costs: a step beside a bare loop and HF's Trainer, its memory, the start, loading 100 M tokens.
 
-    python3 benchmarks/train_step.py --sequences DATASET/training_data_train.jsonl
-    python3 benchmarks/train_step.py --synthetic 50000,1024 --batch-size 4      # memory with a large vocabulary
+    python3 benchmarks/train_step.py --repo /path/to/sources --baseline-python baselines/bin/python
 
-Every contestant is a process of its own, so that peak memory is its own; rounds are interleaved, so that a busy
-machine slows all alike. Tokens are useful ones: targets that are not padding. HF's Trainer gets the rows as they
-are, one to a sequence; the others get them packed. The bare loop's batches are made beforehand.
-
-`outside` is the share of a step of ours beyond a bare loop that computes the same loss in the same way. MFU counts
-6 x parameters (without input embeddings) + 6 x layers x hidden x context floating-point operations a token.
-HF's Trainer needs `accelerate`: python3 -m pip install accelerate
+Steps are measured on a real dataset of 1024-token windows: HF's Trainer takes its rows as they are, one to a sequence;
+ours and the bare loops take them packed. Memory is measured on random rows with a vocabulary of 50,000. Every
+contestant is a process of its own, so that peak memory is its own; rounds are interleaved, and the first is not
+counted. HF's Trainer needs `accelerate` in the interpreter given by --baseline-python. Five minutes on two quiet cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import statistics
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
 
-from corpus.records import ROLES, VARIANTS
-from training import devices
-from training.batches import Batches, ControlTokens, MicroBatch, Pacing
-from training.config import load_config
-from training.engines import SingleProcess
-from training.evaluate import Evaluation, Score
-from training.loop import Hooks, Limits, State, Trainer
-from training.models import PRESETS, build_preset, num_parameters
-from training.objective import DOCUMENTS, Objective
-from training.optimizers import make_optimizers
-from training.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
-from training.schedule import make_schedule
-from training.vocabulary import Vocabulary
+from benchmarks import outcome
+from benchmarks.outcome import ROOT
+from benchmarks.step_outcome import Steps, bars, markdown
+from corpus.jsonl import JsonLinesWriter, read_metadata, write_metadata
+from corpus.records import DATASET_FILES, METADATA_FILE
 
-CONTROL = ControlTokens(begin=0, end=0, pad=1)
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bf16, dense, from the data sheets
-PREPARED_STEPS = 16  # batches the bare loop cycles through
-Step = Callable[[], int]  # makes one optimizer step, returns its useful tokens
-
-
-def main() -> int:
-    arguments = parse()
-    if arguments.contestant:
-        serve(arguments)
-        return 0
-    results = {name: [] for name in arguments.contestants.split(",")}
-    with Processes(arguments, results) as processes:
-        for number in range(arguments.rounds + 1):
-            for name, process in processes.items():
-                answer = ask(process)
-                if number:  # the first round warms up
-                    results[name].append(answer)
-    print_table(arguments, results)
-    return 0
+CONTESTANTS = ("ours", "bare", "bare_chunked", "hf_trainer")
+MEMORY_CONTESTANTS = ("ours", "ours_whole", "hf_trainer")
+MEMORY = {"vocab_size": 50_000, "window": 1024, "batch_size": 4, "steps": 2}
+WINDOW = 1024
+PARTS = ("steps", "memory", "start", "load")
+EXTRA = "accelerate==1.15.0"
+LOAD = """
+import sys, time
+from pathlib import Path
+from training.rows import open_dataset, open_rows
+dataset = open_dataset(Path(sys.argv[1]))
+started_at = time.perf_counter()
+rows = open_rows(dataset, "train")
+print(time.perf_counter() - started_at, int(rows.table["length"].sum()))
+"""
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--sequences", type=Path)
-    parser.add_argument("--synthetic", metavar="VOCABULARY,WINDOW", help="random rows instead of --sequences")
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=4, help="a round")
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--contestants", default="ours,bare,bare_chunked,hf_trainer")
-    parser.add_argument("--contestant", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if (arguments.sequences is None) == (arguments.synthetic is None):
-        parser.error("give --sequences or --synthetic")
-    return arguments
-
-
-# --- the parent ------------------------------------------------------------------------------------------
+# --- a step ------------------------------------------------------------------------------------------------
 
 
 class Processes:
     """Contestants as child processes that make a round whenever they are asked."""
 
-    def __init__(self, arguments: argparse.Namespace, names) -> None:
-        command = [sys.executable, __file__, *sys.argv[1:]]
-        self.processes = {
-            name: subprocess.Popen(
-                [*command, "--contestant", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            for name in names
-        }
+    def __init__(self, names: list[str], options: dict, flags: argparse.Namespace) -> None:
+        self.processes = {name: self._start(name, options, flags) for name in names}
+
+    def _start(self, name: str, options: dict, flags: argparse.Namespace) -> subprocess.Popen:
+        python = flags.baseline_python if name == "hf_trainer" else sys.executable
+        script = ROOT / "benchmarks" / "step_contestants.py"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        return subprocess.Popen([python, script, name, json.dumps(options)], **pipes)
 
     def __enter__(self) -> dict[str, subprocess.Popen]:
         return self.processes
@@ -112,291 +74,250 @@ class Processes:
             process.wait()
 
 
-def ask(process: subprocess.Popen) -> dict:
+def ask(name: str, process: subprocess.Popen) -> dict:
+    """One round of a contestant: its counts and clocks."""
     process.stdin.write("go\n")
     process.stdin.flush()
     for line in process.stdout:
         if line.startswith("{"):
             return json.loads(line)
-    raise SystemExit(f"{process.args[-1]} ended with exit code {process.wait()}")
+    raise SystemExit(f"{name} ended with exit code {process.wait()}")
 
 
-def print_table(arguments: argparse.Namespace, results: dict[str, list[dict]]) -> None:
-    print(f"{' '.join(sys.argv[1:])}  (torch {torch.__version__}, {arguments.threads} threads)")
-    rates = {
-        name: statistics.median(r["tokens"] / r["wall_s"] for r in rounds) for name, rounds in results.items()
+def measure_steps(names: list[str], options: dict, flags: argparse.Namespace, rounds: int) -> dict[str, list]:
+    """Interleaved rounds, each beginning with another contestant; one before them warms up."""
+    results = {name: [] for name in names}
+    with Processes(names, options, flags) as processes:
+        for number in range(rounds + 1):
+            start = number % len(names)
+            for name in names[start:] + names[:start]:
+                answer = ask(name, processes[name])
+                if number:
+                    results[name].append(answer)
+            say(f"round {number} of {rounds}: {', '.join(names)}")
+    return results
+
+
+def measure_memory(names: list[str], options: dict, flags: argparse.Namespace) -> dict[str, list]:
+    """One contestant after the other: the largest of them needs gigabytes."""
+    return {name: measure_steps([name], options | MEMORY, flags, 1)[name] for name in names}
+
+
+# --- start and load ----------------------------------------------------------------------------------------
+
+
+def measure_start(sequences: Path, work: Path, flags: argparse.Namespace) -> list[dict]:
+    """Seconds from the command to: everything loaded, sixteen held-out windows scored, the first step made."""
+    settings = {
+        "training.max_steps": 1,
+        "training.logging_steps": 1,
+        "evaluation.max_windows": 16,
+        "evaluation.completions": 0,
+        "optimization.batch_size": 8,
     }
-    cpu_rates = {
-        name: statistics.median(r["tokens"] / r["cpu_s"] for r in rounds) for name, rounds in results.items()
-    }
-    ours = rates.get("ours", float("nan"))
-    print(
-        f"{'':16}{'tokens/s':>12}{'ours is':>9}{'by CPU time':>13}{'peak MiB':>10}{'data wait':>11}{'MFU':>7}"
+    command = [sys.executable, ROOT / "training" / "model_trainer_unified.py", "--sequences", sequences]
+    command += ["--config", ROOT / "training_config_metal_cuda_universal.yaml", "--device", flags.device]
+    command += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    marks = {"data ": "loaded_s", "before training": "evaluated_s", "Epoch": "first_step_s"}
+    found = []
+    for number in range(flags.rounds + 1):
+        seconds = time_lines([*command, "--output", work / f"start-{number}"], marks)
+        found += [seconds] if number else []  # the first run parses the rows and fills the page cache
+        say(f"start: {seconds}")
+    return found
+
+
+def time_lines(command: list, marks: dict[str, str]) -> dict[str, float]:
+    """Seconds from starting the command until it prints a line that begins with each mark."""
+    started_at, seconds = time.perf_counter(), {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            for mark, name in marks.items():
+                if line.startswith(mark):
+                    seconds[name] = round(time.perf_counter() - started_at, 3)
+    if process.returncode or len(seconds) < len(marks):
+        raise SystemExit(f"the trainer ended with {process.returncode}, having said {sorted(seconds)}")
+    return seconds
+
+
+def measure_load(sequences: Path, work: Path, flags: argparse.Namespace) -> list[dict]:
+    """Seconds of opening a JSONL of `flags.load_tokens` tokens without its cache, and again with it."""
+    dataset = write_long_dataset(sequences.parent, work / "long", flags.load_tokens)
+    found = []
+    for _ in range(flags.rounds):
+        shutil.rmtree(dataset / ".cache", ignore_errors=True)
+        (first_s, num_tokens), (later_s, _) = load(dataset), load(dataset)
+        found.append({"first_s": first_s, "later_s": later_s, "num_tokens": num_tokens})
+        say(f"load: {found[-1]}")
+    return found
+
+
+def load(dataset: Path) -> tuple[float, int]:
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, dataset], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
-    for name, rounds in results.items():
-        wait = sum(r["wait_s"] for r in rounds) / sum(r["wall_s"] for r in rounds)
-        mfu = (
-            rates[name] * rounds[0]["flops_per_token"] / rounds[0]["peak_flops"]
-            if rounds[0]["peak_flops"]
-            else 0
-        )
-        print(
-            f"{name:16}{rates[name]:12,.0f}{ours / rates[name]:8.2f}x"
-            f"{cpu_rates.get('ours', float('nan')) / cpu_rates[name]:12.2f}x"
-            f"{max(r['peak_bytes'] for r in rounds) / 2**20:10,.0f}"
-            + (f"{100 * wait:10.2f}%" if name == "ours" else f"{'':11}")
-            + (f"{100 * mfu:6.1f}%" if mfu else "")
-        )
-    if {"ours", "bare_chunked"} <= set(rates):
-        outside = 100 * (1 - cpu_rates["ours"] / cpu_rates["bare_chunked"])
-        print(f"outside forward, backward and optimizer: {outside:.1f} % by CPU time (below 0: noise)")
+    seconds, tokens = done.stdout.split()
+    return float(seconds), int(tokens)
 
 
-# --- a contestant ----------------------------------------------------------------------------------------
+def write_long_dataset(source: Path, target: Path, num_tokens: int) -> Path:
+    """A dataset like `source` whose training file has its rows again and again until it holds `num_tokens`."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(".cache"))
+    name = DATASET_FILES["train"]
+    lines = (source / name).read_bytes().splitlines()
+    rows = [(np.array(row["tokens"], dtype=np.uint16), row) for row in map(json.loads, lines)]
+    (target / name).unlink()
+    with JsonLinesWriter(target / name) as writer:
+        written = seq_id = 0
+        while written < num_tokens:
+            tokens, row = rows[seq_id % len(rows)]
+            writer.write_row(tokens, row["metadata"] | {"seq_id": seq_id}, row.get("labels"))
+            written, seq_id = written + row["metadata"]["length"], seq_id + 1
+    metadata = read_metadata(target / METADATA_FILE)
+    metadata["files"][name] = metadata["files"][name] | {"sha256": writer.digest.sha256}
+    write_metadata(target / METADATA_FILE, metadata)
+    return target
 
 
-def serve(arguments: argparse.Namespace) -> None:
-    """Make a round for every line on stdin; print what it took."""
-    torch.set_num_threads(arguments.threads)
-    make_step = CONTESTANTS[arguments.contestant]
-    rows, control = load_rows(arguments)
-    device = devices.choose_device(arguments.device)
-    batches = make_batches(rows, control, arguments)
-    model = make_model(rows, control, arguments).to(device)
-    waits = [0.0]
-    steps = make_step(model, rows, batches, arguments, device, waits)
-    for _ in sys.stdin:
-        print(json.dumps(one_round(steps, arguments, model, device, rows, waits)), flush=True)
+# --- main --------------------------------------------------------------------------------------------------
 
 
-def one_round(
-    steps: Iterator[int], arguments, model: nn.Module, device: torch.device, rows: Rows, waits
-) -> dict:
-    waits[0] = 0.0
-    wait_for(device)
-    wall_s, cpu_s = time.perf_counter(), time.process_time()
-    tokens = sum(next(steps) for _ in range(arguments.steps))
-    wait_for(device)
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--sequences", type=Path, metavar="JSONL", help="training rows of a finished dataset")
+    add(
+        "--repo",
+        type=Path,
+        default=Path(os.__file__).parent,
+        metavar="DIR",
+        help="else: build one of this tree",
+    )
+    add("--baseline-python", default=sys.executable, metavar="PYTHON", help="has accelerate and transformers")
+    add(
+        "--contestants",
+        default=",".join(CONTESTANTS),
+        metavar="NAME,NAME",
+        help="also: ours_whole, ours_compiled",
+    )
+    add("--preset", default="tiny")
+    add("--batch-size", type=int, default=8, help="sequences a step")
+    add("--steps", type=int, default=3, help="of a round")
+    add("--rounds", type=int, default=3)
+    add("--device", default="cpu")
+    add("--precision", choices=("fp32", "bf16"), default="fp32")
+    add("--threads", type=int, default=outcome.CORES)
+    add("--load-tokens", type=int, default=100_000_000, help="size of the JSONL that is loaded")
+    add("--only", action="append", default=[], choices=PARTS, help="measure this alone (repeatable)")
+    add("--work", type=Path, metavar="DIR", help="an empty directory to work in; default: a temporary one")
+    add("--results", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    flags = arguments().parse_args(argv)
+    use_two_cores()
+    names, left_out = contestants(flags)
+    found = Steps()
+    with tempfile.TemporaryDirectory(prefix="step-benchmark-", dir=flags.work) as work:
+        sequences = flags.sequences or build(flags.repo, Path(work) / "dataset")
+        measure(found, sequences, Path(work), names, flags)
+    judged = bars(found)
+    result = describe(flags, left_out, found, judged)
+    text = markdown(result, found, judged)
+    keep(flags.results, result, text)
+    say(text)
+    return 1 if any(bar.verdict == "MISSED" for bar in judged) else 0
+
+
+def measure(found: Steps, sequences: Path, work: Path, names: list[str], flags: argparse.Namespace) -> None:
+    parts = flags.only or PARTS
+    options = {name: getattr(flags, name) for name in ("preset", "device", "precision", "threads")}
+    step = options | {"sequences": str(sequences), "batch_size": flags.batch_size, "steps": flags.steps}
+    if "steps" in parts:
+        found.steps = measure_steps(names, step, flags, flags.rounds)
+    if "memory" in parts:
+        wanted = [name for name in MEMORY_CONTESTANTS if name in names or name == "ours_whole"]
+        found.memory = measure_memory(wanted, options, flags)
+    if "start" in parts:
+        found.start = measure_start(sequences, work, flags)
+    if "load" in parts:
+        found.load = measure_load(sequences, work, flags)
+
+
+def contestants(flags: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
+    """(names to measure, name -> why it is left out: the command that installs what it needs)."""
+    names = flags.contestants.split(",")
+    if "hf_trainer" not in names:
+        return names, {}
+    python = flags.baseline_python
+    probe = subprocess.run([python, "-c", "import accelerate, torch, transformers"], capture_output=True)
+    if probe.returncode == 0:
+        return names, {}
+    names.remove("hf_trainer")
+    why = f"not measured: {Path(python).name} cannot import it; {Path(python).name} -m pip install {EXTRA}"
+    return names, {"hf_trainer": why}
+
+
+def build(repo: Path, output: Path) -> Path:
+    """A dataset of a real tree. Not timed."""
+    command = [sys.executable, ROOT / "create_training_dataset_effectiveness.py", repo, "--output", output]
+    command += ["--tokenizer", "local", "--max-tokens", str(WINDOW), "--quiet"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return output / DATASET_FILES["train"]
+
+
+def use_two_cores() -> None:
+    """Everything started from here on inherits it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: outcome.CORES])
+
+
+def describe(flags: argparse.Namespace, left_out: dict, found: Steps, judged: list[outcome.Bar]) -> dict:
+    """Everything of this run that is worth keeping."""
     return {
-        "tokens": tokens,
-        "wall_s": time.perf_counter() - wall_s,
-        "cpu_s": time.process_time() - cpu_s,
-        "wait_s": waits[0],
-        "peak_bytes": peak_bytes(device),
-        "flops_per_token": flops_per_token(model, rows.window),
-        "peak_flops": peak_flops(device),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": command_line(flags),
+        "commit": outcome.commit(),
+        "machine": outcome.machine(),
+        "rounds": flags.rounds,
+        "step": {
+            name: getattr(flags, name) for name in ("preset", "batch_size", "device", "precision", "threads")
+        },
+        "memory_options": MEMORY,
+        "left_out": left_out,
+        "steps": found.steps,
+        "memory": found.memory,
+        "start": found.start,
+        "load": found.load,
+        "bars": [dict(zip(outcome.BAR_HEADS, bar.cells(), strict=True)) for bar in judged],
     }
 
 
-def wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def command_line(flags: argparse.Namespace) -> str:
+    """The command that measures the same again; where things lie on this machine is left out."""
+    parser, words = arguments(), ["python3", "benchmarks/train_step.py"]
+    named = ("contestants", "preset", "batch_size", "steps", "rounds", "device", "precision", "load_tokens")
+    for name in named:
+        value = getattr(flags, name)
+        words += [f"--{name.replace('_', '-')}", str(value)] if value != parser.get_default(name) else []
+    words += [word for part in flags.only for word in ("--only", part)]
+    tree = ["--sequences", "JSONL"] if flags.sequences else ["--repo", flags.repo.name]
+    return shlex.join([*words, *tree, "--baseline-python", "PYTHON"])
 
 
-def peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def keep(directory: Path, result: dict, text: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = directory / f"train-step-{result['date']}"
+    stem.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    stem.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
-def flops_per_token(model: nn.Module, window: int) -> float:
-    config = model.config
-    attention = 6 * config.num_hidden_layers * config.hidden_size * window  # causal: half of 12
-    return 6 * num_parameters(model) + attention  # embeddings are tied: the head multiplies with them
+def say(words: str) -> None:
+    print(words, flush=True)
 
-
-def peak_flops(device: torch.device) -> float:
-    name = torch.cuda.get_device_name() if device.type == "cuda" else ""
-    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), 0.0)
-
-
-def load_rows(arguments: argparse.Namespace) -> tuple[Rows, ControlTokens]:
-    if arguments.sequences:
-        dataset = open_dataset(arguments.sequences)
-        return open_rows(dataset, "train"), Vocabulary(dataset.tokenizer).control
-    vocab_size, window = map(int, arguments.synthetic.split(","))
-    return synthetic_rows(vocab_size, window), CONTROL
-
-
-def synthetic_rows(vocab_size: int, window: int, count: int = 2000) -> Rows:
-    """Rows of files with log-normal lengths: about half of them full windows, the rest short files."""
-    rng = np.random.default_rng(0)
-    lengths = np.minimum(rng.lognormal(np.log(window), 1.0, count), window).astype(int).clip(4)
-    table = np.zeros(count, dtype=ROW_DTYPE)
-    table["length"], table["offset"] = lengths, np.cumsum(lengths) - lengths
-    table["label_offset"], table["weight_micro"], table["is_last"] = -1, MICRO, True
-    table["seq_id"] = table["file"] = np.arange(count)
-    table["role"], table["variant"] = ROLES.index("util"), VARIANTS.index("original")
-    tokens = rng.integers(2, vocab_size, lengths.sum()).astype(np.uint32)
-    tokens[-1] = vocab_size - 1
-    return Rows(
-        path=Path("synthetic"),
-        sha256="",
-        window=window,
-        tokens=tokens,
-        labels=tokens[:0],
-        table=table,
-        files=tuple(map(str, range(count))),
-        languages=("none",),
-    )
-
-
-def make_batches(rows: Rows, control: ControlTokens, arguments: argparse.Namespace) -> Batches:
-    pacing = Pacing(curriculum="none", fraction=0.0, num_epochs=1)
-    return Batches(rows, control, pacing, seed=1, packs_per_step=arguments.batch_size, weighting="none")
-
-
-def make_model(rows: Rows, control: ControlTokens, arguments: argparse.Namespace) -> nn.Module:
-    vocab_size = max(int(rows.tokens.max()), control.begin, control.end, control.pad) + 1
-    return build_preset(
-        arguments.preset, vocab_size=vocab_size, max_positions=rows.window, control=control, seed=1
-    )
-
-
-# --- contestants: each yields the useful tokens of one step after another ----------------------------------
-
-
-def ours(model, rows, batches: Batches, arguments, device, waits, *, whole_logits=False, compiled=False):
-    objective = Objective(model)
-    objective.has_plain_head = objective.has_plain_head and not whole_logits
-    if compiled:
-        objective.run_backbone = torch.compile(objective.run_backbone)
-        batches.fixed_length = True
-    optimization = load_config(None).optimization
-    trainer = Trainer(
-        objective=objective,
-        wrapped=objective,
-        engine=SingleProcess(device),
-        batches=batches,
-        optimizers=make_optimizers(model, optimization, kind="adamw", learning_rate=1e-4, beta2=0.99),
-        schedule=make_schedule(optimization, 1_000_000),
-        limits=Limits(
-            num_epochs=10**6,
-            max_steps=None,
-            logging_steps=10,
-            eval_steps=None,
-            save_steps=10**9,
-            patience=None,
-            max_bad_steps=1,
-            max_grad_norm=1.0,
-        ),
-        state=State(micro_batch_size=arguments.batch_size, evaluation_is_due=False),
-        seed=1,
-        precision=torch.bfloat16 if arguments.precision == "bf16" else torch.float32,
-    )
-    nothing = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
-    hooks = Hooks(
-        evaluate=lambda: nothing,
-        save=lambda: None,
-        save_best=lambda evaluation: None,
-        report=lambda event, values: None,
-        say=lambda line: None,
-        must_stop=lambda: False,
-    )
-    while True:
-        if trainer.state.evaluation_is_due:
-            trainer._evaluate(hooks)
-        period = trainer.epoch_period
-        before, waited = period.num_tokens, period.data_wait_s
-        trainer._one_step(hooks)
-        waits[0] += period.data_wait_s - waited
-        yield period.num_tokens - before
-
-
-def bare(model, rows, batches: Batches, arguments, device, waits, *, chunked=False):
-    """The loop everybody writes first: whole logits, cross-entropy, clip, AdamW. Batches are there already."""
-    prepared = [
-        batches.micro_batches(0, step, size=arguments.batch_size)[0].to(device)
-        for step in range(min(PREPARED_STEPS, batches.epoch(0).num_steps))
-    ]
-    weights = [float(batch.weights.sum()) for batch in prepared]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    loss_of = Objective(model) if chunked else (lambda batch: whole_loss(model, batch))
-    precision = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
-    model.train()
-    while True:
-        for batch, weight in zip(prepared, weights, strict=True):
-            with devices.autocast(device, precision):
-                loss = loss_of(batch) / weight
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            yield round(weight)
-
-
-def whole_loss(model: nn.Module, batch: MicroBatch) -> torch.Tensor:
-    logits = model(input_ids=batch.input_ids, position_ids=batch.position_ids, **DOCUMENTS).logits
-    nats = F.cross_entropy(logits.flatten(0, 1).float(), batch.labels.flatten(), reduction="none")
-    return (nats * batch.weights.flatten()).sum()
-
-
-def hf_trainer(model, rows: Rows, batches, arguments, device, waits):
-    """transformers.Trainer on the rows as they are: one to a sequence, padded to the window, padding masked.
-
-    Runs in a thread that makes one step whenever the caller asks for one.
-    """
-    import queue
-    import threading
-
-    from transformers import Trainer as HFTrainer
-    from transformers import TrainerCallback, TrainingArguments
-
-    asked, made = queue.Queue(), queue.Queue()
-    examples = padded_examples(rows, PREPARED_STEPS * arguments.batch_size)
-    useful = [int((example["labels"][1:] != -100).sum()) for example in examples]
-
-    class Gate(TrainerCallback):
-        def on_step_begin(self, *_, **__):
-            asked.get()
-
-        def on_step_end(self, *_, **__):
-            made.put(None)
-
-    settings = TrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=arguments.batch_size,
-        max_steps=10**6,
-        learning_rate=1e-4,
-        bf16=arguments.precision == "bf16",
-        use_cpu=device.type == "cpu",
-        report_to=[],
-        save_strategy="no",
-        logging_steps=10,
-        disable_tqdm=True,
-    )
-    trainer = HFTrainer(model=model, args=settings, train_dataset=examples, callbacks=[Gate()])
-    threading.Thread(target=trainer.train, daemon=True).start()
-    mean = sum(useful) / len(useful) * arguments.batch_size
-    while True:
-        asked.put(None)
-        made.get()
-        yield round(mean)
-
-
-def padded_examples(rows: Rows, count: int) -> list[dict]:
-    examples = []
-    for index in np.linspace(0, len(rows) - 1, count).astype(int).tolist():
-        tokens = rows.tokens_of(index).astype(np.int64)
-        padding = (0, rows.window - len(tokens))
-        examples.append(
-            {
-                "input_ids": torch.from_numpy(np.pad(tokens, padding)),
-                "attention_mask": torch.from_numpy(np.pad(np.ones(len(tokens), dtype=np.int64), padding)),
-                "labels": torch.from_numpy(np.pad(tokens, padding, constant_values=-100)),
-            }
-        )
-    return examples
-
-
-CONTESTANTS = {
-    "ours": ours,
-    "ours_whole": lambda *a: ours(*a, whole_logits=True),
-    "ours_compiled": lambda *a: ours(*a, compiled=True),
-    "bare": bare,
-    "bare_chunked": lambda *a: bare(*a, chunked=True),
-    "hf_trainer": hf_trainer,
-}
 
 if __name__ == "__main__":
     sys.exit(main())
