@@ -14,6 +14,7 @@ from pathlib import Path
 
 from corpus.console import Console
 from corpus.hardware import DEVICES
+from corpus.history.dates import parse_until
 from corpus.pool import available_cores
 from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
 
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   %(prog)s ~/projects/the-block
   %(prog)s . --output /data/mine --max-tokens 2048
   %(prog)s . --augmentations variable_renaming,token_masking --seed 7
+  %(prog)s . --until 2024-12-31
   %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
 
 exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
@@ -133,6 +135,11 @@ def arguments() -> argparse.ArgumentParser:
     add(
         "--device", default="auto", choices=DEVICES, help="whose memory decides the window, e.g. --device cpu"
     )
+    add(
+        "--until",
+        metavar="DATE",
+        help="as the history stood then, UTC; what came later is a held-out set of its own, e.g. 2024-12-31",
+    )
     add("--quiet", action="store_true", help="print the result only, e.g. in a script")
     return parser
 
@@ -163,6 +170,7 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         test_globs=tuple(flags.test),
         keep_secrets=flags.keep_secrets,
         device=flags.device,
+        until=parse_until(flags.until) if flags.until is not None else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from corpus.augment.facts import RepositoryFacts, local_names, macro_names
 from corpus.console import Console
 from corpus.curriculum import order_by_complexity
 from corpus.hardware import plan_context
+from corpus.history.later import Changes, History, find_changes
+from corpus.history.past import Past, WrittenTree, read_past
 from corpus.pool import Crew, run_in_child
 from corpus.publish import SCRATCH, publishing
-from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, UserError
+from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, ScanResult, UserError
 from corpus.rows import MadeRows, RowOptions, rows_of
 from corpus.rows.table import RowTable, drop_duplicates
 from corpus.save import save
@@ -39,7 +42,10 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
         scratch = staging / SCRATCH
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
-        corpus = tell.scan(options, scan(options, plan, scratch / "texts", crew))  # 1
+        past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
+        found = read_texts(options, scratch / "texts", crew, past and past.then)
+        corpus = tell.scan(options, group_and_split(options, plan, found))  # 1
+        history = past and History(past, find_later(options, past, corpus, found, scratch, crew))
         tell.plan(plan)  # 2
         tokenizer = provide_tokenizer(options, corpus, staging / "tokenizer")  # 3
         made = tell.rows(
@@ -50,41 +56,71 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
             table, {name: in_order(table, split) for split, name in enumerate(SPLITS)}
         )  # 6
         tell.split(corpus, order)  # 7
-        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew)  # 8
+        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)  # 8
     tell.saved(options.output, metadata)
     return metadata
 
 
-def scan(options: BuildOptions, plan: ContextPlan, spool: Path, crew: Crew) -> Corpus:
-    """Step 1: the files, their near-duplicate groups, and which group goes to which split."""
+class Found(NamedTuple):
+    """What a scan found, before the files are grouped."""
+
+    scan: ScanResult
+    texts: Path
+    signatures: list[np.ndarray]  # of each file
+    macros: frozenset[str]
+
+    def corpus(self) -> Corpus:
+        return Corpus(self.scan, self.texts, np.empty(0), np.empty(0), self.macros)
+
+
+def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenTree | None = None) -> Found:
+    """Step 1, first half: the texts of the repository, or of a commit that was written elsewhere."""
     result, signatures, macros = scan_repository(
         ScanOptions(
-            root=options.root,
+            root=written.root if written else options.root,
             core_globs=options.core_globs,
             test_globs=options.test_globs,
             keep_secrets=options.keep_secrets,
-            exclude=(options.output,),
+            exclude=(written.place_of(options.output, options.root) if written else options.output,),
+            tree=written.tree if written else None,
         ),
         spool,
         crew,
         analyse=_analyse,
         redact=redact,
     )
+    if written:
+        written.discard()
+    return Found(result, spool, signatures, macros)
+
+
+def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> Corpus:
+    """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
+    result = found.scan
     if not result.files:
         reasons = ", ".join(f"{count} {reason}" for reason, count in result.skipped.items())
         raise UserError(
             f"{options.root}: no source file to read among {result.num_entries} entries"
             f"{f' ({reasons})' if reasons else ''}; name a repository that holds some"
         )
-    corpus = Corpus(result, spool, np.empty(0), np.empty(0), macros)
-    groups = duplicates.group(signatures, corpus.read)
+    groups = duplicates.group(found.signatures, found.corpus().read)
     expected_rows = [
         len(window_bounds(-(-file.num_bytes // BYTES_PER_TOKEN), plan.context_tokens, plan.overlap_tokens))
         for file in result.files
     ]
     paths = [file.path for file in result.files]
     split = assign_splits(groups, np.array(expected_rows, np.float64), paths, options.seed)
-    return Corpus(result, spool, groups, split, macros)
+    return Corpus(result, found.texts, groups, split, found.macros)
+
+
+def find_later(
+    options: BuildOptions, past: Past, corpus: Corpus, found: Found, scratch: Path, crew: Crew
+) -> Changes | None:
+    """What HEAD has and the dataset's state has not; None where they are the same commit."""
+    if past.head is None:
+        return None
+    head = read_texts(options, scratch / "texts-of-head", crew, past.head)
+    return find_changes(corpus, head.corpus(), found.signatures, head.signatures)
 
 
 def _analyse(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:

@@ -130,6 +130,7 @@ def description_of(
             "core": list(options.core_globs),
             "test": list(options.test_globs),
             "keep_secrets": options.keep_secrets,
+            **({"until": options.until} if options.until else {}),
         },
         "versions": {
             "python": ".".join(platform.python_version_tuple()[:2]),

@@ -48,11 +48,12 @@ from corpus.durable import (
 )
 from corpus.durable import write_atomically as write_atomically
 from corpus.paths import escape_path
-from corpus.records import DATASET_FILES, METADATA_FILE, UserError
+from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
 
 SCRATCH = ".scratch"  # a directory of this name in the staging directory is removed before publishing
 DATASET_OWNED = (
     *DATASET_FILES.values(),
+    LATER_FILE,
     METADATA_FILE,
     "README.md",
     "report.html",

@@ -19,6 +19,8 @@ AUGMENTATION_KINDS = ("variable_renaming", "comment_toggle", "format_variation",
 VARIANTS = (ORIGINAL, *AUGMENTATION_KINDS)  # a row stores the index into this table
 
 DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
+LATER = "later"  # no split of the dataset: what was committed after it, with --until
+LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
 
 
@@ -96,6 +98,7 @@ class BuildOptions:
     test_globs: tuple[str, ...]
     keep_secrets: bool
     device: str
+    until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 
 
 @dataclass(frozen=True, slots=True)

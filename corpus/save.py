@@ -18,12 +18,15 @@ from corpus.describe import (
     file_digests,
     report_rows,
 )
+from corpus.history.later import History, LaterRows, describe_later, later_leaks, later_rows
 from corpus.jsonl import FileDigest, JsonLinesWriter, write_metadata
 from corpus.leaks import leak_report
 from corpus.pool import Crew
 from corpus.publish import require_space
 from corpus.records import (
     DATASET_FILES,
+    LATER,
+    LATER_FILE,
     METADATA_FILE,
     VARIANTS,
     BuildOptions,
@@ -50,13 +53,21 @@ def save(
     table: RowTable,
     order: dict[str, np.ndarray],
     crew: Crew,
+    history: History | None = None,
 ) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
     files = write_rows(staging, corpus, plan, tokenizer, made, table, order)
     leaks = leak_report(staging, crew)
+    later = None
+    if history and history.changes:
+        later = later_rows(staging, history.changes, plan, corpus, tokenizer, made, crew)
+    if later:
+        files[LATER_FILE] = _write_later(staging / LATER_FILE, plan, tokenizer, later, len(table))
+        leaks[LATER] = later_leaks(later)
     metadata = {
         **counts_of(plan, corpus, table, order),
         **description_of(options, plan, corpus, tokenizer),
+        **(describe_later(history.past, options.until, later) if history else {}),
         "augmentation": augmentation_of(made, table, corpus),
         "leak_report": leaks,
         "files": file_digests(staging, files),
@@ -94,6 +105,16 @@ def write_rows(
                 writer.write_spelled_row(tokens, about, labels)
         written[name] = writer.digest
     rows.close()
+    return written
+
+
+def _write_later(
+    path: Path, plan: ContextPlan, tokenizer: TokenizerInfo, later: LaterRows, first_id: int
+) -> FileDigest:
+    require_space(path.parent, _least_bytes(plan, tokenizer, later.table))
+    reader = _RowReader(later.corpus, plan, tokenizer, later.made, later.table)
+    written = later.write(path, reader.read(np.arange(len(later.table))), first_id)
+    reader.close()
     return written
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from corpus.console import Console, Stopwatch
+from corpus.history.past import Past
 from corpus.leaks import format_leaks
-from corpus.records import DATASET_FILES, ROLES, SPLITS, BuildOptions, ContextPlan, Corpus
+from corpus.records import DATASET_FILES, LATER_FILE, ROLES, SPLITS, BuildOptions, ContextPlan, Corpus
 from corpus.rows import MadeRows
 from corpus.rows.table import RowTable
 from corpus.split import split_note
@@ -57,6 +58,15 @@ class Story:
         shared = sizes[sizes > 1]
         self._detail(f"near-duplicates: {len(shared):,} groups hold {int(shared.sum()):,} files")
         return corpus
+
+    def past(self, past: Past) -> Past:
+        commit = past.commit
+        later = f"{past.num_later_commits:,} commits later is HEAD, {past.head_commit[:12]}"
+        self._detail(
+            f"as of commit {commit.name[:12]} of {commit.date}; "
+            + (later if past.head else "that is HEAD: nothing was committed later")
+        )
+        return past
 
     def plan(self, plan: ContextPlan) -> None:
         self._step(
@@ -134,6 +144,8 @@ class Story:
         self._step(8, "Save", f"{metadata['total_sequences']:,} rows, {num_bytes / 1e6:.1f} MB -> {output}")
         for line in format_leaks(metadata["leak_report"]):
             self._detail(line)
+        if "until" in metadata:
+            self._detail(_later(metadata))
         self._summary(output, metadata)
 
     def _summary(self, output: Path, metadata: dict) -> None:
@@ -154,6 +166,15 @@ class Story:
         say(f"  Look: {output / 'report.html'}")
         say(f"  Check: python3 tests/test_dataset_effectiveness.py {output}")
         say(f"COMPLETE in {total_s:.1f} s")
+
+
+def _later(metadata: dict) -> str:
+    if not metadata["later_sequences"]:
+        return f"later: nothing new was committed after {metadata['until']}, so {LATER_FILE} is not written"
+    return (
+        f"later: {metadata['later_sequences']:,} rows of {metadata['later_files']:,} files, of which "
+        f"{metadata['later_scored_tokens']:,} tokens are new -> {LATER_FILE}"
+    )
 
 
 def _count(values) -> dict[str, int]:

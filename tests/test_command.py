@@ -15,7 +15,7 @@ from small_repository import make_repository
 
 FLAGS = {
     *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
-    *("--core", "--test", "--keep-secrets", "--device", "--quiet", "--help", "-h"),
+    *("--core", "--test", "--keep-secrets", "--device", "--until", "--quiet", "--help", "-h"),
 }
 
 

@@ -16,7 +16,7 @@ SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
     *("hashing", "lifeline", "disk_errors"),
 }
-CONDUCTORS = {"build", "save", "describe", "story", "rows"}  # they put stages together
+CONDUCTORS = {"build", "save", "describe", "story", "rows", "history"}  # they put stages together
 TRAINER_MAY_SEE = {
     *(
         "hashing",

@@ -176,6 +176,16 @@ class _ShingleCache:
         return found
 
 
+def similarity(a: bytes, b: bytes) -> float:
+    """Jaccard similarity of the word 5-grams of two texts; 1 for equal words, also where there are too few of them."""
+    words = _word_hashes(a), _word_hashes(b)
+    if min(map(len, words)) < SHINGLE_WORDS:
+        return float(b"".join(a.split()) == b"".join(b.split()))
+    shingles = [sorted_distinct(_shingles(of_text)) for of_text in words]
+    num_shared = _num_shared(*shingles)
+    return num_shared / (sum(map(len, shingles)) - num_shared)
+
+
 def _num_shared(a: np.ndarray, b: np.ndarray) -> int:
     """How many values two sorted arrays of distinct values share."""
     both = np.concatenate((a, b))

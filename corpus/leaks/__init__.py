@@ -23,7 +23,7 @@ import numpy as np
 from corpus.hashing import sorted_distinct
 from corpus.leaks.spans import SPAN_TOKENS, Batch, Piece, batches, pieces_of
 from corpus.pool import Crew
-from corpus.records import DATASET_FILES
+from corpus.records import DATASET_FILES, LATER
 
 HELD_OUT = ("val", "test")
 MAX_SPANS = 1 << 20  # kept of the held-out files, about
@@ -75,6 +75,11 @@ def format_leaks(report: dict[str, Any]) -> list[str]:
         f"equal rows: {report['equal_rows']:,}; source files in two splits: {report['files_in_two_splits']:,}; "
         f"spans in both val and test: {report['spans_in_val_and_test']:,}"
     )
+    if later := report.get(LATER):
+        lines.append(
+            f"later: {later['known_spans']:,} of {later['spans']:,} distinct {later['span_tokens']}-token spans with "
+            "added text also stand in the rows above; their tokens are not scored"
+        )
     for split, seen in report["held_out"].items():
         lines += [
             f"most shared: {example['file']} ({split}) with {example['train_file']} (train)"

@@ -22,7 +22,7 @@ from corpus.pool import Crew, cut_into_shards
 from corpus.records import ScanResult, SourceFile, UserError
 from corpus.scan.beneath import Beneath, UnstableFile
 from corpus.scan.decoding import BINARY, HEAD_BYTES, NotText, decode
-from corpus.scan.listing import MAX_FILE_BYTES, Candidate, Listing, Tally, list_repository
+from corpus.scan.listing import MAX_FILE_BYTES, Candidate, CommitTree, Listing, Tally, list_repository
 from corpus.scan.quality import drop_reason, notes_on
 from corpus.scan.roles import Roles
 
@@ -45,6 +45,7 @@ class ScanOptions:
     test_globs: tuple[str, ...] = ()
     keep_secrets: bool = False
     exclude: tuple[Path, ...] = ()
+    tree: CommitTree | None = None  # where a commit was written to the root, instead of a tree of the user's
 
 
 class Shard(NamedTuple):
@@ -114,7 +115,7 @@ def _cuts(candidates: list[Candidate]) -> Iterable[range]:
 
 def _list(options: ScanOptions) -> Listing:
     try:
-        return list_repository(options.root, options.exclude)
+        return list_repository(options.root, options.exclude, options.tree)
     except OSError as error:
         raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
 

@@ -20,7 +20,7 @@ from corpus.scan.beneath import read_up_to
 
 TIMEOUT_S = 60  # a FIFO named .gitignore makes git wait for ever; a million files need seconds
 _MAX_REF_FILE_BYTES = 16 << 20
-_SWITCHED_OFF = (
+SWITCHED_OFF = (
     *("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false", "core.pager=cat"),
     *("core.excludesFile=/dev/null", "core.attributesFile=/dev/null", "core.sshCommand=false"),
     *("core.alternateRefsCommand=false", "core.askPass=false", "credential.helper=", "protocol.allow=never"),
@@ -99,6 +99,12 @@ def head_commit(place: GitPlace) -> str:
     return head.decode("ascii") if _SHA.fullmatch(head) else ""
 
 
+def shallow_commits(place: GitPlace) -> frozenset[str]:
+    """The commits below which a shallow clone has no history."""
+    words = _read_small(place.common_dir / "shallow").split()
+    return frozenset(word.decode("ascii") for word in words if _SHA.fullmatch(word))
+
+
 def _resolve_ref(place: GitPlace, ref: bytes) -> bytes:
     if not ref.startswith(b"refs/") or b".." in ref:
         return b""
@@ -141,11 +147,11 @@ def _git(
     root: Path, place: GitPlace, *arguments: str, expected: tuple[int, ...] = (0,)
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git on this tree with nothing but what is said here. Raises GitUnavailable."""
-    options = [part for setting in _SWITCHED_OFF for part in ("-c", setting)]
+    options = [part for setting in SWITCHED_OFF for part in ("-c", setting)]
     command = ["git", "--no-pager", "--no-optional-locks", *options, *arguments]
     try:
         done = subprocess.run(
-            command, cwd=root, env=_environment(place), stdin=subprocess.DEVNULL, capture_output=True,
+            command, cwd=root, env=environment(place), stdin=subprocess.DEVNULL, capture_output=True,
             timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
@@ -158,7 +164,7 @@ def _git(
     return done
 
 
-def _environment(place: GitPlace) -> dict[str, str]:
+def environment(place: GitPlace) -> dict[str, str]:
     """Nothing is inherited but PATH. An explicit GIT_DIR needs no safe.directory, and GIT_WORK_TREE overrides
     `core.worktree`."""
     return {

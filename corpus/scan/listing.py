@@ -26,6 +26,7 @@ SPECIAL = "FIFO, socket or device"
 VANISHED = "vanished while scanning"
 TOO_LARGE = f"too large (over {MAX_FILE_BYTES >> 20} MB)"
 LOCK_FILE = "lock file"
+SUBMODULE = "submodule"
 
 _METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
 _CACHES = frozenset(
@@ -116,18 +117,21 @@ def error_reason(error: OSError) -> str:
     return f"unreadable: {errno.errorcode.get(error.errno or 0, 'OSError')}"
 
 
-def list_repository(root: Path, exclude: tuple[Path, ...] = ()) -> Listing:
-    """Walk the tree at `root`. `exclude` are directories of our own output. Raises OSError for the root only."""
+def list_repository(root: Path, exclude: tuple[Path, ...] = (), tree: CommitTree | None = None) -> Listing:
+    """Walk the tree at `root`. `exclude` are directories of our own output, `tree` is the commit that was written
+    there, if any. Raises OSError for the root only."""
     root = root.resolve()
     own = frozenset(
         os.fsencode(path.relative_to(root))
         for path in map(Path.resolve, exclude)
         if path.is_relative_to(root)
     )
-    selection, listed_by, commit = _selection(root)
+    selection, listed_by, commit = (tree, "git", tree.commit) if tree else _selection(root)
     with Beneath(root) as place:
         walk = _Walk(place, selection, own)
         walk.run()
+    for path, reason in sorted(tree.unplaced.items()) if tree else ():
+        walk.tally.add(reason, path)
     return Listing(
         candidates=sorted(walk.candidates),
         tally=walk.tally,
@@ -167,13 +171,31 @@ class ListedByGit:
         if path in names.parents:
             return ""
         if path in names.listed:
-            return "submodule"
+            return SUBMODULE
         return ignoring.IGNORED if path in names.ignored else ""
 
     def file_reason(self, path: bytes) -> str:
         if path in self._names.listed:
             return ""
         return ignoring.IGNORED if path in self._names.ignored else "not listed by git"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTree:
+    """A commit whose files were written below the root: all of them are tracked, so .gitignore leaves none out."""
+
+    commit: str
+    left_out: dict[bytes, str]  # placeholders, and what they stand for
+    unplaced: dict[bytes, str]  # entries that could not be written -> why
+
+    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
+        """There is nothing to read."""
+
+    def directory_reason(self, path: bytes) -> str:
+        return self.left_out.get(path, "")
+
+    def file_reason(self, path: bytes) -> str:
+        return self.left_out.get(path, "")
 
 
 class _Walk:
