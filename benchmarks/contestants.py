@@ -51,7 +51,7 @@ def parse(manifest: str, **_) -> float:
 def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int, **_) -> float:
     """Our own path of the data and nothing else: list, read, encode, window, write.
 
-    It is the product's code with near-duplicates, secrets, syntax trees, leak report and page left out.
+    It is the product's code with near-duplicates, secrets, syntax trees, scores, leak report and page left out.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import numpy as np
@@ -59,12 +59,14 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from corpus.build import make_rows
     from corpus.pool import Crew
     from corpus.records import BuildOptions, ContextPlan, Corpus
+    from corpus.rows.shard import Shard
     from corpus.rows.table import drop_duplicates
     from corpus.save import write_rows
     from corpus.scan import ScanOptions, scan_repository
     from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
     started_s = time.perf_counter()
+    Shard._cut = _windows_without_scores
     staging = Path(output)
     crew = Crew(2)
     found, _, macros = scan_repository(
@@ -101,6 +103,18 @@ def _no_analysis(text: bytes, language: str) -> tuple:
     import numpy as np
 
     return np.zeros(1, np.uint64), set()
+
+
+def _windows_without_scores(shard, language: str, text, tree):
+    import numpy as np
+
+    from corpus.rows.shard import Windows
+    from corpus.tokenization import window_bounds
+
+    plan = shard._options.plan
+    bounds = window_bounds(len(text.ids), plan.context_tokens, plan.overlap_tokens)
+    starts = np.array([start for start, _ in bounds], np.int64)
+    return Windows(text, starts, bounds[0][1] if bounds else 0, np.zeros(len(bounds)))
 
 
 def datasets_map(manifest: str, tokenizer: str, output: str, window: int, overlap: int, **_) -> float:
