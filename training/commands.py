@@ -15,7 +15,7 @@ from types import FrameType
 from torch import nn
 
 from corpus.publish import remove_tree
-from corpus.records import UserError
+from corpus.records import LATER, UserError
 from training import checkpoint, setup
 from training.complete import Completion, complete_gaps, complete_text, completion_scores, find_gaps
 from training.config import Config
@@ -265,7 +265,9 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
         model, what = setup.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model))
         run.console.say(f"model   {what}")
-        for split, label in (("val", "Val Loss"), ("test", "Test Loss")):
+        held_out = [("val", "Val Loss"), ("test", "Test Loss")]
+        held_out += [(LATER, "Later Loss")] if run.dataset.has_later else []
+        for split, label in held_out:
             rows = setup.open_split(run, split, write_cache=False)
             _say_evaluation(run, label, score(run, wrapped, setup.make_held_out(run, rows, variants=True)))
     finally:

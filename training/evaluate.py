@@ -1,7 +1,8 @@
 """Held-out loss: each source token scored once, with the longest context its windows give.
 
 Windows of a file overlap. A token is scored in the first window that holds it - there it has the most text before
-it - and is context only in the others. Originals make the headline; variants of held-out files are scored apart.
+it - and is context only in the others. Of a row that says so (`scored`) only some tokens count. Originals make the
+headline; variants of held-out files are scored apart.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class HeldOut:
         self.first_scored = first_scored_targets(rows)
         num_pairs = document_pairs(rows.table, rows.window)
         original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
-        has_targets = self.first_scored < num_pairs
+        has_targets = (self.first_scored < num_pairs) & _has_scored(rows, self.first_scored)
         parts = [has_targets & original] + ([has_targets & ~original] if variants else [])
         scored = np.concatenate([_spread(np.flatnonzero(part), max_windows) for part in parts])
         self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
@@ -109,7 +110,9 @@ class HeldOut:
         weights = np.ones(num_targets, dtype=np.float32)
         weights[: self.first_scored[index]] = 0
         row = self.rows.table[index]
-        weights[row["length"] - 1 + (row["start_token"] == 0) :] = 0
+        skipped = int(row["start_token"] > 0)  # target 0 is then token 1
+        weights[row["length"] - skipped :] = 0
+        weights[: row["length"] - skipped] *= self.rows.scored_of(index)[skipped:]
         return weights
 
 
@@ -118,6 +121,17 @@ def _spread(rows: np.ndarray, count: int | None) -> np.ndarray:
     if count is None or count >= len(rows):
         return rows
     return rows[np.arange(count) * len(rows) // count]
+
+
+def _has_scored(rows: Rows, first_scored: np.ndarray) -> np.ndarray:
+    """bool [rows]: whether a token that counts is among the targets from `first_scored` on."""
+    table = rows.table
+    if not len(rows.scored):
+        return np.ones(len(table), dtype=np.bool_)
+    num_before = np.concatenate(([0], np.cumsum(rows.scored)))
+    end = table["offset"] + table["length"]
+    begin = np.minimum(end, table["offset"] + (table["start_token"] > 0) + first_scored)
+    return num_before[end] > num_before[begin]
 
 
 def first_scored_targets(rows: Rows) -> np.ndarray:

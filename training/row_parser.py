@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ class ParsedRows:
     tokens: np.ndarray
     labels: np.ndarray
     table: np.ndarray
+    scored: np.ndarray
     files: tuple[str, ...]
     languages: tuple[str, ...]
 
@@ -89,13 +91,15 @@ def parse_rows(path: Path, num_lines: int, limits: Limits) -> ParsedRows:
 
 def _collect(rows: Iterator[Row], path: Path, num_lines: int, limits: Limits) -> ParsedRows:
     tokens, labels = _Stream(num_lines, limits), _Stream(num_lines, limits)
-    files, languages, records = _Names(), _Names(), []
+    files, languages, records, unscored = _Names(), _Names(), [], []
     for number, (ids, originals, metadata) in enumerate(rows, 1):
         if problem := _problem(metadata, ids, originals, limits):
             raise UserError(f"{path}:{number}: {problem}; build the dataset again")
         length = metadata["length"]
         label_offset = -1 if originals is None else labels.num_ids
         records.append(_record(metadata, tokens.num_ids, label_offset, files, languages))
+        if "scored" in metadata:
+            unscored += _gaps(metadata["scored"], tokens.num_ids, length)
         tokens.append(ids[:length])
         if originals is not None:
             labels.append(originals[:length])
@@ -103,9 +107,24 @@ def _collect(rows: Iterator[Row], path: Path, num_lines: int, limits: Limits) ->
         tokens=tokens.ids(),
         labels=labels.ids(),
         table=np.array(records, dtype=ROW_DTYPE),
+        scored=_without(unscored, tokens.num_ids),
         files=tuple(files.indices),
         languages=tuple(languages.indices),
     )
+
+
+def _gaps(scored: list[list[int]], offset: int, length: int) -> list[tuple[int, int]]:
+    """Where the tokens of a row, which begin at `offset`, are not scored."""
+    edges = [0, *(edge for part in scored for edge in part), length]
+    return [(offset + a, offset + b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+
+def _without(gaps: list[tuple[int, int]], num_tokens: int) -> np.ndarray:
+    """bool [tokens], False in the gaps; empty without gaps."""
+    scored = np.ones(num_tokens if gaps else 0, dtype=np.bool_)
+    for first, last in gaps:
+        scored[first:last] = False
+    return scored
 
 
 class _Names:
@@ -234,8 +253,22 @@ def _problem(metadata: dict, ids: np.ndarray, originals: np.ndarray | None, limi
         0 <= metadata["chunk_index"] < metadata["total_chunks"]
     ):
         return "metadata.start_token, chunk_index and total_chunks do not fit together"
-    problem = _bad_ids("tokens", ids, limits.vocab_size)
+    problem = _bad_ids("tokens", ids, limits.vocab_size) or _bad_ranges(metadata.get("scored", []), length)
     return problem or ("" if originals is None else _bad_ids("labels", originals, limits.vocab_size))
+
+
+def _bad_ranges(scored: object, length: int) -> str:
+    """`scored` holds ranges [first, last) of the row's tokens, in order, none touching another."""
+    edges = [-1]
+    if not isinstance(scored, list):
+        return f"metadata.scored must be a list, got {scored!r:.60}"
+    for part in scored:
+        if not isinstance(part, list) or [type(edge) for edge in part] != [int, int]:
+            return f"metadata.scored must hold pairs of integers, got {part!r:.60}"
+        edges += part
+    if edges[-1] > length or any(a >= b for a, b in pairwise(edges)):
+        return f"metadata.scored must be rising ranges up to {length}, got {scored!r:.60}"
+    return ""
 
 
 def _bad_ids(name: str, ids: np.ndarray, vocab_size: int) -> str:

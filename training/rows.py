@@ -4,6 +4,7 @@ training_data_train.jsonl
 .cache/train-<sha256 of it>/tokens.npy   every row's real tokens, end to end (padding is not stored)
                             labels.npy   the same for masked rows only: what was there before masking
                             table.npy    one record a row (ROW_DTYPE)
+                            scored.npy   which of the tokens count in an evaluation; empty where all do
                             rows.json    size and time stamp of the JSONL, names of files and languages
 """
 
@@ -14,18 +15,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from corpus.jsonl import FileDigest, digest, read_metadata
-from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, UserError
+from corpus.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, SPLITS, UserError
 from training.row_parser import MICRO, ROW_DTYPE, Limits, parse_rows
 
 __all__ = ["MICRO", "ROW_DTYPE", "Dataset", "Rows", "open_dataset", "open_rows"]
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,9 @@ class Rows:
     table: np.ndarray  # ROW_DTYPE
     files: tuple[str, ...]
     languages: tuple[str, ...]
+    scored: np.ndarray = field(
+        default_factory=lambda: np.empty(0, np.bool_)
+    )  # [tokens], empty where all count
 
     def __len__(self) -> int:
         return len(self.table)
@@ -55,6 +59,13 @@ class Rows:
         if row["label_offset"] < 0:
             return self.tokens_of(index)
         return self.labels[row["label_offset"] : row["label_offset"] + row["length"]]
+
+    def scored_of(self, index: int) -> np.ndarray:
+        """bool [length]: the tokens of a row that an evaluation counts. The others are there as their context."""
+        row = self.table[index]
+        if not len(self.scored):
+            return np.ones(row["length"], np.bool_)
+        return self.scored[row["offset"] : row["offset"] + row["length"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +88,15 @@ class Dataset:
     def tokenizer(self) -> Path:
         return self.directory / "tokenizer"
 
+    @property
+    def has_later(self) -> bool:
+        """Whether it was built with --until and something new was committed later."""
+        return self.metadata.get("later_sequences", 0) > 0
+
     def path_of(self, split: str) -> Path:
+        """The file of "train", "val", "test" or "later"."""
+        if split == LATER:
+            return self.directory / LATER_FILE
         return self.train if split == "train" else self.directory / DATASET_FILES[split]
 
 
@@ -94,14 +113,15 @@ def open_dataset(sequences: Path) -> Dataset:
                 f"{directory / METADATA_FILE}: {key} must be a whole number; build the dataset again"
             )
     dataset = Dataset(directory=directory, metadata=metadata, train=train)
-    for needed in (*(dataset.path_of(split) for split in SPLITS), dataset.tokenizer / "tokenizer.json"):
+    splits = (*SPLITS, LATER) if dataset.has_later else SPLITS
+    for needed in (*(dataset.path_of(split) for split in splits), dataset.tokenizer / "tokenizer.json"):
         if not needed.is_file():
             raise UserError(f"{needed} is missing: not a complete dataset; build it again")
     return dataset
 
 
 def open_rows(dataset: Dataset, split: str, *, write_cache: bool = True) -> Rows:
-    """The rows of one split, from the cache when the JSONL has not changed since it was parsed.
+    """The rows of one split, or of "later", from the cache when the JSONL has not changed since it was parsed.
 
     Raises UserError naming file and line of a row that cannot be trained on, or a file that is not the one
     the metadata describes.
@@ -130,6 +150,7 @@ def _parse(path: Path, dataset: Dataset, written: FileDigest) -> Rows:
         tokens=parsed.tokens,
         labels=parsed.labels,
         table=parsed.table,
+        scored=parsed.scored,
         files=parsed.files,
         languages=parsed.languages,
     )
@@ -187,9 +208,9 @@ def _read_json(path: Path) -> dict | None:
 
 def _open_cache(directory: Path, path: Path, dataset: Dataset, described: dict) -> Rows | None:
     try:
-        tokens, labels, table = (
+        tokens, labels, table, scored = (
             np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("tokens", "labels", "table")
+            for name in ("tokens", "labels", "table", "scored")
         )
     except (OSError, ValueError):  # cut short: parse again
         return None
@@ -200,6 +221,7 @@ def _open_cache(directory: Path, path: Path, dataset: Dataset, described: dict) 
         tokens=tokens,
         labels=labels,
         table=table,
+        scored=scored,
         files=tuple(described["files"]),
         languages=tuple(described["languages"]),
     )
@@ -221,7 +243,7 @@ def _write_cache(rows: Rows, dataset: Dataset) -> None:
     except OSError:
         return
     try:
-        for name in ("tokens", "labels", "table"):
+        for name in ("tokens", "labels", "table", "scored"):
             np.save(staging / f"{name}.npy", getattr(rows, name), allow_pickle=False)
         (staging / "rows.json").write_text(json.dumps(described))
         for stale in _cache_directories(rows.path):
