@@ -62,7 +62,9 @@ def config_of(values: dict) -> Config:
     try:
         return Config(
             **{
-                name: SECTIONS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()})
+                name: SECTIONS[name](
+                    **{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
+                )
                 for name, section in values.items()
             }
         )

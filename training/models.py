@@ -36,6 +36,7 @@ class Preset:
 
 
 PRESETS = {
+    "nano": Preset(hidden_size=128, num_layers=3, num_heads=2, feed_forward=384),  # 0.6M + embeddings
     "tiny": Preset(hidden_size=192, num_layers=4, num_heads=6, feed_forward=512),  # 1.8M + embeddings
     "small": Preset(hidden_size=512, num_layers=8, num_heads=8, feed_forward=1408),  # 26M + embeddings
     "base": Preset(hidden_size=768, num_layers=12, num_heads=12, feed_forward=2048),  # 85M + embeddings
@@ -114,9 +115,11 @@ def fresh_like(directory: Path, seed: int) -> nn.Module:
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
 
 
-def preset_of(model: nn.Module) -> str | None:
-    """The name of the preset that has the model's shape, None for any other model."""
-    shape = model.config.hidden_size, model.config.num_hidden_layers, model.config.intermediate_size
+def preset_of(directory: Path) -> str | None:
+    """The name of the preset that has the exported model's shape, None for any other model."""
+    described = json.loads((directory / "config.json").read_bytes())
+    keys = ("hidden_size", "num_hidden_layers", "intermediate_size")
+    shape = tuple(described.get(key) for key in keys)
     known = {name: (p.hidden_size, p.num_layers, p.feed_forward) for name, p in PRESETS.items()}
     return next((name for name, of_preset in known.items() if of_preset == shape), None)
 

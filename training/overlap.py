@@ -78,7 +78,9 @@ def overlap(train: Sequence[FileTokens], held_out: Sequence[FileTokens], names: 
 def _key(tokens: np.ndarray) -> tuple[int, int]:
     if not len(tokens):
         return 0, 0
-    return len(tokens), int(stretch_hashes(tokens.astype(np.uint64), np.array([0]), np.array([len(tokens)]))[0])
+    return len(tokens), int(
+        stretch_hashes(tokens.astype(np.uint64), np.array([0]), np.array([len(tokens)]))[0]
+    )
 
 
 def leak_line(found: Overlap) -> str:

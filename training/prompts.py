@@ -24,7 +24,9 @@ from training.complete import MAX_LINE_TOKENS, draw_place, edit_similarity, num_
 from training.rows import Rows
 from training.vocabulary import Vocabulary
 
-CHARACTERS_PER_TOKEN = 16  # more than any code has: what is cut away before encoding could not be in the prompt
+CHARACTERS_PER_TOKEN = (
+    16  # more than any code has: what is cut away before encoding could not be in the prompt
+)
 MIN_ROOM_FOR_CONTEXT = 256  # tokens of a prompt, half of them for other files
 BATCH_SIZE = 16
 WORD = re.compile(r"[A-Za-z_]\w{2,}+")
@@ -42,7 +44,9 @@ class Question:
     truth: str
     after: str
     fill: bool  # what follows is shown, too
-    context: tuple[tuple[int, ...], ...] = ()  # token ids of training files of the same directory, the nearest first
+    context: tuple[
+        tuple[int, ...], ...
+    ] = ()  # token ids of training files of the same directory, the nearest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +189,12 @@ def generate_ids(
     """
     model.eval()
     device, pad = next(model.parameters()).device, stops[0]
-    settings = {"do_sample": False, "use_cache": True, "eos_token_id": list(stops), "pad_token_id": pad} | settings
+    settings = {
+        "do_sample": False,
+        "use_cache": True,
+        "eos_token_id": list(stops),
+        "pad_token_id": pad,
+    } | settings
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     generated: list[list[int]] = [[]] * len(prompts)
     for first in range(0, len(order), batch_size):

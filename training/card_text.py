@@ -1,0 +1,141 @@
+"""The proof card for the terminal: the headline first, then what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from training.card import CONTROL, TRAINED
+
+ARM_WIDTH = 18
+MAX_LANGUAGES = 4
+
+
+def card_lines(card: dict) -> Iterator[str]:
+    """Plain lines; a leak is the first of them."""
+    if card["leak"]:
+        yield card["leak"]
+    model = card["models"][0]
+    seeds = f", {len(card['models'])} seeds" if len(card["models"]) > 1 else ""
+    yield ""
+    yield f"PROOF CARD  {card['dataset']['source_repo']}: {model['model']}, {model['steps']:,} steps{seeds}"
+    yield f"trained minus control: {card['headline']['verdict']}"
+    yield from _what_could_be_seen(card["headline"]["difference"])
+    for control in card["controls"][:1]:
+        yield f"  control: {control['made of']}"
+    for name, held_out in card["sets"].items():
+        yield ""
+        yield from _held_out_lines(name, held_out)
+    for kind, of_kind in card["questions"].items():
+        yield ""
+        yield from _question_lines(kind, of_kind)
+    yield ""
+    yield from _robustness_lines(card["robustness"])
+    yield from _overlap_lines(card["overlap"])
+    yield _canary_line(card["canaries"])
+
+
+def _what_could_be_seen(difference: dict | None) -> Iterator[str]:
+    if difference is None or difference["smallest_detectable"] is None:
+        yield "  too few held-out files to see any effect"
+    else:
+        yield (
+            f"  95 % interval by file; {difference['files']} files would have shown an effect of "
+            f"{difference['smallest_detectable']:.4f} bits per byte"
+        )
+
+
+def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
+    yield (
+        f"{name}: bits per byte of {held_out['windows']:,} of {held_out['windows_in_all']:,} windows, "
+        f"{held_out['files']:,} files, {held_out['bytes']:,} bytes"
+    )
+    columns = _columns(held_out)
+    yield _row("", [column.removeprefix("role ").removeprefix("language ") for column in columns])
+    for arm, values in held_out["bits_per_byte"].items():
+        yield _row(arm, [number(values.get(column), 3) for column in columns])
+    for part, differences in held_out["differences"].items():
+        for what, difference in differences.items():
+            if part == "all" or what.endswith(CONTROL):
+                yield f"  {what}{'' if part == 'all' else ', ' + part}: {difference['verdict']}"
+
+
+def _columns(held_out: dict) -> list[str]:
+    names = list(next(iter(held_out["bits_per_byte"].values())))
+    languages = [n for n in names if n.startswith("language ")]
+    shown = languages[:MAX_LANGUAGES] if len(languages) > 1 else []
+    first = [n for n in ("all", "own identifiers") if n in names]
+    return first + [n for n in names if n.startswith("role ")] + shown
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return "  " + name.ljust(ARM_WIDTH) + "".join(cell.rjust(max(9, len(cell) + 2)) for cell in cells)
+
+
+def number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+QUESTION_COLUMNS = {
+    "exact": "exact %",
+    "exact_to_length": "to length %",
+    "similarity": "similarity",
+    "parses": "parses %",
+    "ended": "ends %",
+    "bits_per_byte": "bits/byte",
+}
+
+
+def _question_lines(kind: str, of_kind: dict) -> Iterator[str]:
+    others = f", {of_kind['with_other_files']} with other files" if "context" in kind else ""
+    yield f"{kind}: {of_kind['questions']} questions in {of_kind['files']} files{others}"
+    yield _row("", list(QUESTION_COLUMNS.values()))
+    for arm, shares in of_kind["arms"].items():
+        yield _row(
+            arm, [answer_cell(key, shares[key]).rjust(len(QUESTION_COLUMNS[key])) for key in QUESTION_COLUMNS]
+        )
+    if against := of_kind.get("trained against control"):
+        yield f"  exact, {TRAINED} against {CONTROL}: {mcnemar_words(against['exact'])}"
+        yield f"  bits of what was asked for: {against['bits_per_byte']['verdict']}"
+
+
+def answer_cell(key: str, value: float | None) -> str:
+    return number(value, 3) if key in ("similarity", "bits_per_byte") else percent(value)
+
+
+def mcnemar_words(test: dict) -> str:
+    odds = "" if test["odds_ratio"] is None else f", odds ratio {test['odds_ratio']:.2f}"
+    return f"{test['only_a']} right only here, {test['only_b']} only there{odds}, p = {test['p_value']:.3g}"
+
+
+def _robustness_lines(robustness: dict) -> Iterator[str]:
+    for kind, of_kind in robustness.items():
+        arms = ", ".join(
+            f"{arm} {of_kind[arm]['variants']:.3f} / {of_kind[arm]['originals']:.3f}"
+            for arm in (TRAINED, CONTROL)
+            if arm in of_kind
+        )
+        yield f"robustness, {kind}: variant / original {arms} bits per byte ({of_kind['pairs']} pairs of windows)"
+
+
+def _overlap_lines(overlap: dict) -> Iterator[str]:
+    for split, counted in overlap["counted"].items():
+        recorded = overlap["recorded"][split]
+        built = "" if recorded is None else f"; {100 * recorded:.2f} % with variants, at the build"
+        yield (
+            f"verbatim overlap, {split}: {100 * counted['share']:.2f} % of {counted['num_spans']:,} distinct "
+            f"{counted['span_tokens']}-token spans stand in train{built}"
+        )
+
+
+def _canary_line(canaries: dict | None) -> str:
+    if canaries is None:
+        return "canaries: not tried; python3 -m training.canaries plants secrets and tries to get them out"
+    redacted, kept = canaries["redacted"], canaries["kept"]
+    return (
+        f"canaries: {redacted['extracted']} of {redacted['asked']} planted secrets came back with redaction, "
+        f"{kept['extracted']} of {kept['asked']} without"
+    )

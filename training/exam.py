@@ -1,0 +1,239 @@
+"""The exam every model takes: the same held-out windows, the same variants, the same questions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from corpus.jsonl import read_rows
+from training import devices
+from training.baselines import FileTokens, ngram_nats, uniform_nats, whole_files
+from training.batches import MicroBatch
+from training.evaluate import HeldOut, score_rows
+from training.objective import Objective
+from training.prompts import (
+    Marks,
+    Neighbours,
+    Question,
+    answer,
+    does_parse,
+    find_questions,
+    has_room_for_context,
+    judge,
+    room_for_questions,
+    truth_nats,
+)
+from training.rows import Dataset, Rows, open_rows
+from training.scored_tokens import Places, WindowPairs, nats_of, places_of
+from training.vocabulary import Vocabulary
+
+BATCH_SIZE = 8  # windows scored at a time
+LATER = "training_data_later.jsonl"  # files and hunks that were committed after a date
+MIN_PROMPT_TOKENS = 8
+WITH_CONTEXT = ", with context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutSet:
+    """One set of held-out files, and which of their tokens are scored."""
+
+    name: str
+    rows: Rows
+    files: list[FileTokens]
+    windows: HeldOut
+    places: Places
+
+    @property
+    def num_windows(self) -> int:
+        return len(self.windows.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """`sets[0]` is the random held-out files; `pairs` and `questions` are about them."""
+
+    dataset: Dataset
+    vocabulary: Vocabulary
+    train_files: list[FileTokens]
+    sets: tuple[HeldOutSet, ...]
+    pairs: WindowPairs
+    questions: dict[str, list[Question]]  # "next line", "fill in the middle", each also ", with context"
+    parsed: dict[str, list[bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """What one model made of the exam."""
+
+    nats: dict[str, np.ndarray]  # by set, float64 [tokens]
+    of_rows: np.ndarray | None = None  # (nats, tokens, bytes) of the rows in `pairs`, float64 [rows, 3]
+    marks: dict[str, Marks] = dataclasses.field(default_factory=dict)
+    truth: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
+
+
+# --- setting it ------------------------------------------------------------------------------------------
+
+
+def set_exam(
+    dataset: Dataset,
+    vocabulary: Vocabulary,
+    model: nn.Module,
+    *,
+    max_windows: int | None,
+    num_prompts: int,
+    can_fill: bool,
+    seed: int,
+) -> Exam:
+    """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps."""
+    train, test = open_rows(dataset, "train"), open_rows(dataset, "test")
+    sets = [_held_out_set("test", test, vocabulary, max_windows)]
+    later = dataset.directory / LATER
+    if later.is_file():
+        rows = open_rows(dataclasses.replace(dataset, train=later), "train")
+        sets.append(_held_out_set("later", rows, vocabulary, max_windows, new_ranges(later)))
+    train_files = whole_files(train)
+    questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
+    return Exam(
+        dataset=dataset,
+        vocabulary=vocabulary,
+        train_files=train_files,
+        sets=tuple(sets),
+        pairs=_pairs(test, vocabulary, None if max_windows is None else max_windows // 2),
+        questions=questions,
+        parsed={kind: [does_parse(q, q.truth) for q in asked] for kind, asked in questions.items()},
+    )
+
+
+def _held_out_set(
+    name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None, new: dict | None = None
+) -> HeldOutSet:
+    settings = {"batch_size": BATCH_SIZE, "max_windows": max_windows, "variants": False}
+    windows = NewTokens(rows, vocabulary.control, vocabulary.num_bytes, new=new or {}, **settings)
+    return HeldOutSet(
+        name=name, rows=rows, files=whole_files(rows), windows=windows, places=places_of(windows)
+    )
+
+
+def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowPairs:
+    return WindowPairs(
+        rows, vocabulary.control, vocabulary.num_bytes, batch_size=BATCH_SIZE, max_pairs=max_pairs
+    )
+
+
+class NewTokens(HeldOut):
+    """Of rows that are partly new, only the new tokens are scored: `new` holds their ranges by seq_id."""
+
+    def __init__(self, *args, new: dict[int, list[list[int]]], **settings) -> None:
+        super().__init__(*args, **settings)
+        self.new = new
+        rows = self.rows.table["seq_id"]
+        self.order = np.array([i for i in self.order.tolist() if new.get(int(rows[i])) != []], dtype=np.int64)
+
+    def _weights(self, index: int, num_targets: int) -> np.ndarray:
+        weights, row = super()._weights(index, num_targets), self.rows.table[index]
+        ranges = self.new.get(int(row["seq_id"]))
+        if ranges is None:
+            return weights
+        shift = int(row["start_token"] > 0)  # target t is token t of a file's first window, else token t + 1
+        is_new = np.zeros(num_targets, dtype=np.float32)
+        for first, last in ranges:
+            is_new[max(0, first - shift) : max(0, last - shift)] = 1
+        return weights * is_new
+
+
+def new_ranges(path: Path) -> dict[int, list[list[int]]]:
+    """`scored` of each row that has it, by seq_id: [first, last) token ranges within the row that are new."""
+    described = (row["metadata"] for row in read_rows(path))
+    return {row["seq_id"]: row["scored"] for row in described if "scored" in row}
+
+
+def _questions(
+    test: HeldOutSet,
+    train: Rows,
+    train_files: Sequence[FileTokens],
+    vocabulary: Vocabulary,
+    model: nn.Module,
+    count: int,
+    can_fill: bool,
+    seed: int,
+) -> dict[str, list[Question]]:
+    if not count or room_for_questions(model) < MIN_PROMPT_TOKENS:
+        return {}
+    kinds = {"next line": False} | ({"fill in the middle": True} if can_fill else {})
+    found = {
+        kind: find_questions(test.rows, test.files, vocabulary, count, fill=fill, seed=seed)
+        for kind, fill in kinds.items()
+    }
+    if has_room_for_context(model):
+        neighbours = Neighbours(train, train_files, vocabulary)
+        for kind, asked in list(found.items()):
+            found[kind + WITH_CONTEXT] = [dataclasses.replace(q, context=neighbours.of(q)) for q in asked]
+    return {kind: asked for kind, asked in found.items() if asked}
+
+
+# --- taking it -------------------------------------------------------------------------------------------
+
+
+def take(exam: Exam, model: nn.Module, device: torch.device, precision: torch.dtype) -> Paper:
+    """All of it, by one model."""
+    token_nats = scorer(model, device, precision)
+    with devices.autocast(device, precision):
+        answers = {
+            kind: answer(model, exam.vocabulary, questions) for kind, questions in exam.questions.items()
+        }
+    return Paper(
+        nats=take_windows(exam, token_nats),
+        of_rows=score_rows(exam.pairs, token_nats),
+        marks={k: judge(exam.questions[k], given, exam.parsed[k]) for k, given in answers.items()},
+        truth={k: truth_nats(model, exam.vocabulary, q, token_nats) for k, q in exam.questions.items()},
+    )
+
+
+def scorer(
+    model: nn.Module, device: torch.device, precision: torch.dtype
+) -> Callable[[MicroBatch], torch.Tensor]:
+    """Nats of every target of a batch, [B, T]."""
+    objective = Objective(model.eval())
+
+    def token_nats(batch: MicroBatch) -> torch.Tensor:
+        with devices.autocast(device, precision):
+            return objective(batch.to(device), per_token=True)
+
+    return token_nats
+
+
+def take_windows(exam: Exam, token_nats: Callable[[MicroBatch], torch.Tensor]) -> dict[str, np.ndarray]:
+    """Only the held-out windows: what further seeds of a model are asked."""
+    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in exam.sets}
+
+
+def uniform_paper(exam: Exam) -> Paper:
+    vocab_size = exam.dataset.vocab_size
+    return Paper(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in exam.sets})
+
+
+def ngram_paper(exam: Exam) -> Paper:
+    """The cache n-gram on the very tokens the models are scored on."""
+    train = [part.tokens for part in exam.train_files]
+    return Paper(nats={s.name: _ngram_nats(s, train, exam.dataset.vocab_size) for s in exam.sets})
+
+
+def _ngram_nats(held_out: HeldOutSet, train: Sequence[np.ndarray], vocab_size: int) -> np.ndarray:
+    places, wanted = held_out.places, []
+    for part in held_out.files:
+        last = part.start + len(part.tokens)
+        inside = (places.file == part.file) & (places.place >= part.start) & (places.place < last)
+        indices = np.flatnonzero(inside)
+        wanted.append(indices[np.argsort(places.place[indices], kind="stable")])
+    asked = [places.place[i] - part.start for i, part in zip(wanted, held_out.files, strict=True)]
+    found = ngram_nats(train, [part.tokens for part in held_out.files], vocab_size, asked)
+    nats = np.empty(len(places))
+    for indices, of_file in zip(wanted, found, strict=True):
+        nats[indices] = of_file
+    return nats

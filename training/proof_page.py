@@ -1,0 +1,5 @@
+from training.report import STYLE
+
+
+def write_page(path, card):
+    pass

@@ -1,0 +1,252 @@
+"""From a dataset and a model to the card: checks, control, exam, models one after another, files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from corpus.durable import write_atomically
+from corpus.records import SPLITS, UserError
+from training import card as cards
+from training import devices, finished
+from training.baselines import whole_files
+from training.card_text import card_lines
+from training.console import Console
+from training.control import Control, Repository, make_control, select_unrelated
+from training.exam import Exam, Paper, ngram_paper, scorer, set_exam, take, take_windows, uniform_paper
+from training.finished import Finished, open_finished
+from training.overlap import leak_line, overlap
+from training.proof_page import write_page
+from training.rows import Dataset, open_dataset, open_rows
+from training.scored_tokens import foreign_words, texts_of
+from training.vocabulary import Vocabulary
+
+CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is to be proven: a dataset, and one model or several seeds of it."""
+
+    arguments: argparse.Namespace
+    console: Console
+    dataset: Dataset
+    vocabulary: Vocabulary
+    models: tuple[Finished, ...]
+    device: torch.device
+    precision: torch.dtype
+
+    @property
+    def output(self) -> Path:
+        return self.arguments.output or self.models[0].directory / "proof"
+
+    def load(self, model: Finished) -> nn.Module:
+        return finished.load(model, self.dataset, self.device)
+
+    def load_start(self) -> nn.Module:
+        return finished.load_start(self.models[0], self.dataset, self.device)
+
+
+def prove(arguments: argparse.Namespace) -> int:
+    """Make the card, print it, write it. Returns 1 where held-out files stand in train, else 0."""
+    case = open_case(arguments)
+    found = overlap_card(case)
+    controls = find_controls(case)
+    card = make_card(case, controls, found)
+    write_card(case.output, card)
+    for line in card_lines(card):
+        case.console.say(line)
+    case.console.say(f"Look: {case.output / PAGE_FILE}")
+    case.console.say_end("FAILED" if card["leak"] else "COMPLETE")
+    return 1 if card["leak"] else 0
+
+
+def open_case(arguments: argparse.Namespace) -> Case:
+    """Everything a user can get wrong is found here. Raises UserError."""
+    device = devices.choose_device(arguments.device)
+    dataset = open_dataset(arguments.dataset)
+    models = tuple(open_finished(directory) for directory in arguments.model)
+    for model in models:
+        finished.check_dataset(model, dataset)
+    case = Case(
+        arguments=arguments,
+        console=Console(),
+        dataset=dataset,
+        vocabulary=Vocabulary(dataset.tokenizer),
+        models=models,
+        device=device,
+        precision=devices.choose_precision("auto", device),
+    )
+    for model in models:
+        _refuse_untrained(case, model)
+    return case
+
+
+def _refuse_untrained(case: Case, model: Finished) -> None:
+    start = finished.load_start(model, case.dataset, case.device)
+    if model.num_steps == 0 or not finished.has_learnt(case.load(model), start):
+        raise UserError(
+            f"{model.directory}: the weights are those from before the training ({model.num_steps} steps, best at "
+            f"{model.best_step}), so it bought nothing; train longer or with a lower optimization.learning_rate",
+            exit_code=1,
+        )
+
+
+def overlap_card(case: Case) -> dict:
+    """Verbatim overlap of the held-out splits with train, counted again, and as the build counted it."""
+    texts = {split: open_rows(case.dataset, split) for split in SPLITS}
+    train = whole_files(texts["train"])
+    found = {s: overlap(train, whole_files(texts[s]), texts[s].files) for s in ("val", "test")}
+    recorded = case.dataset.metadata.get("leak_report", {}).get("held_out", {})
+    return {
+        "counted": {split: of_split.as_dict() for split, of_split in found.items()},
+        "recorded": {split: recorded.get(split, {}).get("share") for split in found},
+        "leak": leak_line(found["test"]),
+    }
+
+
+# --- the control -----------------------------------------------------------------------------------------
+
+
+def find_controls(case: Case) -> list[Control]:
+    """One for each seed of the model; or the one that was named."""
+    arguments = case.arguments
+    if arguments.control is not None:
+        finished.check_tokenizer(arguments.control, case.dataset)
+        data = arguments.control.parent / "data"
+        words = f"{arguments.control}, as given"
+        return [Control(model=arguments.control, dataset=data if data.is_dir() else None, words=words)]
+    files = [part for split in SPLITS for part in whole_files(open_rows(case.dataset, split))]
+    num_bytes = sum(int(case.vocabulary.num_bytes[part.tokens].sum()) for part in files)
+
+    def selection(target_bytes: int):
+        return select_unrelated(
+            Repository(files, case.vocabulary),
+            given=arguments.control_repository,
+            suffix=_main_suffix(case.dataset),
+            target_bytes=target_bytes,
+            seed=arguments.seed,
+        )
+
+    key = {"repository": str(arguments.control_repository), "seed": arguments.seed}
+    settings = {"repository_bytes": num_bytes, "device": arguments.device, "key": key}
+    return [make_control(m, case.dataset, selection, case.console.say, **settings) for m in case.models]
+
+
+def _main_suffix(dataset: Dataset) -> str:
+    """Of the files that most training rows are from."""
+    rows = open_rows(dataset, "train")
+    counts: Counter[str] = Counter()
+    for file in rows.table["file"].tolist():
+        counts[Path(rows.files[file]).suffix] += 1
+    return min(counts, key=lambda suffix: (-counts[suffix], suffix)) if counts else ".py"
+
+
+def _foreign_words(case: Case, exam: Exam, control: Control) -> frozenset[bytes] | None:
+    if control.dataset is None:
+        return None
+    data = open_dataset(control.dataset)
+    vocabulary = Vocabulary(data.tokenizer)
+    texts = (t for split in SPLITS for t in texts_of(whole_files(open_rows(data, split)), vocabulary))
+    return foreign_words(texts, list(texts_of(exam.train_files, case.vocabulary)))
+
+
+# --- the card --------------------------------------------------------------------------------------------
+
+
+def make_card(case: Case, controls: list[Control], found: dict) -> dict:
+    """Everything measured, as JSON values."""
+    arguments, model = case.arguments, case.models[0]
+    start = case.load_start()
+    exam = set_exam(
+        case.dataset,
+        case.vocabulary,
+        start,
+        max_windows=arguments.max_windows or None,
+        num_prompts=arguments.prompts,
+        can_fill=bool(model.config.objectives.fim_rate) and case.vocabulary.control.can_fill,
+        seed=arguments.seed,
+    )
+    papers = _papers(case, controls, exam, start)
+    foreign = _foreign_words(case, exam, controls[0])
+    card = {
+        "format": 1,
+        "leak": found["leak"],
+        "dataset": _dataset_facts(case.dataset),
+        "models": [_model_facts(m) for m in case.models],
+        "controls": [{"model": str(c.model), "made of": c.words} for c in controls],
+        "arms": {arm: cards.MEANINGS[arm] for arm in papers},
+        "overlap": {name: found[name] for name in ("counted", "recorded")},
+        "sets": {s.name: cards.held_out_card(s, papers, foreign, exam) for s in exam.sets},
+        "robustness": cards.robustness_card(exam, papers),
+        "questions": cards.questions_card(exam, papers),
+        "canaries": _canaries(case),
+    }
+    return card | {"headline": cards.headline(card)}
+
+
+def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> cards.Papers:
+    name = cards.START if case.models[0].started_from is None else cards.BASE
+    say = case.console.say
+    papers = {cards.UNIFORM: [uniform_paper(exam)], cards.NGRAM: [ngram_paper(exam)]}
+    say(f"measuring  {name}")
+    papers[name] = [take(exam, start, case.device, case.precision)]
+    for arm, loaders in (
+        (cards.CONTROL, [lambda c=c: _load_control(case, c) for c in controls]),
+        (cards.TRAINED, [lambda m=m: case.load(m) for m in case.models]),
+    ):
+        say(f"measuring  {arm}")
+        papers[arm] = [_paper(case, exam, load(), is_first=i == 0) for i, load in enumerate(loaders)]
+    return papers
+
+
+def _paper(case: Case, exam: Exam, model: nn.Module, *, is_first: bool) -> Paper:
+    """Further seeds are asked for bits per byte only."""
+    if is_first:
+        return take(exam, model, case.device, case.precision)
+    return Paper(nats=take_windows(exam, scorer(model, case.device, case.precision)))
+
+
+def _load_control(case: Case, control: Control) -> nn.Module:
+    from training.models import load_pretrained
+
+    model = load_pretrained(
+        str(control.model), window=case.dataset.window, vocab_size=case.dataset.vocab_size
+    )
+    return model.to(case.device).eval()
+
+
+def _dataset_facts(dataset: Dataset) -> dict:
+    metadata = dataset.metadata
+    keys = ("source_repo", "repository_commit", "tokenizer", "tokenizer_sha256", "max_tokens_per_sequence")
+    return {"directory": str(dataset.directory)} | {key: metadata.get(key) for key in keys}
+
+
+def _model_facts(model: Finished) -> dict:
+    facts = {key: model.facts.get(key) for key in ("model", "num_parameters", "versions")}
+    where = {"directory": str(model.directory), "seed": model.config.training.seed}
+    return where | {"steps": model.num_steps, "best_step": model.best_step} | facts
+
+
+def _canaries(case: Case) -> dict | None:
+    """The result of `python -m training.canaries`, where it lies beside the card."""
+    file = case.output / CANARIES_FILE
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}); run python3 -m training.canaries again") from error
+
+
+def write_card(output: Path, card: dict) -> None:
+    """proof.json and proof.html, each replaced whole."""
+    output.mkdir(parents=True, exist_ok=True)
+    write_atomically(output / CARD_FILE, json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
+    write_page(output / PAGE_FILE, card)
