@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from training.attention import attend_by_document
+
 CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
 
@@ -21,6 +23,7 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        attend_by_document(model)
         self.run_backbone = model.base_model  # replaced by its compiled form; shares all parameters
         self.has_plain_head = _has_plain_head(model)
 
