@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from corpus.jsonl import read_rows
+from corpus.records import LATER
 from training import devices
 from training.baselines import FileTokens, ngram_nats, uniform_nats, whole_files
 from training.batches import MicroBatch
@@ -34,7 +33,6 @@ from training.scored_tokens import Places, WindowPairs, nats_of, places_of
 from training.vocabulary import Vocabulary
 
 BATCH_SIZE = 8  # windows scored at a time
-LATER = "training_data_later.jsonl"  # files and hunks that were committed after a date
 MIN_PROMPT_TOKENS = 8
 WITH_CONTEXT = ", with context"
 
@@ -93,10 +91,8 @@ def set_exam(
     """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps."""
     train, test = open_rows(dataset, "train"), open_rows(dataset, "test")
     sets = [_held_out_set("test", test, vocabulary, max_windows)]
-    later = dataset.directory / LATER
-    if later.is_file():
-        rows = open_rows(dataclasses.replace(dataset, train=later), "train")
-        sets.append(_held_out_set("later", rows, vocabulary, max_windows, new_ranges(later)))
+    if dataset.has_later:
+        sets.append(_held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
     train_files = whole_files(train)
     questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
     return Exam(
@@ -110,11 +106,15 @@ def set_exam(
     )
 
 
-def _held_out_set(
-    name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None, new: dict | None = None
-) -> HeldOutSet:
-    settings = {"batch_size": BATCH_SIZE, "max_windows": max_windows, "variants": False}
-    windows = NewTokens(rows, vocabulary.control, vocabulary.num_bytes, new=new or {}, **settings)
+def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None) -> HeldOutSet:
+    windows = HeldOut(
+        rows,
+        vocabulary.control,
+        vocabulary.num_bytes,
+        batch_size=BATCH_SIZE,
+        max_windows=max_windows,
+        variants=False,
+    )
     return HeldOutSet(
         name=name, rows=rows, files=whole_files(rows), windows=windows, places=places_of(windows)
     )
@@ -124,33 +124,6 @@ def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowP
     return WindowPairs(
         rows, vocabulary.control, vocabulary.num_bytes, batch_size=BATCH_SIZE, max_pairs=max_pairs
     )
-
-
-class NewTokens(HeldOut):
-    """Of rows that are partly new, only the new tokens are scored: `new` holds their ranges by seq_id."""
-
-    def __init__(self, *args, new: dict[int, list[list[int]]], **settings) -> None:
-        super().__init__(*args, **settings)
-        self.new = new
-        rows = self.rows.table["seq_id"]
-        self.order = np.array([i for i in self.order.tolist() if new.get(int(rows[i])) != []], dtype=np.int64)
-
-    def _weights(self, index: int, num_targets: int) -> np.ndarray:
-        weights, row = super()._weights(index, num_targets), self.rows.table[index]
-        ranges = self.new.get(int(row["seq_id"]))
-        if ranges is None:
-            return weights
-        shift = int(row["start_token"] > 0)  # target t is token t of a file's first window, else token t + 1
-        is_new = np.zeros(num_targets, dtype=np.float32)
-        for first, last in ranges:
-            is_new[max(0, first - shift) : max(0, last - shift)] = 1
-        return weights * is_new
-
-
-def new_ranges(path: Path) -> dict[int, list[list[int]]]:
-    """`scored` of each row that has it, by seq_id: [first, last) token ranges within the row that are new."""
-    described = (row["metadata"] for row in read_rows(path))
-    return {row["seq_id"]: row["scored"] for row in described if "scored" in row}
 
 
 def _questions(
