@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dataset_facts import Facts, read_facts
+from dated_repository import make_dated_repository
 from small_repository import make_repository
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,14 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("small")
     make_repository(base / "repository")
     return build_dataset(base / "repository", base / "dataset")
+
+
+@pytest.fixture(scope="session")
+def dated_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of an earlier state with what was committed later; read it, never write to it."""
+    base = tmp_path_factory.mktemp("dated")
+    make_dated_repository(base / "repository")
+    return build_dataset(base / "repository", base / "dataset", "--until", "2024-03-01")
 
 
 def build_dataset(repository: Path, output: Path, *flags: str) -> Path:

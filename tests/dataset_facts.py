@@ -19,12 +19,15 @@ from dataset_metadata import read_metadata
 from dataset_rows import FILE_KEYS, SHOWN_PER_TOPIC, Bad, Layout, Problems, RowReader
 
 if TYPE_CHECKING:
+    from dataset_later import Later
     from dataset_texts import Texts
 
-from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, VARIANTS
+from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS, VARIANTS
 
 PART_BYTES = 8 << 20
 FLUSH_ROWS = 4096
+LATER_SPLIT = len(SPLITS)  # in a row's `split`: the later set, which is no split of the dataset
+FILE_OF_SPLIT = (*DATASET_FILES.values(), LATER_FILE)
 EXACT_BYTES = 16 << 20  # up to this size all spans of text are compared, beyond it a sample
 
 
@@ -64,6 +67,7 @@ class Facts:
     longest_line: int = 0
     grown_bytes: int = 0
     texts: Texts | None = None  # read when first asked for
+    later: Later | None = None  # read when first asked for
 
 
 # ----------------------------------------------------------- one part of a file
@@ -215,7 +219,7 @@ def first_few(lines: Iterable[str]) -> list[str]:
 def where(facts: Facts, row: np.void) -> str:
     """File and line of a row, and what it is a window of."""
     path = facts.files[row["file"]][0]
-    name = DATASET_FILES[SPLITS[row["split"]]]
+    name = FILE_OF_SPLIT[row["split"]]
     return (
         f"{name}:{row['line']} ({path}, {VARIANTS[row['variant']]}, window {row['chunk']} of {row['total']})"
     )

@@ -142,7 +142,9 @@ class RowReader:
 
     def read(self, line: bytes) -> tuple[tuple, np.ndarray]:
         """-> (facts, in the order of the fields after `offset`; sampled hashes of spans)."""
-        row = parse_strictly(line)
+        return self.read_row(parse_strictly(line), line)
+
+    def read_row(self, row: object, line: bytes) -> tuple[tuple, np.ndarray]:
         metadata, variant = self._metadata(row)
         ids = self._ids(row, "tokens", line)
         length, start = metadata["length"], metadata["start_token"]
@@ -171,7 +173,7 @@ class RowReader:
             digest if variant != MASKED else _digest(text_ids),
             self._segments(text_ids, start, metadata["total_chunks"]),
         )
-        return facts, self._spans(text_ids[:length], variant)
+        return facts, self.spans(text_ids[:length], variant)
 
     def _metadata(self, row: object) -> tuple[dict, int]:
         if type(row) is not dict or type(row.get("metadata")) is not dict:
@@ -285,7 +287,7 @@ class RowReader:
             hashes[:count] = (pieces * self.multipliers).sum(axis=1)
         return hashes
 
-    def _spans(self, ids: np.ndarray, variant: int) -> np.ndarray:
+    def spans(self, ids: np.ndarray, variant: int) -> np.ndarray:
         """Hashes of 50-token spans, one in 2**sample_bits, chosen by the hash so that copies are chosen alike.
 
         Of train all that a model is shown counts (of masked rows the labels), of val and test the originals.

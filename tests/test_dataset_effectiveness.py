@@ -16,6 +16,7 @@ if __name__ == "__main__":  # run as a file: the repository's root is not on the
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 import dataset_checks as checks
+import dataset_later as later
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
@@ -42,7 +43,13 @@ def expect(facts: Facts, *found: Callable[[Facts], list[str]], topics: tuple[str
 
 
 def test_every_line_is_one_strict_json_object_with_the_documented_keys(facts):
-    expect(facts, checks.files_are_described_once, topics=("json",))
+    expect(
+        facts,
+        checks.files_are_described_once,
+        later.later_files_are_described,
+        later.later_problems("json"),
+        topics=("json",),
+    )
 
 
 def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
@@ -51,6 +58,8 @@ def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
         windows.windows_cover_their_files,
         windows.overlaps_agree,
         windows.ids_are_the_tokenizers,
+        later.later_windows_agree,
+        later.later_problems("tokens", "windows"),
         topics=("tokens", "windows"),
     )
 
@@ -61,6 +70,7 @@ def test_metadata_is_complete_and_says_what_the_files_say(facts):
         checks.files_have_their_digests,
         checks.tokenizer_fits,
         checks.metadata_counts_are_right,
+        later.later_is_counted,
         topics=("metadata",),
     )
 
@@ -69,7 +79,7 @@ def test_metadata_is_complete_and_says_what_the_files_say(facts):
 
 
 def test_augmentation_types_are_those_declared(facts):
-    expect(facts, windows.kinds_are_declared, topics=("types",))
+    expect(facts, windows.kinds_are_declared, later.later_problems("types", "masks"), topics=("types",))
 
 
 def test_masked_rows_hide_parts_of_an_original_row_and_label_them(facts):
@@ -84,11 +94,11 @@ def test_variants_differ_only_as_their_type_says_and_share_the_split(facts):
 
 
 def test_weights_follow_priority_and_role(facts):
-    expect(facts, checks.weights_follow_priority)
+    expect(facts, checks.weights_follow_priority, later.later_weights_follow)
 
 
 def test_roles_follow_the_paths(facts):
-    expect(facts, checks.roles_follow_paths)
+    expect(facts, checks.roles_follow_paths, later.later_roles_follow)
 
 
 def test_core_util_and_test_are_seen_3_to_1_to_03(facts):
@@ -114,22 +124,28 @@ def test_complexity_follows_what_the_tokens_show(facts):
 
 
 def test_splits_are_85_10_5_and_share_no_file_and_no_group(facts):
-    expect(facts, checks.splits_share_no_group, checks.split_is_85_10_5, checks.leak_report_is_true)
+    expect(
+        facts,
+        checks.splits_share_no_group,
+        checks.split_is_85_10_5,
+        checks.leak_report_is_true,
+        later.later_scores_nothing_known,
+    )
 
 
 def test_no_row_and_no_seq_id_stands_twice(facts):
-    expect(facts, checks.nothing_stands_twice)
+    expect(facts, checks.nothing_stands_twice, later.later_stands_nowhere_else)
 
 
 # Performance
 
 
 def test_streaming_every_line_takes_little_memory(facts):
-    expect(facts, checks.memory_stays_small, topics=("memory",))
+    expect(facts, checks.memory_stays_small, later.later_problems("memory"), topics=("memory",))
 
 
 def test_padding_is_only_at_the_end_of_short_files(facts):
-    expect(facts, checks.padding_is_as_recorded, topics=("padding",))
+    expect(facts, checks.padding_is_as_recorded, later.later_problems("padding"), topics=("padding",))
 
 
 # As a script

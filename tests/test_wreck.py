@@ -10,6 +10,7 @@ import pytest
 from dataset_facts import read_facts
 from test_dataset_effectiveness import TESTS, what_is_wrong
 from wreck import WAYS, Way
+from wreck_later import LATER_WAYS
 
 SCRIPT = Path(__file__).with_name("test_dataset_effectiveness.py")
 
@@ -18,6 +19,17 @@ SCRIPT = Path(__file__).with_name("test_dataset_effectiveness.py")
 def test_every_wreck_is_noticed_by_the_test_it_concerns(way: Way, small_dataset, tmp_path):
     [test] = [test for test in TESTS if way.noticed_by in test.__name__]
     assert what_is_wrong(test, read_facts(way.apply(small_dataset, tmp_path)))
+
+
+@pytest.mark.parametrize("way", LATER_WAYS, ids=lambda way: way.name)
+def test_every_wreck_of_the_later_set_is_noticed(way: Way, dated_dataset, tmp_path):
+    [test] = [test for test in TESTS if way.noticed_by in test.__name__]
+    assert what_is_wrong(test, read_facts(way.apply(dated_dataset, tmp_path)))
+
+
+def test_an_untouched_copy_with_a_later_set_passes(dated_dataset, tmp_path):
+    facts = read_facts(Way("nothing", "rows", "", lambda wreckage: None).apply(dated_dataset, tmp_path))
+    assert [what_is_wrong(test, facts) for test in TESTS] == [""] * 16
 
 
 def test_an_untouched_copy_passes(small_dataset, tmp_path):
@@ -32,7 +44,7 @@ def test_every_one_of_the_16_tests_notices_some_way():
 
 
 def test_ways_are_many_and_have_names_of_their_own():
-    assert len({way.name for way in WAYS}) == len(WAYS) >= 40
+    assert len({way.name for way in WAYS + LATER_WAYS}) == len(WAYS + LATER_WAYS) >= 40
 
 
 # As a script

@@ -20,9 +20,10 @@ from pathlib import Path
 import orjson
 from dataset_metadata import DIGEST_KEY, canonical
 
-from corpus.records import DATASET_FILES, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
+from corpus.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
 
 TRAIN, VAL, TEST = SPLITS
+FILES = DATASET_FILES | {LATER: LATER_FILE}
 
 
 class Wreckage:
@@ -36,11 +37,12 @@ class Wreckage:
         self.rng = random.Random(5)
         self.rows = {
             split: [orjson.loads(line) for line in self.path(split).read_bytes().splitlines()]
-            for split in SPLITS
+            for split in FILES
+            if self.path(split).is_file()
         }
 
     def path(self, name: str) -> Path:
-        return self.directory / DATASET_FILES.get(name, name)
+        return self.directory / FILES.get(name, name)
 
     def every_row(self) -> list[dict]:
         return [row for split in SPLITS for row in self.rows[split]]
@@ -50,7 +52,7 @@ class Wreckage:
         return self.rng.choice([row for row in self.rows[split] if want(row["metadata"])])
 
     def write_rows(self) -> None:
-        for split in SPLITS:
+        for split in self.rows:
             self.path(split).write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in self.rows[split]))
 
     def edit_line(self, edit: Callable[[bytes], bytes], split: str = TRAIN, number: int = 3) -> None:
@@ -105,6 +107,22 @@ class Wreckage:
             for language, cell in cells.items():
                 cell["rows"] = pairs[kind, language]
 
+    def seal_later(self) -> None:
+        """Count the later set again."""
+        if LATER not in self.rows:
+            return
+        described, places = [row["metadata"] for row in self.rows[LATER]], set()
+        for m in described:
+            ranges = (
+                range(m["start_token"] + int(a), m["start_token"] + int(b)) for a, b in m.get("scored", [])
+            )
+            places.update((m["source_file"], at) for of_range in ranges for at in of_range)
+        self.metadata |= {
+            "later_sequences": len(described),
+            "later_files": len({m["source_file"] for m in described}),
+            "later_scored_tokens": len(places),
+        }
+
     def seal_digests(self) -> None:
         for name in self.metadata.get("files", {}):
             if self.path(name).is_file():
@@ -134,6 +152,7 @@ class Way:
         if self.level == "rows":
             wreckage.write_rows()
             wreckage.seal_counts()
+            wreckage.seal_later()
         if self.level in ("lines", "rows", "tokenizer"):
             wreckage.seal_digests()
         if self.level != "bytes":
