@@ -37,7 +37,7 @@ NO_QUANTIZED_TRAINING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    preset: str = setting("auto", choices=("auto", "tiny", "small", "base"))
+    preset: str = setting("auto", choices=("auto", "nano", "tiny", "small", "base"))
     pretrained_model: str | None = setting(None)
     tokenizer_name: str | None = setting(None)
     torch_dtype: str = setting("float32", choices=("float32", "bfloat16", "float16"))
