@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
         ),
         spool,
         crew,
-        analyse=_analyse,
+        analyse=partial(_analyse, with_macros="variable_renaming" in options.kinds),
         redact=redact,
     )
     if written:
@@ -123,9 +124,9 @@ def find_later(
     return find_changes(corpus, head.corpus(), found.signatures, head.signatures)
 
 
-def _analyse(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
+def _analyse(text: bytes, language: str, with_macros: bool) -> tuple[np.ndarray, set[str]]:
     """What the scan's workers find out about each text while they have it at hand."""
-    macros = macro_names(text) if language in ("C", "C++") else set()
+    macros = macro_names(text) if with_macros and language in ("C", "C++") else set()
     return duplicates.signature(text), macros
 
 

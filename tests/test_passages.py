@@ -49,6 +49,23 @@ def test_a_licence_in_many_files_joins_nobody():
     assert groups_of(texts) == list(range(MAX_FILES + 1))
 
 
+def test_many_tables_of_the_same_shape_are_one_group():
+    """Character maps: more than half of each stands in all, the rest is its own."""
+    rng = random.Random(4)
+    common = words(rng, 1200)
+    texts = [" ".join(common + words(rng, 900)) for _ in range(MAX_FILES + 4)]
+    assert groups_of(texts) == [0] * len(texts)
+
+
+def test_rare_and_common_passages_count_together():
+    """Two files share a tenth that is theirs alone, and a third that stands everywhere."""
+    rng = random.Random(6)
+    common, theirs = words(rng, 1000), words(rng, 300)
+    two = [" ".join(common + theirs + words(rng, 1500)) for _ in range(2)]
+    others = [" ".join(common + words(rng, 3000)) for _ in range(MAX_FILES)]
+    assert groups_of(two + others) == [0, 0, *range(2, 2 + MAX_FILES)]
+
+
 def test_one_passage_in_sampling_is_kept_and_the_choice_is_the_contents():
     rng = random.Random(5)
     text = " ".join(words(rng, 50_000)).encode()
