@@ -124,14 +124,14 @@ def _places(given: Path | None, suffix: str) -> Iterator[tuple[Path, str]]:
 
 
 def _select(repository: Repository, root: Path, suffix: str, target_bytes: int, seed: int) -> Selection:
-    paths = [path for path in _files_below(root) if not suffix or path.suffix == suffix]
+    paths = [path for path in files_below(root) if not suffix or path.suffix == suffix]
     rng_for(seed, "control").shuffle(paths)
     kept, dropped, num_bytes = [], {"spans": 0, "similar": 0}, 0
     for number, path in enumerate(paths):
         num_dropped = sum(dropped.values())
         if num_bytes >= target_bytes or (number >= LOOKED_AT and num_dropped > MOSTLY * number):
             break
-        text = _text_of(path)
+        text = text_of(path)
         if text is None:
             continue
         if reason := repository.shares(text):
@@ -149,7 +149,7 @@ def _select(repository: Repository, root: Path, suffix: str, target_bytes: int, 
     )
 
 
-def _files_below(root: Path) -> list[Path]:
+def files_below(root: Path) -> list[Path]:
     found, _ = files_and_directories(root)
     return sorted(
         path
@@ -158,7 +158,7 @@ def _files_below(root: Path) -> list[Path]:
     )
 
 
-def _text_of(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
     """A file's text; None for a link, a large file, and one that is not UTF-8 or cannot be read."""
     if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
         return None

@@ -81,18 +81,30 @@ def _held_out(name: str, held_out: dict) -> str:
             table(["", *columns], rows, emphasis=TRAINED),
             "<h3>Differences, in bits per byte</h3>",
             intervals(held_out["differences"]["all"]),
-            table(["tokens", "difference", "estimate", "95 % interval", "could have seen", ""], differences),
+            table(
+                ["tokens", "", "estimate", "95 % interval", "", "could have seen", ""],
+                differences,
+                text_columns=2,
+            ),
         )
     )
 
 
 def _interval_cells(found: dict) -> list[str]:
-    interval = found["bits_per_byte"]
+    interval, relative = found["bits_per_byte"], found["relative"]["estimate"]
+    said = (
+        "no gain shown"
+        if found["verdict"] == "no gain shown"
+        else "worse"
+        if interval["low"] > 0
+        else "better"
+    )
     return [
         number(interval["estimate"], 4),
         f"{number(interval['low'], 4)} to {number(interval['high'], 4)}",
+        f"{100 * relative:+.1f} %" if relative is not None else "-",
         number(found["smallest_detectable"], 4),
-        found["verdict"],
+        said,
     ]
 
 

@@ -1,0 +1,228 @@
+"""The proof card says what a training bought, and nothing when it bought nothing, leaked, or was another's."""
+
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from training_fixtures import SmallFile, command, program, small_files, use_tiny_models, write_dataset
+
+from training import control, models
+from training.card_text import card_lines
+from training.model_trainer_unified import main as train
+from training.proof import main
+from training.proof_page import write_page
+
+FILES_PER_SPLIT = {"train": 12, "val": 6, "test": 8}
+QUICK = ("--device", "cpu", "--max-windows", "24", "--prompts", "6")
+
+
+def larger_files() -> list[SmallFile]:
+    """Files of which most are longer than a span of 50 tokens, each with names of its own."""
+    rng = random.Random(7)
+    return [
+        SmallFile(f.path, f.role, f.split, f"# {f.path} {rng.random()}\n" + program(rng, 6), f.language)
+        for f in small_files(per_split=FILES_PER_SPLIT)
+    ]
+
+
+def train_model(sequences: Path, output: Path, *flags: str) -> Path:
+    settings = ("objectives.fim_rate=0.5", "optimization.learning_rate=0.01", "training.max_steps=4")
+    overrides = [word for setting in settings for word in ("--set", setting)]
+    assert train(command(sequences, output, *overrides, *flags)) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A dataset, a model trained on it for four steps, and unrelated code."""
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    patch.setattr(control, "MIN_BYTES", 6000)
+    root = tmp_path_factory.mktemp("proof")
+    sequences = write_dataset(root / "data", window=128, files=larger_files())
+    train_model(sequences, root / "model")
+    unrelated = root / "unrelated" / "src"
+    unrelated.mkdir(parents=True)
+    for i in range(12):
+        lines = [f"class Shelf{i}_{j}:\n    height = {i * j}\n    books = [{j}, 'b{i}']\n" for j in range(8)]
+        (unrelated / f"shelf_{i}.py").write_text("\n".join(lines))
+    yield root
+    patch.undo()
+
+
+def flags(root: Path, *more: str) -> list[str]:
+    return ["--dataset", str(root / "data"), "--model", str(root / "model"), *QUICK, *more]
+
+
+@pytest.fixture(scope="module")
+def card(workshop):
+    """The card of the model, with its control trained on the unrelated code."""
+    unrelated = str(workshop / "unrelated")
+    assert main(flags(workshop, "--control-repository", unrelated)) == 0
+    return json.loads((workshop / "model" / "proof" / "proof.json").read_text())
+
+
+def refusal(capsys, arguments: list[str], exit_code: int = 2) -> str:
+    assert main(arguments) == exit_code
+    printed = capsys.readouterr().err.strip()
+    assert "\n" not in printed and printed.startswith("error: ")
+    return printed
+
+
+def test_the_card_has_every_arm_on_the_same_tokens(card):
+    test = card["sets"]["test"]
+    assert list(test["bits_per_byte"]) == ["uniform", "cache n-gram", "untrained", "control", "trained"]
+    assert test["files"] == FILES_PER_SPLIT["test"]
+    uniform = test["tokens"] * math.log2(300) / test["bytes"]
+    assert test["bits_per_byte"]["uniform"]["all"] == pytest.approx(uniform, rel=1e-3)
+    assert test["bits_per_byte"]["trained"]["all"] < test["bits_per_byte"]["untrained"]["all"]
+    assert {"all", "own identifiers", "role core", "language rust"} <= set(test["bits_per_byte"]["trained"])
+
+
+def test_the_headline_is_trained_minus_control_with_its_interval(card):
+    found = card["headline"]["difference"]
+    bits = card["sets"]["test"]["bits_per_byte"]
+    expected = bits["trained"]["all"] - bits["control"]["all"]
+    assert found["bits_per_byte"]["estimate"] == pytest.approx(expected)
+    assert found["bits_per_byte"]["low"] <= expected <= found["bits_per_byte"]["high"]
+    assert found["smallest_detectable"] > 0
+    assert card["headline"]["verdict"] == found["verdict"]
+
+
+def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
+    assert {"next line", "fill in the middle"} <= set(card["questions"])
+    for of_kind in card["questions"].values():
+        assert set(of_kind["arms"]) == {"untrained", "control", "trained"}
+        assert of_kind["trained against control"]["exact"]["num_pairs"] == of_kind["questions"]
+        for shares in of_kind["arms"].values():
+            assert shares["exact"] <= shares["exact_to_length"] <= 1
+
+
+def test_masked_windows_are_compared_with_the_windows_they_were_made_from(card):
+    masked = card["robustness"]["token_masking"]
+    assert masked["pairs"] == 12
+    assert masked["trained"]["ratio"] == pytest.approx(
+        masked["trained"]["variants"] / masked["trained"]["originals"]
+    )
+
+
+def test_the_control_has_the_models_shape_steps_and_tokenizer(workshop, card):
+    root = workshop / "model" / "control"
+    ours, theirs = (json.loads((d / "config.json").read_text()) for d in (workshop / "model", root / "model"))
+    assert ours == theirs
+    tokenizers = [d / "tokenizer" / "tokenizer.json" for d in (workshop / "data", root / "data")]
+    assert tokenizers[0].read_bytes() == tokenizers[1].read_bytes()
+    [state] = (root / "model" / "checkpoints").glob("step-*")
+    assert json.loads((state / "checkpoint.json").read_text())["state"]["step"] == 4
+
+
+def test_a_second_card_trains_no_second_control(workshop, card, monkeypatch):
+    monkeypatch.setattr(control, "train", lambda *_: pytest.fail("trained again"))
+    again = workshop / "again"
+    unrelated = str(workshop / "unrelated")
+    assert main(flags(workshop, "--control-repository", unrelated, "--output", str(again))) == 0
+    assert json.loads((again / "proof.json").read_text()) == card
+
+
+def test_a_model_against_itself_shows_no_gain(workshop, card, capsys):
+    output = workshop / "itself"
+    assert main(flags(workshop, "--control", str(workshop / "model"), "--output", str(output))) == 0
+    printed = capsys.readouterr().out
+    assert "trained minus control: no gain shown" in printed
+    assert json.loads((output / "proof.json").read_text())["headline"]["verdict"] == "no gain shown"
+
+
+def test_several_seeds_are_all_in_the_interval(workshop, card):
+    second = train_model(workshop / "data" / "training_data_train.jsonl", workshop / "second", "--seed", "7")
+    output = workshop / "seeds"
+    named = ["--control", str(workshop / "model" / "control" / "model"), "--prompts", "0"]
+    assert main(flags(workshop, "--model", str(second), "--output", str(output), *named)) == 0
+    two = json.loads((output / "proof.json").read_text())
+    assert two["headline"]["difference"]["seeds"] == [2, 1]
+    assert [m["seed"] for m in two["models"]] == [42, 7]
+
+
+def test_a_train_file_copied_into_test_is_shouted_in_the_first_line(workshop, card, capsys):
+    files = larger_files()
+    source = next(file for file in files if file.split == "train" and len(file.text) > 400)
+    planted = SmallFile("test/planted.py", "util", "test", source.text, "python")
+    root = workshop / "leaky"
+    train_model(write_dataset(root / "data", window=128, files=[*files, planted]), root / "model")
+    capsys.readouterr()
+    named = ["--control", str(root / "model"), "--prompts", "0"]
+    assert main(flags(root, *named)) == 1
+    printed = capsys.readouterr().out.splitlines()
+    shouted = next(line for line in printed if line and not line.startswith("measuring"))
+    assert shouted.startswith("LEAK: 1 of 9") and "test/planted.py" in shouted
+    assert "trained minus control: leak: no claim" in printed
+    assert "LEAK: 1 of 9" in (root / "model" / "proof" / "proof.html").read_text()
+
+
+def test_a_model_of_another_dataset_is_refused(workshop, card, capsys):
+    other = write_dataset(workshop / "other", window=128, files=larger_files()[:-1]).parent
+    arguments = ["--dataset", str(other), "--model", str(workshop / "model"), *QUICK]
+    printed = refusal(capsys, arguments)
+    assert "was trained on another dataset" in printed and "training_data_test.jsonl" in printed
+
+
+def test_a_model_with_another_tokenizer_is_refused(workshop, card, capsys):
+    renamed = [SmallFile(f.path, f.role, f.split, f.text.upper(), f.language) for f in larger_files()]
+    other = write_dataset(workshop / "upper", window=128, files=renamed).parent
+    arguments = ["--dataset", str(other), "--model", str(workshop / "model"), *QUICK]
+    assert "another tokenizer" in refusal(capsys, arguments)
+
+
+def test_a_training_that_changed_no_weight_is_refused(workshop, card, capsys):
+    idle = workshop / "idle"
+    shutil.copytree(workshop / "model", idle, ignore=shutil.ignore_patterns("control", "proof"))
+    models.fresh_like(idle, 42).save_pretrained(idle)
+    arguments = ["--dataset", str(workshop / "data"), "--model", str(idle), *QUICK]
+    assert "bought nothing" in refusal(capsys, arguments, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--dataset", "{root}/data", "--model", "{root}/nowhere"], "holds no finished model"),
+        (["--dataset", "{root}/nowhere", "--model", "{root}/model"], "is missing"),
+        (["--dataset", "{root}/data", "--model", "{root}/model", "--prompts", "-1"], "--prompts must be"),
+        (
+            [
+                "--dataset",
+                "{root}/data",
+                "--model",
+                "{root}/model",
+                "--control",
+                "a",
+                "--control-repository",
+                "b",
+            ],
+            "keep one",
+        ),
+        (
+            ["--dataset", "{root}/data", "--model", "{root}/model", "--control-repository", "{root}/nowhere"],
+            "no such directory",
+        ),
+    ],
+)
+def test_what_is_missing_or_contradicts_itself_is_one_line(workshop, card, capsys, arguments, said):
+    assert said in refusal(capsys, [word.format(root=workshop) for word in arguments])
+
+
+def test_the_printed_card_begins_with_its_claim_and_fits_a_screen(card):
+    lines = list(card_lines(card))
+    assert lines[1].startswith("PROOF CARD") and lines[2].startswith("trained minus control: ")
+    assert len(lines) < 60 and max(map(len, lines)) < 200
+
+
+def test_the_page_refers_to_nothing_outside_and_escapes_what_it_shows(card, tmp_path):
+    hostile = card | {"leak": "LEAK: <script>alert(1)</script>"}
+    write_page(tmp_path / "p.html", hostile)
+    page = (tmp_path / "p.html").read_text()
+    assert "<script" not in page and "&lt;script" in page
+    assert "http" not in page.replace("http-equiv", "") and "src=" not in page and "<svg" in page
+    for kind in card["questions"]:
+        assert kind.capitalize() in page
