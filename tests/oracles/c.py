@@ -16,6 +16,7 @@ _FLAGS = ("-w", "-O1", "-g0", "-fno-ident", "-fkeep-static-functions", "-S", "-o
 _C_FLAGS = ("-fkeep-inline-functions",)  # in C++ that is the whole of the standard library
 _LAYOUT = ("-D__LINE__=0", "-Wno-builtin-macro-redefined", "-DNDEBUG")
 _WITHOUT_COMMENTS = ("-w", "-fpreprocessed", "-dD", "-E", "-P")
+_ORIGIN = re.compile(rb'^# \d+ "<stdin>".*\n', re.MULTILINE)  # where inline assembly stood
 _TOKEN = re.compile(rb"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\w+|[^\w\s]")
 
 
@@ -40,12 +41,14 @@ def _assembly(text: bytes, path: str, mode: str, flags: tuple[str, ...]) -> byte
     include = ("-I", str(Path(path).parent)) if path else ()
     layout = _LAYOUT if mode == "layout" else ()
     inline = () if _is_cxx(path) else _C_FLAGS
-    return _run(text, path, (*_FLAGS, *inline, *layout, *include, *flags))
+    assembly = _run(text, path, (*_FLAGS, *inline, *layout, *include, *flags))
+    return None if assembly is None else _ORIGIN.sub(b"", assembly)
 
 
 def _tokens(text: bytes, path: str) -> list[bytes]:
     """All tokens but comments, those of macros and of skipped branches among them."""
-    return _TOKEN.findall(_run(text, path, _WITHOUT_COMMENTS) or b"")
+    joined = text.replace(b"\\\n", b"")  # gcc takes preprocessed text to be spliced
+    return _TOKEN.findall(_run(joined, path, _WITHOUT_COMMENTS) or b"")
 
 
 def _run(text: bytes, path: str, arguments: tuple[str, ...]) -> bytes | None:
