@@ -341,6 +341,7 @@ def handmade(arm: str, seed: int, bits: list[float], curve=((0, 3.0), (10, 2.0),
         "cpu_seconds": 2.0,
         "curve": [list(point) for point in curve],
         "files": [f"f{i}" for i in range(len(bits))],
+        "roles": ["core"] * 6 + ["test"] * 2,
         "nats": [b * LN2 * n for b, n in zip(bits, NUM_BYTES, strict=True)],
         "num_bytes": NUM_BYTES,
     }
@@ -366,6 +367,23 @@ def test_sabotage_is_rejected_and_the_baseline_does_not_beat_itself():
     assert found["baseline-again"].verdict == "no gain shown"
     said = "\n".join(ablation_table.checks(list(found.values())))
     assert "rejected" in said and "NOT REJECTED" not in said and "as it must be" in said
+
+
+def test_core_files_are_judged_apart():
+    better_on_core = [handmade("recipe", s, [1.0 + s / 99] * 6 + [2.5, 2.5]) for s in (1, 2, 3)]
+    even = [handmade("baseline", s, [1.5 + s / 99] * 8) for s in (1, 2, 3)]
+    found = compared(even, better_on_core)["recipe"]
+    assert found.on_core.high < found.relative.high
+    assert found.on_core.estimate == pytest.approx(-0.5 / (1.5 + 2 / 99), rel=1e-3)
+    assert found.verdict == "no gain shown" and "lower by" in ablation_table.markdown([found])[2]
+
+
+def test_a_change_of_the_shipped_defaults_moves_the_recipe_but_not_what_it_is_measured_against(monkeypatch):
+    before = {name: spec_of(Path("x"), name).config(WINDOW) for name in ("baseline", "founding", "recipe")}
+    changed = ("model.dropout=0.3", "optimization.ema_decay=0.9", "objectives.fim_rate=0.5")
+    for name, config in before.items():
+        spec = dataclasses.replace(spec_of(Path("x"), name), overrides=changed)
+        assert (spec.config(WINDOW) == config) == (name != "recipe")
 
 
 def test_a_sabotage_that_goes_unseen_is_shouted():

@@ -59,7 +59,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
     add("--jobs", type=int, default=1, metavar="N", help="runs side by side, e.g. --jobs 2")
     add("--threads", type=int, default=1, metavar="N", help="of each run on a CPU, e.g. --threads 1")
-    add("--report-only", action="store_true", help="train nothing, print the tables of what is there")
+    add(
+        "--report-only",
+        action="store_true",
+        help="train nothing; with the other flags as they were, print the tables of what is there",
+    )
     return parser
 
 
@@ -166,11 +170,14 @@ def _make_missing(arguments: argparse.Namespace, runs: list[Planned]) -> int:
     say(f"{len(runs)} runs, {len(runs) - len(missing)} of them in {arguments.results}")
     started_at, num_failed = time.perf_counter(), 0
     with Crew(arguments.jobs) as crew:
-        for number, line in enumerate(crew.map(_make, missing), 1):
-            num_failed += line.startswith("FAILED")
-            elapsed_s = time.perf_counter() - started_at
-            left_min = elapsed_s / number * (len(missing) - number) / 60
-            say(f"[{number}/{len(missing)}] {line}; about {left_min:.0f} min left")
+        try:
+            for number, line in enumerate(crew.map(_make, missing), 1):
+                num_failed += line.startswith("FAILED")
+                left_s = (time.perf_counter() - started_at) / number * (len(missing) - number)
+                say(f"[{number}/{len(missing)}] {line}; about {left_s / 60:.0f} min left")
+        except KeyboardInterrupt:
+            say("stopping: runs under way are finished first")
+            raise
     return num_failed
 
 
@@ -214,11 +221,12 @@ def _report(results: Path, datasets: list[Dataset], records: list[dict]) -> None
 
 def _section(name: str, comparisons: list[table.Comparison]) -> list[str]:
     first = comparisons[0].runs
+    tokens = [comparison.runs.num_tokens for comparison in comparisons]
     lines = [
         f"## {name}",
         "",
         f"{len(first.num_bytes)} held-out files, {first.num_bytes.sum():,} bytes; {len(first.seeds)} seeds; "
-        f"{first.curve[-1, 0]:.0f} steps, {first.num_tokens:,.0f} training tokens a run",
+        f"{first.curve[-1, 0]:.0f} steps, {min(tokens):,.0f} to {max(tokens):,.0f} training tokens a run",
         "",
         *table.markdown(comparisons),
         "",

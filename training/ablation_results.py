@@ -13,7 +13,7 @@ from corpus.records import UserError
 Key = tuple[str, int, str, str]
 NEEDED = (
     *("arm", "seed", "dataset", "config", "steps", "tokens", "cpu_seconds", "curve"),
-    *("files", "nats", "num_bytes"),
+    *("files", "roles", "nats", "num_bytes"),
 )
 
 

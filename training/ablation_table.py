@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,17 @@ from training.arms import ARMS, BASELINE, FOUNDING, RECIPE
 from training.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
 
 BOOTSTRAP_SEED = 0
+COLUMNS = {  # heading -> how Markdown aligns it
+    "arm": "---",
+    "against": "---",
+    "bits/byte": "---:",
+    "difference": "---:",
+    "95 % interval": "---:",
+    "steps to baseline": "---:",
+    "tokens/CPU s": "---:",
+    "verdict": "---",
+    "on core files": "---",
+}
 BASELINE_NAME, AGAIN, SABOTAGE = "baseline", "baseline-again", "sabotage"
 
 
@@ -25,6 +36,7 @@ class Runs:
     seeds: tuple[int, ...]
     nats: np.ndarray  # float64 [seeds, files]
     num_bytes: np.ndarray  # int64 [files]
+    roles: tuple[str, ...]  # of the files
     curve: np.ndarray  # float64 [points, 2]: step, bits per byte, mean over seeds
     tokens_per_s: float  # training tokens a second of CPU time (of one thread)
     num_tokens: float  # of one run, mean over seeds
@@ -33,6 +45,12 @@ class Runs:
     def bits_per_byte(self) -> np.ndarray:
         """Of each seed, float64 [seeds]."""
         return self.nats.sum(1) / LN2 / self.num_bytes.sum()
+
+    def of_role(self, role: str) -> Runs:
+        """The same runs over the files of one role."""
+        chosen = np.array([r == role for r in self.roles])
+        roles = tuple(r for r in self.roles if r == role)
+        return replace(self, nats=self.nats[:, chosen], num_bytes=self.num_bytes[chosen], roles=roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +61,7 @@ class Comparison:
     against: str | None
     difference: Interval | None  # bits per byte, arm minus reference
     relative: Interval | None
+    on_core: Interval | None  # relative, over the core files only
     steps_to_baseline: float | None  # None: never reached, or no baseline
 
     @property
@@ -58,6 +77,7 @@ class Comparison:
             "bits_per_byte": runs.bits_per_byte.tolist(),
             "difference": self.difference and self.difference.as_dict(),
             "relative": self.relative and self.relative.as_dict(),
+            "relative_on_core_files": self.on_core and self.on_core.as_dict(),
             "smallest_detectable": self.difference and _finite(smallest_detectable(self.difference)),
             "steps_to_baseline": self.steps_to_baseline,
             "curve": runs.curve.tolist(),
@@ -89,6 +109,7 @@ def _runs(arm: str, records: list[dict]) -> Runs:
         seeds=tuple(r["seed"] for r in records),
         nats=np.array([r["nats"] for r in records], dtype=np.float64),
         num_bytes=np.array(first["num_bytes"], dtype=np.int64),
+        roles=tuple(first["roles"]),
         curve=np.array([r["curve"] for r in records], dtype=np.float64).mean(0),
         tokens_per_s=sum(r["tokens"] for r in records) / max(sum(r["cpu_seconds"] for r in records), 1e-9),
         num_tokens=float(np.mean([r["tokens"] for r in records])),
@@ -110,6 +131,7 @@ def pooled(datasets: list[dict[str, Runs]]) -> dict[str, Runs]:
             seeds=tuple(seeds),
             nats=np.concatenate(nats, axis=1),
             num_bytes=np.concatenate([part.num_bytes for part in parts]),
+            roles=tuple(role for part in parts for role in part.roles),
             curve=np.mean([part.curve for part in parts], axis=0),
             tokens_per_s=float(np.mean([part.tokens_per_s for part in parts])),
             num_tokens=float(np.mean([part.num_tokens for part in parts])),
@@ -125,23 +147,22 @@ def compare(runs: dict[str, Runs]) -> list[Comparison]:
 
 
 def _compare(arm: Runs, reference: Runs | None, target: float) -> Comparison:
-    difference = relative = None
-    if reference is not None:
-        if not np.array_equal(arm.num_bytes, reference.num_bytes):
-            raise UserError(f"{arm.arm} and {reference.arm} were scored on different files")
-        difference, relative = (
-            paired_bootstrap(
-                arm.nats, reference.nats, arm.num_bytes, seed=BOOTSTRAP_SEED, relative=is_relative
-            )
-            for is_relative in (False, True)
-        )
     return Comparison(
         runs=arm,
         against=ARMS[arm.arm].against,
-        difference=difference,
-        relative=relative,
+        difference=_difference(arm, reference, relative=False),
+        relative=_difference(arm, reference, relative=True),
+        on_core=_difference(arm.of_role("core"), reference and reference.of_role("core"), relative=True),
         steps_to_baseline=steps_to(arm.curve, target),
     )
+
+
+def _difference(arm: Runs, reference: Runs | None, *, relative: bool) -> Interval | None:
+    if reference is None or not len(arm.num_bytes):
+        return None
+    if not np.array_equal(arm.num_bytes, reference.num_bytes):
+        raise UserError(f"{arm.arm} and {reference.arm} were scored on different files")
+    return paired_bootstrap(arm.nats, reference.nats, arm.num_bytes, seed=BOOTSTRAP_SEED, relative=relative)
 
 
 def steps_to(curve: np.ndarray, target: float) -> float | None:
@@ -158,10 +179,7 @@ def steps_to(curve: np.ndarray, target: float) -> float | None:
 
 def markdown(comparisons: list[Comparison]) -> list[str]:
     """A table, one line an arm."""
-    lines = [
-        "| arm | against | bits/byte | difference | 95 % interval | steps to baseline | tokens/CPU s | verdict |",
-        "|---|---|---:|---:|---:|---:|---:|---|",
-    ]
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'|'.join(COLUMNS.values())}|"]
     return lines + [f"| {' | '.join(_cells(c))} |" for c in comparisons]
 
 
@@ -177,6 +195,7 @@ def _cells(comparison: Comparison) -> list[str]:
         f"{reached:.0f}" if reached is not None else "not reached",
         f"{runs.tokens_per_s:,.0f}",
         comparison.verdict,
+        verdict(comparison.on_core, percent=True) if comparison.on_core else "",
     ]
 
 
@@ -187,7 +206,10 @@ def checks(comparisons: list[Comparison]) -> list[str]:
     if AGAIN in found:
         same = found[AGAIN].difference.touches_zero
         said = "no gain shown, as it must be" if same else "DIFFERS: these intervals are too narrow"
-        lines.append(f"baseline against itself with other seeds: {said}")
+        smallest = 100 * smallest_detectable(found[AGAIN].relative)
+        lines.append(
+            f"baseline against itself with other seeds: {said}; {smallest:.1f} % would have been seen"
+        )
     if SABOTAGE in found:
         rejected = found[SABOTAGE].difference.low > 0
         said = "rejected" if rejected else "NOT REJECTED: this comparison cannot see harm"
