@@ -1,6 +1,8 @@
 """Wrong uses of the trainer: one line on stderr, exit code 2, before the first step, nothing written."""
 
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -162,6 +164,104 @@ def test_training_rows_that_were_changed_after_the_dataset_was_built_are_refused
     rows.write_bytes(rows.read_bytes().replace(b'"weight":3.0', b'"weight":9.0', 1))
     line = refused(capsys, tmp_path / "m", command(rows, tmp_path / "m"))
     assert "is not the file that dataset_metadata.json describes" in line
+
+
+@pytest.fixture(scope="module")
+def finished(sequences, tmp_path_factory):
+    """The output of a run of one step."""
+    output = tmp_path_factory.mktemp("finished") / "m"
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_models(patch)
+        assert main(command(sequences, output, "--set", "training.max_steps=1")) == 0
+    return output
+
+
+@pytest.fixture
+def places(sequences, finished, tmp_path):
+    """What the wrong uses below name, made wrong: {name} in a flag becomes tmp_path/name."""
+    (tmp_path / "misspelt.yaml").write_text("optimization:\n  learing_rate: 2e-4\n")
+    (tmp_path / "typed.yaml").write_text("optimization:\n  batch_size: many\n")
+    (tmp_path / "tab.yaml").write_text("optimization:\n\tbatch_size: 4\n")
+    (tmp_path / "file").touch()
+    for name in ("no_val", "no_rows"):
+        shutil.copytree(sequences.parent, tmp_path / name, ignore=shutil.ignore_patterns(".cache"))
+    (tmp_path / "no_val" / "training_data_val.jsonl").unlink()
+    empty_training_file(tmp_path / "no_rows")
+    for name in ("damaged", "cut"):
+        shutil.copytree(finished, tmp_path / name)
+    for weights in (tmp_path / "damaged").rglob("step-*/model.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    (tmp_path / "damaged" / "config.json").unlink()  # else it is a finished model
+    with (tmp_path / "cut" / "model.safetensors").open("r+b") as weights:
+        weights.truncate(1000)
+    return tmp_path
+
+
+def empty_training_file(dataset: Path) -> None:
+    """Empty, and described so."""
+    (dataset / "training_data_train.jsonl").write_bytes(b"")
+    metadata = read_metadata(dataset / METADATA_FILE)
+    metadata["files"]["training_data_train.jsonl"] = {"sha256": hashlib.sha256(b"").hexdigest()}
+    write_metadata(dataset / METADATA_FILE, metadata)
+
+
+WRONG_USES = {
+    "misspelt key": (
+        "--config {misspelt.yaml}",
+        "{misspelt.yaml}:2: unknown key in optimization: learing_rate; did you mean learning_rate?",
+    ),
+    "wrong type": (
+        "--config {typed.yaml}",
+        "{typed.yaml}:2: optimization.batch_size: expected a whole number, got many",
+    ),
+    "tab in the configuration": ("--config {tab.yaml}", "; indent with spaces"),
+    "no dataset": (
+        "--sequences {nothing/training_data_train.jsonl}",
+        "is missing; build it with create_training_dataset_effectiveness.py REPO",
+    ),
+    "validation file gone": (
+        "--sequences {no_val/training_data_train.jsonl}",
+        "{no_val/training_data_val.jsonl} is missing: not a complete dataset; build it again",
+    ),
+    "training file empty": (
+        "--sequences {no_rows/training_data_train.jsonl}",
+        "has no rows; build the dataset from a larger repository",
+    ),
+    "held-out file as training file": (
+        "--sequences {no_rows/training_data_test.jsonl}",
+        "is no training file: --sequences {no_rows/training_data_train.jsonl}",
+    ),
+    "output is a file": (
+        "--output {file}",
+        "cannot write to --output {file} (File exists); choose another one",
+    ),
+    "output inside a file": (
+        "--output {file/model}",
+        "cannot write to --output {file/model} (Not a directory); choose another one",
+    ),
+    "damaged checkpoint": (
+        "--checkpoint {damaged}",
+        "--checkpoint {damaged} holds neither a finished model nor a whole checkpoint: checkpoint step-00000001 is",
+    ),
+    "weights cut short": ("--checkpoint {cut}", "cannot load {cut} (Error while deserializing header"),
+}
+
+
+@pytest.mark.parametrize("use", WRONG_USES)
+def test_a_wrong_use_of_files_is_one_line_that_names_the_file(sequences, places, capsys, use):
+    flags, expected = (
+        re.sub(r"{(.*?)}", lambda name: str(places / name[1]), text) for text in WRONG_USES[use]
+    )
+    output = places / "m"
+    line = refused(capsys, output, command(sequences, output, *flags.split()))
+    assert expected in line
+
+
+def test_an_empty_validation_file_is_told_and_the_run_goes_on(sequences, tmp_path, capsys):
+    files = [file for file in small_files() if file.split != "val"]
+    sequences = write_dataset(tmp_path / "d", files=files)
+    assert main(command(sequences, tmp_path / "m", "--set", "training.max_steps=1")) == 0
+    assert "Val Loss: none, no file is held out" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,16 @@ def keep_last(directory: Path, count: int) -> None:
 
 @contextlib.contextmanager
 def locked(output: Path):
-    """Hold `output` for one training run. Raises UserError (exit code 1) when another run has it."""
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / ".training.lock").open("a") as lock:
+    """Hold `output` for one training run. Raises UserError (exit code 1) when another run has it, and when
+    nothing can be written there (exit code 2)."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        file = (output / ".training.lock").open("a")
+    except OSError as error:
+        raise UserError(
+            f"cannot write to --output {output} ({error.strerror}); choose another one"
+        ) from error
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

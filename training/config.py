@@ -214,7 +214,8 @@ def _compose(path: Path) -> yaml.Node:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UserError(f"{path}:{line}: {error.problem}") from error
+        hint = "; indent with spaces" if "\\t" in error.problem else ""
+        raise UserError(f"{path}:{line}: {error.problem}{hint}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
     return root if root is not None else yaml.MappingNode("tag:yaml.org,2002:map", [])

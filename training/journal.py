@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -98,10 +99,9 @@ class Journal:
         if event == "epoch":
             say(self._epoch_line(record))
         elif event == "test":
-            nats, bits = record["val_loss_nats"], _bits(record)
-            say(f"Test Loss: {nats:.4f}{bits} with the weights of step {state.best_step}")
+            say(f"Test Loss: {_held_out(record)} with the weights of step {state.best_step}")
         elif event == "evaluation" and state.step == 0:
-            say(f"before training  Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}")
+            say(f"before training  Val Loss: {_held_out(record)}")
         elif event == "step":
             self.run.console.advance(state.step, self._step_text(record))
 
@@ -117,7 +117,7 @@ class Journal:
         parts = [
             f"Epoch {record['epoch']}/{self.trainer.limits.num_epochs}",
             f"Train Loss: {record['train_loss_nats']:.4f}",
-            f"Val Loss: {record['val_loss_nats']:.4f}{_bits(record)}",
+            f"Val Loss: {_held_out(record)}",
             f"{record['tokens_per_s']:,.0f} tokens/s",
             f"data wait {100 * record['data_wait_share']:.2f} %",
             f"memory {record['memory_bytes'] / devices.GIB:.1f} GiB",
@@ -132,8 +132,12 @@ class Journal:
         return [f"ETA {duration((time.perf_counter() - self.started_at) / done * left)}"]
 
 
-def _bits(record: dict) -> str:
-    return f" ({record['bits_per_byte']:.3f} bits per byte)" if record.get("bits_per_byte") else ""
+def _held_out(record: dict) -> str:
+    """ "1.2345 (0.678 bits per byte)"; a small repository may have left no file to hold out."""
+    nats, bits = record["val_loss_nats"], record["bits_per_byte"]
+    if math.isnan(nats) and record["num_held_out_tokens"] == 0:
+        return "none, no file is held out"
+    return f"{nats:.4f} ({bits:.3f} bits per byte)"
 
 
 def _last_step_kept(state: State) -> int:
@@ -154,7 +158,11 @@ def _flat(values: dict) -> dict:
 
 def _flat_evaluation(evaluation: Evaluation) -> dict:
     headline = evaluation.headline
-    record = {"val_loss_nats": headline.nats_per_token, "bits_per_byte": headline.bits_per_byte}
+    record = {
+        "val_loss_nats": headline.nats_per_token,
+        "bits_per_byte": headline.bits_per_byte,
+        "num_held_out_tokens": headline.num_tokens,
+    }
     for group, scores in (("role", evaluation.by_role), ("language", evaluation.by_language)):
         for name, part in scores.items():
             record[f"val_loss_nats_{group}_{name}"] = part.nats_per_token

@@ -10,6 +10,7 @@ if not __package__:  # run as a file: Python put training/ first on the path, wh
 
 import argparse
 import errno
+import os
 
 from corpus.records import UserError
 
@@ -91,6 +92,9 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:  # before training, where signals are not yet waited for
         return _fail("stopped; nothing was changed", 130)
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("nobody reads the output any more; run it again with --resume", 1)
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             raise

@@ -202,6 +202,7 @@ def check_positions(name: str, positions: int | None, window: int) -> None:
 
 
 def _load_weights(name: str) -> nn.Module:
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     silence_transformers()
@@ -209,7 +210,7 @@ def _load_weights(name: str) -> nn.Module:
         return AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, trust_remote_code=False, attn_implementation="sdpa"
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise _not_loadable(name, error) from error
 
 

@@ -104,6 +104,8 @@ def open_dataset(sequences: Path) -> Dataset:
     """The dataset around a training JSONL (or its directory). Raises UserError naming what is missing."""
     directory = sequences if sequences.is_dir() else sequences.parent
     train = directory / DATASET_FILES["train"] if sequences.is_dir() else sequences
+    if train.name in (DATASET_FILES["val"], DATASET_FILES["test"], METADATA_FILE):
+        raise UserError(f"{train} is no training file: --sequences {directory / DATASET_FILES['train']}")
     if not train.is_file():
         raise UserError(f"{train} is missing; build it with create_training_dataset_effectiveness.py REPO")
     metadata = read_metadata(directory / METADATA_FILE)

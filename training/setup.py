@@ -204,7 +204,10 @@ def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
         else:
             found = checkpoint.newest(source / CHECKPOINTS, notes.append)
         if found is None:
-            raise UserError(f"--checkpoint {source} holds neither a finished model nor a checkpoint")
+            why = f": {notes[-1].partition(';')[0]}" if notes else ""
+            raise UserError(
+                f"--checkpoint {source} holds neither a finished model nor a whole checkpoint{why}"
+            )
         checkpoint.load_model_tensors(model, found.tensors["model"])
     except checkpoint.DamagedCheckpoint as error:
         raise UserError(f"--checkpoint {source} cannot be used: {error}") from error
