@@ -84,4 +84,4 @@ def _first_parents(room: CleanRoom, head: str, shallow: frozenset[str], where: s
 
 def _cut_short(name: str, above: Commit | None, where: str) -> str:
     place = "HEAD" if above is None else f"the parent of {above.name[:12]} ({above.date})"
-    return f"{where}: commit {name[:12]}, {place}, is missing; fetch it with: git -C {where} fetch --refetch"
+    return f"{where}: commit {name[:12]}, {place}, is missing or damaged; fetch it with: git -C {where} fetch --refetch"
