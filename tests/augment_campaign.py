@@ -173,10 +173,13 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     campaign = Campaign()
-    for tree in trees_of(options):
-        started_s = time.process_time()
-        campaign.run(tree, options.files, options.mutants, options.plant_every)
-        print(f"{tree.language} {tree.root}: {time.process_time() - started_s:.0f} s", file=sys.stderr)
+    try:
+        for tree in trees_of(options):
+            started_s = time.process_time()
+            campaign.run(tree, options.files, options.mutants, options.plant_every)
+            print(f"{tree.language} {tree.root}: {time.process_time() - started_s:.0f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted: what was judged so far", file=sys.stderr)
     print(campaign.table(), campaign.reasons(), sep="\n\n")
     for line in (*campaign.missed, *(f"WRONG: {line}" for line in campaign.wrong)):
         print(line)
