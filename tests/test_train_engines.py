@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import command, exact_metrics, use_tiny_models, write_dataset
+from training_fixtures import command, exact_metrics, losses, use_tiny_models, write_dataset
 
 from training.engines import SingleProcess, make_engine
 from training.model_trainer_unified import main
@@ -97,6 +98,31 @@ def test_two_processes_give_the_losses_and_weights_of_one(sequences, tmp_path, d
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("one", "two")]
     for name, tensor in weights[0].items():
         assert torch.allclose(tensor, weights[1][name], atol=2e-4), name
+
+
+def test_torchrun_gives_the_losses_of_one_process(sequences, tmp_path, monkeypatch):
+    flags = (*STEPS, *settings("training.max_steps=2"))
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        f"--master_port={free_port()}",
+    ]
+    script = str(Path(__file__).parent.parent / "training" / "model_trainer_unified.py")
+    done = subprocess.run(
+        [*torchrun, script, *command(sequences, tmp_path / "two", *flags)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 processes" in done.stdout and done.stdout.splitlines()[-1] == "COMPLETE"
+    monkeypatch.undo()  # the processes above know nothing of smaller models
+    assert main(command(sequences, tmp_path / "one", *flags)) == 0
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
 
 def test_a_checkpoint_of_two_sharded_processes_is_resumed_by_one(sequences, tmp_path):
