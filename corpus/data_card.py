@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from corpus.records import DATASET_FILES, SPLITS
+from corpus.records import DATASET_FILES, LATER_FILE, SPLITS
 
 _HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 ROW_METADATA = {
@@ -104,7 +104,19 @@ def _body(metadata: dict) -> str:
         low=f"{weights['low_priority']:g}",
         kinds=", ".join(f"`{kind}`" for kind in metadata["augmentation_techniques"]) or "none",
         redacted=f"{sum(metadata['secrets_redacted'].values()):,}",
+        later=_later(metadata),
     )
+
+
+def _later(metadata: dict) -> str:
+    """The paragraph on what was committed later, with --until."""
+    if "until" not in metadata:
+        return ""
+    facts = {key: metadata[key] for key in ("until", "commit_date")} | {"head": metadata["head_commit"]}
+    if not metadata["later_sequences"]:
+        return _NOTHING_LATER.format(**facts)
+    counts = {key: f"{metadata[f'later_{key}']:,}" for key in ("sequences", "files", "scored_tokens")}
+    return _LATER.format(file=LATER_FILE, **facts, **counts)
 
 
 def _plain(text: str) -> str:
@@ -156,8 +168,26 @@ Windows of one file overlap by {overlap} tokens: token counts over rows are larg
 - **Rewritten texts** are emitted only when proven to mean the same as their source; masked ones keep it in `labels`.
 - **Secrets** found by structural rules were overwritten before tokenizing: {redacted}.
 
-## Before you publish it
+{later}## Before you publish it
 
 The text is the source code of `{repo}`: its licence applies, and so do the rights of the people who wrote it.
 Structural rules find keys and tokens, not personal data. Evaluate on `test`, never on files a model has seen.
+"""
+
+_LATER = """\
+## What was committed later
+
+The dataset is the repository as its history stood at {until} (commit of {commit_date}). `{file}` holds what HEAD
+(commit {head}) has and that state has not:
+{sequences} windows of {files} files, with {scored_tokens} new tokens. A row's `metadata.scored` lists the ranges `[first, last)` of its tokens that are new: score these, the others are their
+context. Text that the dataset holds anywhere, in spans of 50 tokens, is not among them. The file is no split: a
+model was trained on the rest of its files.
+
+"""
+_NOTHING_LATER = """\
+## What was committed later
+
+Nothing: the dataset is the repository as its history stood at {until} (commit of {commit_date}), and HEAD
+(commit {head}) has no new text.
+
 """

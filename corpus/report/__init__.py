@@ -41,6 +41,7 @@ def write_report(path: Path, metadata: dict, rows: np.ndarray, examples: list[di
         diffs.before_and_after(examples),
         intake.near_duplicates(metadata),
         proof.leaks(metadata),
+        proof.later(metadata),
         intake.secrets(metadata),
         proof.reproduce(metadata),
     )

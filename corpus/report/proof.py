@@ -6,7 +6,7 @@ import shlex
 
 import numpy as np
 
-from corpus.records import SPLITS
+from corpus.records import LATER, LATER_FILE, SPLITS
 from corpus.report.charts import bar
 from corpus.report.content import TARGET_SHARES, TOLERANCE
 from corpus.report.page import Html, count, figure, finding, note, num, percent, section, short, table, tag
@@ -125,6 +125,45 @@ def leaks(metadata: dict) -> Html:
         ),
         *_shared_files(held_out),
     )
+
+
+def later(metadata: dict) -> Html:
+    """What was committed after --until; nothing without it."""
+    if "until" not in metadata:
+        return Html("")
+    count_of = {
+        key: num(metadata[f"later_{key}"]) for key in ("sequences", "files", "scored_tokens", "commits")
+    }
+    leaks = metadata["leak_report"].get(LATER, {})
+    facts = [
+        ("the dataset is the state at", metadata["until"]),
+        ("its commit", metadata["repository_commit"]),
+        ("committed", metadata["commit_date"]),
+        ("HEAD, where the later text comes from", metadata["head_commit"]),
+        ("commits between them, on the main line", count_of["commits"]),
+    ]
+    return section(
+        "Committed later",
+        f"A second held-out set, ordered in time: {LATER_FILE} holds what HEAD has and the state of the dataset has "
+        "not. It asks what a model of the code then knows about the code that came.",
+        finding(
+            f"{count_of['sequences']} windows of {count_of['files']} files hold {count_of['scored_tokens']} new tokens."
+        ),
+        table(("what", "value"), [(name, tag("code", value)) for name, value in facts]),
+        *_taken_back(leaks),
+    )
+
+
+def _taken_back(leaks: dict) -> list[Html]:
+    if not leaks:
+        return []
+    return [
+        note(
+            f"Of {num(leaks['spans'])} distinct {leaks['span_tokens']}-token spans that touch added lines, "
+            f"{num(leaks['known_spans'])} also stand in rows of the dataset: "
+            f"{percent(leaks['known_spans'], leaks['spans'])}. Their tokens are context, and not scored."
+        )
+    ]
 
 
 def _certainty(report: dict) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from corpus.records import AUGMENTATION_KINDS, VARIANTS
 from corpus.report.charts import bar
@@ -23,6 +23,7 @@ from corpus.report.page import (
 from corpus.report.tally import Tally
 
 _MAX_REFUSALS = 6  # reasons shown per kind
+_MAX_LANGUAGES = 3  # named per reason
 
 _TITLE, _WHY = (
     "Augmentation",
@@ -44,7 +45,7 @@ def yields(metadata: dict, counted: Tally) -> Html:
     body = [_yield_table(metadata["augmentation"], kinds), *_dropped(metadata["duplicate_rows_dropped"])]
     refusals = _refusals(metadata["augmentation"], kinds)
     if refusals:
-        heads = ("kind", "why no variant", "cases", "", "of this kind's")
+        heads = ("kind", "why no variant", "cases", "", "of this kind's", "in")
         body.append(figure("Refusals: what costs the most yield", table(heads, refusals, numeric=(2, 4))))
     return section(_TITLE, _WHY, finding(says), *body)
 
@@ -82,12 +83,23 @@ def _cell(cell: dict | None) -> Html:
 def _refusals(augmentation: dict, kinds: list[str]) -> list[tuple]:
     rows = []
     for kind in kinds:
-        reasons: Counter[str] = Counter()
-        for cell in augmentation[kind].values():
-            reasons.update(cell["refused"])
-        whole = sum(reasons.values())
-        ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        for place, (reason, n) in enumerate(ordered[:_MAX_REFUSALS]):
+        reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        for language, cell in augmentation[kind].items():
+            for reason, n in cell["refused"].items():
+                reasons[reason][language] += n
+        whole = sum(map(Counter.total, reasons.values()))
+        ordered = sorted(reasons.items(), key=lambda item: (-item[1].total(), item[0]))
+        for place, (reason, by_language) in enumerate(ordered[:_MAX_REFUSALS]):
             name = "" if place else tag("span", kind.replace("_", " "), class_="strong")
-            rows.append((name, short(reason), num(n), bar(n / whole, "faint"), percent(n, whole)))
+            n = by_language.total()
+            share = (bar(n / whole, "faint"), percent(n, whole))
+            rows.append((name, short(reason), num(n), *share, _most(by_language)))
     return rows
+
+
+def _most(by_language: Counter[str]) -> Html:
+    """The languages a reason was given in, most often first."""
+    ordered = sorted(by_language.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{language} {num(n)}" for language, n in ordered[:_MAX_LANGUAGES])
+    rest = len(ordered) - _MAX_LANGUAGES
+    return tag("span", named + (f", {rest} more" if rest > 0 else ""), class_="faded")
