@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from training_fixtures import write_dataset
 
-from benchmarks import train_step
+from benchmarks import held_out, train_step
 from benchmarks.ngram_baseline import xz_bits
 from benchmarks.step_outcome import Steps, bars
 
@@ -57,3 +57,16 @@ def test_bars_compare_medians_and_the_largest_peaks():
     assert judged["memory, chunked cross-entropy / HF Trainer"].value == pytest.approx(0.5)
     assert judged["data wait, % of the step"].value == pytest.approx(100 * 0.06 / 12)
     assert judged["first load, million tokens/s"].verdict == "not measured"
+
+
+def test_the_held_out_table_has_a_line_for_each_model_and_baseline(tmp_path, capsys):
+    sequences = write_dataset(tmp_path / "d")
+    (tmp_path / "m").mkdir()
+    scored = [("evaluation", 0, 4.0), ("evaluation", 5, 2.0), ("evaluation", 9, 2.5), ("test", 9, 2.25)]
+    records = [{"event": event, "step": step, "bits_per_byte": bits} for event, step, bits in scored]
+    (tmp_path / "m" / held_out.METRICS_FILE).write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert held_out.main(["--sequences", str(sequences), "--model", str(tmp_path / "m")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "| m | 4.000 | 2.000 (step 5) | 2.500 (step 9) | 2.250 |"
+    assert [line.split(" | ")[0] for line in lines[3:]] == ["| cache 6-gram", "| xz after the training text"]
+    assert held_out.main(["--sequences", str(sequences), "--model", str(tmp_path)]) == 2
