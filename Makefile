@@ -1,5 +1,5 @@
 # make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check,
-#                        a short training of a tiny model, a completion; minutes on two cores
+#                        a short training of a tiny model, a completion, the proof card; minutes on two cores
 # make test              environment, the whole suite
 # make lint | torture | benchmark | clean
 
@@ -26,7 +26,9 @@ run: $(READY)
 	    --sequences "$(OUTPUT)/training_data_train.jsonl" --output "$(MODEL)" $(SHORT)
 	@echo; echo "The model, after a few minutes of training, goes on from '$(PROMPT)':"
 	@$(TRAINER) --checkpoint "$(MODEL)" --complete "$(PROMPT)"
-	@echo "Look: $(OUTPUT)/report.html and $(MODEL)/training_report.html"
+	@echo; echo "What did it buy? The same training on unrelated code is the control:"
+	@$(BIN)/python -m training.proof --dataset "$(OUTPUT)" --model "$(MODEL)" --max-windows 100 --prompts 40
+	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
 
 test: $(READY) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"

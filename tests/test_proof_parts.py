@@ -13,7 +13,7 @@ from training.baselines import FileTokens, ngram_nats, whole_files
 from training.evaluate import HeldOut, evaluate
 from training.exam import ngram_paper, scorer, set_exam
 from training.models import build_preset
-from training.overlap import leak_line, overlap
+from training.overlap import is_hopeless, leak_line, overlap
 from training.prompts import (
     Answer,
     Neighbours,
@@ -132,6 +132,26 @@ def test_a_short_copied_file_is_a_leak_though_it_has_no_span():
     held = [FileTokens(0, 0, short), FileTokens(1, 0, short[:19])]
     found = overlap([FileTokens(0, 0, short)], held, ["copy", "other"])
     assert found.leaked == ("copy",) and found.num_spans == 0
+
+
+def test_one_leaked_file_of_many_is_left_out_and_many_spoil_the_card():
+    files = [FileTokens(i, 0, np.arange(60) + 100 * i) for i in range(40)]
+    names = [f"f{i}" for i in range(40)]
+    one, three = (overlap(files[:count], files, names) for count in (1, 3))
+    assert not is_hopeless(one) and leak_line(one).endswith("left out of every number below")
+    assert is_hopeless(three) and "no number below can be trusted" in leak_line(three)
+
+
+def test_a_file_that_is_left_out_is_neither_scored_nor_asked_about(dataset, vocabulary, model):
+    settings = {"max_windows": None, "num_prompts": 20, "can_fill": False, "seed": 0}
+    name = open_rows(dataset, "test").files[0]
+    exam = set_exam(dataset, vocabulary, model, **settings, left_out=frozenset({name}))
+    rows = exam.sets[0].rows
+    assert name not in {rows.files[file] for file in exam.sets[0].places.file.tolist()}
+    assert {part.file for part in exam.sets[0].files} == set(range(1, len(rows.files)))
+    assert all(q.source_file != name for questions in exam.questions.values() for q in questions)
+    with pytest.raises(control.UserError, match="larger repository"):
+        set_exam(dataset, vocabulary, model, **settings, left_out=frozenset(rows.files))
 
 
 def test_files_that_share_nothing_are_no_leak():

@@ -111,7 +111,7 @@ def headline(card: dict) -> dict:
     compared = card["sets"]["test"]["differences"]["all"].get(f"{TRAINED} minus {CONTROL}")
     if compared is None:
         return {"verdict": "no control, no claim", "difference": None}
-    if card["leak"]:
+    if card["is_hopeless"]:
         return {"verdict": "leak: no claim", "difference": compared}
     return {"verdict": compared["verdict"], "difference": compared}
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from corpus.records import LATER
+from corpus.records import LATER, UserError
 from training import devices
 from training.baselines import FileTokens, ngram_nats, uniform_nats, whole_files
 from training.batches import MicroBatch
@@ -87,9 +87,13 @@ def set_exam(
     num_prompts: int,
     can_fill: bool,
     seed: int,
+    left_out: frozenset[str] = frozenset(),
 ) -> Exam:
-    """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps."""
-    train, test = open_rows(dataset, "train"), open_rows(dataset, "test")
+    """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
+
+    Test files in `left_out` are not part of it. Raises UserError when no other is left.
+    """
+    train, test = open_rows(dataset, "train"), _without(open_rows(dataset, "test"), left_out)
     sets = [_held_out_set("test", test, vocabulary, max_windows)]
     if dataset.has_later:
         sets.append(_held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
@@ -104,6 +108,16 @@ def set_exam(
         questions=questions,
         parsed={kind: [does_parse(q, q.truth) for q in asked] for kind, asked in questions.items()},
     )
+
+
+def _without(rows: Rows, left_out: frozenset[str]) -> Rows:
+    leaked = [i for i, name in enumerate(rows.files) if name in left_out]
+    kept = dataclasses.replace(rows, table=rows.table[~np.isin(rows.table["file"], leaked)])
+    if not len(kept):
+        raise UserError(
+            f"{rows.path} has no test file that is not in train, too; build from a larger repository"
+        )
+    return kept
 
 
 def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None) -> HeldOutSet:

@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   ... --model models/seed-1 --model models/seed-2 several seeds of one model: the interval covers them, too
   ... --max-windows 1000 --prompts 400            a larger sample of the held-out files
 
-exit codes: 0 done, 1 a leak was found (the card says where) or it failed, 2 usage or missing input"""
+exit codes: 0 done, 1 many test files stand in train (the card says which) or it failed, 2 usage or missing input"""
 
 
 def make_parser() -> argparse.ArgumentParser:
