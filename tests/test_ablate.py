@@ -151,6 +151,10 @@ def test_every_arm_differs_from_what_it_is_compared_with_in_one_thing():
             assert len(arm.settings) == len(reference.settings) + 1, name
 
 
+def test_an_arm_brings_what_it_is_compared_with():
+    assert ablate._arms("recipe-with-fim, sabotage") == ["baseline", "recipe", "recipe-with-fim", "sabotage"]
+
+
 def test_arms_are_compared_with_arms():
     assert {arm.against for arm in ARMS.values()} - {None} <= set(ARMS)
     assert set(ablate.DEFAULT_ARMS) <= set(ARMS)
@@ -313,7 +317,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(dataset, tmp_path, monke
         }
 
     monkeypatch.setattr(arm_run, "run_arm", run_arm)
-    assert ablate.main(flags(dataset, tmp_path / "r.jsonl", "--arms", "founding,baseline")) == 1
+    assert ablate.main(flags(dataset, tmp_path / "r.jsonl", "--arms", "founding")) == 1
     said = capsys.readouterr().out
     assert "FAILED founding seed 1" in said and "| baseline |" in said
 

@@ -51,7 +51,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=300, metavar="N", help="optimizer steps of each run, e.g. --steps 300")
     add("--tokens-per-step", type=int, default=4096, metavar="N", help="of every arm, e.g. 8192")
     add("--preset", default="nano", help="the model, e.g. --preset tiny")
-    add("--arms", metavar="A,B", help="names as listed below; default: the most telling ones")
+    add(
+        "--arms",
+        metavar="A,B",
+        help="names as listed below, with what they are compared with; default: the most telling ones",
+    )
     add("--results", type=Path, default=Path("ablation.jsonl"), metavar="FILE",
         help="one line a run; the tables go beside it, e.g. --results runs/ablation.jsonl")  # fmt: skip
     add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
@@ -135,11 +139,17 @@ def _planned(arguments: argparse.Namespace, datasets: list[Dataset]) -> Iterator
 
 
 def _arms(asked: str | None) -> list[str]:
+    """The arms asked for, each after the arm it is compared with."""
     names = list(DEFAULT_ARMS) if asked is None else [name.strip() for name in asked.split(",")]
+    found: dict[str, None] = {}
     for name in names:
         if name not in ARMS:
             raise UserError(f"--arms: unknown arm {name!r}; --help lists them")
-    return list(dict.fromkeys(names))
+        chain = [name]
+        while ARMS[chain[-1]].against:
+            chain.append(ARMS[chain[-1]].against)
+        found |= dict.fromkeys(reversed(chain))
+    return list(found)
 
 
 def _check_budget(tokens_per_step: int, dataset: Dataset) -> None:
