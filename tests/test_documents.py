@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -11,9 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_repository import make_repository
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [path for path in sorted(ROOT.glob("*.md")) if not path.is_symlink()]
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -70,9 +73,16 @@ def check_python(words: list[str]) -> None:
 
         make_parser().parse_args(arguments)
     elif script == "training/model_trainer_unified.py":
-        from training.model_trainer_unified import make_parser
+        check_trainer(arguments)
 
-        make_parser().parse_args(arguments)
+
+def check_trainer(words: list[str]) -> None:
+    """Flags and settings are known, and the configuration is accepted."""
+    from training.config import load_config
+    from training.model_trainer_unified import make_parser
+
+    parsed = make_parser().parse_args(words)
+    load_config(parsed.config and ROOT / parsed.config, parsed.overrides)
 
 
 @pytest.mark.parametrize(("document", "text"), blocks("python"), ids=lambda text: text[:40])
@@ -110,6 +120,62 @@ def test_the_readme_documents_every_flag_of_the_dataset_command():
         flag for action in arguments()._actions for flag in action.option_strings if flag.startswith("--")
     }
     assert all(f"`{flag}" in text for flag in flags - {"--help"})
+
+
+def test_every_setting_that_a_document_names_exists():
+    from training.config import SECTIONS, load_config
+
+    config = load_config(None).as_dict()
+    known = {f"{section}.{key}" for section, keys in config.items() for key in keys}
+    texts = [(path.name, path.read_text("utf-8")) for path in DOCUMENTS]
+    named = {
+        (name, match.group())
+        for name, text in texts
+        for code in re.findall(r"`([^`\n]+)`", text)
+        for match in re.finditer(rf"\b(?:{'|'.join(SECTIONS)})\.[a-z_0-9]+\b(?!/)", code)
+    }
+    assert len(named) > 10
+    assert not [(name, key) for name, key in named if key not in known and not key.endswith((".py", ".json"))]
+
+
+def test_the_problems_the_readme_explains_are_told_in_those_words():
+    source = " ".join(path.read_text("utf-8") for path in (ROOT / "training").glob("*.py"))
+    text = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
+    table = text.partition("### When something looks wrong")[2].partition("###")[0]
+    signs = re.findall(
+        r"`([^`]+)`", " ".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+    )
+    assert len(signs) > 5
+    assert not [sign for sign in signs if sign not in source]
+
+
+def test_the_three_commands_of_the_quick_start_run_as_they_stand(tmp_path):
+    """On a small repository, and two steps of training instead of three epochs."""
+    start = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8").partition("## Start")[2]
+    three = _FENCE.search(start)[2].strip().splitlines()
+    assert len(three) == 3 and "--device cpu" in three[2]
+    repository = make_repository(tmp_path / "repository")
+    short = [
+        "--set",
+        "training.max_steps=2",
+        "--set",
+        "optimization.batch_size=2",
+        "--set",
+        "evaluation.max_windows=4",
+    ]
+    for line, more in zip(three, ([], [], short), strict=True):
+        python, script, *words = (
+            word.replace("~/projects/the-block", str(repository)) for word in shlex.split(line)
+        )
+        words = [str(ROOT / word) if word.endswith(".yaml") else word for word in words]
+        assert python == "python3"
+        command = [sys.executable, str(ROOT / script), *words, *more]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | ONE_THREAD
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "Val Loss" in done.stdout and done.stdout.splitlines()[-1] == "COMPLETE"
+    assert (tmp_path / "models" / "the-block-effectiveness" / "model.safetensors").is_file()
 
 
 def test_readme_is_a_link_to_the_effectiveness_readme():
