@@ -79,6 +79,22 @@ def test_epochs_are_exact(sequences, tmp_path, capsys):
     assert printed[-1] == "COMPLETE"
 
 
+def test_an_evaluation_within_an_epoch_is_a_line_and_its_end_is_no_second_one(sequences, tmp_path, capsys):
+    flags = ("--set", "training.max_steps=6", "--set", "training.eval_steps=2")
+    assert main(command(sequences, tmp_path / "m", *flags)) == 0
+    found = [
+        line.split("Val Loss")[0].split()
+        for line in capsys.readouterr().out.splitlines()
+        if "Val Loss" in line
+    ]
+    assert [words[:2] for words in found] == [
+        ["before", "training"],
+        ["step", "2"],
+        ["step", "4"],
+        ["Epoch", "1/3"],
+    ]
+
+
 def test_a_second_run_into_the_same_output_trains_again(sequences, tmp_path):
     """The founding system said "no new data" and trained nothing."""
     for _ in range(2):

@@ -102,8 +102,15 @@ class Journal:
             say(f"Test Loss: {_held_out(record)} with the weights of step {state.best_step}")
         elif event == "evaluation" and state.step == 0:
             say(f"before training  Val Loss: {_held_out(record)}")
+        elif event == "evaluation" and self._is_within_an_epoch():  # at its end the epoch's line says it
+            say(f"step {state.step}  Val Loss: {_held_out(record)}")
         elif event == "step":
             self.run.console.advance(state.step, self._step_text(record))
+
+    def _is_within_an_epoch(self) -> bool:
+        state, last_step = self.trainer.state, self.trainer.limits.max_steps
+        ends = state.step_in_epoch == self.trainer.batches.epoch(state.epoch).num_steps
+        return not ends and state.step != last_step
 
     def _step_text(self, record: dict) -> str:
         parts = [
