@@ -6,14 +6,21 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from training_fixtures import SmallFile, command, program, small_files, use_tiny_models, write_dataset
 
 from training import control, models
+from training.card import difference
 from training.card_text import card_lines
+from training.evaluate import HeldOut, evaluate
+from training.exam import scorer
 from training.model_trainer_unified import main as train
 from training.proof import main
 from training.proof_page import write_page
+from training.rows import open_dataset, open_rows
+from training.vocabulary import Vocabulary
 
 FILES_PER_SPLIT = {"train": 12, "val": 6, "test": 8}
 QUICK = ("--device", "cpu", "--max-windows", "24", "--prompts", "6")
@@ -206,10 +213,39 @@ def test_a_training_that_changed_no_weight_is_refused(workshop, card, capsys):
             ["--dataset", "{root}/data", "--model", "{root}/model", "--control-repository", "{root}/nowhere"],
             "no such directory",
         ),
+        (
+            ["--dataset", "{root}/data", "--model", "{root}/model", "--control", "{root}/nowhere"],
+            "--control",
+        ),
     ],
 )
 def test_what_is_missing_or_contradicts_itself_is_one_line(workshop, card, capsys, arguments, said):
     assert said in refusal(capsys, [word.format(root=workshop) for word in arguments])
+
+
+def test_an_output_that_cannot_be_made_is_found_out_before_anything_is_measured(workshop, card, capsys):
+    (workshop / "taken").write_text("a file")
+    arguments = flags(workshop, "--output", str(workshop / "taken"))
+    assert "choose another --output" in refusal(capsys, arguments, exit_code=1)
+
+
+def test_the_untrained_arm_has_the_weights_the_training_began_with(workshop, card):
+    before = json.loads((workshop / "model" / "training_metrics.jsonl").read_text().splitlines()[0])
+    assert before["event"] == "evaluation" and before["step"] == 0
+    dataset = open_dataset(workshop / "data")
+    vocabulary = Vocabulary(dataset.tokenizer)
+    windows = HeldOut(
+        open_rows(dataset, "val"), vocabulary.control, vocabulary.num_bytes, batch_size=4, variants=False
+    )
+    fresh = models.fresh_like(workshop / "model", 42)
+    scored = evaluate(windows, scorer(fresh, torch.device("cpu"), torch.float32))
+    assert scored.headline.bits_per_byte == pytest.approx(before["bits_per_byte"])
+
+
+def test_too_few_files_show_nothing_whatever_the_difference():
+    found = difference(np.ones((1, 3)), np.full((1, 3), 900.0), np.full(3, 10))
+    assert found["verdict"] == "no gain shown" and found["smallest_detectable"] is None
+    assert difference(np.full((1, 9), 9.0), np.ones((1, 9)), np.full(9, 9))["verdict"].startswith("worse")
 
 
 def test_the_printed_card_begins_with_its_claim_and_fits_a_screen(card):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from training_fixtures import small_files, write_dataset
 
+from training import baselines
 from training.baselines import ORDER, Counts, ngram_nats, probability, uniform_nats, whole_files
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
@@ -56,7 +57,9 @@ def counted_one_by_one(train, tokens, vocab_size: int) -> list[float]:
     return nats
 
 
-def test_looking_up_by_hash_counts_what_dictionaries_count():
+@pytest.mark.parametrize("chunk_tokens", [50, 2_000_000])
+def test_looking_up_by_hash_counts_what_dictionaries_count(monkeypatch, chunk_tokens):
+    monkeypatch.setattr(baselines, "CHUNK_TOKENS", chunk_tokens)
     rng = np.random.default_rng(1)
     train = [rng.integers(0, 5, size) for size in (1, 40, 300)]
     held_out = [rng.integers(0, 5, size) for size in (1, 120)]

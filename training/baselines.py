@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from corpus.records import ORIGINAL, VARIANTS
 from training.rows import Rows
 
 ORDER = 5  # tokens of context, and the one predicted
+CHUNK_TOKENS = 2_000_000  # of the training files, counted at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def ngram_nats(
     """Nats of the tokens of each held-out text at the places `asked` (int64, rising; None: all), float64."""
     if asked is None:
         asked = [np.arange(len(tokens)) for tokens in held_out]
-    in_train = counts_in(_joined(train), _joined(held_out), _places(held_out, asked), vocab_size)
+    in_train = counts_in(train, _joined(held_out), _places(held_out, asked), vocab_size)
     borders = np.cumsum([0, *map(len, asked)])
     return [
         _nats_of_file(tokens, places, in_train[first:last], vocab_size)
@@ -156,34 +157,63 @@ def _places(files: Sequence[np.ndarray], asked: Sequence[np.ndarray]) -> np.ndar
     )
 
 
-def counts_in(train: _Text, held_out: _Text, asked: np.ndarray, vocab_size: int) -> np.ndarray:
+def counts_in(train: Sequence[np.ndarray], held_out: _Text, asked: np.ndarray, vocab_size: int) -> np.ndarray:
     """What `Counts` of `train` would answer at each asked place, int64 [asked, ORDER + 1, 3]; 0 without a context."""
+    has_context = [held_out.depth[asked] >= length for length in range(ORDER + 1)]
+    contexts = [np.unique(_contexts(held_out, asked[mine], n)) for n, mine in enumerate(has_context)]
+    followers = _followers(train, contexts, vocab_size)
     found = np.zeros((len(asked), ORDER + 1, 3), dtype=np.int64)
-    for length in range(ORDER + 1):
-        has_context = held_out.depth[asked] >= length
-        if has_context.any() and len(train.tokens):
-            found[has_context, length] = _counts_after(
-                train, held_out, asked[has_context], length, vocab_size
-            )
+    for length, mine in enumerate(has_context):
+        (pairs, counts), known, places = followers[length], contexts[length], asked[mine]
+        context = np.searchsorted(known, _contexts(held_out, places, length))
+        wanted = context * vocab_size + held_out.tokens[places].astype(np.int64)
+        totals = np.bincount(pairs // vocab_size, counts, len(known)).astype(np.int64)
+        distinct = np.bincount(pairs // vocab_size, minlength=len(known))
+        found[mine, length] = np.stack(
+            (_look_up(pairs, counts, wanted), totals[context], distinct[context]), axis=1
+        )
     return found
 
 
-def _counts_after(
-    train: _Text, held_out: _Text, asked: np.ndarray, length: int, vocab_size: int
-) -> np.ndarray:
-    contexts, context_of = np.unique(_contexts(held_out, asked, length), return_inverse=True)
-    places = np.flatnonzero(train.depth >= length)
-    hashes = _contexts(train, places, length)
-    at = np.minimum(np.searchsorted(contexts, hashes), len(contexts) - 1)
-    is_known = contexts[at] == hashes
-    numbers = at[is_known]
-    pairs = numbers * vocab_size + train.tokens[places[is_known]].astype(np.int64)
-    distinct_pairs, pair_counts = np.unique(pairs, return_counts=True)
-    wanted = context_of * vocab_size + held_out.tokens[asked].astype(np.int64)
-    totals = np.bincount(numbers, minlength=len(contexts))
-    distinct = np.bincount(distinct_pairs // vocab_size, minlength=len(contexts))
-    counts = _look_up(distinct_pairs, pair_counts, wanted)
-    return np.stack((counts, totals[context_of], distinct[context_of]), axis=1)
+def _followers(
+    train: Sequence[np.ndarray], contexts: Sequence[np.ndarray], vocab_size: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """By context length: distinct pairs, context index x vocab_size + token, and how often `train` holds each."""
+    parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in contexts]
+    for chunk in _chunks(train):
+        text = _joined(chunk)
+        for length, known in enumerate(contexts):
+            pairs = _pairs_after(text, known, length, vocab_size)
+            parts[length].append(np.unique(pairs, return_counts=True))
+    return [_merged(of_length) for of_length in parts]
+
+
+def _chunks(train: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Whole files, about CHUNK_TOKENS at a time."""
+    chunk, size = [], 0
+    for tokens in train:
+        chunk.append(tokens)
+        size += len(tokens)
+        if size >= CHUNK_TOKENS:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk
+
+
+def _pairs_after(text: _Text, known: np.ndarray, length: int, vocab_size: int) -> np.ndarray:
+    if not len(known) or not len(text.tokens):
+        return np.empty(0, dtype=np.int64)
+    places = np.flatnonzero(text.depth >= length)
+    hashes = _contexts(text, places, length)
+    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    is_known = known[at] == hashes
+    return at[is_known] * vocab_size + text.tokens[places[is_known]].astype(np.int64)
+
+
+def _merged(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    pairs, index = np.unique(np.concatenate([pairs for pairs, _ in parts]), return_inverse=True)
+    counts = np.bincount(index, np.concatenate([counts for _, counts in parts]), len(pairs))
+    return pairs, counts.astype(np.int64)
 
 
 def _contexts(text: _Text, places: np.ndarray, length: int) -> np.ndarray:

@@ -150,7 +150,13 @@ def _select(repository: Repository, root: Path, suffix: str, target_bytes: int, 
 
 
 def files_below(root: Path) -> list[Path]:
-    found, _ = files_and_directories(root)
+    """Files, sorted; no hidden ones and nothing of installed packages. Raises UserError for what cannot be listed."""
+    try:
+        found, _ = files_and_directories(root)
+    except OSError as error:
+        raise UserError(
+            f"cannot list {error.filename}: {error.strerror}; give a directory you can read"
+        ) from error
     return sorted(
         path
         for path in found
@@ -160,9 +166,9 @@ def files_below(root: Path) -> list[Path]:
 
 def text_of(path: Path) -> str | None:
     """A file's text; None for a link, a large file, and one that is not UTF-8 or cannot be read."""
-    if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
-        return None
     try:
+        if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
+            return None
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None

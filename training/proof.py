@@ -9,8 +9,11 @@ if not __package__:  # run as a file: Python put training/ first on the path, wh
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import argparse
+import errno
 
 from corpus.records import UserError
+
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
 EXAMPLES = """examples:
   python3 -m training.proof --dataset training_data_effectiveness --model models/mine
@@ -68,6 +71,12 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("stopped; the card of before, if there was one, is unchanged", 130)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        return _fail(
+            f"{error.strerror}: {error.filename or 'a file of the output'}; choose another --output", 1
+        )
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:

@@ -56,6 +56,7 @@ class Case:
 def prove(arguments: argparse.Namespace) -> int:
     """Make the card, print it, write it. Returns 1 where more than a few test files stand in train, else 0."""
     case = open_case(arguments)
+    case.output.mkdir(parents=True, exist_ok=True)  # found out now, not after minutes
     found = overlap_card(case)
     controls = find_controls(case)
     card = make_card(case, controls, found)
@@ -120,6 +121,10 @@ def find_controls(case: Case) -> list[Control]:
     """One for each seed of the model; or the one that was named."""
     arguments = case.arguments
     if arguments.control is not None:
+        if not (arguments.control / "config.json").is_file():
+            raise UserError(
+                f"--control {arguments.control} holds no finished model; leave it out to train one"
+            )
         finished.check_tokenizer(arguments.control, case.dataset)
         data = arguments.control.parent / "data"
         words = f"{arguments.control}, as given"
@@ -251,6 +256,5 @@ def _canaries(case: Case) -> dict | None:
 
 def write_card(output: Path, card: dict) -> None:
     """proof.json and proof.html, each replaced whole."""
-    output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / CARD_FILE, json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
     write_page(output / PAGE_FILE, card)
