@@ -318,6 +318,9 @@ def test_where_the_repository_is_the_standard_library_the_control_is_elsewhere(
     same = control.Repository(files, vocabulary)
     found = control.select_unrelated(same, given=None, suffix=".py", target_bytes=2000, seed=0)
     assert found.root == str(packages) and found.num_bytes >= 2000
+    assert "flatters" not in found.in_words()
+    other = control.select_unrelated(same, given=None, suffix=".rs", target_bytes=2000, seed=0)
+    assert other.suffix == ".py" and "NOT the repository's main language" in other.in_words()
 
 
 # --- canaries --------------------------------------------------------------------------------------------

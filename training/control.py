@@ -55,7 +55,8 @@ class Selection:
     """Unrelated files, and how many were looked at and dropped for what."""
 
     root: str
-    suffix: str
+    suffix: str  # "": of any
+    main_suffix: str  # of the repository's files
     num_bytes: int
     num_dropped_spans: int
     num_dropped_similar: int
@@ -66,10 +67,15 @@ class Selection:
         return len(self.files) + self.num_dropped_spans + self.num_dropped_similar
 
     def in_words(self) -> str:
+        other = (
+            ""
+            if self.suffix == self.main_suffix
+            else "; NOT the repository's main language: that flatters the model"
+        )
         return (
-            f"{len(self.files):,} {self.suffix} files, {self.num_bytes / 1e6:.1f} MB, of {self.root}; dropped of "
-            f"{self.num_looked_at:,} looked at: {self.num_dropped_spans} that share a {SPAN_TOKENS}-token span with "
-            f"the repository, {self.num_dropped_similar} that are much like it"
+            f"{len(self.files):,} {self.suffix or 'text'} files, {self.num_bytes / 1e6:.1f} MB, of {self.root}; dropped "
+            f"of {self.num_looked_at:,} looked at: {self.num_dropped_spans} that share a {SPAN_TOKENS}-token span with "
+            f"the repository, {self.num_dropped_similar} that are much like it{other}"
         )
 
 
@@ -99,7 +105,7 @@ def select_unrelated(
     """Files of `given`, else of the first usual place that has enough. Raises UserError where nothing has."""
     best: Selection | None = None
     for root, wanted in _places(given, suffix):
-        found = _select(repository, root, wanted, target_bytes, seed)
+        found = _select(repository, root, wanted, suffix, target_bytes, seed)
         if best is None or found.num_bytes > best.num_bytes:
             best = found
         if found.num_bytes >= target_bytes / 2:
@@ -123,7 +129,9 @@ def _places(given: Path | None, suffix: str) -> Iterator[tuple[Path, str]]:
         yield from ((root, wanted) for root in usual)
 
 
-def _select(repository: Repository, root: Path, suffix: str, target_bytes: int, seed: int) -> Selection:
+def _select(
+    repository: Repository, root: Path, suffix: str, main_suffix: str, target_bytes: int, seed: int
+) -> Selection:
     paths = [path for path in files_below(root) if not suffix or path.suffix == suffix]
     rng_for(seed, "control").shuffle(paths)
     kept, dropped, num_bytes = [], {"spans": 0, "similar": 0}, 0
@@ -141,7 +149,8 @@ def _select(repository: Repository, root: Path, suffix: str, target_bytes: int, 
         num_bytes += len(text)
     return Selection(
         root=str(root),
-        suffix=suffix or "text",
+        suffix=suffix,
+        main_suffix=main_suffix,
         num_bytes=num_bytes,
         num_dropped_spans=dropped["spans"],
         num_dropped_similar=dropped["similar"],

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from training import devices, finished
 from training.baselines import whole_files
 from training.card_text import card_lines
 from training.console import Console
-from training.control import Control, Repository, make_control, select_unrelated
+from training.control import Control, Repository, Selection, make_control, select_unrelated
 from training.exam import Exam, Paper, ngram_paper, scorer, set_exam, take, take_windows, uniform_paper
 from training.finished import Finished, open_finished
 from training.overlap import is_hopeless, leak_line, overlap
@@ -132,7 +133,8 @@ def find_controls(case: Case) -> list[Control]:
     files = [part for split in SPLITS for part in whole_files(open_rows(case.dataset, split))]
     num_bytes = sum(int(case.vocabulary.num_bytes[part.tokens].sum()) for part in files)
 
-    def selection(target_bytes: int):
+    @cache  # the seeds of one model share it
+    def selection(target_bytes: int) -> Selection:
         return select_unrelated(
             Repository(files, case.vocabulary),
             given=arguments.control_repository,
