@@ -290,7 +290,7 @@ def test_files_that_share_text_with_the_repository_are_dropped_and_counted(repos
     assert repository.shares(lines_of("anchor")) == "spans" and repository.shares(similar) != ""
     found = control.select_unrelated(repository, given=tmp_path, suffix=".py", target_bytes=2500, seed=0)
     assert found.files == ("free.py",) and found.num_looked_at == 2 and found.num_dropped_spans == 1
-    assert "1 that share a 50-token span" in found.in_words()
+    assert "dropped were 1 that share a 50-token span" in found.in_words()
 
 
 def test_nothing_unrelated_is_one_line_with_a_way_out(repository, tmp_path):

@@ -45,6 +45,7 @@ BYTES_PER_TOKEN = 4
 LOOKED_AT = 60  # files after which a place that is mostly dropped is given up
 MOSTLY = 0.75
 PASSED_OVER = {"__pycache__", "node_modules", "site-packages", "dist-packages"}  # below the place looked at
+OTHER_LANGUAGE = "; NOT the repository's main language: that flatters the model"
 DESCRIPTION = "control.json"
 MAX_WINDOWS = 64  # that choose its best weights, where the model used all
 SAYS = Callable[[str], None]
@@ -67,15 +68,11 @@ class Selection:
         return len(self.files) + self.num_dropped_spans + self.num_dropped_similar
 
     def in_words(self) -> str:
-        other = (
-            ""
-            if self.suffix == self.main_suffix
-            else "; NOT the repository's main language: that flatters the model"
-        )
         return (
-            f"{len(self.files):,} {self.suffix or 'text'} files, {self.num_bytes / 1e6:.1f} MB, of {self.root}; dropped "
-            f"of {self.num_looked_at:,} looked at: {self.num_dropped_spans} that share a {SPAN_TOKENS}-token span with "
-            f"the repository, {self.num_dropped_similar} that are much like it{other}"
+            f"{len(self.files):,} {self.suffix or 'text'} files, {self.num_bytes / 1e6:.1f} MB, of {self.root}; "
+            f"of {self.num_looked_at:,} looked at, dropped were {self.num_dropped_spans} that share a "
+            f"{SPAN_TOKENS}-token span with the repository and {self.num_dropped_similar} much like it"
+            + ("" if self.suffix == self.main_suffix else OTHER_LANGUAGE)
         )
 
 
