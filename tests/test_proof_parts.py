@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from training_fixtures import use_tiny_models, write_dataset
+from transformers import GenerationConfig
 
 from training import canaries, control
 from training.baselines import FileTokens, ngram_nats, whole_files
@@ -206,6 +207,13 @@ def test_a_batch_of_prompts_is_continued_as_each_alone(model, vocabulary):
     together = generate_ids(model, prompts, stops, max_new_tokens=12)
     alone = [generate_ids(model, [prompt], stops, max_new_tokens=12)[0] for prompt in prompts]
     assert together == alone and len({tuple(line) for line in alone}) > 1
+
+
+def test_settings_that_were_exported_with_a_model_do_not_change_its_answers(model, vocabulary):
+    prompt, stops = vocabulary.encode("def total_count("), [vocabulary.control.end]
+    plain = generate_ids(model, [prompt], stops, max_new_tokens=12)
+    model.generation_config = GenerationConfig(repetition_penalty=9.0, do_sample=True, max_new_tokens=2)
+    assert generate_ids(model, [prompt], stops, max_new_tokens=12) == plain
 
 
 def test_generation_ends_at_the_first_stop(model, vocabulary):

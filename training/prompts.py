@@ -187,14 +187,14 @@ def generate_ids(
 
     Prompts of a batch are padded on the left and masked, so that each is continued as if it were alone.
     """
+    from transformers import GenerationConfig
+
     model.eval()
     device, pad = next(model.parameters()).device, stops[0]
-    settings = {
-        "do_sample": False,
-        "use_cache": True,
-        "eos_token_id": list(stops),
-        "pad_token_id": pad,
-    } | settings
+    # What was exported with the model (a repetition penalty, say) would win over what is passed to `generate`.
+    model.generation_config = GenerationConfig(
+        eos_token_id=list(stops), pad_token_id=pad, max_new_tokens=max_new_tokens, **settings
+    )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     generated: list[list[int]] = [[]] * len(prompts)
     for first in range(0, len(order), batch_size):
@@ -202,9 +202,7 @@ def generate_ids(
         longest = max(len(prompts[i]) for i in mine)
         ids = torch.tensor([[pad] * (longest - len(prompts[i])) + prompts[i] for i in mine])
         mask = torch.tensor([[0] * (longest - len(prompts[i])) + [1] * len(prompts[i]) for i in mine])
-        outputs = model.generate(
-            ids.to(device), attention_mask=mask.to(device), max_new_tokens=max_new_tokens, **settings
-        )
+        outputs = model.generate(ids.to(device), attention_mask=mask.to(device))
         for i, line in zip(mine, outputs[:, longest:].tolist(), strict=True):
             generated[i] = _to_first_stop(line, set(stops))
     return generated
