@@ -179,8 +179,9 @@ _LATER = """\
 
 The dataset is the repository as its history stood at {until} (commit of {commit_date}). `{file}` holds what HEAD
 (commit {head}) has and that state has not:
-{sequences} windows of {files} files, with {scored_tokens} new tokens. A row's `metadata.scored` lists the ranges `[first, last)` of its tokens that are new: score these, the others are their
-context. Text that the dataset holds anywhere, in spans of 50 tokens, is not among them. The file is no split: a
+{sequences} windows of {files} files, with {scored_tokens} new tokens.
+A row's `metadata.scored` lists the ranges `[first, last)` of its tokens that are new: score these, the others are
+their context. Text that the dataset holds anywhere, in spans of 50 tokens, is not among them. It is no split: a
 model was trained on the rest of its files.
 
 """

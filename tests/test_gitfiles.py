@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
 
+from corpus.history.past import read_past
+from corpus.records import UserError
 from corpus.scan import gitfiles
 from tests.hostile_tree import hostile_config, remove_tree, run_git
 from tests.scanning import paths, scan_tree, write
@@ -210,6 +213,64 @@ def test_nothing_a_repository_configures_is_executed(root, spool, monkeypatch):
         assert not ran.exists()
     result, _, _ = scan_tree(root, spool)
     assert (paths(result), result.listed_by) == (["a.py", "sub/b.py"], "git")
+
+
+def with_hostile_history(root: Path) -> Path:
+    """A hostile repository of two commits with hooks, and objects it promises to fetch; returns its canary's trace."""
+    ran = hostile_repository(root)
+    canary = root.parent / "canary.sh"
+    for hook in ("post-checkout", "pre-auto-gc", "reference-transaction", "post-rewrite", "proc-receive"):
+        (root / ".git/hooks" / hook).write_bytes(canary.read_bytes())
+        (root / ".git/hooks" / hook).chmod(0o755)
+    settings = (root / ".git/config").read_text()
+    (root / ".git/config").unlink()
+    write(
+        root, c_DOT_py="x = 3\n", _DOT_gitattributes="* filter=evil diff=evil merge=evil ident export-subst\n"
+    )
+    run_git(root, "-c", "core.hooksPath=/dev/null", "add", "c.py", ".gitattributes")
+    run_git(root, "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "second", "--date=2000-01-01")
+    (root / ".git/config").write_text(settings.replace('ext::sh -c "touch RAN"', f"ext::{canary}"))
+    (root / ".git/objects/info").mkdir(exist_ok=True)
+    (root / ".git/objects/info/alternates").write_text(f"{root.parent}\n/dev/zero\n")
+    canary.write_text(
+        f"#!/bin/sh\ntouch {ran}\nexit 1\n"
+    )  # one that waits for input would keep git waiting, too
+    assert not ran.exists()
+    return ran
+
+
+def test_reading_history_executes_nothing_a_repository_configures(root, tmp_path, monkeypatch):
+    ran = with_hostile_history(root)
+    for name in ("GIT_EXTERNAL_DIFF", "GIT_SSH_COMMAND", "GIT_PAGER", "GIT_ASKPASS", "GIT_PROXY_COMMAND"):
+        monkeypatch.setenv(name, str(root.parent / "canary.sh"))
+    for number, directory in enumerate((root, root / "sub")):
+        (tmp_path / f"scratch-{number}").mkdir()
+        past = read_past(directory, "2999-01-01T00:00:00Z", tmp_path / f"scratch-{number}")
+        names = {path.name for path in past.then.root.iterdir()}
+        assert names == ({".gitattributes", "a.py", "c.py", "sub"} if directory == root else {"b.py"})
+        assert not ran.exists()
+
+
+def test_reading_history_fetches_nothing_that_is_missing(root, tmp_path):
+    """The promised blob would be fetched through a program the repository names."""
+    ran = with_hostile_history(root)
+    for objects in (root / ".git/objects").iterdir():
+        for path in objects.iterdir() if len(objects.name) == 2 else ():
+            if zlib.decompress(path.read_bytes()).endswith(b"x = 3\n"):
+                path.unlink()
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(UserError, match="are missing"):
+        read_past(root, "2999-01-01T00:00:00Z", tmp_path / "scratch")
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("command", [("cat-file", "-p", "1" * 40), ("diff", "HEAD~1", "HEAD")])
+def test_the_canary_would_have_noticed_a_look_at_history(root, command):
+    """The control of the two tests above: git in the repository itself, asked for history."""
+    ran = with_hostile_history(root)
+    environment = {"PATH": os.environ["PATH"], "GIT_DIR": str(root / ".git"), "HOME": str(root.parent)}
+    subprocess.run(["git", *command], cwd=root, env=environment, capture_output=True, check=False)
+    assert ran.exists()
 
 
 def test_the_canary_would_have_been_noticed(root):
