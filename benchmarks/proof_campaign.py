@@ -1,4 +1,4 @@
-"""The two corpora the shipped defaults were chosen on, of about 1 MB each as a person's own repository is, and how.
+"""The two corpora the shipped defaults were chosen on, of about 0.6 MB each: several epochs in a minute.
 
     python3 benchmarks/proof_campaign.py --output DIR --crate /usr/share/cargo/registry/tokio-1.24.2
 
@@ -18,16 +18,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = (
-    *("asyncio", "concurrent", "http", "json", "importlib", "email", "logging", "urllib", "wsgiref", "xml"),
-    "multiprocessing",
-)
+PACKAGES = ("concurrent", "email", "http", "importlib", "json", "urllib", "wsgiref")
 TESTS = ("test_json", "test_importlib")
 MAX_PYTHON_BYTES = 20 << 10
 MAX_RUST_BYTES = 16 << 10
-LEFT_OUT_OF_THE_CRATE = ("src/net", "src/runtime", "src/process", "src/signal")
-FIRST_TEST = "m"  # tests of the crate from this letter on
-BUDGET = "--seeds 3 --steps 200 --tokens-per-step 4096 --preset nano --set optimization.mixed_precision=bf16 --jobs 2"
+LEFT_OUT_OF_THE_CRATE = ("src/io", "src/net", "src/process", "src/runtime", "src/signal")
+FIRST_TEST = "s"  # tests of the crate from this letter on
+BUDGET = (
+    "--seeds 3 --steps 200 --tokens-per-step 4096 --preset nano --jobs 2 "
+    "--set optimization.learning_rate=4e-3 --set optimization.mixed_precision=bf16"
+)
 STAGES = (
     "baseline,recipe,founding,baseline-again,sabotage",
     "founding-without-window,founding-without-overlap,founding-without-variants,founding-without-weights,"
