@@ -21,6 +21,7 @@ from tests.augment_mistakes import mistaken
 JUDGES = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}
 WHOLE = ("Rust", "Java")  # judged by the library, not by the file
 MAX_BYTES = 400_000
+_FOREIGN = {"site-packages", "dist-packages"}  # below the standard library, not of it
 _PACKAGE = re.compile(rb"^package\s+([\w.]+)\s*;", re.MULTILINE)
 
 
@@ -100,9 +101,9 @@ def _flags(root: Path, language: str) -> tuple[str, ...]:
 def units(tree: Tree, num_files: int) -> Iterator[list[Text]]:
     """Texts that are judged together, in a drawn order, until there are `num_files` (0: all)."""
     found: dict[Path, list[Text]] = defaultdict(list)
-    paths = [path for path in files_below(tree.root) if _named(path, tree.language)]
-    for path in paths:
-        found[unit_of(path, tree.language)].append(path)
+    for path in files_below(tree.root):
+        if _FOREIGN.isdisjoint(path.relative_to(tree.root).parts) and _named(path, tree.language):
+            found[unit_of(path, tree.language)].append(path)
     order = sorted(found)
     rng_for(tree.seed, "units").shuffle(order)
     done = 0
