@@ -108,7 +108,7 @@ def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
             assert shares["exact"] <= shares["exact_to_length"] <= 1
 
 
-def test_masked_windows_are_compared_with_the_windows_they_were_made_from(card):
+def test_masked_windows_are_compared_with_the_originals_at_the_same_place(card):
     masked = card["robustness"]["token_masking"]
     assert masked["pairs"] == 12
     assert masked["trained"]["ratio"] == pytest.approx(

@@ -120,7 +120,7 @@ def headline(card: dict) -> dict:
 
 
 def robustness_card(exam: Exam, papers: Papers) -> dict[str, dict]:
-    """By kind of variant: bits per byte of the variants and of the very windows they were made from, by arm."""
+    """By kind of variant: bits per byte of its windows and of the originals' at the same place, by arm."""
     table, pairs = exam.pairs.rows.table, exam.pairs
     found: dict[str, dict] = {}
     for index, kind in enumerate(VARIANTS):

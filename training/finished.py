@@ -23,7 +23,6 @@ class Finished:
     facts: dict  # of setup.facts
     num_steps: int  # made, by the newest checkpoint
     best_step: int  # whose weights were exported
-    num_tokens: int  # of the epoch the best weights are from, up to them
 
     @property
     def config(self) -> Config:
@@ -53,7 +52,6 @@ def open_finished(directory: Path) -> Finished:
         facts=manifest["facts"],
         num_steps=last["step"],
         best_step=manifest["state"]["step"],
-        num_tokens=last["epoch_sums"].get("num_tokens", 0),
     )
 
 

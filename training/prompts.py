@@ -28,6 +28,7 @@ CHARACTERS_PER_TOKEN = (
     16  # more than any code has: what is cut away before encoding could not be in the prompt
 )
 MIN_ROOM_FOR_CONTEXT = 256  # tokens of a prompt, half of them for other files
+HEAD_TOKENS, MAX_NEIGHBOURS = 1024, 4  # of another file, and of other files, that may stand before a prompt
 BATCH_SIZE = 16
 WORD = re.compile(r"[A-Za-z_]\w{2,}+")
 
@@ -98,19 +99,23 @@ class Neighbours:
     """Training files by directory: what an editor would have open beside a file."""
 
     def __init__(self, rows: Rows, files: Sequence[FileTokens], vocabulary: Vocabulary) -> None:
-        self.vocabulary, self.by_directory = vocabulary, {}
+        self.vocabulary = vocabulary
+        self.by_directory: dict[str, list[np.ndarray]] = {}
+        self.words: dict[str, list[set[str]]] = {}  # of the same heads, once they are asked for
         for part in files:
             directory = rows.files[part.file].rpartition("/")[0]
-            self.by_directory.setdefault(directory, []).append(part)
+            self.by_directory.setdefault(directory, []).append(part.tokens[:HEAD_TOKENS])
 
     def of(self, question: Question) -> tuple[tuple[int, ...], ...]:
-        """Files of the question's directory, those that share most words with the text before it first."""
-        words = set(WORD.findall(question.before[-4000:]))
+        """Heads of files in the question's directory, those that share most words with the text before it first."""
         directory = question.source_file.rpartition("/")[0]
-        heads = [part.tokens[:1024] for part in self.by_directory.get(directory, ())]
-        shared = [len(words & set(WORD.findall(self.vocabulary.decode(head)))) for head in heads]
+        heads = self.by_directory.get(directory, [])
+        if directory not in self.words:
+            self.words[directory] = [set(WORD.findall(self.vocabulary.decode(head))) for head in heads]
+        near = set(WORD.findall(question.before[-4 * HEAD_TOKENS :]))
+        shared = [len(near & words) for words in self.words[directory]]
         order = sorted(range(len(heads)), key=lambda i: (-shared[i], i))
-        return tuple(tuple(heads[i].tolist()) for i in order[:4])
+        return tuple(tuple(heads[i].tolist()) for i in order[:MAX_NEIGHBOURS])
 
 
 def question_ids(question: Question, vocabulary: Vocabulary, room: int) -> list[int]:

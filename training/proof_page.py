@@ -159,7 +159,7 @@ def _robustness(robustness: dict) -> str:
         if arm != "pairs"
     ]
     head = ["variant", "", "variant", "original", "ratio", "pairs of windows"]
-    note = "Bits per byte of rewritten held-out windows, beside the windows they were made from."
+    note = "Bits per byte of rewritten held-out windows, beside the originals at the same place."
     return f'<h2>Robustness</h2><p class="note">{note}</p>{table(head, rows, text_columns=2)}'
 
 

@@ -64,7 +64,7 @@ def nats_of(held_out: HeldOut, token_nats: Callable[[MicroBatch], torch.Tensor])
 
 
 class WindowPairs(HeldOut):
-    """Variants of held-out files and the original windows they were made from, both scored from their first token.
+    """Windows of variants and the windows of the originals at the same place, both scored from their first token.
 
     At most `max_pairs` variants, evenly spread; `originals[i]` is the row that `variants[i]` is compared with.
     """
