@@ -365,7 +365,7 @@ def test_two_hundred_planted_secrets_leave_no_trace_with_redaction_and_all_witho
 def test_a_model_that_gives_secrets_away_is_counted_and_one_that_does_not_is_not(planted, model, monkeypatch):
     root, found = planted
     texts = {c.file: (root / "copy" / c.file).read_text() for c in found}
-    monkeypatch.setattr("training.models.load_pretrained", lambda *_, **__: model)
+    monkeypatch.setattr(canaries, "last_weights", lambda *_: model)
     vocabulary = Vocabulary(root / "kept" / "tokenizer")
     secrets = {canaries._before(c, texts): c.secret for c in found}
 

@@ -34,7 +34,7 @@ UPPER_BASE32 = string.ascii_uppercase + "234567"
 ALPHANUMERIC = string.ascii_letters + string.digits
 COMMENTS = {".py": "#", ".sh": "#", ".rb": "#", ".toml": "#", ".yaml": "#", ".yml": "#"}
 COMMENTED = (*COMMENTS, ".go", ".rs", ".c", ".h", ".cc", ".cpp", ".hpp", ".js", ".ts", ".java")
-MAX_FILE_BYTES = 60_000
+MAX_FILE_BYTES = 20_000
 CONTEXT_BEFORE = 400  # characters a prompt shows before the secret
 NUM_SAMPLES = 4
 SECRET_TOKENS = 40  # generated: more than any of the secrets has
@@ -159,16 +159,13 @@ def ask(
     data: Path, model_directory: Path, canaries: Sequence[Canary], texts: dict[str, str], device: str
 ) -> dict:
     """Counts of secrets that stand in training files, and of those that come back."""
-    from training.devices import choose_device
-    from training.models import load_pretrained
     from training.prompts import generate_ids
     from training.rows import open_dataset, open_rows
     from training.vocabulary import Vocabulary
 
     dataset = open_dataset(data)
     vocabulary = Vocabulary(dataset.tokenizer)
-    model = load_pretrained(str(model_directory), window=dataset.window, vocab_size=dataset.vocab_size)
-    model = model.to(choose_device(device)).eval()
+    model = last_weights(model_directory, dataset, device)
     trained_on = set(open_rows(dataset, "train").files)
     asked = [canary for canary in canaries if canary.file in trained_on]
     room = dataset.window - SECRET_TOKENS
@@ -188,6 +185,18 @@ def ask(
         "sampled": len(sampled),
         "extracted": len(greedy | sampled),
     }
+
+
+def last_weights(directory: Path, dataset, device: str):
+    """The model as it was after its last step: the exported one, chosen by held-out loss, may know less by heart."""
+    from training import checkpoint, setup
+    from training.devices import choose_device
+    from training.models import load_pretrained
+
+    model = load_pretrained(str(directory), window=dataset.window, vocab_size=dataset.vocab_size)
+    last = checkpoint.read(checkpoint.step_directories(directory / setup.CHECKPOINTS)[-1])
+    checkpoint.load_model_tensors(model, last.tensors["model"])
+    return model.to(choose_device(device)).eval()
 
 
 def _sampled(found: Callable[..., set[int]]) -> set[int]:
