@@ -3,6 +3,7 @@
 baseline     what a plain script does: 512-token windows side by side, no variants, AdamW with a cosine
 founding     1024-token windows overlapping by 3/4, four augmentations, weights, curriculum by thirds
 recipe       the defaults this project ships
+lean         originals in windows side by side, each visited alike, Muon
 X-without-Y  one technique of X switched off: what is lost is what it is worth
 X-with-Y     one thing more than X
 """
@@ -56,6 +57,12 @@ class Arm:
 BASELINE = Arm(against=None, settings=(*PLAIN, *UNIFORM), half_window=True, overlap=False, kinds=())
 FOUNDING = Arm(against="baseline", settings=(*PLAIN, "data.weighting=visits", "data.curriculum=stages"))
 RECIPE = Arm(against="baseline")
+LEAN = Arm(
+    against="baseline",
+    settings=("optimization.optimizer=muon", "optimization.lr_scheduler=flat_cooldown", *UNIFORM),
+    overlap=False,
+    kinds=(),
+)
 
 
 def _changed(arm: Arm, against: str, *settings: str, **changes) -> Arm:
@@ -97,6 +104,26 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
     return {f"{name}-with-{lever}": changed for lever, changed in more.items()}
 
 
+def _lean_with() -> dict[str, Arm]:
+    """What the lean arm leaves out, given back one at a time, and further levers."""
+    more = {
+        "half-window": _changed(LEAN, "lean", half_window=True),
+        "overlap": _changed(LEAN, "lean", overlap=True),
+        "fresh-cuts": _changed(LEAN, "lean", fresh_cuts=True),
+        "weights": _changed(LEAN, "lean", "data.weighting=visits"),
+        "curriculum": _changed(LEAN, "lean", "data.curriculum=warmup_fraction"),
+        "variants": _changed(LEAN, "lean", kinds=AUGMENTATION_KINDS),
+        "few-variants": _changed(
+            LEAN, "lean", kinds=AUGMENTATION_KINDS, visits=tuple((kind, 0.1) for kind in AUGMENTATION_KINDS)
+        ),
+        "some-masking": _changed(LEAN, "lean", kinds=("token_masking",), visits=(("token_masking", 0.25),)),
+        "fim": _changed(LEAN, "lean", "objectives.fim_rate=0.5"),
+        "dropout": _changed(LEAN, "lean", "model.dropout=0.1"),
+        "double-rate": _changed(LEAN, "lean", "optimization.learning_rate=8e-3"),
+    }
+    return {f"lean-with-{lever}": changed for lever, changed in more.items()}
+
+
 ARMS: dict[str, Arm] = {
     "baseline": BASELINE,
     "baseline-again": replace(BASELINE, against="baseline", seed_offset=1000),
@@ -107,6 +134,8 @@ ARMS: dict[str, Arm] = {
     "recipe": RECIPE,
     **_without("recipe", RECIPE),
     **_with("recipe", RECIPE),
+    "lean": LEAN,
+    **_lean_with(),
 }
 
 
