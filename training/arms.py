@@ -113,10 +113,8 @@ def _lean_with() -> dict[str, Arm]:
         "weights": _changed(LEAN, "lean", "data.weighting=visits"),
         "curriculum": _changed(LEAN, "lean", "data.curriculum=warmup_fraction"),
         "variants": _changed(LEAN, "lean", kinds=AUGMENTATION_KINDS),
-        "few-variants": _changed(
-            LEAN, "lean", kinds=AUGMENTATION_KINDS, visits=tuple((kind, 0.1) for kind in AUGMENTATION_KINDS)
-        ),
-        "some-masking": _changed(LEAN, "lean", kinds=("token_masking",), visits=(("token_masking", 0.25),)),
+        "masking": _changed(LEAN, "lean", kinds=("token_masking",)),
+        "renaming": _changed(LEAN, "lean", kinds=("variable_renaming",)),
         "fim": _changed(LEAN, "lean", "objectives.fim_rate=0.5"),
         "dropout": _changed(LEAN, "lean", "model.dropout=0.1"),
         "double-rate": _changed(LEAN, "lean", "optimization.learning_rate=8e-3"),
