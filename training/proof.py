@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, metavar="DIR", help="where proof.json and proof.html go, default: MODEL/proof")
     add("--max-windows", type=int, default=200, metavar="N", help="held-out windows scored; 0: all of them")
-    add("--prompts", type=int, default=100, metavar="N", help="questions of each kind; 0: none")
+    add("--prompts", type=int, default=64, metavar="N", help="questions of each kind; 0: none")
     add("--seed", type=int, default=42, metavar="N", help="of the choice of questions and unrelated files")
     add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
     return parser
