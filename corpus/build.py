@@ -44,9 +44,8 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
-        found = read_texts(options, scratch / "texts", crew, past and past.then)
-        corpus = tell.scan(options, group_and_split(options, plan, found))  # 1
-        history = past and History(past, find_later(options, past, corpus, found, scratch, crew))
+        corpus, history = scan(options, plan, past, scratch, crew)  # 1
+        tell.scan(options, corpus)
         tell.plan(plan)  # 2
         tokenizer = provide_tokenizer(options, corpus, staging / "tokenizer")  # 3
         made = tell.rows(
@@ -60,6 +59,15 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
         metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)  # 8
     tell.saved(options.output, metadata)
     return metadata
+
+
+def scan(
+    options: BuildOptions, plan: ContextPlan, past: Past | None, scratch: Path, crew: Crew
+) -> tuple[Corpus, History | None]:
+    """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
+    found = read_texts(options, scratch / "texts", crew, past and past.then)
+    corpus = group_and_split(options, plan, found)
+    return corpus, past and History(past, find_later(options, past, corpus, found, scratch, crew))
 
 
 class Found(NamedTuple):

@@ -25,7 +25,7 @@ from corpus.tokenization import Encoder
 
 SHARD_BYTES = 1 << 20
 MAX_NEEDLES = 1 << 22  # 32 MB of hashes that are looked for in one reading of the rows
-TABLE_BITS = 24
+MAX_TABLE_BITS = 24
 
 SPAN = np.dtype([("file", "u4"), ("start", "u4"), ("hash", "u8")])  # file: index of the change
 
@@ -130,8 +130,9 @@ class _Needles:
     """Sorted distinct hashes to look for; a table of their first bits says "surely not" to most others."""
 
     def __init__(self, hashes: np.ndarray):
-        self.hashes, self._shift = hashes, np.uint64(64 - TABLE_BITS)
-        self._table = np.zeros(1 << TABLE_BITS, np.bool_)
+        num_bits = min(MAX_TABLE_BITS, len(hashes).bit_length() + 4)
+        self.hashes, self._shift = hashes, np.uint64(64 - num_bits)
+        self._table = np.zeros(1 << num_bits, np.bool_)
         self._table[hashes >> self._shift] = True
 
     def among(self, hashes: np.ndarray) -> np.ndarray:
