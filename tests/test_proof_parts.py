@@ -204,6 +204,7 @@ def test_neighbours_come_from_the_directory_alone(dataset, vocabulary):
 def test_a_batch_of_prompts_is_continued_as_each_alone(model, vocabulary):
     prompts = [vocabulary.encode("def total_count(")[:n] for n in (3, 5, 9)] + [vocabulary.encode("return")]
     stops = [vocabulary.control.end, *line_end_ids(vocabulary)]
+    scorer(model, torch.device("cpu"), torch.float32)  # which may give the model an attention of its own
     together = generate_ids(model, prompts, stops, max_new_tokens=12)
     alone = [generate_ids(model, [prompt], stops, max_new_tokens=12)[0] for prompt in prompts]
     assert together == alone and len({tuple(line) for line in alone}) > 1
