@@ -1,6 +1,7 @@
 """What the proof is put together from: tokens one by one, overlap, questions, unrelated files, planted secrets."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from transformers import GenerationConfig
 
 from training import canaries, control
 from training.baselines import FileTokens, ngram_nats, whole_files
+from training.config import load_config
 from training.evaluate import HeldOut, evaluate
 from training.exam import ngram_paper, scorer, set_exam
+from training.finished import config_of
 from training.models import build_preset
 from training.overlap import is_hopeless, leak_line, overlap
 from training.prompts import (
@@ -59,6 +62,13 @@ def model(dataset, vocabulary):
 def held_out(dataset, vocabulary, split="test") -> HeldOut:
     rows = open_rows(dataset, split)
     return HeldOut(rows, vocabulary.control, vocabulary.num_bytes, batch_size=3, variants=False)
+
+
+def test_a_recorded_configuration_is_read_back_as_it_was():
+    given = load_config(None, ["quantization.lora_target_modules=[q_proj, v_proj]", "training.max_steps=7"])
+    assert config_of(json.loads(json.dumps(given.as_dict()))) == given
+    with pytest.raises(control.UserError, match="another version"):
+        config_of({"training": {"num_epochs": 1, "unheard_of": 2}})
 
 
 # --- tokens ----------------------------------------------------------------------------------------------

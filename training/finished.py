@@ -58,18 +58,18 @@ def open_finished(directory: Path) -> Finished:
 def config_of(values: dict) -> Config:
     """The configuration a run recorded. Raises UserError for one of another version."""
     try:
-        return Config(
-            **{
-                name: SECTIONS[name](
-                    **{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
-                )
-                for name, section in values.items()
-            }
-        )
+        return Config(**{name: _setting(name, value) for name, value in values.items()})
     except (KeyError, TypeError) as error:
         raise UserError(
             f"the model was trained by another version of the trainer ({error}); train it again"
         ) from error
+
+
+def _setting(name: str, value):
+    """A section as its dataclass, lists as the tuples they were; what is no section as it is."""
+    if not isinstance(value, dict):
+        return value
+    return SECTIONS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
 
 
 def check_dataset(finished: Finished, dataset: Dataset) -> None:
