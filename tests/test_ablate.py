@@ -304,22 +304,45 @@ def test_nothing_is_trained_for_a_report(finished, dataset, capsys):
     assert "| founding | baseline |" in capsys.readouterr().out
 
 
-def test_a_run_that_fails_is_named_and_the_others_go_on(dataset, tmp_path, monkeypatch, capsys):
-    use_tiny_models(monkeypatch)
-    from training import arm_run
+@pytest.fixture
+def instead_of_runs(dataset, monkeypatch):
+    """Lets a function of the arm's name and its record take the place of training."""
 
-    def run_arm(spec):
-        if spec.arm == "founding":
+    def install(change) -> None:
+        from training import arm_run
+
+        def run_arm(spec):
+            decided = {
+                "dataset": dataset_digest(open_dataset(dataset).metadata),
+                "config": spec.digest(WINDOW),
+            }
+            return change(spec.arm, handmade(spec.arm, spec.seed, [1.0] * 8) | decided)
+
+        monkeypatch.setattr(arm_run, "run_arm", run_arm)
+
+    return install
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(dataset, tmp_path, instead_of_runs, capsys):
+    def fail_founding(arm, record):
+        if arm == "founding":
             raise UserError("5 steps in a row were not finite")
-        return handmade("baseline", 1, [1.0] * 8) | {
-            "dataset": dataset_digest(open_dataset(dataset).metadata),
-            "config": spec.digest(WINDOW),
-        }
+        return record
 
-    monkeypatch.setattr(arm_run, "run_arm", run_arm)
+    instead_of_runs(fail_founding)
     assert ablate.main(flags(dataset, tmp_path / "r.jsonl", "--arms", "founding")) == 1
     said = capsys.readouterr().out
     assert "FAILED founding seed 1" in said and "| baseline |" in said
+
+
+def test_a_dataset_that_is_built_anew_under_a_run_spoils_that_run_only(
+    dataset, tmp_path, instead_of_runs, capsys
+):
+    instead_of_runs(lambda arm, record: record | ({"dataset": "another"} if arm == "founding" else {}))
+    results = tmp_path / "r.jsonl"
+    assert ablate.main(flags(dataset, results, "--arms", "founding")) == 1
+    assert f"FAILED founding seed 1 on {dataset.name}: the dataset was built anew" in capsys.readouterr().out
+    assert [record["arm"] for record in read_results(results, print)] == ["baseline"]
 
 
 def test_the_command_itself_does_without_torch():

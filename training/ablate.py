@@ -201,6 +201,8 @@ def _make(run: Planned) -> str:
         record = run_arm(spec)
     except UserError as error:
         return f"FAILED {name}: {error}"
+    if key_of(record) != run.key:
+        return f"FAILED {name}: the dataset was built anew meanwhile; start again"
     append_result(run.results, record)
     bits = record["curve"][-1][1]
     return f"{name}: {bits:.4f} bits/byte of the curve, {record['tokens'] / record['cpu_seconds']:,.0f} tokens/CPU s"
