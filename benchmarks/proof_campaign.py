@@ -25,16 +25,15 @@ MAX_RUST_BYTES = 16 << 10
 LEFT_OUT_OF_THE_CRATE = ("src/io", "src/net", "src/process", "src/runtime", "src/signal")
 FIRST_TEST = "s"  # tests of the crate from this letter on
 BUDGET = (
-    "--seeds 3 --steps 200 --tokens-per-step 4096 --preset nano --jobs 2 "
+    "--seeds 3 --steps 160 --tokens-per-step 4096 --preset nano --jobs 2 "
     "--set optimization.learning_rate=4e-3 --set optimization.mixed_precision=bf16"
 )
 STAGES = (
-    "baseline,recipe,founding,baseline-again,sabotage",
+    "baseline,recipe,founding,everything,everything-without-variants,baseline-with-muon,baseline-again,sabotage",
+    "recipe-with-half-window,recipe-with-fresh-cuts,recipe-with-weights,recipe-with-masking,recipe-with-fim",
     "founding-without-window,founding-without-overlap,founding-without-variants,founding-without-weights,"
     "founding-without-curriculum,founding-without-token_masking,founding-without-variable_renaming,"
     "founding-without-comment_toggle,founding-without-format_variation",
-    "baseline-with-muon,recipe-without-variants,recipe-without-weights,recipe-with-dropout,recipe-with-fim,"
-    "recipe-with-ema,recipe-with-fresh-cuts",
 )
 
 

@@ -31,6 +31,7 @@ def test_the_shipped_file_holds_every_setting_with_its_default():
 
     assert load_config(SHIPPED) == Config()
     nested = yaml.safe_load(SHIPPED.read_text())
+    assert nested.pop("recipe") == Config().recipe
     assert {s: list(keys) for s, keys in nested.items()} == {
         name: [f.name for f in dataclasses.fields(section)] for name, section in SECTIONS.items()
     }
@@ -49,6 +50,23 @@ def test_keys_of_the_founding_system_are_still_known():
         assert set(names.split()) <= known
     assert {"inference", "device_backend", "output"} <= set(SECTIONS)
     assert Config().optimization.batch_size == 16
+
+
+def test_a_recipe_fills_in_what_is_left_auto_and_nothing_else(tmp_path):
+    founding = load(tmp_path, "recipe: founding\ndata:\n  weighting: loss\n  overlap: auto\n")
+    assert (founding.data.weighting, founding.data.curriculum) == ("loss", "stages")
+    assert founding.data.overlap and founding.data.variants and founding.optimization.optimizer == "adamw"
+    measured = load(tmp_path, "recipe: founding\n", "recipe=measured")
+    assert measured == Config()
+    assert not (measured.data.overlap or measured.data.variants)
+
+
+def test_an_unknown_recipe_is_one_line(tmp_path):
+    assert error_of(tmp_path, "recipe: best\n").endswith(
+        ":1: recipe: expected one of measured, founding, got best"
+    )
+    assert "got best" in error_of(tmp_path, "", "recipe=best")
+    assert "expected one value" in error_of(tmp_path, "recipe:\n  data: 1\n")
 
 
 def test_an_exponent_without_a_dot_is_a_number(tmp_path):

@@ -12,6 +12,7 @@ from training_fixtures import small_files, write_dataset
 from corpus.jsonl import read_metadata, write_metadata
 from corpus.records import METADATA_FILE, ROLES, VARIANTS, UserError
 from training.batches import Batches, Pacing, document, fill_in_the_middle, pack
+from training.recut import side_by_side
 from training.row_parser import _OtherForm, _quick_row
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
@@ -353,3 +354,39 @@ def test_metadata_without_a_window_is_refused(tmp_path):
     write_metadata(tmp_path / "d" / METADATA_FILE, metadata | {"max_tokens_per_sequence": "32"})
     with pytest.raises(UserError, match="max_tokens_per_sequence must be a whole number"):
         open_dataset(sequences)
+
+
+# --- windows side by side --------------------------------------------------------------------------------
+
+
+def test_side_by_side_every_token_of_each_text_is_in_one_row(dataset):
+    rows = open_rows(dataset, "train")
+    chosen = side_by_side(rows)
+    assert len(chosen) < len(rows)
+    assert token_counts(chosen) == dict.fromkeys(token_counts(rows), 1)
+    assert max(token_counts(rows).values()) > 1, "the windows overlap"
+
+
+def test_side_by_side_rows_keep_their_tokens_labels_and_order(dataset):
+    rows = open_rows(dataset, "train")
+    of_row = {int(row["seq_id"]): index for index, row in enumerate(rows.table)}
+    chosen = side_by_side(rows)
+    for index, row in enumerate(chosen.table):
+        source = of_row[int(row["seq_id"])]
+        head = int(row["start_token"] - rows.table[source]["start_token"])
+        assert np.array_equal(chosen.tokens_of(index), rows.tokens_of(source)[head:])
+        assert np.array_equal(chosen.originals_of(index), rows.originals_of(source)[head:])
+    ids = chosen.table["seq_id"].tolist()
+    assert [of_row[i] for i in ids] == sorted(of_row[i] for i in ids)
+    masked = chosen.table["label_offset"] >= 0
+    assert masked.any() and not masked.all()
+
+
+def token_counts(rows) -> dict[tuple[int, int, int], int]:
+    """(file, variant, place in the text) -> rows that hold it."""
+    counts: dict[tuple[int, int, int], int] = {}
+    for row in rows.table:
+        for place in range(row["start_token"], row["start_token"] + row["length"]):
+            key = int(row["file"]), int(row["variant"]), int(place)
+            counts[key] = counts.get(key, 0) + 1
+    return counts

@@ -57,10 +57,11 @@ CHANGES = {
     "quantization.lora_alpha": ("8", ADAPTED),
     "quantization.lora_dropout": ("0.5", ADAPTED),
     "quantization.lora_target_modules": ("[q_proj]", ADAPTED),
-    "data.weighting": ("none", {}),
+    "data.weighting": ("visits", {}),
+    "data.overlap": ("true", {}),
     "data.curriculum": ("stages", {}),
     "data.curriculum_fraction": ("1.0", {"data.curriculum": "warmup_fraction"}),
-    "data.variants": ("false", {}),
+    "data.variants": ("true", {}),
     "data.packing": ("false", {}),
     "objectives.fim_rate": ("1.0", {}),
     "optimization.batch_size": ("3", {}),
@@ -82,7 +83,7 @@ CHANGES = {
     "training.max_steps": ("4", {}),
     "training.save_steps": ("2", {}),
     "training.save_total_limit": ("1", {"training.save_steps": "2"}),
-    "training.eval_steps": ("2", {}),
+    "training.eval_steps": ("1", {}),
     "training.logging_steps": ("2", {}),
     "training.seed": ("7", {}),
     "training.patience": ("1", PATIENT | {"optimization.lr_scheduler": "constant"}),
@@ -126,11 +127,11 @@ def sequences(tmp_path_factory):
 
     roles = ("core", "util", "test")
     files = [
-        SmallFile(f"{split}{i}.py", roles[i % 3], split, program(random.Random(i), 1 + i % 4))
+        SmallFile(f"{split}{i}.py", roles[i % 3], split, program(random.Random(i), 1 + i % 5))
         for split in ("train", "val", "test")
         for i in range(6 if split == "train" else 3)
     ]
-    return write_dataset(tmp_path_factory.mktemp("data") / "d", window=96, files=files)
+    return write_dataset(tmp_path_factory.mktemp("data") / "d", window=64, files=files)
 
 
 @pytest.fixture(scope="module")

@@ -171,12 +171,22 @@ def use_tiny_models(monkeypatch) -> None:
         monkeypatch.setitem(models.PRESETS, name, TINY)
 
 
+# The rows a run can be asked for at most: all windows and variants, weighted and paced.
+EVERYTHING = (
+    "data.weighting=visits",
+    "data.curriculum=warmup_fraction",
+    "data.overlap=true",
+    "data.variants=true",
+)
+
+
 def command(sequences: Path, output: Path, *flags: str) -> list[str]:
     """Arguments of the training command: CPU, small steps, no extras that cost time."""
     return [
         *("--sequences", str(sequences), "--output", str(output), "--device", "cpu"),
         *("--set", "optimization.batch_size=4", "--set", "evaluation.completions=0"),
         *("--set", "output.report=false", "--set", "output.tensorboard=false"),
+        *(word for setting in EVERYTHING for word in ("--set", setting)),
         *flags,
     ]
 
@@ -195,13 +205,14 @@ def exact_metrics(output: Path) -> list[dict]:
 def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.Run, Trainer]:
     """A run and its trainer, before the first step, without a command around it."""
     flags = [
+        *EVERYTHING,
         "optimization.batch_size=4",
         "device_backend.device=cpu",
         f"output.directory={output}",
         *overrides,
     ]
     run = setup.open_run(load_config(None, flags), argparse.Namespace(sequences=sequences, checkpoint=None))
-    rows = setup.open_split(run, "train")
+    rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
     model, _ = setup.build_model(run, 0)
     return run, setup.make_trainer(run, model, batches, State())

@@ -24,9 +24,9 @@ from training.recut import check_overlap
 from training.rows import Dataset, open_dataset
 
 DEFAULT_ARMS = (
-    *("baseline", "recipe", "founding", "baseline-again", "sabotage", "baseline-with-muon"),
+    *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
     *(name for name in ARMS if name.startswith("founding-without-")),
-    *("recipe-without-variants", "recipe-with-dropout", "recipe-with-fim", "recipe-with-fresh-cuts"),
+    *(f"recipe-with-{lever}" for lever in ("half-window", "fresh-cuts", "weights", "masking", "fim")),
 )
 EXAMPLES = """examples:
   python -m training.ablate --dataset training_data_effectiveness

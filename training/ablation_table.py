@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from corpus.records import UserError
-from training.arms import ARMS, BASELINE, FOUNDING, RECIPE
+from training.arms import ARMS
 from training.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
 
 BOOTSTRAP_SEED = 0
@@ -231,13 +231,9 @@ def _recommendation(comparison: Comparison) -> str:
         return f"{technique} (in {base}): {_worth(comparison, switched_off=True)}"
     base, found, technique = comparison.runs.arm.partition("-with-")
     if found:
-        settings = ", ".join(ARMS[comparison.runs.arm].settings[len(_base_settings(base)) :])
+        settings = ", ".join(ARMS[comparison.runs.arm].settings[len(ARMS[base].settings) :])
         return f"{technique}{f' [{settings}]' if settings else ''} (beside {base}): {_worth(comparison)}"
     return ""
-
-
-def _base_settings(base: str) -> tuple[str, ...]:
-    return {"baseline": BASELINE, "founding": FOUNDING, "recipe": RECIPE}[base].settings
 
 
 def _worth(comparison: Comparison, *, switched_off: bool = False) -> str:

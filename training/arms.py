@@ -2,8 +2,8 @@
 
 baseline     what a plain script does: 512-token windows side by side, no variants, AdamW with a cosine
 founding     1024-token windows overlapping by 3/4, four augmentations, weights, curriculum by thirds
-recipe       the defaults this project ships
-lean         originals in windows side by side, each visited alike, Muon
+everything   the same rows and weights with Muon, a flat schedule and a curriculum that only warms up
+recipe       the defaults this project ships: 1024-token windows side by side, Muon, a flat schedule
 X-without-Y  one technique of X switched off: what is lost is what it is worth
 X-with-Y     one thing more than X
 """
@@ -56,13 +56,14 @@ class Arm:
 
 BASELINE = Arm(against=None, settings=(*PLAIN, *UNIFORM), half_window=True, overlap=False, kinds=())
 FOUNDING = Arm(against="baseline", settings=(*PLAIN, "data.weighting=visits", "data.curriculum=stages"))
-RECIPE = Arm(against="baseline")
-LEAN = Arm(
+EVERYTHING = Arm(
     against="baseline",
-    settings=("optimization.optimizer=muon", "optimization.lr_scheduler=flat_cooldown", *UNIFORM),
-    overlap=False,
-    kinds=(),
+    settings=(
+        *("optimization.optimizer=muon", "optimization.lr_scheduler=flat_cooldown"),
+        *("data.weighting=visits", "data.curriculum=warmup_fraction"),
+    ),
 )
+RECIPE = Arm(against="baseline", overlap=False, kinds=())  # rows as the measured recipe chooses them
 
 
 def _changed(arm: Arm, against: str, *settings: str, **changes) -> Arm:
@@ -87,39 +88,26 @@ def _without(name: str, arm: Arm) -> dict[str, Arm]:
 
 
 def _with(name: str, arm: Arm) -> dict[str, Arm]:
-    """`arm` with each further lever."""
+    """`arm` with what it leaves out given back one at a time, and with each further lever."""
     more = {
-        "adamw": _changed(arm, name, "optimization.optimizer=adamw"),
-        "cosine": _changed(arm, name, "optimization.lr_scheduler=cosine"),
+        "half-window": _changed(arm, name, half_window=True),
+        "overlap": _changed(arm, name, overlap=True),
+        "fresh-cuts": _changed(arm, name, fresh_cuts=True),
+        "weights": _changed(arm, name, "data.weighting=visits"),
+        "loss-weights": _changed(arm, name, "data.weighting=loss"),
+        "curriculum": _changed(arm, name, "data.curriculum=warmup_fraction"),
+        "variants": _changed(arm, name, kinds=AUGMENTATION_KINDS),
+        "masking": _changed(arm, name, kinds=("token_masking",)),
+        "renaming": _changed(arm, name, kinds=("variable_renaming",)),
+        "fim": _changed(arm, name, "objectives.fim_rate=0.5"),
         "dropout": _changed(arm, name, "model.dropout=0.1"),
         "weight-decay": _changed(arm, name, "optimization.weight_decay=0.4"),
-        "fim": _changed(arm, name, "objectives.fim_rate=0.5"),
         "ema": _changed(arm, name, "optimization.ema_decay=0.99"),
-        "loss-weights": _changed(arm, name, "data.weighting=loss"),
-        "fresh-cuts": _changed(arm, name, fresh_cuts=True),
-        "more-masking": _changed(arm, name, visits=(("token_masking", 3.0),)),
-        "masking-only": _changed(arm, name, kinds=("token_masking",)),
-        "fewer-variants": _changed(arm, name, visits=tuple((kind, 0.25) for kind in AUGMENTATION_KINDS)),
+        "adamw": _changed(arm, name, "optimization.optimizer=adamw"),
+        "cosine": _changed(arm, name, "optimization.lr_scheduler=cosine"),
+        "double-rate": _changed(arm, name, "optimization.learning_rate=8e-3"),
     }
     return {f"{name}-with-{lever}": changed for lever, changed in more.items()}
-
-
-def _lean_with() -> dict[str, Arm]:
-    """What the lean arm leaves out, given back one at a time, and further levers."""
-    more = {
-        "half-window": _changed(LEAN, "lean", half_window=True),
-        "overlap": _changed(LEAN, "lean", overlap=True),
-        "fresh-cuts": _changed(LEAN, "lean", fresh_cuts=True),
-        "weights": _changed(LEAN, "lean", "data.weighting=visits"),
-        "curriculum": _changed(LEAN, "lean", "data.curriculum=warmup_fraction"),
-        "variants": _changed(LEAN, "lean", kinds=AUGMENTATION_KINDS),
-        "masking": _changed(LEAN, "lean", kinds=("token_masking",)),
-        "renaming": _changed(LEAN, "lean", kinds=("variable_renaming",)),
-        "fim": _changed(LEAN, "lean", "objectives.fim_rate=0.5"),
-        "dropout": _changed(LEAN, "lean", "model.dropout=0.1"),
-        "double-rate": _changed(LEAN, "lean", "optimization.learning_rate=8e-3"),
-    }
-    return {f"lean-with-{lever}": changed for lever, changed in more.items()}
 
 
 ARMS: dict[str, Arm] = {
@@ -129,11 +117,10 @@ ARMS: dict[str, Arm] = {
     "baseline-with-muon": _changed(BASELINE, "baseline", "optimization.optimizer=muon"),
     "founding": FOUNDING,
     **_without("founding", FOUNDING),
+    "everything": EVERYTHING,
+    "everything-without-variants": _changed(EVERYTHING, "everything", kinds=()),
     "recipe": RECIPE,
-    **_without("recipe", RECIPE),
     **_with("recipe", RECIPE),
-    "lean": LEAN,
-    **_lean_with(),
 }
 
 
@@ -187,6 +174,7 @@ class RunSpec:
             "training.seed": self.seed + arm.seed_offset,
             "device_backend.device": self.device,
             "device_backend.compile": "off",
+            "data.variants": "true",  # which of them is the arm's choice of rows
         }
         return load_config(
             None, [*(f"{key}={value}" for key, value in budget.items()), *self.overrides, *arm.settings]

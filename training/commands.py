@@ -48,7 +48,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
 
 def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
     found = _newest_checkpoint(run) if resume else None
-    rows = setup.open_split(run, "train")
+    rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
     model, what = setup.build_model(run, setup.num_source_tokens(rows))
     trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())

@@ -58,10 +58,11 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    weighting: str = setting("visits", choices=("visits", "loss", "none"))
-    curriculum: str = setting("warmup_fraction", choices=("stages", "warmup_fraction", "none"))
+    weighting: str | None = setting(None, choices=("visits", "loss", "none"))
+    curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
     curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
-    variants: bool = setting(True)
+    overlap: bool | None = setting(None)
+    variants: bool | None = setting(None)
     packing: bool = setting(True)
 
 
@@ -75,12 +76,12 @@ class Optimization:
     batch_size: int = setting(16, low=1, high=65_536)
     gradient_accumulation_steps: int = setting(1, low=1, high=65_536)
     learning_rate: float | None = setting(None, above=0.0, high=1.0)
-    lr_scheduler: str = setting("flat_cooldown", choices=("flat_cooldown", "cosine", "linear", "constant"))
+    lr_scheduler: str | None = setting(None, choices=("flat_cooldown", "cosine", "linear", "constant"))
     warmup_steps: int | None = setting(None, low=0)
     warmup_ratio: float | None = setting(None, low=0.0, high=0.9)
     cooldown_fraction: float = setting(0.2, low=0.0, high=1.0)
     min_lr_ratio: float = setting(0.0, low=0.0, high=1.0)
-    optimizer: str = setting("auto", choices=("auto", "adamw", "muon"))
+    optimizer: str | None = setting(None, choices=("auto", "adamw", "muon"))
     weight_decay: float = setting(0.1, low=0.0, high=10.0)
     beta1: float = setting(0.9, low=0.0, high=0.9999)
     beta2: float | None = setting(None, low=0.0, high=0.999999)
@@ -134,10 +135,29 @@ class Output:
     report: bool = setting(True)
 
 
+# What `auto` stands for. "measured" holds what paid on held-out files (EFFECTIVENESS_OPTIMIZATION.md), "founding"
+# what the project set out with.
+MEASURED, FOUNDING = "measured", "founding"
+RECIPES: dict[str, dict[str, dict]] = {
+    MEASURED: {
+        "data": {"weighting": "none", "curriculum": "none", "overlap": False, "variants": False},
+        "optimization": {"optimizer": "auto", "lr_scheduler": "flat_cooldown"},
+    },
+    FOUNDING: {
+        "data": {"weighting": "visits", "curriculum": "stages", "overlap": True, "variants": True},
+        "optimization": {"optimizer": "adamw", "lr_scheduler": "cosine"},
+    },
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration. `config.optimization.batch_size` is `optimization.batch_size` in the YAML."""
+    """The whole configuration. `config.optimization.batch_size` is `optimization.batch_size` in the YAML.
 
+    What is left `auto` (None) and stands in RECIPES is filled in from there.
+    """
+
+    recipe: str = MEASURED
     model: Model = field(default_factory=Model)
     quantization: Quantization = field(default_factory=Quantization)
     data: Data = field(default_factory=Data)
@@ -149,12 +169,20 @@ class Config:
     device_backend: DeviceBackend = field(default_factory=DeviceBackend)
     output: Output = field(default_factory=Output)
 
+    def __post_init__(self) -> None:
+        for section, values in RECIPES[self.recipe].items():
+            given = getattr(self, section)
+            missing = {name: value for name, value in values.items() if getattr(given, name) is None}
+            object.__setattr__(self, section, dataclasses.replace(given, **missing))
+
     def as_dict(self) -> dict:
         """Nested plain dictionaries, for JSON and for reports."""
         return dataclasses.asdict(self)
 
 
-SECTIONS: dict[str, type] = {f.name: f.default_factory for f in dataclasses.fields(Config)}
+SECTIONS: dict[str, type] = {
+    f.name: f.default_factory for f in dataclasses.fields(Config) if f.name != "recipe"
+}
 
 
 def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> Config:
@@ -162,12 +190,14 @@ def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> Conf
 
     Raises UserError naming file, line and the nearest known key.
     """
-    values: dict[str, dict] = {name: {} for name in SECTIONS}
+    values: dict[str, typing.Any] = {name: {} for name in SECTIONS}
     if path is not None:
         _read_yaml(path, values)
     for override in overrides:
         _read_override(override, values)
-    config = Config(**{name: SECTIONS[name](**given) for name, given in values.items()})
+    recipe = values.pop("recipe", MEASURED)
+    sections = {name: SECTIONS[name](**given) for name, given in values.items()}
+    config = Config(recipe=recipe, **sections)
     _check_combinations(config)
     return config
 
@@ -186,9 +216,12 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _read_yaml(path: Path, values: dict[str, dict]) -> None:
     root = _compose(path)
-    for key_node, section_node in _entries(root, str(path), SECTIONS, "section"):
+    for key_node, section_node in _entries(root, str(path), ["recipe", *SECTIONS], "section"):
         section = key_node.value
         where = f"{path}:{section_node.start_mark.line + 1}"
+        if section == "recipe":
+            values["recipe"] = _parse_recipe(_plain(section_node, where), f"{where}: recipe")
+            continue
         if isinstance(section_node, yaml.ScalarNode) and _is_null(section_node):
             continue
         known = _settings(SECTIONS[section])
@@ -240,6 +273,9 @@ def _entries(node: yaml.Node, where: str, known: typing.Collection[str], what: s
 
 def _read_override(override: str, values: dict[str, dict]) -> None:
     key, equals, text = override.partition("=")
+    if equals and key.strip() == "recipe":
+        values["recipe"] = _parse_recipe(text.strip(), "--set recipe")
+        return
     section, dot, name = key.strip().partition(".")
     if not equals or not dot:
         raise UserError(f"--set {override}: expected section.key=value, e.g. optimization.batch_size=8")
@@ -252,6 +288,12 @@ def _read_override(override: str, values: dict[str, dict]) -> None:
     listed = text.startswith("[") and text.endswith("]")
     value = [part.strip() for part in text[1:-1].split(",") if part.strip()] if listed else text
     values[section][name] = _parse(value, SECTIONS[section], name, f"--set {section}.{name}")
+
+
+def _parse_recipe(value: str | list[str], where: str) -> str:
+    if value not in RECIPES:
+        raise UserError(f"{where}: expected one of {', '.join(RECIPES)}, got {value}")
+    return value
 
 
 def _plain(node: yaml.Node, where: str) -> str | list[str]:

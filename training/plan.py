@@ -21,7 +21,7 @@ TIMED_PASSES = 2
 
 def make_plan(run: setup.Run) -> Iterator[str]:
     """Lines that say what `train` would do. The rows are parsed (and cached), no weight is changed."""
-    rows = setup.open_split(run, "train")
+    rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
     model, what = setup.build_model(run, setup.num_source_tokens(rows))
     num_updates = setup.num_updates_of_run(run.config, batches)

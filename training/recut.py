@@ -60,6 +60,35 @@ def _owned(row, source: int, window: int, stride: int) -> Iterator[tuple[int, in
     yield last, end - last, True
 
 
+def side_by_side(rows: Rows) -> Rows:
+    """The rows that hold every token of each text once, whatever the windows' overlap: what is repeated is cut off."""
+    order = np.lexsort((rows.table["start_token"], rows.table["variant"], rows.table["file"]))
+    table = rows.table[order]
+    texts = list(zip(table["file"].tolist(), table["variant"].tolist(), strict=True))
+    starts, lengths = table["start_token"].tolist(), table["length"].tolist()
+    kept, skipped, covered = [], [], 0
+    for i, (text, start, length) in enumerate(zip(texts, starts, lengths, strict=True)):
+        if i == 0 or text != texts[i - 1]:
+            covered = 0
+        is_followed = i + 1 < len(texts) and texts[i + 1] == text
+        if start + length > covered and not (is_followed and starts[i + 1] <= covered):
+            kept.append(i)
+            skipped.append(max(0, covered - start))
+            covered = start + length
+    return _with_table(
+        rows, _without_heads(table[kept], np.array(skipped, np.int64))[np.argsort(order[kept])]
+    )
+
+
+def _without_heads(table: np.ndarray, skipped: np.ndarray) -> np.ndarray:
+    """Each row without its first `skipped` tokens."""
+    table["offset"] += skipped
+    table["start_token"] += skipped
+    table["length"] -= skipped
+    table["label_offset"] += np.where(table["label_offset"] >= 0, skipped, 0)
+    return table
+
+
 def _part(row, skipped: int, length: int, is_last: bool):
     """The row without its first `skipped` tokens, `length` tokens long."""
     part = row.copy()

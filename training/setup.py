@@ -27,6 +27,7 @@ from training.evaluate import HeldOut
 from training.loop import Limits, State, Trainer
 from training.objective import Objective
 from training.optimizers import MovingAverage, default_beta2, default_learning_rate, make_optimizers
+from training.recut import side_by_side
 from training.rows import Dataset, Rows, open_dataset, open_rows
 from training.schedule import make_schedule
 from training.vocabulary import Vocabulary
@@ -224,6 +225,12 @@ def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
     if run.engine.rank != 0:
         rows = open_rows(run.dataset, split, write_cache=False)
     return rows
+
+
+def open_training_rows(run: Run) -> Rows:
+    """Rows of the training split; without `data.overlap` every token of a text is in one of them."""
+    rows = open_split(run, "train")
+    return rows if run.config.data.overlap else side_by_side(rows)
 
 
 def num_source_tokens(rows: Rows) -> int:
