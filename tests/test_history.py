@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COMMAND, build_dataset
+from conftest import COMMAND
 from dated_repository import commit, git
 
 from corpus.durable import files_and_directories
@@ -20,8 +19,7 @@ from corpus.history.dates import parse_until
 from corpus.history.fresh import merged, subtract
 from corpus.history.lines import new_byte_ranges, new_lines
 from corpus.history.past import Past, read_past
-from corpus.jsonl import digest, read_metadata, read_rows
-from corpus.records import DATASET_FILES, LATER_FILE, UserError
+from corpus.records import UserError
 from tests.scanning import paths, scan_tree, write
 
 JANUARY, MARCH, JUNE = "2024-01-15T12:00:00Z", "2024-03-01T00:00:00Z", "2024-06-15T12:00:00Z"
