@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+SELF_TEST_FILES = 8  # on which the fast encoder must agree with the reference
 BATCH_TEXTS = 256  # `encode_batch_fast` of a whole corpus at once would take gigabytes
 
 
@@ -56,12 +57,13 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import numpy as np
 
-    from corpus.build import make_rows
+    from corpus.augment.facts import RepositoryFacts
     from corpus.pool import Crew
-    from corpus.records import BuildOptions, ContextPlan, Corpus
+    from corpus.records import ContextPlan, Corpus
+    from corpus.rows import RowOptions, rows_of
     from corpus.rows.shard import Shard
     from corpus.rows.table import drop_duplicates
-    from corpus.save import write_rows
+    from corpus.rows.writing import write_rows
     from corpus.scan import ScanOptions, scan_repository
     from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
@@ -76,20 +78,20 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     split = np.zeros(len(plain), np.uint8)
     corpus = Corpus(replace(found, files=plain), staging / "texts", np.arange(len(plain)), split, macros)
     plan = ContextPlan(
-        device="cpu",
-        device_name="",
-        memory_bytes=0,
-        tier="",
-        reason="",
-        context_tokens=window,
-        overlap_tokens=overlap,
-    )
-    options = BuildOptions(
-        root=Path(repo), output=staging, tokenizer=tokenizer, max_tokens=window, overlap=overlap / window, kinds=(),
-        seed=42, workers=2, core_globs=(), test_globs=(), keep_secrets=True, device="cpu",
+        device="cpu", device_name="", memory_bytes=0, tier="", reason="", context_tokens=window, overlap_tokens=overlap
     )  # fmt: skip
     info = install_tokenizer(choose_tokenizer(tokenizer), staging / "tokenizer")
-    made = make_rows(options, plan, corpus, info, staging, crew)
+    options = RowOptions(
+        plan=plan,
+        kinds=(),
+        seed=42,
+        facts=RepositoryFacts(),
+        tokenizer_json=str(Path(info.directory) / "tokenizer.json"),
+        dtype=info.dtype.name,
+        mask_id=info.mask_id,
+        sample=tuple((file.offset, file.num_bytes) for file in plain[:SELF_TEST_FILES]),
+    )
+    made = rows_of(corpus.texts, plain, options, staging, crew)
     table = drop_duplicates(made, split)
     everything = np.arange(len(table))
     order = {"train": everything, "val": everything[:0], "test": everything[:0]}

@@ -77,7 +77,7 @@ def test_the_python_in_the_card_is_python():
 
 def test_the_columns_of_the_card_are_those_of_a_row():
     from corpus.records import SourceFile
-    from corpus.save import _file_metadata  # the part of a row that its file decides
+    from corpus.rows.writing import file_metadata  # the part of a row that its file decides
 
     file = SourceFile(path="src/a.rs", language="Rust", role="core", sha256="", num_bytes=1, offset=0)
     of_row = {
@@ -89,4 +89,4 @@ def test_the_columns_of_the_card_are_those_of_a_row():
         "complexity",
         "augmentation_type",
     }
-    assert {*_file_metadata(file), *of_row} == set(ROW_METADATA)
+    assert {*file_metadata(file), *of_row} == set(ROW_METADATA)

@@ -1,0 +1,120 @@
+"""Rows from the spool files to JSON lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from corpus.curriculum import PLACES
+from corpus.jsonl import FileDigest, JsonLinesWriter
+from corpus.publish import require_space
+from corpus.records import DATASET_FILES, VARIANTS, ContextPlan, Corpus, SourceFile
+from corpus.rows import MASKED_INDEX, MadeRows
+from corpus.rows.table import RowTable, original_rows
+from corpus.tokenization import TokenizerInfo
+from corpus.weighting import WEIGHTS
+
+READ_ROWS = 4096  # of which the descriptors are looked up at once
+
+
+def write_rows(
+    staging: Path,
+    corpus: Corpus,
+    plan: ContextPlan,
+    tokenizer: TokenizerInfo,
+    made: MadeRows,
+    table: RowTable,
+    order: dict[str, np.ndarray],
+) -> dict[str, FileDigest]:
+    """The three JSON lines files. Raises UserError when they cannot fit on the disk."""
+    require_space(staging, least_bytes(plan, tokenizer, table))
+    rows = RowReader(corpus, plan, tokenizer, made, table)
+    written = {}
+    for split, name in DATASET_FILES.items():
+        with JsonLinesWriter(staging / name) as writer:
+            for tokens, about, labels in rows.read(order[split]):
+                writer.write_spelled_row(tokens, about, labels)
+        written[name] = writer.digest
+    rows.close()
+    return written
+
+
+def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
+    """A lower bound of what the rows take: most ids of a large vocabulary have four digits and a comma."""
+    digits = 4 if tokenizer.vocab_size > 4096 else 3
+    arrays = len(table) + int((table.of_unit("variant") == MASKED_INDEX).sum())
+    return arrays * plan.context_tokens * digits
+
+
+class RowReader:
+    """Puts rows together from the spool files: reads slices, so that memory does not grow with the dataset."""
+
+    def __init__(
+        self, corpus: Corpus, plan: ContextPlan, tokenizer: TokenizerInfo, made: MadeRows, table: RowTable
+    ):
+        self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
+        self._padding, self._made, self._table = b",%d" % tokenizer.pad_id, made, table
+        self._files = corpus.scan.files
+        self._originals = original_rows(made)
+        shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
+        self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
+
+    def close(self) -> None:
+        for spool in self._spools:
+            os.close(spool)
+
+    def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
+        for first in range(0, len(rows), READ_ROWS):
+            yield from self._read(rows[first : first + READ_ROWS])
+
+    def _read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        made, table = self._made, self._table
+        units, places = made.units[table.unit[rows]], made.rows[table.row[rows]][["offset", "num_bytes"]]
+        is_masked = units["variant"] == MASKED_INDEX
+        originals = np.where(is_masked, self._originals(table.row[rows]), 0)
+        label_places = made.rows[originals][["offset", "num_bytes"]]
+        columns = (rows, units, places, is_masked, label_places, table.start[rows], table.complexity[rows])
+        for row, unit, place, masked, label_place, start, complexity in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            file, variant, num_tokens, shard = unit
+            length = min(num_tokens, self._context)
+            metadata = {
+                "seq_id": row,
+                **file_metadata(self._files[file]),
+                "chunk_index": -(-start // self._stride),  # the last window ends with the file: off the grid
+                "total_chunks": 1 + -(-(num_tokens - length) // self._stride),
+                "start_token": start,
+                "length": length,
+                "complexity": round(complexity, PLACES),
+                "augmentation_type": VARIANTS[variant],
+            }
+            labels = self._text(shard, *label_place, length) if masked else None
+            yield self._text(shard, *place, length), metadata, labels
+
+    def _text(self, shard: int, offset: int, num_bytes: int, length: int) -> bytes:
+        text = os.pread(self._spools[shard], num_bytes, offset)
+        if len(text) != num_bytes:
+            raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")
+        return text + self._padding * (self._context - length)
+
+
+def file_metadata(file: SourceFile) -> dict:
+    """The part of a row's metadata that all rows of a file share."""
+    weight, priority = WEIGHTS[file.role]
+    directory, _, name = file.path.rpartition("/")
+    dot = name.rfind(".")
+    return {
+        "source_file": file.path,
+        "directory": directory,
+        "file_extension": name[dot:] if dot > 0 else "",
+        "language": file.language,
+        "is_core": file.role == "core",
+        "is_test": file.role == "test",
+        "priority": priority,
+        "weight": weight,
+    }
