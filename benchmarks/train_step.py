@@ -81,7 +81,7 @@ def ask(name: str, process: subprocess.Popen) -> dict:
     process.stdin.write("go\n")
     process.stdin.flush()
     for line in process.stdout:
-        if line.startswith("{"):
+        if line.startswith('{"'):  # HF's Trainer prints dictionaries, too, in Python's spelling
             return json.loads(line)
     raise SystemExit(f"{name} ended with exit code {process.wait()}")
 
