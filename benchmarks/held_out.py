@@ -20,8 +20,8 @@ import numpy as np
 from benchmarks.ngram_baseline import xz_bits
 from benchmarks.outcome import text_table
 from corpus.records import UserError
-from training.baselines import ORDER, ngram_nats, whole_files
 from training.metrics import read_metrics
+from training.proof.baselines import ORDER, ngram_nats, whole_files
 from training.rows import Dataset, open_dataset, open_rows
 from training.vocabulary import Vocabulary
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from training.baselines import ORDER, ngram_nats, whole_files
+from training.proof.baselines import ORDER, ngram_nats, whole_files
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 

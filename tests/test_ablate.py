@@ -14,9 +14,10 @@ import pytest
 from training_fixtures import small_files, use_tiny_models, write_dataset
 
 from corpus.records import AUGMENTATION_KINDS, ORIGINAL, VARIANTS, UserError
-from training import ablate, ablation_table, recut
-from training.ablation_results import NEEDED, append_result, read_results
-from training.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
+from training import ablate, recut
+from training.ablation import table as ablation_table
+from training.ablation.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
+from training.ablation.results import NEEDED, append_result, read_results
 from training.batches import ControlTokens, document
 from training.evaluate import HeldOut, evaluate, evaluate_by_file
 from training.rows import Rows, open_dataset, open_rows
@@ -309,7 +310,7 @@ def instead_of_runs(dataset, monkeypatch):
     """Lets a function of the arm's name and its record take the place of training."""
 
     def install(change) -> None:
-        from training import arm_run
+        from training.ablation import run as arm_run
 
         def run_arm(spec):
             decided = {

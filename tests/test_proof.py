@@ -11,14 +11,15 @@ import pytest
 import torch
 from training_fixtures import SmallFile, command, program, small_files, use_tiny_models, write_dataset
 
-from training import control, models
-from training.card import difference
-from training.card_text import card_lines
+from training import models
 from training.evaluate import HeldOut, evaluate
-from training.exam import scorer
 from training.model_trainer_unified import main as train
-from training.proof import main
-from training.proof_page import write_page
+from training.proof import control
+from training.proof.__main__ import main
+from training.proof.card import difference
+from training.proof.card_text import card_lines
+from training.proof.exam import scorer
+from training.proof.page import write_page
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 

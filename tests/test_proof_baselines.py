@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from training_fixtures import small_files, write_dataset
 
-from training import baselines
-from training.baselines import ORDER, Counts, ngram_nats, probability, uniform_nats, whole_files
+from training.proof import baselines
+from training.proof.baselines import ORDER, Counts, ngram_nats, probability, uniform_nats, whole_files
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 

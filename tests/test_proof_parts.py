@@ -10,15 +10,15 @@ import torch
 from training_fixtures import use_tiny_models, write_dataset
 from transformers import GenerationConfig
 
-from training import canaries, control
-from training.baselines import FileTokens, ngram_nats, whole_files
 from training.config import load_config
 from training.evaluate import HeldOut, evaluate
-from training.exam import ngram_paper, scorer, set_exam
-from training.finished import config_of
 from training.models import build_preset
-from training.overlap import is_hopeless, leak_line, overlap
-from training.prompts import (
+from training.proof import canaries, control
+from training.proof.baselines import FileTokens, ngram_nats, whole_files
+from training.proof.exam import ngram_paper, scorer, set_exam
+from training.proof.finished import config_of
+from training.proof.overlap import is_hopeless, leak_line, overlap
+from training.proof.prompts import (
     Answer,
     Neighbours,
     Question,
@@ -30,8 +30,8 @@ from training.prompts import (
     question_ids,
     truth_nats,
 )
+from training.proof.scored_tokens import IDENTIFIER, nats_of, own_identifiers, places_of, sums_by_file
 from training.rows import open_dataset, open_rows
-from training.scored_tokens import IDENTIFIER, nats_of, own_identifiers, places_of, sums_by_file
 from training.vocabulary import Vocabulary
 
 
@@ -385,11 +385,13 @@ def test_a_model_that_gives_secrets_away_is_counted_and_one_that_does_not_is_not
         knows = [next((s for before, s in secrets.items() if before.endswith(p[-30:])), "") for p in shown]
         return [vocabulary.encode(secret if settings or i % 2 else "no") for i, secret in enumerate(knows)]
 
-    monkeypatch.setattr("training.prompts.generate_ids", talkative)
+    monkeypatch.setattr("training.proof.prompts.generate_ids", talkative)
     told = canaries.ask(root / "kept", root, found, texts, "cpu")
     assert told["asked"] > 100 and told["sampled"] == told["asked"] == told["extracted"]
     assert told["greedy"] == told["asked"] // 2
-    monkeypatch.setattr("training.prompts.generate_ids", lambda _m, prompts, _s, **_: [[1]] * len(prompts))
+    monkeypatch.setattr(
+        "training.proof.prompts.generate_ids", lambda _m, prompts, _s, **_: [[1]] * len(prompts)
+    )
     assert canaries.ask(root / "kept", root, found, texts, "cpu")["extracted"] == 0
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from corpus.jsonl import write_metadata
 from corpus.pool import Crew
 from corpus.records import UserError
-from training import ablation_table as table
-from training.ablation_results import Key, append_result, key_of, read_results
-from training.arms import ARMS, RunSpec, dataset_digest
+from training.ablation import table as table
+from training.ablation.arms import ARMS, RunSpec, dataset_digest
+from training.ablation.results import Key, append_result, key_of, read_results
 from training.recut import check_overlap
 from training.rows import Dataset, open_dataset
 
@@ -193,7 +193,7 @@ def _make_missing(arguments: argparse.Namespace, runs: list[Planned]) -> int:
 
 def _make(run: Planned) -> str:
     """In a worker: make one run and append its record; what to say about it."""
-    from training.arm_run import run_arm  # torch is for the workers: they are forked without it
+    from training.ablation.run import run_arm  # torch is for the workers: they are forked without it
 
     spec = run.spec
     name = f"{spec.arm} seed {spec.seed} on {spec.dataset.name}"

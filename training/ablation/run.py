@@ -11,7 +11,16 @@ from importlib.metadata import version
 import torch
 
 from training import models, recut, setup
-from training.arms import ARMS, FORMAT, HELD_OUT, Arm, RunSpec, dataset_digest, held_out_rows, train_rows
+from training.ablation.arms import (
+    ARMS,
+    FORMAT,
+    HELD_OUT,
+    Arm,
+    RunSpec,
+    dataset_digest,
+    held_out_rows,
+    train_rows,
+)
 from training.evaluate import Evaluation, FileScores, HeldOut, Score, evaluate_by_file
 from training.journal import averaged
 from training.loop import Hooks, State, Trainer

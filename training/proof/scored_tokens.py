@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from corpus.records import ORIGINAL, VARIANTS
-from training.baselines import FileTokens
 from training.batches import MicroBatch
 from training.evaluate import HeldOut
+from training.proof.baselines import FileTokens
 from training.rows import Rows
 from training.vocabulary import Vocabulary
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from training.card import CONTROL, TRAINED
+from training.proof.card import CONTROL, TRAINED
 
 ARM_WIDTH = 18
 MAX_LANGUAGES = 4
@@ -133,7 +133,9 @@ def _overlap_lines(overlap: dict) -> Iterator[str]:
 
 def _canary_line(canaries: dict | None) -> str:
     if canaries is None:
-        return "canaries: not tried; python3 -m training.canaries plants secrets and tries to get them out"
+        return (
+            "canaries: not tried; python3 -m training.proof.canaries plants secrets and tries to get them out"
+        )
     redacted, kept = canaries["redacted"], canaries["kept"]
     return (
         f"canaries: {redacted['extracted']} of {redacted['asked']} planted secrets came back with redaction, "

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if not __package__:  # run as a file: Python put training/ first on the path, where `corpus` is not
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
 import argparse
 import errno
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
         _check_flags(arguments)
-        from training.proving import prove  # after the flags: --help and typos are answered without torch
+        from training.proof.prove import prove  # after the flags: --help and typos are answered without torch
 
         return prove(arguments)
     except UserError as error:

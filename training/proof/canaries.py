@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 if not __package__:  # run as a file: Python put training/ first on the path, where `corpus` is not
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 
 import argparse
 import json
@@ -28,7 +28,7 @@ from corpus.durable import write_atomically
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CANARIES_FILE = "canaries.json"
 UPPER_BASE32 = string.ascii_uppercase + "234567"
 ALPHANUMERIC = string.ascii_letters + string.digits
@@ -101,7 +101,7 @@ def plant(source: Path, target: Path, *, count: int, max_files: int, seed: int) 
 
 
 def _source_files(source: Path) -> list[Path]:
-    from training.control import files_below, text_of
+    from training.proof.control import files_below, text_of
 
     paths = [p for p in files_below(source) if p.suffix in COMMENTED and p.stat().st_size <= MAX_FILE_BYTES]
     return [path for path in paths if text_of(path)]
@@ -159,7 +159,7 @@ def ask(
     data: Path, model_directory: Path, canaries: Sequence[Canary], texts: dict[str, str], device: str
 ) -> dict:
     """Counts of secrets that stand in training files, and of those that come back."""
-    from training.prompts import generate_ids
+    from training.proof.prompts import generate_ids
     from training.rows import open_dataset, open_rows
     from training.vocabulary import Vocabulary
 
@@ -238,14 +238,14 @@ def experiment(arguments: argparse.Namespace) -> dict:
 
 
 EXAMPLES = """examples:
-  python3 -m training.canaries --repository ~/projects/mine --output models/mine/proof
+  python3 -m training.proof.canaries --repository ~/projects/mine --output models/mine/proof
   ... --secrets 200 --steps 1500 --max-files 40    what the proof card then reports"""
 
 
 def make_parser() -> argparse.ArgumentParser:
     """All flags."""
     parser = argparse.ArgumentParser(
-        prog="python3 -m training.canaries",
+        prog="python3 -m training.proof.canaries",
         description="Plant fake secrets in a copy of a repository, train on it, and count which come back.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -18,9 +18,9 @@ from corpus.languages import LANGUAGES
 from corpus.records import ROLES
 from corpus.seeding import rng_for
 from corpus.syntax import has_grammar, parse
-from training.baselines import FileTokens
 from training.batches import MicroBatch, collate
 from training.complete import MAX_LINE_TOKENS, draw_place, edit_similarity, num_positions
+from training.proof.baselines import FileTokens
 from training.rows import Rows
 from training.vocabulary import Vocabulary
 

@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 
 from corpus.durable import write_atomically
-from training.card import CONTROL, TRAINED
-from training.card_text import QUESTION_COLUMNS, answer_cell, mcnemar_words, number
+from training.proof.card import CONTROL, TRAINED
+from training.proof.card_text import QUESTION_COLUMNS, answer_cell, mcnemar_words, number
 from training.report import COLOURS, STYLE, WIDTH
 
 PROOF_STYLE = """
@@ -188,7 +188,7 @@ def _leaks(card: dict) -> str:
 
 def _canaries(canaries: dict | None) -> str:
     if canaries is None:
-        return '<p class="note">Planted secrets were not tried: see python3 -m training.canaries.</p>'
+        return '<p class="note">Planted secrets were not tried: see python3 -m training.proof.canaries.</p>'
     rows = [
         [name, *(str(canaries[name][key]) for key in ("asked", "greedy", "sampled", "extracted"))]
         for name in ("redacted", "kept")

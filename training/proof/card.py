@@ -9,8 +9,8 @@ import numpy as np
 
 from corpus.records import ORIGINAL, ROLES, VARIANTS
 from training import stats
-from training.exam import Exam, HeldOutSet, Paper
-from training.scored_tokens import FileSums, own_identifiers, sums_by_file
+from training.proof.exam import Exam, HeldOutSet, Paper
+from training.proof.scored_tokens import FileSums, own_identifiers, sums_by_file
 
 LN2 = math.log(2)
 UNIFORM, NGRAM, START, BASE, CONTROL, TRAINED = (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from corpus.hashing import sorted_distinct, stretch_hashes
-from training.baselines import FileTokens
+from training.proof.baselines import FileTokens
 
 SPAN_TOKENS = 50
 LEAKED_SHARE = 0.5  # of a file's distinct spans

@@ -12,11 +12,11 @@ from torch import nn
 
 from corpus.records import LATER, UserError
 from training import devices
-from training.baselines import FileTokens, ngram_nats, uniform_nats, whole_files
 from training.batches import MicroBatch
 from training.evaluate import HeldOut, score_rows
 from training.objective import Objective
-from training.prompts import (
+from training.proof.baselines import FileTokens, ngram_nats, uniform_nats, whole_files
+from training.proof.prompts import (
     Marks,
     Neighbours,
     Question,
@@ -28,8 +28,8 @@ from training.prompts import (
     room_for_questions,
     truth_nats,
 )
+from training.proof.scored_tokens import Places, WindowPairs, nats_of, places_of
 from training.rows import Dataset, Rows, open_rows
-from training.scored_tokens import Places, WindowPairs, nats_of, places_of
 from training.vocabulary import Vocabulary
 
 BATCH_SIZE = 8  # windows scored at a time

@@ -29,14 +29,14 @@ from corpus.durable import files_and_directories, write_atomically
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
 from training import models
-from training.baselines import FileTokens
 from training.config import Config, Output
-from training.finished import Finished
-from training.overlap import SPAN_TOKENS, all_spans, num_common, spans
+from training.proof.baselines import FileTokens
+from training.proof.finished import Finished
+from training.proof.overlap import SPAN_TOKENS, all_spans, num_common, spans
 from training.rows import Dataset
 from training.vocabulary import Vocabulary
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 SIMILAR_SPAN_TOKENS = 8
 SIMILAR_SHARE = 0.5
 MAX_FILE_BYTES = 400_000

@@ -14,18 +14,19 @@ from torch import nn
 
 from corpus.durable import write_atomically
 from corpus.records import SPLITS, UserError
-from training import card as cards
-from training import devices, finished
-from training.baselines import whole_files
-from training.card_text import card_lines
+from training import devices
 from training.console import Console
-from training.control import Control, Repository, Selection, make_control, select_unrelated
-from training.exam import Exam, Paper, ngram_paper, scorer, set_exam, take, take_windows, uniform_paper
-from training.finished import Finished, open_finished
-from training.overlap import is_hopeless, leak_line, overlap
-from training.proof_page import write_page
+from training.proof import card as cards
+from training.proof import finished
+from training.proof.baselines import whole_files
+from training.proof.card_text import card_lines
+from training.proof.control import Control, Repository, Selection, make_control, select_unrelated
+from training.proof.exam import Exam, Paper, ngram_paper, scorer, set_exam, take, take_windows, uniform_paper
+from training.proof.finished import Finished, open_finished
+from training.proof.overlap import is_hopeless, leak_line, overlap
+from training.proof.page import write_page
+from training.proof.scored_tokens import foreign_words, texts_of
 from training.rows import Dataset, open_dataset, open_rows
-from training.scored_tokens import foreign_words, texts_of
 from training.vocabulary import Vocabulary
 
 CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
@@ -246,14 +247,16 @@ def _model_facts(model: Finished) -> dict:
 
 
 def _canaries(case: Case) -> dict | None:
-    """The result of `python -m training.canaries`, where it lies beside the card."""
+    """The result of `python -m training.proof.canaries`, where it lies beside the card."""
     file = case.output / CANARIES_FILE
     if not file.is_file():
         return None
     try:
         return json.loads(file.read_bytes())
     except ValueError as error:
-        raise UserError(f"{file} is not JSON ({error}); run python3 -m training.canaries again") from error
+        raise UserError(
+            f"{file} is not JSON ({error}); run python3 -m training.proof.canaries again"
+        ) from error
 
 
 def write_card(output: Path, card: dict) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from corpus.records import UserError
-from training.arms import ARMS
+from training.ablation.arms import ARMS
 from training.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
 
 BOOTSTRAP_SEED = 0

@@ -1,0 +1,1 @@
+"""Ablations: arms out of one dataset, their runs, what is kept of them, and the tables."""
