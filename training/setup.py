@@ -27,7 +27,7 @@ from training.evaluate import HeldOut
 from training.loop import Limits, State, Trainer
 from training.objective import Objective
 from training.optimizers import MovingAverage, default_beta2, default_learning_rate, make_optimizers
-from training.recut import side_by_side
+from training.recut import only, side_by_side
 from training.rows import Dataset, Rows, open_dataset, open_rows
 from training.schedule import make_schedule
 from training.vocabulary import Vocabulary
@@ -228,9 +228,10 @@ def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
 
 
 def open_training_rows(run: Run) -> Rows:
-    """Rows of the training split; without `data.overlap` every token of a text is in one of them."""
-    rows = open_split(run, "train")
-    return rows if run.config.data.overlap else side_by_side(rows)
+    """Rows of the training split that are trained on; without `data.overlap` each token of a text is in one of them."""
+    rows, data = open_split(run, "train"), run.config.data
+    rows = rows if data.variants else only(rows, ())
+    return rows if data.overlap else side_by_side(rows)
 
 
 def num_source_tokens(rows: Rows) -> int:
