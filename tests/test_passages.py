@@ -66,6 +66,14 @@ def test_rare_and_common_passages_count_together():
     assert groups_of(two + others) == [0, 0, *range(2, 2 + MAX_FILES)]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_text_without_spaces_is_joined_to_the_longer_one_that_holds_it(seed):
+    """test/cjkencodings of the standard library: each line was one word, and too few words were left to compare."""
+    rng = random.Random(seed)
+    lines = ["".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(40)) for _ in range(12)]
+    assert groups_of(["\n".join(lines), "\n".join(lines[:8]), "\n".join(lines[8:])])[:2] == [0, 0]
+
+
 def test_one_passage_in_sampling_is_kept_and_the_choice_is_the_contents():
     rng = random.Random(5)
     text = " ".join(words(rng, 50_000)).encode()

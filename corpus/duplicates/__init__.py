@@ -39,6 +39,7 @@ _BLOCK_BYTES = 1 << 16  # the working set of one block stays in the processor's 
 _MINHASH_SEED = 42
 _MINHASH_SLICE = 1 << 14
 _WORD_BYTES = b"abcdefghijklmnopqrstuvwxyz0123456789_" + bytes(range(128, 256))
+_LONG_CHARACTER = 0xE0  # from here on UTF-8 takes three bytes: Chinese, Japanese, Korean ...
 _TO_WORDS = bytes(byte if byte in _WORD_BYTES else 0 for byte in bytes(range(256)).lower())
 
 
@@ -222,11 +223,16 @@ def _blocks(separated: bytes) -> Iterator[np.ndarray]:
 
 
 def _block_hashes(block: np.ndarray) -> np.ndarray:
-    """The hashes of the words of a block, runs of bytes other than 0."""
+    """The hashes of the words of a block: runs of bytes other than 0, and in scripts without spaces the characters."""
     in_word = np.zeros(len(block) + 2, np.bool_)
     np.not_equal(block, 0, out=in_word[1:-1])
     edges = np.flatnonzero(in_word[1:] != in_word[:-1])
-    return stretch_hashes(block, edges[0::2], edges[1::2])
+    starts, ends = edges[0::2], edges[1::2]
+    inner = np.flatnonzero(block >= _LONG_CHARACTER)  # begins a character of three bytes or more
+    if len(inner):
+        inner = inner[in_word[inner]]  # index i of in_word is byte i - 1: within a word, not at its beginning
+        starts, ends = np.sort(np.concatenate((starts, inner))), np.sort(np.concatenate((ends, inner)))
+    return stretch_hashes(block, starts, ends)
 
 
 def _digest(raw: bytes) -> int:
