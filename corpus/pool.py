@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
 from typing import TypeVar
@@ -24,6 +25,7 @@ from corpus.records import UserError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+STOPPING = {signal.SIGINT, signal.SIGTERM}
 PENDING_PER_WORKER = 2  # results wait for their turn, so this bounds memory
 DEAD_WORKER = "a worker process died (killed, or out of memory); nothing was changed; try --workers 1"
 
@@ -88,8 +90,20 @@ class Crew:
             method = "fork" if sys.platform == "linux" else "spawn"
             context = multiprocessing.get_context(method)
             arguments = (context.Barrier(self.workers),)
-            self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
+            with _signals_held():
+                self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
+                self._executor.submit(available_cores)  # any task: the first one forks all workers
         return self._executor
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals wait until the workers are forked: what a handler raises within a fork, Python drops."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _everybody: Barrier | None = None  # of this worker process
@@ -100,6 +114,7 @@ def _start_worker(everybody: Barrier | None = None) -> None:
     global _everybody
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of the terminal
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that was forked along
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     die_with_parent()
     _everybody = everybody
 

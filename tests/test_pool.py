@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from corpus.pool import PENDING_PER_WORKER, Crew, cut_into_shards, run_in_child
 from corpus.records import UserError
 
+ROOT = Path(__file__).resolve().parent.parent
 _start = 0
 
 
@@ -96,6 +100,24 @@ def die_in_setup() -> None:
 def test_a_worker_killed_while_setting_up_is_one_line_and_no_hang():
     with pytest.raises(UserError, match="a worker process died"), Crew(2) as crew:
         list(crew.map(add, range(8), die_in_setup))
+
+
+SIGNAL_IN_A_FORK = """
+import os, signal
+from corpus.pool import Crew
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with Crew(2) as crew:
+        print(list(crew.map(abs, range(4))))
+except KeyboardInterrupt:
+    print("told")
+"""
+
+
+def test_a_signal_that_falls_into_the_fork_of_a_worker_is_not_lost():
+    """Once in a hundred builds Ctrl-C was dropped there, and the build went on to its end."""
+    done = subprocess.run([sys.executable, "-c", SIGNAL_IN_A_FORK], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "told", done.stderr
 
 
 def test_a_child_runs_elsewhere():
