@@ -28,7 +28,7 @@ from torch import nn
 from corpus.records import ROLES, VARIANTS
 from training import devices
 from training.batches import Batches, ControlTokens, MicroBatch, Pacing
-from training.config import load_config
+from training.config_file import load_config
 from training.engines import SingleProcess
 from training.evaluate import Evaluation, Score
 from training.loop import Hooks, Limits, State, Trainer

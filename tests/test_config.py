@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from corpus.records import UserError
-from training.config import SECTIONS, Config, load_config
+from training.config import SECTIONS, Config
+from training.config_file import load_config
 
 SHIPPED = Path(__file__).parent.parent / "training_config_metal_cuda_universal.yaml"
 

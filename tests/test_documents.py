@@ -78,7 +78,7 @@ def check_python(words: list[str]) -> None:
 
 def check_trainer(words: list[str]) -> None:
     """Flags and settings are known, and the configuration is accepted."""
-    from training.config import load_config
+    from training.config_file import load_config
     from training.model_trainer_unified import make_parser
 
     parsed = make_parser().parse_args(words)
@@ -123,7 +123,8 @@ def test_the_readme_documents_every_flag_of_the_dataset_command():
 
 
 def test_every_setting_that_a_document_names_exists():
-    from training.config import SECTIONS, load_config
+    from training.config import SECTIONS
+    from training.config_file import load_config
 
     config = load_config(None).as_dict()
     known = {f"{section}.{key}" for section, keys in config.items() for key in keys}

@@ -10,7 +10,7 @@ import torch
 from training_fixtures import use_tiny_models, write_dataset
 from transformers import GenerationConfig
 
-from training.config import load_config
+from training.config_file import load_config
 from training.evaluate import HeldOut, evaluate
 from training.models import build_preset
 from training.proof import canaries, control

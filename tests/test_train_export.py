@@ -23,7 +23,7 @@ from training_fixtures import (
 )
 
 from training.batches import collate
-from training.config import load_config
+from training.config_file import load_config
 from training.export import export_model
 from training.lora import LoraLinear, merge_adapters
 from training.model_trainer_unified import main

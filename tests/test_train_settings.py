@@ -13,7 +13,8 @@ import torch
 from training_fixtures import SmallFile, exact_metrics, program, use_tiny_models, write_dataset
 
 from training import models
-from training.config import SECTIONS, load_config
+from training.config import SECTIONS
+from training.config_file import load_config
 from training.engines import Sharded, make_engine
 from training.metrics import METRICS
 from training.model_trainer_unified import main

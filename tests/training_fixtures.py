@@ -14,8 +14,8 @@ from corpus.jsonl import JsonLinesWriter, write_metadata
 from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
 from corpus.tokenization import train_bpe
 from corpus.tokenization.source import TokenizerChoice, describe_tokenizer
-from training import models, setup
-from training.config import load_config
+from training import models, setup, starting_model
+from training.config_file import load_config
 from training.evaluate import Evaluation, Score
 from training.journal import METRICS_FILE
 from training.loop import Hooks, State, Trainer
@@ -214,7 +214,7 @@ def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.
     run = setup.open_run(load_config(None, flags), argparse.Namespace(sequences=sequences, checkpoint=None))
     rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
-    model, _ = setup.build_model(run, 0)
+    model, _ = starting_model.build_model(run, 0)
     return run, setup.make_trainer(run, model, batches, State())
 
 

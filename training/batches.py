@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from corpus.records import ORIGINAL, VARIANTS
 from corpus.seeding import key_for, rng_for
 from training.rows import MICRO, Rows
 
@@ -124,7 +123,6 @@ class Batches:
         seed: int,
         packs_per_step: int,
         weighting: str = "visits",
-        variants: bool = True,
         packing: bool = True,
         fim_rate: float = 0.0,
         fixed_length: bool = False,
@@ -133,12 +131,11 @@ class Batches:
         self.packs_per_step, self.packing, self.fim_rate = packs_per_step, packing, fim_rate
         self.fixed_length = fixed_length
         table = rows.table
-        self.used = np.flatnonzero((table["variant"] == VARIANTS.index(ORIGINAL)) | variants)
         ones = np.full(len(table), MICRO, dtype=np.int64)
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
-        self._offsets = _even_offsets(self.visit_weights[self.used], seed)
+        self._offsets = _even_offsets(self.visit_weights, seed)
         self.pace(pacing)
 
     def pace(self, pacing: Pacing) -> None:
@@ -160,23 +157,23 @@ class Batches:
         for 3, three times in ten epochs for 0.3. Its visits are spread evenly over the epoch.
         """
         counts, starts = self._counts(epoch)
-        visits = np.repeat(np.arange(len(self.used)), counts)
+        visits = np.repeat(np.arange(len(self.rows)), counts)
         nth = np.arange(len(visits)) - np.repeat(np.cumsum(counts) - counts, counts)
         jitter = _generator(self.seed, "order", epoch).random(len(visits))
         times = (nth + jitter) / counts[visits]
         times = starts[visits] + times * (1 - starts[visits])
-        return self.used[visits[np.argsort(times, kind="stable")]]
+        return visits[np.argsort(times, kind="stable")]
 
     def _counts(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Of each used row: visits in this epoch, and the share of it after which the row is available."""
-        weights, offsets = self.visit_weights[self.used], self._offsets
+        weights, offsets = self.visit_weights, self._offsets
         counts = ((epoch + 1) * weights + offsets) // MICRO - (epoch * weights + offsets) // MICRO
         starts = self._start_in_epoch(epoch)
         return np.where(starts < 1, counts, 0), starts
 
     def _start_in_epoch(self, epoch: int) -> np.ndarray:
         """For each used row, the share of this epoch after which it is available: 0 at once, >= 1 not yet."""
-        starts = self._available_from[self.used] * self.pacing.num_epochs - epoch
+        starts = self._available_from * self.pacing.num_epochs - epoch
         return np.clip(starts, 0, 1)
 
     def _make_plan(self, epoch: int) -> EpochPlan:
@@ -215,9 +212,7 @@ class Batches:
             if num_epochs > 1
             else []
         )
-        steps = [
-            -(-self.num_pairs[self.used] @ self._counts(int(e))[0] // max(pairs_per_step, 1)) for e in sample
-        ]
+        steps = [-(-self.num_pairs @ self._counts(int(e))[0] // max(pairs_per_step, 1)) for e in sample]
         return max(1, last.num_steps + round(float(np.mean(steps or [0])) * (num_epochs - 1)))
 
     def step_weight(self, plan: EpochPlan, step: int) -> float:

@@ -16,7 +16,7 @@ from torch import nn
 
 from corpus.publish import remove_tree
 from corpus.records import LATER, UserError
-from training import checkpoint, setup
+from training import checkpoint, setup, starting_model
 from training.complete import Completion, complete_gaps, complete_text, completion_scores, find_gaps
 from training.config import Config
 from training.devices import choose_device
@@ -50,7 +50,7 @@ def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
     found = _newest_checkpoint(run) if resume else None
     rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
-    model, what = setup.build_model(run, setup.num_source_tokens(rows))
+    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
     trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())
     _restore(run, trainer, found)
     facts = setup.facts(run, what, model)
@@ -188,7 +188,7 @@ def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluati
     """Complete held-out gaps, export, report: the first process's work alone."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
-        model, _ = setup.build_model(run, setup.num_source_tokens(trainer.batches.rows))
+        model, _ = starting_model.build_model(run, setup.num_source_tokens(trainer.batches.rows))
         _load_best(run, model)
     outcome = _outcome(run, model, trainer.state.best_step, journal, val, test)
     export_model(
@@ -262,7 +262,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
     arguments.checkpoint = arguments.checkpoint or Path(config.output.directory)
     run = setup.open_run(config, arguments)
     try:
-        model, what = setup.build_model(run, 0)
+        model, what = starting_model.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model))
         run.console.say(f"model   {what}")
         held_out = [("val", "Val Loss"), ("test", "Test Loss")]

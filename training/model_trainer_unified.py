@@ -123,7 +123,7 @@ def _check_flags(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from training import commands  # after the flags: --help and mistyped flags are answered without torch
-    from training.config import load_config
+    from training.config_file import load_config
 
     config = load_config(arguments.config, _overrides(arguments))
     if arguments.complete is not None:

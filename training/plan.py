@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from training import devices, models, setup
+from training import devices, models, setup, starting_model
 from training.console import duration
 from training.objective import Objective
 from training.schedule import make_schedule
@@ -23,7 +23,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     """Lines that say what `train` would do. The rows are parsed (and cached), no weight is changed."""
     rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
-    model, what = setup.build_model(run, setup.num_source_tokens(rows))
+    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
     num_updates = setup.num_updates_of_run(run.config, batches)
     schedule = make_schedule(run.config.optimization, num_updates)
     plan = batches.epoch(run.config.training.num_epochs - 1)

@@ -18,7 +18,7 @@ from torch import nn
 
 from corpus.jsonl import digest
 from corpus.records import ORIGINAL, VARIANTS, UserError
-from training import checkpoint, devices, models
+from training import devices, models
 from training.batches import Batches, Pacing
 from training.config import Config
 from training.console import Console
@@ -93,7 +93,7 @@ def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, s
         raise UserError(f"{vocabulary.file} has ids beyond the dataset's vocab_size; build the dataset again")
     asked = config.model.tokenizer_name
     if asked not in (None, dataset.metadata.get("tokenizer")):
-        _compare_tokenizers(f"model.tokenizer_name: {asked}", asked, vocabulary)
+        compare_tokenizers(f"model.tokenizer_name: {asked}", asked, vocabulary)
     if source is not None and (source / "tokenizer.json").is_file():
         found = digest(source / "tokenizer.json").sha256
         if found != vocabulary.sha256:
@@ -103,7 +103,7 @@ def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, s
             )
 
 
-def _compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> None:
+def compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> None:
     """Raises UserError unless the tokenizer `name` gives the same ids as the dataset's."""
     theirs = _tokenizer_json(what, name)
     if models.vocabulary_digest(theirs) != models.vocabulary_digest(vocabulary.json):
@@ -124,94 +124,6 @@ def _tokenizer_json(what: str, name: str) -> dict:
     except (OSError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{what}: its tokenizer cannot be loaded ({reason})") from error
-
-
-# --- the model -------------------------------------------------------------------------------------------
-
-
-def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
-    """(model in float32 on the device, what it is in words)."""
-    settings = run.config.model
-    name = _weights_directory(run.source) or settings.pretrained_model
-    if name is None:
-        preset = models.choose_preset(
-            settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
-        )
-        model = _build_preset(run, preset)
-        what = f"preset {preset}, from scratch"
-    else:
-        model = _load_model(run, name)
-        what = f"{name}"
-    if run.source is not None and not _weights_directory(run.source):
-        _load_step_checkpoint(run.source, model)
-        what = f"{what}, weights of {run.source}"
-    if run.config.quantization.lora_enabled:
-        count = models.adapt(model, run.config.quantization, run.config.training.seed)
-        what = f"{what}, LoRA on {count} layers"
-    if run.config.optimization.gradient_checkpointing:
-        _checkpoint_activations(model)
-    return model.to(run.device), what
-
-
-def _checkpoint_activations(model: nn.Module) -> None:
-    """Compute each block again in the backward pass; transformers renamed the method in 5.x."""
-    enable = getattr(model, "activation_checkpointing_enable", None)
-    if enable is not None:
-        enable()
-    else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
-def _weights_directory(source: Path | None) -> str | None:
-    """`source` where it is a finished model, as from_pretrained loads it."""
-    if source is None:
-        return None
-    if not source.is_dir():
-        raise UserError(f"--checkpoint {source}: no such directory; give the --output of an earlier run")
-    return str(source) if (source / "config.json").is_file() else None
-
-
-def _build_preset(run: Run, preset: str) -> nn.Module:
-    settings, window = run.config.model, run.dataset.window
-    positions = settings.max_position_embeddings or window
-    models.check_positions("model.max_position_embeddings", positions, window)
-    return models.build_preset(
-        preset,
-        vocab_size=run.dataset.vocab_size,
-        max_positions=positions,
-        control=run.vocabulary.control,
-        seed=run.config.training.seed,
-        dropout=settings.dropout,
-    )
-
-
-def _load_model(run: Run, name: str) -> nn.Module:
-    if run.config.model.max_position_embeddings is not None:
-        raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
-    model = models.load_pretrained(name, window=run.dataset.window, vocab_size=run.dataset.vocab_size)
-    if run.source is None:
-        _compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
-    if run.config.model.dropout:
-        models.add_dropout(model, run.config.model.dropout)
-    return model
-
-
-def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
-    """Weights of an interrupted run: of the newest whole checkpoint under `source`, or of `source` itself."""
-    notes: list[str] = []
-    try:
-        if (source / checkpoint.MANIFEST).is_file():
-            found = checkpoint.read(source)
-        else:
-            found = checkpoint.newest(source / CHECKPOINTS, notes.append)
-        if found is None:
-            why = f": {notes[-1].partition(';')[0]}" if notes else ""
-            raise UserError(
-                f"--checkpoint {source} holds neither a finished model nor a whole checkpoint{why}"
-            )
-        checkpoint.load_model_tensors(model, found.tensors["model"])
-    except checkpoint.DamagedCheckpoint as error:
-        raise UserError(f"--checkpoint {source} cannot be used: {error}") from error
 
 
 # --- data ------------------------------------------------------------------------------------------------
@@ -268,7 +180,6 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         seed=config.training.seed,
         packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
         weighting=config.data.weighting,
-        variants=config.data.variants,
         packing=config.data.packing,
         fim_rate=config.objectives.fim_rate,
         fixed_length=False,

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from corpus.records import AUGMENTATION_KINDS
 from training import recut
-from training.config import Config, load_config
+from training.config import Config
+from training.config_file import load_config
 from training.rows import Rows
 
 PLAIN = (  # spelled out: a change of the shipped defaults must not move what they are measured against

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import torch
 
-from training import models, recut, setup
+from training import models, recut, setup, starting_model
 from training.ablation.arms import (
     ARMS,
     FORMAT,
@@ -35,7 +35,7 @@ def run_arm(spec: RunSpec) -> dict:
     whole, run = _open(spec)
     arm = ARMS[spec.arm]
     batches = setup.make_batches(run, train_rows(arm, setup.open_split(whole, "train"), spec.seed))
-    model, _ = setup.build_model(run, 0)
+    model, _ = starting_model.build_model(run, 0)
     trainer = setup.make_trainer(run, model, batches, State())
     watch = Watch(run, trainer, [setup.open_split(whole, split) for split in HELD_OUT], arm)
     trainer.train(watch.hooks())

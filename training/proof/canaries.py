@@ -132,7 +132,7 @@ def build(repository: Path, output: Path, *, window: int, seed: int, keep_secret
 def train(data: Path, output: Path, *, steps: int, device: str, seed: int) -> None:
     """A tiny model, the same settings for both datasets."""
     from training import commands
-    from training.config import load_config
+    from training.config_file import load_config
 
     settings = {
         "model.preset": "tiny",
