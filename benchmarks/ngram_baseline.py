@@ -2,7 +2,7 @@
 
     python3 benchmarks/ngram_baseline.py --sequences DATASET/training_data_train.jsonl
 
-The n-gram is that of `training/baselines.py`.
+The n-gram is that of `training/proof/baselines.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every augmentation on trees of real code, every variant judged by a compiler of its language.
 
-`python -m tests.augment_campaign --tree C=/tmp/zlib-1.2.13 --tree Python=/usr/lib/python3.11` prints one row for
+`python -m tests.augment_campaign --tree C=zlib-1.2.13 --tree Java=commons-lang3` prints one row for
 each language and kind. Without `--tree`, what Python, npm and Debian's source packages leave on a machine is used.
 
     files       texts of the language that were tried
