@@ -149,14 +149,45 @@ def test_without_git_the_ignore_files_are_read_and_it_is_said(root, spool, monke
     assert (paths(result), result.listed_by) == (["a.py"], "the .gitignore files (git is not installed)")
 
 
-def test_a_fifo_named_gitignore_does_not_hang_the_scan(root, spool, monkeypatch):
+@pytest.mark.parametrize(
+    "place", [".gitignore", "deep/er/.gitignore", ".git/config", ".git/index", ".git/info/exclude"]
+)
+def test_git_is_not_asked_where_a_fifo_would_hold_it_for_ever(root, spool, monkeypatch, place):
+    write(root, a_DOT_py="x = 1\n", deep__er__b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    (root / place).unlink(missing_ok=True)
+    os.mkfifo(root / place)
+    monkeypatch.setattr(gitfiles, "_git", lambda *_, **__: pytest.fail("git was started"))
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py", "deep/er/b.py"]
+    assert f"git would wait for ever on {place}" in result.listed_by
+
+
+def test_a_fifo_in_the_gitignore_above_the_root_is_met_before_git_meets_it(root, spool, monkeypatch):
+    write(root, inner__a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    os.mkfifo(root / ".gitignore")
+    monkeypatch.setattr(gitfiles, "_git", lambda *_, **__: pytest.fail("git was started"))
+    result, _, _ = scan_tree(root / "inner", spool)
+    assert paths(result) == ["a.py"] and "would wait for ever on ../.gitignore" in result.listed_by
+
+
+def test_a_git_that_does_not_answer_is_given_up(root, spool, monkeypatch):
     monkeypatch.setattr(gitfiles, "TIMEOUT_S", 0.5)
     write(root, a_DOT_py="x = 1\n")
     run_git(root, "init", "-q")
-    os.mkfifo(root / ".gitignore")
+    os.mkfifo(root / "endless")
+    run_git(root, "config", "include.path", root / "endless")
     result, _, _ = scan_tree(root, spool)
     assert paths(result) == ["a.py"]
     assert "did not answer" in result.listed_by
+
+
+def test_a_gitignore_that_leads_nowhere_is_no_reason_to_do_without_git(root, spool):
+    write(root, a_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    (root / ".gitignore").symlink_to("nowhere")
+    assert scan_tree(root, spool)[0].listed_by == "git"
 
 
 @pytest.mark.parametrize("broken", ["config", "index", "HEAD"])

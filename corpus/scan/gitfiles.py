@@ -8,17 +8,20 @@ points elsewhere brings nothing in. The commit is read from the files, not by gi
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from corpus.paths import escape_path
 from corpus.scan.beneath import read_up_to
 
-TIMEOUT_S = 60  # a FIFO named .gitignore makes git wait for ever; a million files need seconds
+TIMEOUT_S = 60  # a million files need seconds
 _MAX_REF_FILE_BYTES = 16 << 20
 SWITCHED_OFF = (
     *("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false", "core.pager=cat"),
@@ -119,6 +122,10 @@ def git_names(root: Path, place: GitPlace) -> GitNames:
     """Ask git which files are sources and which are ignored. Raises GitUnavailable."""
     if shutil.which("git") is None:
         raise GitUnavailable("git is not installed")
+    if blocking := next(_blocking_files(root, place), None):
+        raise GitUnavailable(
+            f"git would wait for ever on {escape_path(os.fsencode(os.path.relpath(blocking, root)))}"
+        )
     if (
         root != place.top
         and _git(root, place, "check-ignore", "-q", "--", ".", expected=(0, 1)).returncode == 0
@@ -129,6 +136,33 @@ def git_names(root: Path, place: GitPlace) -> GitNames:
         root, place, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"
     ).stdout
     return _names(listed.split(b"\0"), ignored.split(b"\0"))
+
+
+def _blocking_files(root: Path, place: GitPlace) -> Iterator[Path]:
+    """Files that `ls-files` would open and never see the end of, though nobody writes to them."""
+    above = (top / ".gitignore" for top in (root, *root.parents) if top.is_relative_to(place.top))
+    of_git = (place.git_dir / "index", place.common_dir / "config", place.common_dir / "info" / "exclude")
+    yield from filter(_is_endless, itertools.chain(of_git, above))
+    waiting = [os.fspath(root)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.name == ".gitignore" and _is_endless(entry):
+                        yield Path(entry.path)
+                    elif entry.name != ".git" and entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:  # git does not get in either
+            continue
+
+
+def _is_endless(path: Path | os.DirEntry[str]) -> bool:
+    """Whether it is, or leads to, a FIFO or a device."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def _names(listed: list[bytes], ignored: list[bytes]) -> GitNames:
