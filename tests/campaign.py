@@ -79,12 +79,18 @@ def spread(count: int, num_points: int) -> list[int]:
 
 
 def try_kills(subject: Subject, num_kills: int, seed: int) -> int:
-    """kill -9 at random moments of the run, every other time its children as well. How many it hit."""
+    """kill -9 at random moments of the run, every other time its children as well. How many it hit.
+
+    How long a run takes changes with what else the machine does: one that was not hit tells it, and as long as all
+    are hit it is taken to be longer each time.
+    """
     subject.run(0)
-    rng, num_hit = rng_for(seed, "kill"), 0
+    rng, num_hit, run_s = rng_for(seed, "kill"), 0, subject.run_s
     for number in range(num_kills):
-        delay_s = rng.uniform(0, subject.run_s)
-        exit_code, num_orphans = kill_after(subject.command(1), delay_s, group=number % 2 == 0)
+        command, delay_s = subject.command(1), rng.uniform(0, run_s)
+        started_s = time.monotonic()
+        exit_code, num_orphans = kill_after(command, delay_s, group=number % 2 == 0)
+        run_s = run_s * 1.03 if exit_code < 0 else time.monotonic() - started_s
         assert num_orphans == 0, f"{num_orphans} workers outlived kill {number}"
         num_hit += exit_code < 0
         state = fingerprint(subject.output)

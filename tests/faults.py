@@ -137,14 +137,15 @@ def _session_if_alive(stat: Path) -> int | None:
 
 
 def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> tuple[int, int]:
-    """Start `command`, kill -9 it after `delay_s`; with `group` its children, too.
+    """Start `command`, kill -9 it after `delay_s` unless it ended before; with `group` its children, too.
 
     Its exit code, and how many of its processes were still there PATIENCE_S later (then they are ended).
     """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with start(command, **quiet) as process:
-        time.sleep(delay_s)
-        if process.poll() is None:
+        try:
+            process.wait(delay_s)
+        except subprocess.TimeoutExpired:
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
             process.wait()
     until_s = time.monotonic() + PATIENCE_S
