@@ -7,7 +7,15 @@ import pytest
 from training_fixtures import small_files, write_dataset
 
 from training.proof import baselines
-from training.proof.baselines import ORDER, Counts, ngram_nats, probability, uniform_nats, whole_files
+from training.proof.baselines import (
+    ORDER,
+    Counts,
+    ngram_nats,
+    probability,
+    together,
+    uniform_nats,
+    whole_files,
+)
 from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 
@@ -32,6 +40,18 @@ def test_the_ngram_gives_a_distribution_and_the_hand_computed_probability():
     assert sum(over) == pytest.approx(1.0)
 
 
+def test_counts_of_the_file_weigh_more_than_the_same_counts_of_the_training_files():
+    once, never = [(1, 2, 2)], [(0, 2, 2)]
+    assert together(never, once, 4) > together(once, never, 4)
+    every = [
+        together([counts], [of_file], 4)
+        for counts, of_file in zip(
+            [(1, 2, 2)] * 2 + [(0, 2, 2)] * 2, [(2, 2, 1)] + [(0, 2, 1)] * 3, strict=True
+        )
+    ]
+    assert sum(every) == pytest.approx(1)
+
+
 def test_the_ngram_learns_a_repetition_and_nothing_from_noise():
     noise = np.random.default_rng(0).integers(0, 64, 400)
     pattern = np.array([1, 2, 3, 4] * 100)
@@ -47,12 +67,11 @@ def counted_one_by_one(train, tokens, vocab_size: int) -> list[float]:
             trained.add(tuple(file[max(0, place - ORDER) : place]), token)
     for place, token in enumerate(tokens):
         context = tuple(tokens[max(0, place - ORDER) : place])
-        both = [
-            (trained.seen(context[len(context) - n :], token), cache.seen(context[len(context) - n :], token))
-            for n in range(len(context) + 1)
-        ]
-        seen = [tuple(a + b for a, b in zip(x, y, strict=True)) for x, y in both]
-        nats.append(-math.log(probability(seen, vocab_size)))
+        in_train, in_file = (
+            [counts.seen(context[len(context) - n :], token) for n in range(len(context) + 1)]
+            for counts in (trained, cache)
+        )
+        nats.append(-math.log(together(in_train, in_file, vocab_size)))
         cache.add(context, token)
     return nats
 
