@@ -31,18 +31,35 @@ def _powers(base: int, count: int) -> np.ndarray:
     return table
 
 
-def stretch_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """uint64[stretches]: the mixed hash of values[starts[i]:ends[i]], equal wherever equal stretches stand."""
+def running_hash(values: np.ndarray) -> np.ndarray:
+    """uint64[len(values) + 1]: the hash of the first 0, 1, 2 ... values."""
     running = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * powers(BASE, len(values)), out=running[1:])
-    return mix((running[ends] - running[starts]) * powers(BASE_INVERSE, len(values) + 1)[starts])
+    return running
+
+
+def stretch_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """uint64[stretches]: the mixed hash of values[starts[i]:ends[i]], equal wherever equal stretches stand."""
+    running = running_hash(values)
+    return mix((running[ends] - running[starts]) * powers(BASE_INVERSE, len(running))[starts])
+
+
+def sliding_hashes(values: np.ndarray, width: int) -> np.ndarray:
+    """`stretch_hashes` of every `width` consecutive values: uint64[len(values) - width + 1], or none."""
+    running = running_hash(values)
+    hashes = running[width:] - running[:-width]
+    hashes *= powers(BASE_INVERSE, len(values) + 1)[: len(hashes)]
+    return mix(hashes)
 
 
 def mix(values: np.ndarray) -> np.ndarray:
     """splitmix64's finalizer, a bijection: every bit of the result depends on every bit of the value."""
-    values = (values ^ (values >> np.uint64(30))) * _MIX_1
-    values = (values ^ (values >> np.uint64(27))) * _MIX_2
-    return values ^ (values >> np.uint64(31))
+    values = values ^ (values >> np.uint64(30))
+    values *= _MIX_1
+    values ^= values >> np.uint64(27)
+    values *= _MIX_2
+    values ^= values >> np.uint64(31)
+    return values
 
 
 def sorted_distinct(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -24,12 +25,19 @@ def rows_of(name: str, ids: list[int], variant: str = "original") -> list[dict]:
     """The windows of one text as rows, padded, with a last window that ends with the text."""
     length = min(len(ids), WINDOW)
     starts = sorted({*range(0, len(ids) - length + 1, STRIDE), len(ids) - length})
-    return [row_of(name, ids[start : start + length], variant) for start in starts]
+    return [row_of(name, ids[start : start + length], variant, start=start) for start in starts]
 
 
-def row_of(name: str, ids: list[int], variant: str = "original", labels: list[int] | None = None) -> dict:
+def row_of(
+    name: str, ids: list[int], variant: str = "original", labels: list[int] | None = None, start: int = 0
+) -> dict:
     padding = [PAD] * (WINDOW - len(ids))
-    metadata = {"source_file": name, "length": len(ids), "augmentation_type": variant}
+    metadata = {
+        "source_file": name,
+        "start_token": start,
+        "length": len(ids),
+        "augmentation_type": variant,
+    }
     row = {"tokens": ids + padding, "metadata": metadata}
     return row if labels is None else row | {"labels": labels + padding}
 
@@ -54,8 +62,10 @@ def leaky_dataset(seed: int) -> dict[str, list[dict]]:
     for number, ids in enumerate(train):
         rows["train"] += rows_of(f"train/{number}.py", ids)
         rows["train"] += rows_of(f"train/{number}.py", ids[::-1], "variable_renaming")
-        masked = [0 if rng.random() < 0.2 else token for token in ids[:WINDOW]]
-        rows["train"].append(row_of(f"train/{number}.py", masked, "token_masking", labels=ids[:WINDOW]))
+        for row in rows_of(f"train/{number}.py", ids, "token_masking"):
+            row["labels"] = row["tokens"]
+            row["tokens"] = [0 if token != PAD and rng.random() < 0.2 else token for token in row["labels"]]
+            rows["train"].append(row)
     for split in ("val", "test"):
         for number in range(8):
             passage = rng.choice(train)[: rng.choice([0, 49, 50, 51, 200])]
@@ -66,6 +76,9 @@ def leaky_dataset(seed: int) -> dict[str, list[dict]]:
     rows["test"] += rows_of("val/copy.py", random_ids(rng, 300))  # a file in two splits
     rows["test"].append(copy.deepcopy(rows["val"][0]))  # a row in two splits
     rows["train"].append(copy.deepcopy(rows["train"][0]))
+    for kept in rows.values():
+        rng.shuffle(kept)
+        del kept[: len(kept) // 20]
     return rows
 
 
@@ -137,11 +150,47 @@ def test_the_report_equals_the_slow_twin(tmp_path, seed):
     assert report["held_out"]["val"]["rows_half_shared"] > 0 and report["equal_rows"] > 1
 
 
+@pytest.mark.parametrize("stride", [1, 32, 77, 78, 79, 80, 128])
+def test_windows_that_share_more_or_less_than_a_span_count_the_same(tmp_path, monkeypatch, stride):
+    monkeypatch.setattr(sys.modules[__name__], "STRIDE", stride)
+    rng = random.Random(stride)
+    ids = random_ids(rng, 400)
+    rows = {"train": rows_of("a", ids) + rows_of("b", random_ids(rng, 300)), "val": rows_of("c", ids[99:333])}
+    rows["test"] = rows_of("d", random_ids(rng, 300))
+    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_a_row_says_it_starts_is_never_believed(tmp_path, seed):
+    """Rows that claim to go on where another ends, and hold something else there; and rows that claim nothing."""
+    rng = random.Random(seed)
+    rows = leaky_dataset(seed)
+    for kept in rows.values():
+        for row in kept:
+            if rng.random() < 0.3:
+                row["metadata"]["start_token"] = STRIDE * rng.randrange(8)
+            elif rng.random() < 0.1:
+                del row["metadata"]["start_token"]
+            if rng.random() < 0.3:
+                row["tokens"][rng.randrange(WINDOW)] = 7
+    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
+
+
+def test_of_overlapping_windows_each_token_is_read_once(tmp_path, monkeypatch):
+    ids = random_ids(random.Random(16), 2000)
+    write(tmp_path, {"train": random.Random(17).sample(found := rows_of("a", ids), len(found))})
+    read = []
+    ids_of = spans._ids
+    monkeypatch.setattr(spans, "_ids", lambda text: read.append(len(ids_of(text))) or ids_of(text))
+    leak_report(tmp_path, Crew(1))
+    assert sum(read) == len(ids)
+
+
 @pytest.mark.parametrize("piece_bytes", [500, 5_000, 1 << 20])
 def test_pieces_batches_and_workers_do_not_change_the_report(tmp_path, monkeypatch, piece_bytes):
     write(tmp_path, leaky_dataset(1))
     expected = leak_report(tmp_path, Crew(1))
-    monkeypatch.setattr(spans, "_PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", piece_bytes)
     monkeypatch.setattr(spans, "_BATCH_TOKENS", piece_bytes)
     assert leak_report(tmp_path, Crew(1)) == expected
     with Crew(2 if piece_bytes > 500 else 1) as crew:
@@ -188,7 +237,7 @@ def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared
 
 
 def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(spans, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
     seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
@@ -266,6 +315,10 @@ def test_empty_files_have_a_report(tmp_path):
         '{"tokens":[1,2],"metadata":{"source_file":"a","length":0,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":[]}',
+        '{"tokens":[1,2],"metadata":{"source_file":"a","start_token":-1,"length":2,"augmentation_type":"original"}}',
+        '{"tokens":[1,2],"metadata":{"source_file":"a","length":1.5,"augmentation_type":"original"}}',
+        '{"tokens":[1],"metadata":{"source_file":"a","length":2,"augmentation_type":"token_masking"},"labels":[1,2]}',
+        '{"tokens":[1,2,x],"metadata":{"source_file":"a","length":2,"augmentation_type":"original"}}',
     ],
 )
 def test_a_broken_row_is_named_by_file_and_place(tmp_path, line):

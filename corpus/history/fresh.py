@@ -18,7 +18,8 @@ import numpy as np
 
 from corpus.hashing import sorted_distinct, stretch_hashes
 from corpus.history.lines import new_byte_ranges
-from corpus.leaks.spans import SPAN_TOKENS, Piece, batches, pieces_of
+from corpus.leaks.rows import Portion, find_rows
+from corpus.leaks.spans import SPAN_TOKENS, batches
 from corpus.pool import Crew, cut_into_shards
 from corpus.records import DATASET_FILES, SourceFile
 from corpus.tokenization import Encoder
@@ -150,16 +151,17 @@ def _look_for(hashes: np.ndarray) -> None:
     _needles = _Needles(hashes)
 
 
-def _search_piece(piece: Piece) -> np.ndarray:
-    found = [_needles.among(batch.spans(1, originals_only=False)[0]) for batch in batches(piece)]
+def _search_portion(portion: Portion) -> np.ndarray:
+    found = [_needles.among(batch.spans(1, originals_only=False)[0]) for batch in batches(portion)]
     return sorted_distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
 def _is_known(hashes: np.ndarray, directory: Path, crew: Crew) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of some row of the three files."""
     known = np.zeros(len(hashes), bool)
-    pieces = [piece for name in DATASET_FILES.values() for piece in pieces_of(directory / name)]
-    for found in crew.map(_search_piece, pieces, setup=_look_for, setup_args=(hashes,)):
+    rows = find_rows([directory / name for name in DATASET_FILES.values()], crew)
+    portions = [portion for of_file in rows for portion in of_file.portions]
+    for found in crew.map(_search_portion, portions, setup=_look_for, setup_args=(hashes,)):
         known[found] = True
     return known
 
