@@ -14,7 +14,7 @@ from training_fixtures import SmallFile, command, program, small_files, use_tiny
 from training import models
 from training.evaluate import HeldOut, evaluate
 from training.model_trainer_unified import main as train
-from training.proof import control
+from training.proof import control, mixture
 from training.proof.__main__ import main
 from training.proof.card import difference
 from training.proof.card_text import card_lines
@@ -82,7 +82,12 @@ def refusal(capsys, arguments: list[str], exit_code: int = 2) -> str:
 
 def test_the_card_has_every_arm_on_the_same_tokens(card):
     test = card["sets"]["test"]
-    assert list(test["bits_per_byte"]) == ["uniform", "cache n-gram", "untrained", "control", "trained"]
+    counted, models_alone = (
+        ["uniform", "cache n-gram", "n-gram, one window"],
+        ["untrained", "control", "trained"],
+    )
+    mixed = ["control + n-gram", "trained + n-gram"]
+    assert list(test["bits_per_byte"]) == [*counted, *models_alone, *mixed]
     assert test["files"] == FILES_PER_SPLIT["test"]
     uniform = test["tokens"] * math.log2(300) / test["bytes"]
     assert test["bits_per_byte"]["uniform"]["all"] == pytest.approx(uniform, rel=1e-3)
@@ -98,6 +103,32 @@ def test_the_headline_is_trained_minus_control_with_its_interval(card):
     assert found["bits_per_byte"]["low"] <= expected <= found["bits_per_byte"]["high"]
     assert found["smallest_detectable"] > 0
     assert card["headline"]["verdict"] == found["verdict"]
+
+
+def test_a_model_with_the_ngram_is_compared_with_the_ngram_alone_and_with_its_like(card):
+    compared = card["sets"]["test"]["differences"]["all"]
+    bits = card["sets"]["test"]["bits_per_byte"]
+    for rival in ("cache n-gram", "control + n-gram"):
+        found = compared[f"trained + n-gram minus {rival}"]["bits_per_byte"]
+        assert found["estimate"] == pytest.approx(bits["trained + n-gram"]["all"] - bits[rival]["all"])
+    assert card["mixture"]["fitted_on"]["files"] == FILES_PER_SPLIT["val"]
+    assert all(0 <= share < 1 for of_arm in card["mixture"]["shares"].values() for share in of_arm)
+
+
+def test_the_ngram_that_sees_one_window_knows_less_than_the_one_that_sees_the_file(card):
+    bits = card["sets"]["test"]["bits_per_byte"]
+    assert bits["cache n-gram"]["all"] < bits["n-gram, one window"]["all"] < bits["uniform"]["all"]
+
+
+def test_without_enough_val_text_the_mixtures_are_left_out_and_the_card_says_why(card, workshop, monkeypatch):
+    monkeypatch.setattr(mixture, "MIN_TOKENS", 10**6)
+    output = workshop / "unmixed"
+    named = ["--control", str(workshop / "model" / "control" / "model"), "--prompts", "0"]
+    assert main(flags(workshop, "--output", str(output), *named)) == 0
+    found = json.loads((output / "proof.json").read_text())
+    assert "trained + n-gram" not in found["sets"]["test"]["bits_per_byte"]
+    said = "both together: left out, the val files have"
+    assert any(said in line for line in card_lines(found)) and said in (output / "proof.html").read_text()
 
 
 def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
@@ -151,6 +182,10 @@ def test_several_seeds_are_all_in_the_interval(workshop, card):
     two = json.loads((output / "proof.json").read_text())
     assert two["headline"]["difference"]["seeds"] == [2, 1]
     assert [m["seed"] for m in two["models"]] == [42, 7]
+    assert {arm: len(shares) for arm, shares in two["mixture"]["shares"].items()} == {
+        "control + n-gram": 1,
+        "trained + n-gram": 2,
+    }
 
 
 def test_a_train_file_copied_into_test_is_shouted_in_the_first_line(workshop, card, capsys):

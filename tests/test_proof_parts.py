@@ -97,7 +97,7 @@ def test_nats_one_by_one_add_up_to_the_evaluation(dataset, vocabulary, model):
 
 def test_the_ngram_is_scored_on_the_very_tokens_the_models_are(dataset, vocabulary, model):
     exam = set_exam(dataset, vocabulary, model, max_windows=4, num_prompts=0, can_fill=False, seed=0)
-    places, [nats] = exam.sets[0].places, ngram_paper(exam).nats.values()
+    places, nats = exam.sets[0].places, ngram_paper(exam).nats["test"]
     train = [part.tokens for part in exam.train_files]
     whole = ngram_nats(train, [part.tokens for part in exam.sets[0].files], dataset.vocab_size)
     by_file = {part.file: of_file for part, of_file in zip(exam.sets[0].files, whole, strict=True)}

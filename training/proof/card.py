@@ -13,23 +13,26 @@ from training.proof.exam import Exam, HeldOutSet, Paper
 from training.proof.scored_tokens import FileSums, own_identifiers, sums_by_file
 
 LN2 = math.log(2)
-UNIFORM, NGRAM, START, BASE, CONTROL, TRAINED = (
-    "uniform",
-    "cache n-gram",
-    "untrained",
-    "base checkpoint",
-    "control",
-    "trained",
-)
+UNIFORM, NGRAM, NGRAM_WINDOW = "uniform", "cache n-gram", "n-gram, one window"
+START, BASE, CONTROL, TRAINED = "untrained", "base checkpoint", "control", "trained"
+CONTROL_BOTH, BOTH = "control + n-gram", "trained + n-gram"
 MEANINGS = {
     UNIFORM: "every token of the vocabulary equally likely",
-    NGRAM: "6-grams of the training files and of the file so far",
+    NGRAM: "6-grams of all training files and of the whole file so far",
+    NGRAM_WINDOW: "the same, but of the file only what the model sees: the window the token is scored in",
     START: "the same shape and seed, fresh weights",
     BASE: "the checkpoint the model was tuned from",
     CONTROL: "the same model and training on unrelated code",
     TRAINED: "the model",
+    CONTROL_BOTH: "the control's and the cache n-gram's probabilities, mixed",
+    BOTH: "the model's and the cache n-gram's probabilities, mixed",
 }
-RIVALS = (CONTROL, NGRAM, START, BASE)  # what the trained model is compared with
+MIXED = {CONTROL_BOTH: CONTROL, BOTH: TRAINED}
+COMPARED = (
+    *((TRAINED, rival) for rival in (CONTROL, NGRAM, START, BASE)),
+    (BOTH, NGRAM),  # does the model know anything a table of counts does not?
+    (BOTH, CONTROL_BOTH),  # and is that this repository's?
+)
 
 Papers = dict[str, list[Paper]]  # arm -> one paper for each seed
 
@@ -74,12 +77,9 @@ def _parts(held_out: HeldOutSet) -> dict[str, np.ndarray | None]:
 
 
 def _differences(sums: FileSums) -> dict[str, dict]:
-    """Trained minus each rival."""
-    rivals = [arm for arm in RIVALS if arm in sums.nats] if len(sums.files) else []
-    return {
-        f"{TRAINED} minus {arm}": difference(sums.nats[TRAINED], sums.nats[arm], sums.num_bytes)
-        for arm in rivals
-    }
+    """Those of COMPARED that are there."""
+    pairs = [(a, b) for a, b in COMPARED if a in sums.nats and b in sums.nats] if len(sums.files) else []
+    return {f"{a} minus {b}": difference(sums.nats[a], sums.nats[b], sums.num_bytes) for a, b in pairs}
 
 
 def difference(a: np.ndarray, b: np.ndarray, num_bytes: np.ndarray) -> dict:

@@ -25,6 +25,7 @@ def card_lines(card: dict) -> Iterator[str]:
     for name, held_out in card["sets"].items():
         yield ""
         yield from _held_out_lines(name, held_out)
+    yield f"  {mixture_words(card)}"
     for kind, of_kind in card["questions"].items():
         yield ""
         yield from _question_lines(kind, of_kind)
@@ -57,6 +58,20 @@ def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
         for what, difference in differences.items():
             if part == "all" or what.endswith(CONTROL):
                 yield f"  {what}{'' if part == 'all' else ', ' + part}: {difference['verdict']}"
+
+
+def mixture_words(card: dict) -> str:
+    """What the arms have read before a token, and how much of the mixtures is the model's."""
+    window = card["dataset"]["max_tokens_per_sequence"]
+    seen = f"before a token the models see their window of {window:,}, the cache n-gram all of its file"
+    mixture = card["mixture"]
+    if mixture["left_out"]:
+        return f"{seen}; both together: left out, {mixture['left_out']}"
+    shares = ", ".join(
+        f"{' '.join(f'{s:.2f}' for s in of_arm)} in {arm}" for arm, of_arm in mixture["shares"].items()
+    )
+    tokens, files = (f"{mixture['fitted_on'][key]:,}" for key in ("tokens", "files"))
+    return f"{seen}; the model's share is {shares}, fitted on {tokens} tokens of {files} val files"
 
 
 def _columns(held_out: dict) -> list[str]:

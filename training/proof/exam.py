@@ -54,15 +54,20 @@ class HeldOutSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exam:
-    """`sets[0]` is the random held-out files; `pairs` and `questions` are about them."""
+    """`sets[0]` is the random held-out files; `pairs` and `questions` are about them. `val` is never reported."""
 
     dataset: Dataset
     vocabulary: Vocabulary
     train_files: list[FileTokens]
     sets: tuple[HeldOutSet, ...]
+    val: HeldOutSet | None  # on which the share of a mixture is fitted; None: no val file is left
     pairs: WindowPairs
     questions: dict[str, list[Question]]  # "next line", "fill in the middle", each also ", with context"
     parsed: dict[str, list[bool]]
+
+    @property
+    def scored_sets(self) -> tuple[HeldOutSet, ...]:
+        return (*self.sets, *([] if self.val is None else [self.val]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +96,26 @@ def set_exam(
 ) -> Exam:
     """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
 
-    Test files in `left_out` are not part of it. Raises UserError when no other is left.
+    Val and test files in `left_out` are not part of it. Raises UserError when no other test file is left.
     """
     train, test = open_rows(dataset, "train"), _without(open_rows(dataset, "test"), left_out)
+    val = _without(open_rows(dataset, "val"), left_out)
+    if not len(test):
+        raise UserError(
+            f"{test.path} has no test file that is not in train, too; build from a larger repository"
+        )
     sets = [_held_out_set("test", test, vocabulary, max_windows)]
     if dataset.has_later:
         sets.append(_held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
-    train_files = whole_files(train)
+    train_files, half = whole_files(train), None if max_windows is None else max_windows // 2
     questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
     return Exam(
         dataset=dataset,
         vocabulary=vocabulary,
         train_files=train_files,
         sets=tuple(sets),
-        pairs=_pairs(test, vocabulary, None if max_windows is None else max_windows // 2),
+        val=_held_out_set("val", val, vocabulary, half) if len(val) else None,
+        pairs=_pairs(test, vocabulary, half),
         questions=questions,
         parsed={kind: [does_parse(q, q.truth) for q in asked] for kind, asked in questions.items()},
     )
@@ -112,12 +123,7 @@ def set_exam(
 
 def _without(rows: Rows, left_out: frozenset[str]) -> Rows:
     leaked = [i for i, name in enumerate(rows.files) if name in left_out]
-    kept = dataclasses.replace(rows, table=rows.table[~np.isin(rows.table["file"], leaked)])
-    if not len(kept):
-        raise UserError(
-            f"{rows.path} has no test file that is not in train, too; build from a larger repository"
-        )
-    return kept
+    return dataclasses.replace(rows, table=rows.table[~np.isin(rows.table["file"], leaked)])
 
 
 def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None) -> HeldOutSet:
@@ -197,30 +203,64 @@ def scorer(
 
 def take_windows(exam: Exam, token_nats: Callable[[MicroBatch], torch.Tensor]) -> dict[str, np.ndarray]:
     """Only the held-out windows: what further seeds of a model are asked."""
-    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in exam.sets}
+    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in exam.scored_sets}
 
 
 def uniform_paper(exam: Exam) -> Paper:
     vocab_size = exam.dataset.vocab_size
-    return Paper(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in exam.sets})
+    return Paper(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in exam.scored_sets})
 
 
 def ngram_paper(exam: Exam) -> Paper:
-    """The cache n-gram on the very tokens the models are scored on."""
+    """The cache n-gram on the very tokens the models are scored on; before each it has read all of the file so far."""
+    return _counted(exam, exam.scored_sets, [_in_files(s) for s in exam.scored_sets])
+
+
+def window_ngram_paper(exam: Exam) -> Paper:
+    """The same, but of the file it has read no more than the model has: the window a token is scored in."""
+    return _counted(exam, exam.sets, [_in_windows(s) for s in exam.sets])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A text the n-gram reads, and where in it held-out tokens are."""
+
+    tokens: np.ndarray  # int64
+    places: np.ndarray  # in `tokens`, rising
+    indices: np.ndarray  # of the same tokens in Places
+
+
+def _counted(exam: Exam, sets: Sequence[HeldOutSet], asked: Sequence[list[Asked]]) -> Paper:
+    """All sets at once: the training files are read once."""
     train = [part.tokens for part in exam.train_files]
-    return Paper(nats={s.name: _ngram_nats(s, train, exam.dataset.vocab_size) for s in exam.sets})
+    every = [text for of_set in asked for text in of_set]
+    texts, places = [text.tokens for text in every], [text.places for text in every]
+    found = iter(ngram_nats(train, texts, exam.dataset.vocab_size, places))
+    nats = {held_out.name: np.empty(len(held_out.places)) for held_out in sets}
+    for held_out, of_set in zip(sets, asked, strict=True):
+        for text in of_set:
+            nats[held_out.name][text.indices] = next(found)
+    return Paper(nats=nats)
 
 
-def _ngram_nats(held_out: HeldOutSet, train: Sequence[np.ndarray], vocab_size: int) -> np.ndarray:
-    places, wanted = held_out.places, []
+def _in_files(held_out: HeldOutSet) -> list[Asked]:
+    places, asked = held_out.places, []
     for part in held_out.files:
         last = part.start + len(part.tokens)
         inside = (places.file == part.file) & (places.place >= part.start) & (places.place < last)
-        indices = np.flatnonzero(inside)
-        wanted.append(indices[np.argsort(places.place[indices], kind="stable")])
-    asked = [places.place[i] - part.start for i, part in zip(wanted, held_out.files, strict=True)]
-    found = ngram_nats(train, [part.tokens for part in held_out.files], vocab_size, asked)
-    nats = np.empty(len(places))
-    for indices, of_file in zip(wanted, found, strict=True):
-        nats[indices] = of_file
-    return nats
+        asked.append(_asked(part.tokens, part.start, places, np.flatnonzero(inside)))
+    return asked
+
+
+def _in_windows(held_out: HeldOutSet) -> list[Asked]:
+    rows, places, asked = held_out.rows, held_out.places, []
+    for row in np.unique(places.row).tolist():
+        tokens, start = rows.tokens_of(row).astype(np.int64), int(rows.table[row]["start_token"])
+        asked.append(_asked(tokens, start, places, np.flatnonzero(places.row == row)))
+    return asked
+
+
+def _asked(tokens: np.ndarray, start: int, places: Places, indices: np.ndarray) -> Asked:
+    """`indices` of places in a stretch that begins at token `start` of its file, put in order."""
+    indices = indices[np.argsort(places.place[indices], kind="stable")]
+    return Asked(tokens, places.place[indices] - start, indices)

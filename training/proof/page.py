@@ -8,7 +8,7 @@ from pathlib import Path
 
 from corpus.durable import write_atomically
 from training.proof.card import CONTROL, TRAINED
-from training.proof.card_text import QUESTION_COLUMNS, answer_cell, mcnemar_words, number
+from training.proof.card_text import QUESTION_COLUMNS, answer_cell, mcnemar_words, mixture_words, number
 from training.report import COLOURS, STYLE, WIDTH
 
 PROOF_STYLE = """
@@ -17,7 +17,7 @@ PROOF_STYLE = """
 .head small{display:block;font-size:.85rem;color:#57606a}p.note{color:#57606a;margin:.2rem 0}
 div.wide{overflow-x:auto}tr.own td{font-weight:600}
 """
-LABELS, BAR, GAP = 200, 18, 6  # pixels
+LABELS, BAR, GAP = 240, 18, 6  # pixels
 
 
 def write_page(path: Path, card: dict) -> None:
@@ -27,6 +27,7 @@ def write_page(path: Path, card: dict) -> None:
         *([f'<p class="shout">{escape(card["leak"])}</p>'] if card["leak"] else []),
         _headline(card),
         *(_held_out(name, held_out) for name, held_out in card["sets"].items()),
+        f'<p class="note">{escape(sentence(mixture_words(card)))}</p>',
         *(_questions(kind, of_kind) for kind, of_kind in card["questions"].items()),
         _robustness(card["robustness"]),
         _leaks(card),
@@ -88,6 +89,10 @@ def _held_out(name: str, held_out: dict) -> str:
             ),
         )
     )
+
+
+def sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + "."
 
 
 def _interval_cells(found: dict) -> list[str]:

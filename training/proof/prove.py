@@ -21,8 +21,19 @@ from training.proof import finished
 from training.proof.baselines import whole_files
 from training.proof.card_text import card_lines
 from training.proof.control import Control, Repository, Selection, make_control, select_unrelated
-from training.proof.exam import Exam, Paper, ngram_paper, scorer, set_exam, take, take_windows, uniform_paper
+from training.proof.exam import (
+    Exam,
+    Paper,
+    ngram_paper,
+    scorer,
+    set_exam,
+    take,
+    take_windows,
+    uniform_paper,
+    window_ngram_paper,
+)
 from training.proof.finished import Finished, open_finished
+from training.proof.mixture import fitted_on, mix, why_no_mixture
 from training.proof.overlap import is_hopeless, leak_line, overlap
 from training.proof.page import write_page
 from training.proof.scored_tokens import foreign_words, texts_of
@@ -112,7 +123,7 @@ def overlap_card(case: Case) -> dict:
         "recorded": {split: recorded.get(split, {}).get("share") for split in found},
         "leak": leak_line(found["test"]),
         "is_hopeless": is_hopeless(found["test"]),
-        "leaked": frozenset(found["test"].leaked),
+        "leaked": frozenset(name for of_split in found.values() for name in of_split.leaked),
     }
 
 
@@ -185,6 +196,7 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
         left_out=found["leaked"],
     )
     papers = _papers(case, controls, exam, start)
+    mixture = _add_mixtures(exam, papers)
     foreign = _foreign_words(case, exam, controls[0])
     card = {
         "format": 1,
@@ -194,6 +206,7 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
         "models": [_model_facts(m) for m in case.models],
         "controls": [{"model": str(c.model), "made of": c.words} for c in controls],
         "arms": {arm: cards.MEANINGS[arm] for arm in papers},
+        "mixture": mixture,
         "overlap": {name: found[name] for name in ("counted", "recorded")},
         "sets": {s.name: cards.held_out_card(s, papers, foreign, exam) for s in exam.sets},
         "robustness": cards.robustness_card(exam, papers),
@@ -206,7 +219,11 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
 def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> cards.Papers:
     name = cards.START if case.models[0].started_from is None else cards.BASE
     say = case.console.say
-    papers = {cards.UNIFORM: [uniform_paper(exam)], cards.NGRAM: [ngram_paper(exam)]}
+    papers = {
+        cards.UNIFORM: [uniform_paper(exam)],
+        cards.NGRAM: [ngram_paper(exam)],
+        cards.NGRAM_WINDOW: [window_ngram_paper(exam)],
+    }
     say(f"measuring  {name}")
     papers[name] = [take(exam, start, case.device, case.precision)]
     for arm, loaders in (
@@ -223,6 +240,19 @@ def _paper(case: Case, exam: Exam, model: nn.Module, *, is_first: bool) -> Paper
     if is_first:
         return take(exam, model, case.device, case.precision)
     return Paper(nats=take_windows(exam, scorer(model, case.device, case.precision)))
+
+
+def _add_mixtures(exam: Exam, papers: cards.Papers) -> dict:
+    """Add the arms that are a model and the n-gram together, each seed with a share of its own; how they came about."""
+    reason, shares = why_no_mixture(exam), {}
+    if reason:
+        return {"left_out": reason}
+    [ngram] = papers[cards.NGRAM]
+    for both, arm in cards.MIXED.items():
+        mixed = [mix(exam, paper, ngram) for paper in papers[arm]]
+        papers[both] = [paper for paper, _ in mixed]
+        shares[both] = [share for _, share in mixed]
+    return {"left_out": None, "fitted_on": fitted_on(exam), "shares": shares}
 
 
 def _load_control(case: Case, control: Control) -> nn.Module:
