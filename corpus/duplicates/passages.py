@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from corpus.hashing import sorted_distinct, stretch_hashes
+from corpus.hashing import sliding_hashes, sorted_distinct
 
 PASSAGE_WORDS = 20
 SAMPLING = 16
@@ -31,8 +31,7 @@ LOOK_AHEAD = 4
 
 def passages_of(words: np.ndarray) -> np.ndarray:
     """The kept passages of a file whose words hash to `words`: sorted distinct uint64[num_kept]."""
-    starts = np.arange(max(0, len(words) - PASSAGE_WORDS + 1))
-    hashes = stretch_hashes(words, starts, starts + PASSAGE_WORDS)
+    hashes = sliding_hashes(words, PASSAGE_WORDS)
     return sorted_distinct(hashes[hashes % np.uint64(SAMPLING) == 0])
 
 

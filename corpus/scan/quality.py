@@ -181,10 +181,9 @@ def _looks_encoded(stretch: bytes) -> bool:
 
 def notes_on(text: bytes) -> list[str]:
     """What is kept as it is and worth saying in the report."""
-    num_returns = text.count(b"\r")
-    if not num_returns:
+    if b"\r" not in text:
         return []
     num_pairs = text.count(b"\r\n")
-    if num_pairs < num_returns:
+    if num_pairs < text.count(b"\r"):
         return ["lone CR line ends"]
     return ["CRLF line ends"] if num_pairs == text.count(b"\n") else ["mixed line ends (CRLF and LF)"]
