@@ -11,6 +11,8 @@ import pytest
 import torch
 from training_fixtures import SmallFile, command, program, small_files, use_tiny_models, write_dataset
 
+from corpus.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
+from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE
 from training import models
 from training.evaluate import HeldOut, evaluate
 from training.model_trainer_unified import main as train
@@ -24,7 +26,8 @@ from training.rows import open_dataset, open_rows
 from training.vocabulary import Vocabulary
 
 FILES_PER_SPLIT = {"train": 12, "val": 6, "test": 8}
-QUICK = ("--device", "cpu", "--max-windows", "24", "--prompts", "6")
+OLD_TOKENS = 40  # of each file that was committed later
+QUICK = ("--device", "cpu", "--max-windows", "40", "--prompts", "6")
 
 
 def larger_files() -> list[SmallFile]:
@@ -43,6 +46,20 @@ def train_model(sequences: Path, output: Path, *flags: str) -> Path:
     return output
 
 
+def add_later(directory: Path) -> None:
+    """The test files again as files committed later, of which the first 40 tokens were there before."""
+    rows = read_rows(directory / DATASET_FILES["test"])
+    rows = [row for row in rows if row["metadata"]["augmentation_type"] == "original"]
+    with JsonLinesWriter(directory / LATER_FILE) as writer:
+        for row in rows:
+            about = row["metadata"]
+            first = max(0, OLD_TOKENS - about["start_token"])
+            scored = [[first, about["length"]]] if first < about["length"] else []
+            writer.write_row(np.array(row["tokens"], np.uint16), about | {"scored": scored})
+    metadata = read_metadata(directory / METADATA_FILE)
+    write_metadata(directory / METADATA_FILE, metadata | {"later_sequences": len(rows)})
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     """A dataset, a model trained on it for four steps, and unrelated code."""
@@ -51,6 +68,7 @@ def workshop(tmp_path_factory):
     patch.setattr(control, "MIN_BYTES", 6000)
     root = tmp_path_factory.mktemp("proof")
     sequences = write_dataset(root / "data", window=128, files=larger_files())
+    add_later(root / "data")
     train_model(sequences, root / "model")
     unrelated = root / "unrelated" / "src"
     unrelated.mkdir(parents=True)
@@ -131,6 +149,24 @@ def test_without_enough_val_text_the_mixtures_are_left_out_and_the_card_says_why
     assert any(said in line for line in card_lines(found)) and said in (output / "proof.html").read_text()
 
 
+def test_what_was_committed_later_is_a_held_out_set_of_its_own_and_no_claim_rests_on_it(card):
+    test, later = card["sets"]["test"], card["sets"]["later"]
+    assert test["windows"] == test["windows_in_all"] and later["windows"] == later["windows_in_all"]
+    assert later["tokens"] == test["tokens"] - OLD_TOKENS * FILES_PER_SPLIT["test"]
+    assert list(later["bits_per_byte"]) == list(test["bits_per_byte"])
+    assert card["headline"]["difference"] == test["differences"]["all"]["trained minus control"]
+    assert later["differences"]["all"]["trained minus control"] != card["headline"]["difference"]
+
+
+def test_the_later_files_are_printed_shown_and_searched_for_text_of_train(card, workshop):
+    lines, page = list(card_lines(card)), (workshop / "model" / "proof" / "proof.html").read_text()
+    assert any(line.startswith("later: bits per byte of") for line in lines)
+    assert any(line.startswith("verbatim overlap, later: 0.00 % of") for line in lines)
+    assert "<h2>Bits per byte, later files</h2>" in page
+    counted = card["overlap"]["counted"]
+    assert 0 < counted["later"]["num_spans"] < counted["test"]["num_spans"]
+
+
 def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
     assert {"next line", "fill in the middle"} <= set(card["questions"])
     for of_kind in card["questions"].values():
@@ -142,7 +178,7 @@ def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
 
 def test_masked_windows_are_compared_with_the_originals_at_the_same_place(card):
     masked = card["robustness"]["token_masking"]
-    assert masked["pairs"] == 12
+    assert masked["pairs"] == 20  # half of --max-windows
     assert masked["trained"]["ratio"] == pytest.approx(
         masked["trained"]["variants"] / masked["trained"]["originals"]
     )
@@ -285,7 +321,7 @@ def test_too_few_files_show_nothing_whatever_the_difference():
 
 
 def test_the_printed_card_begins_with_its_claim_and_fits_a_screen(card):
-    lines = list(card_lines(card))
+    lines = list(card_lines(card | {"sets": {"test": card["sets"]["test"]}}))
     assert lines[1].startswith("PROOF CARD") and lines[2].startswith("trained minus control: ")
     assert len(lines) < 60 and max(map(len, lines)) < 200
 

@@ -1,5 +1,6 @@
 """The n-gram every model has to beat is the textbook one, however it is counted."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from training.proof.baselines import (
     Counts,
     ngram_nats,
     probability,
+    scored_stretches,
     together,
     uniform_nats,
     whole_files,
@@ -26,6 +28,19 @@ def test_windows_are_put_together_to_the_files_they_were_cut_from(tmp_path):
     rows = open_rows(dataset, "train")
     texts = {rows.files[part.file]: vocabulary.decode(part.tokens) for part in whole_files(rows)}
     assert texts == {file.path: file.text for file in small_files() if file.split == "train"}
+
+
+def test_scored_stretches_are_what_counts_and_whole_files_where_all_does(tmp_path):
+    rows = open_rows(open_dataset(write_dataset(tmp_path / "d")), "test")
+    files = whole_files(rows)
+    assert [p.tokens.tolist() for p in scored_stretches(rows)] == [p.tokens.tolist() for p in files]
+    scored = np.ones(len(rows.tokens), dtype=np.bool_)
+    for row in rows.table:  # tokens 5 to 7 of each file
+        place = row["start_token"] + np.arange(row["length"])
+        scored[row["offset"] : row["offset"] + row["length"]] = (place < 5) | (place > 7)
+    found = scored_stretches(dataclasses.replace(rows, scored=scored))
+    expected = [(p.file, a, p.tokens[a:b].tolist()) for p in files for a, b in ((0, 5), (8, len(p.tokens)))]
+    assert [(p.file, p.start, p.tokens.tolist()) for p in found] == expected
 
 
 def test_the_ngram_gives_a_distribution_and_the_hand_computed_probability():

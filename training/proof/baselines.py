@@ -12,6 +12,7 @@ time, by hashes of contexts in numpy. A corpus of 8 million tokens takes seconds
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,18 @@ def whole_files(rows: Rows) -> list[FileTokens]:
         parts[-1][2].append(rows.tokens_of(index)[end - start :])
         end = max(end, start + int(row["length"]))
     return [FileTokens(f, start, np.concatenate(found).astype(np.int64)) for f, start, found in parts]
+
+
+def scored_stretches(rows: Rows) -> list[FileTokens]:
+    """What of the originals counts in an evaluation: unbroken runs of tokens, whole files where all do."""
+    if not len(rows.scored):
+        return whole_files(rows)
+    marks = whole_files(dataclasses.replace(rows, tokens=rows.scored))
+    found = []
+    for part, marked in zip(whole_files(rows), marks, strict=True):
+        bounds = np.flatnonzero(np.diff(marked.tokens, prepend=0, append=0)).reshape(-1, 2)
+        found += [FileTokens(part.file, part.start + a, part.tokens[a:b]) for a, b in bounds.tolist()]
+    return found
 
 
 Seen = tuple[int, int, int]  # times a token followed a context, all its followers, its distinct followers

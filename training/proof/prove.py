@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from corpus.durable import write_atomically
-from corpus.records import SPLITS, UserError
+from corpus.records import LATER, SPLITS, UserError
 from training import devices
 from training.console import Console
 from training.proof import card as cards
 from training.proof import finished
-from training.proof.baselines import whole_files
+from training.proof.baselines import scored_stretches, whole_files
 from training.proof.card_text import card_lines
 from training.proof.control import Control, Repository, Selection, make_control, select_unrelated
 from training.proof.exam import (
@@ -113,17 +113,20 @@ def _refuse_untrained(case: Case, model: Finished) -> None:
 
 
 def overlap_card(case: Case) -> dict:
-    """Verbatim overlap of the held-out splits with train, counted again, and as the build counted it."""
-    texts = {split: open_rows(case.dataset, split) for split in SPLITS}
-    train = whole_files(texts["train"])
-    found = {s: overlap(train, whole_files(texts[s]), texts[s].files) for s in ("val", "test")}
+    """Verbatim overlap of what is held out with train, counted again, and as the build counted it."""
+    held_out = ("val", "test", *([LATER] if case.dataset.has_later else []))
+    train, texts = (
+        whole_files(open_rows(case.dataset, "train")),
+        {s: open_rows(case.dataset, s) for s in held_out},
+    )
+    found = {s: overlap(train, scored_stretches(rows), rows.files) for s, rows in texts.items()}
     recorded = case.dataset.metadata.get("leak_report", {}).get("held_out", {})
     return {
         "counted": {split: of_split.as_dict() for split, of_split in found.items()},
         "recorded": {split: recorded.get(split, {}).get("share") for split in found},
         "leak": leak_line(found["test"]),
         "is_hopeless": is_hopeless(found["test"]),
-        "leaked": frozenset(name for of_split in found.values() for name in of_split.leaked),
+        "leaked": frozenset(found["val"].leaked + found["test"].leaked),
     }
 
 
