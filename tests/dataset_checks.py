@@ -281,7 +281,7 @@ def leak_report_is_true(facts: Facts) -> list[str]:
     for index, name in enumerate(SPLITS[1:], 1):
         recorded = report["held_out"][name]
         held_out = facts.spans[index]
-        share = _is_among(held_out, facts.spans[0]).mean() if len(held_out) else 0.0
+        share = is_among(held_out, facts.spans[0]).mean() if len(held_out) else 0.0
         said = recorded["shared"] / max(1, recorded["spans"])
         is_exact = facts.layout.sample_bits == 0 and report["exact"]
         tolerance = 1e-9 if is_exact else 0.01 + 5 * np.sqrt(share * (1 - share) / max(1, len(held_out)))
@@ -292,7 +292,7 @@ def leak_report_is_true(facts: Facts) -> list[str]:
     return told
 
 
-def _is_among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+def is_among(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
     return ordered[at] == values if len(ordered) else np.zeros(len(values), bool)
 

@@ -6,17 +6,24 @@ those of the dataset: a part of a file may be there only, because windows withou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from dataset_checks import files_are_described_once, roles_follow_paths, weights_follow_priority
 from dataset_facts import LATER_SPLIT, Facts, first_few, named
-from dataset_rows import Bad, Layout, Problems, RowReader, parse_strictly
-from dataset_windows import overlaps_agree
+from dataset_rows import SPAN_TOKENS, Bad, Layout, Problems, RowReader, parse_strictly
+from dataset_windows import overlaps_agree, windows_stand_once
 
-from corpus.records import LATER_FILE, METADATA_FILE
+from corpus.records import LATER_FILE, METADATA_FILE, SPLITS
+
+if TYPE_CHECKING:
+    from dataset_later_texts import LaterTexts
+
+SPAN = np.dtype([("hash", "u8"), ("file", "i4")])
 
 
 @dataclass
@@ -27,11 +34,17 @@ class Later:
     rows: np.ndarray
     files: list[tuple]
     scored: list[list[list[int]]]  # of each row
-    spans: (
-        np.ndarray
-    )  # uint64 hashes of 50-token spans whose tokens are all scored, sampled as the other files' are
+    spans: np.ndarray  # SPAN: those that hold a scored token, each once, sampled as the other files' are
     num_lines: int = 0
     problems: Problems = field(default_factory=Problems)
+    texts: LaterTexts | None = None  # read when first asked for
+
+    def mask(self, index: int) -> np.ndarray:
+        """bool[length of the row]: which of its tokens are scored."""
+        mask = np.zeros(int(self.rows[index]["length"]), bool)
+        for first, last in self.scored[index]:
+            mask[first:last] = True
+        return mask
 
     def as_facts(self, facts: Facts) -> Facts:
         """What the checks of the other files can be asked of."""
@@ -43,7 +56,7 @@ def read_later(facts: Facts) -> Later:
     path, layout = facts.directory / LATER_FILE, facts.layout
     said = facts.metadata.get("later_sequences", 0)
     later = Later(
-        layout is not None and (path.is_file() or said != 0), np.zeros(0), [], [], np.zeros(0, np.uint64)
+        layout is not None and (path.is_file() or said != 0), np.zeros(0), [], [], np.zeros(0, SPAN)
     )
     if not later.is_there:
         return later
@@ -75,7 +88,7 @@ def _lines(path: Path, layout: Layout):
 
 
 def _read(reader: RowReader, line: bytes, layout: Layout) -> tuple[tuple, list[list[int]], np.ndarray]:
-    """(facts of the row, its ranges, hashes of spans within them). Raises Bad."""
+    """(facts of the row, its ranges, SPAN records of the spans that hold a scored token). Raises Bad."""
     if len(line) > layout.longest_line:
         raise Bad("memory", f"line of more than {layout.longest_line:,} bytes")
     row = parse_strictly(line)
@@ -87,9 +100,14 @@ def _read(reader: RowReader, line: bytes, layout: Layout) -> tuple[tuple, list[l
     if found[0] != 0:
         raise Bad("types", "the later set holds originals only")
     _check_ranges(scored, metadata["length"])
-    ids = np.array(row["tokens"], np.int32)
-    parts = [reader.spans(ids[first:last], 0) for first, last in scored]
-    return found, scored, np.concatenate(parts)
+    hashes = reader.span_hashes(np.array(row["tokens"][: metadata["length"]], np.int32))
+    holds_scored = np.zeros(len(hashes), bool)
+    for first, last in scored:
+        holds_scored[max(0, first - SPAN_TOKENS + 1) : last] = True
+    sampled = np.unique(reader.sampled(hashes[holds_scored]))
+    spans = np.empty(len(sampled), SPAN)
+    spans["hash"], spans["file"] = sampled, found[1]
+    return found, scored, spans
 
 
 def _check_ranges(scored: object, length: int) -> None:
@@ -121,6 +139,11 @@ def later_problems(*topics: str):
     return later_rows_are_sound
 
 
+def _named(later: Later, facts: Facts, rows: list[int], say: Callable[[np.void], str]) -> list[str]:
+    """The first few of these later rows with what `say` says of each."""
+    return named(later.as_facts(facts), later.rows[rows], say)
+
+
 def later_is_counted(facts: Facts) -> list[str]:
     """The metadata say of the later set what its rows say, and list the file."""
     later, metadata = later_of(facts), facts.metadata
@@ -135,13 +158,10 @@ def later_is_counted(facts: Facts) -> list[str]:
         "later_files": len({values[0] for values in later.files}),
         "later_scored_tokens": _num_scored(later),
     }
-    told += [
+    return told + [
         f"{METADATA_FILE}: {key} must be {value}, got {metadata.get(key)}"
         for key, value in expected.items()
         if metadata.get(key) != value
-    ]
-    return told + [
-        f"{METADATA_FILE}: {key} is missing" for key in ("until", "head_commit") if key not in metadata
     ]
 
 
@@ -171,23 +191,30 @@ def later_windows_agree(facts: Facts) -> list[str]:
     later = later_of(facts)
     if not len(later.rows):
         return []
-    told = overlaps_agree(later.as_facts(facts))
+    told = (
+        windows_stand_once(later.as_facts(facts)) + overlaps_agree(later.as_facts(facts)) + _disorder(facts)
+    )
     order = np.lexsort((later.rows["start"], later.rows["file"]))
     wrong = []
     for a, b in pairwise(order.tolist()):
         one, other = later.rows[a], later.rows[b]
         shared = int(one["start"]) + int(one["length"]) - int(other["start"])
         if one["file"] == other["file"] and shared > 0:
-            left, right = _mask(later, a)[-shared:], _mask(later, b)[:shared]
+            left, right = later.mask(a)[-shared:], later.mask(b)[:shared]
             wrong += [b] * (not np.array_equal(left, right))
-    return told + named(facts, later.rows[wrong], lambda row: "the window before it calls other tokens new")
+    return told + _named(later, facts, wrong, lambda row: "the window before it calls other tokens new")
 
 
-def _mask(later: Later, index: int) -> np.ndarray:
-    mask = np.zeros(int(later.rows[index]["length"]), bool)
-    for first, last in later.scored[index]:
-        mask[first:last] = True
-    return mask
+def _disorder(facts: Facts) -> list[str]:
+    """Rows of a file stand together, in the order of their windows."""
+    later = later_of(facts)
+    last_start: dict[int, int] = {}  # of each file so far
+    before, wrong = None, []
+    for index, (file, start) in enumerate(later.rows[["file", "start"]].tolist()):
+        if (file in last_start and file != before) or start <= last_start.get(file, -1):
+            wrong.append(index)
+        last_start[file], before = start, file
+    return _named(later, facts, wrong, lambda row: "stands behind a row that comes after it in its file")
 
 
 def later_stands_nowhere_else(facts: Facts) -> list[str]:
@@ -199,18 +226,29 @@ def later_stands_nowhere_else(facts: Facts) -> list[str]:
     for index, digest in enumerate(map(tuple, later.rows["digest"].tolist())):
         wrong += [index] * (digest in seen)
         seen.add(digest)
-    told = named(facts, later.rows[wrong], lambda row: "the same tokens stand in an earlier row")
+    told = _named(later, facts, wrong, lambda row: "the same tokens stand in an earlier row")
     expected = len(facts.rows) + later.rows["line"] - 1
-    odd = later.rows[later.rows["seq_id"] != expected]
+    odd = np.flatnonzero(later.rows["seq_id"] != expected).tolist()
     first_id = len(facts.rows) - 1
-    return told + named(
-        facts, odd, lambda row: f"seq_id must be {first_id + int(row['line'])}, got {row['seq_id']}"
+    return told + _named(
+        later, facts, odd, lambda row: f"seq_id must be {first_id + int(row['line'])}, got {row['seq_id']}"
     )
 
 
 def later_scores_nothing_known(facts: Facts) -> list[str]:
-    """No 50-token span whose tokens are all scored stands in train."""
-    later = later_of(facts)
-    shared = len(np.intersect1d(later.spans, facts.spans[0]))
-    told = f"{LATER_FILE}: {shared} of {len(later.spans)} spans that are scored also stand in train"
-    return first_few([told] * (shared > 0))
+    """No 50-token span that holds a scored token stands in the dataset, or in two files of the later set."""
+    later, told = later_of(facts), []
+    for split, name in enumerate(SPLITS):
+        told += _shared(later, np.isin(later.spans["hash"], facts.spans[split]), f"stand in {name}")
+    hashes = later.spans["hash"]  # in order
+    repeated = np.zeros(len(hashes), bool)
+    repeated[1:] = hashes[1:] == hashes[:-1]  # each file names a span once
+    return first_few(told + _shared(later, repeated, "are scored in another file"))
+
+
+def _shared(later: Later, is_shared: np.ndarray, how: str) -> list[str]:
+    counts = np.bincount(later.spans["file"][is_shared], minlength=len(later.files))
+    return [
+        f"{LATER_FILE}: {later.files[file][0]}: {counts[file]} spans that hold scored tokens also {how}"
+        for file in np.flatnonzero(counts).tolist()
+    ]

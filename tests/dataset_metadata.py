@@ -63,7 +63,7 @@ def read_metadata(directory: Path, problems: Problems) -> dict:
             problems.add("metadata", f"{key} is missing", METADATA_FILE)
         elif not fits(metadata[key], shape):
             problems.add(
-                "metadata", f"{key} must be {_spell(shape)}, got {metadata[key]!r:.80}", METADATA_FILE
+                "metadata", f"{key} must be {spell(shape)}, got {metadata[key]!r:.80}", METADATA_FILE
             )
             del metadata[key]
     return metadata
@@ -124,13 +124,13 @@ def fits(value: object, shape: object) -> bool:
     return all(key in value and fits(value[key], part) for key, part in shape.items())
 
 
-def _spell(shape: object) -> str:
+def spell(shape: object) -> str:
     """
-    >>> _spell({str: [int]})
+    >>> spell({str: [int]})
     '{str: [int]}'
     """
     if isinstance(shape, type):
         return shape.__name__
     if isinstance(shape, list):
-        return f"[{_spell(shape[0])}]"
-    return "{" + ", ".join(f"{k if k is not str else 'str'}: {_spell(v)}" for k, v in shape.items()) + "}"
+        return f"[{spell(shape[0])}]"
+    return "{" + ", ".join(f"{k if k is not str else 'str'}: {spell(v)}" for k, v in shape.items()) + "}"

@@ -158,7 +158,7 @@ class RowReader:
         self._no_controls(text_ids[:length])
         key = tuple(metadata[name] for name in FILE_KEYS)
         file = self.files.setdefault(key, len(self.files))
-        digest = _digest(ids)
+        digest = digest_of(ids)
         facts = (
             variant,
             file,
@@ -170,7 +170,7 @@ class RowReader:
             1 + int(np.count_nonzero(np.diff(np.sort(text_ids)))),
             metadata["complexity"],
             digest,
-            digest if variant != MASKED else _digest(text_ids),
+            digest if variant != MASKED else digest_of(text_ids),
             self._segments(text_ids, start, metadata["total_chunks"]),
         )
         return facts, self.spans(text_ids[:length], variant)
@@ -292,24 +292,30 @@ class RowReader:
 
         Of train all that a model is shown counts (of masked rows the labels), of val and test the originals.
         """
-        if (self.split != 0 and variant != 0) or len(ids) < SPAN_TOKENS:
+        if self.split != 0 and variant != 0:
+            return np.zeros(0, np.uint64)
+        return self.sampled(self.span_hashes(ids))
+
+    def span_hashes(self, ids: np.ndarray) -> np.ndarray:
+        """uint64[len(ids) - 49]: a hash of the span that begins at each token."""
+        if len(ids) < SPAN_TOKENS:
             return np.zeros(0, np.uint64)
         terms = (ids.astype(np.uint64) + np.uint64(1)) * self.powers[: len(ids)]  # (id + 1) * p^(i + 1)
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
         count = len(ids) - SPAN_TOKENS + 1
-        hashes = (sums[SPAN_TOKENS:] - sums[:count]) * self.powers[::-1][:count]  # the place cancels out
-        return (
-            hashes[hashes < np.uint64(1 << 63) >> np.uint64(self.layout.sample_bits - 1)]
-            if self.layout.sample_bits
-            else hashes
-        )
+        return (sums[SPAN_TOKENS:] - sums[:count]) * self.powers[::-1][:count]  # the place cancels out
+
+    def sampled(self, hashes: np.ndarray) -> np.ndarray:
+        if not self.layout.sample_bits:
+            return hashes
+        return hashes[hashes < np.uint64(1 << 63) >> np.uint64(self.layout.sample_bits - 1)]
 
 
 def _multipliers(count: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(20)).integers(0, 2**63, count, dtype=np.uint64) | np.uint64(1)
 
 
-def _digest(ids: np.ndarray) -> tuple[int, int]:
+def digest_of(ids: np.ndarray) -> tuple[int, int]:
     raw = hashlib.blake2b(ids.tobytes(), digest_size=16).digest()
     return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
 

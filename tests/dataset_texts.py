@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -105,16 +106,7 @@ class Texts:
 
     @cached_property
     def _tokenizer(self):
-        """The dataset's tokenizer without its control tokens: their names in a file are ordinary characters."""
-        from tokenizers import Tokenizer
-
-        config = json.loads((self._directory / "tokenizer" / "tokenizer.json").read_bytes())
-        try:
-            tokenizer = Tokenizer.from_str(json.dumps(config | {"added_tokens": []}))
-            tokenizer.encode("x", add_special_tokens=False)
-        except Exception as error:
-            raise UnreadableTokenizer(f"tokenizer/tokenizer.json: cannot be used: {error}") from error
-        return tokenizer
+        return plain_tokenizer(self._directory)
 
     @cached_property
     def decoded(self) -> dict[str, list[tuple[Stream, str]]]:
@@ -152,31 +144,53 @@ class Texts:
 
     def misjudged(self, window: int) -> list[str]:
         """Windows whose complexity is not what the curriculum gives for their text."""
-        decoded = self.decoded
-        try:
-            encoder = Encoder(self._directory / "tokenizer" / "tokenizer.json")
-        except TokenizerError as error:
-            raise UnreadableTokenizer(f"tokenizer/tokenizer.json: {error}") from error
-        begins_name = encoder.word_tokens()
-        told = []
-        for stream, text in (pair for pairs in decoded.values() for pair in pairs):
-            source, ids = text.encode(), np.array(stream.ids)
-            edges = np.concatenate(([0], encoder.token_ends(source, ids)))
-            if stream.language not in LANGUAGES:  # told elsewhere
-                continue
-            tree = syntax.parse(stream.language, source) if syntax.has_grammar(stream.language) else None
-            starts, ends = stream.rows["start"], stream.rows["start"] + stream.rows["length"]
-            windows = [ids[a:b] for a, b in zip(starts, ends, strict=True)]
-            num_names = [len(np.unique(ids[begins_name[ids]])) for ids in windows]
-            expected = features_of(source, stream.language, tree).score(
-                edges[starts], edges[ends], np.array(num_names), stream.rows["length"] / window
-            )
-            for at in np.flatnonzero(np.abs(expected - stream.rows["complexity"]) > COMPLEXITY_TOLERANCE):
-                got = stream.rows["complexity"][at]
-                told.append(
-                    f"{stream.name}, window {at}: complexity must be {expected[at]:.4f}, got {got:.4f}"
-                )
-        return told
+        pairs = [pair for pairs in self.decoded.values() for pair in pairs]
+        return misjudged_windows(pairs, self._directory, window)
+
+
+def plain_tokenizer(directory: Path):
+    """The dataset's tokenizer without its control tokens: their names in a file are ordinary characters."""
+    from tokenizers import Tokenizer
+
+    config = json.loads((directory / "tokenizer" / "tokenizer.json").read_bytes())
+    try:
+        tokenizer = Tokenizer.from_str(json.dumps(config | {"added_tokens": []}))
+        tokenizer.encode("x", add_special_tokens=False)
+    except Exception as error:
+        raise UnreadableTokenizer(f"tokenizer/tokenizer.json: cannot be used: {error}") from error
+    return tokenizer
+
+
+def misjudged_windows(pairs: list[tuple[Stream, str]], directory: Path, window: int) -> list[str]:
+    """Windows of whole texts whose complexity is not what the curriculum gives for them."""
+    try:
+        encoder = Encoder(directory / "tokenizer" / "tokenizer.json")
+    except TokenizerError as error:
+        raise UnreadableTokenizer(f"tokenizer/tokenizer.json: {error}") from error
+    begins_name = encoder.word_tokens()
+    told = []
+    for stream, text in pairs:
+        if stream.language not in LANGUAGES:  # told elsewhere
+            continue
+        expected = _complexity(stream, text.encode(), encoder, begins_name, window)
+        for at in np.flatnonzero(np.abs(expected - stream.rows["complexity"]) > COMPLEXITY_TOLERANCE):
+            got = stream.rows["complexity"][at]
+            told.append(f"{stream.name}, window {at}: complexity must be {expected[at]:.4f}, got {got:.4f}")
+    return told
+
+
+def _complexity(
+    stream: Stream, source: bytes, encoder: Encoder, begins_name: np.ndarray, window: int
+) -> np.ndarray:
+    """float64[windows of the stream]"""
+    ids = np.array(stream.ids)
+    edges = np.concatenate(([0], encoder.token_ends(source, ids)))
+    tree = syntax.parse(stream.language, source) if syntax.has_grammar(stream.language) else None
+    starts, ends = stream.rows["start"], stream.rows["start"] + stream.rows["length"]
+    num_names = [len(np.unique(ids[a:b][begins_name[ids[a:b]]])) for a, b in zip(starts, ends, strict=True)]
+    return features_of(source, stream.language, tree).score(
+        edges[starts], edges[ends], np.array(num_names), stream.rows["length"] / window
+    )
 
 
 def _groups(rows: np.ndarray, keys: tuple[str, ...]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from corpus.records import METADATA_FILE, ORIGINAL, VARIANTS
 
 def windows_cover_their_files(facts: Facts) -> list[str]:
     """Every window that a file's rows promise is there, or was dropped because an equal row is there."""
-    told = _windows_stand_once(facts)
+    told = windows_stand_once(facts)
     recorded = facts.metadata.get("duplicate_rows_dropped", {})
     for index, name in enumerate(VARIANTS):
         missing, dropped = _missing_windows(facts, index), recorded.get(name, 0)
@@ -34,7 +34,7 @@ def _texts_without_rows(facts: Facts, variant: int) -> int:
     return made - len(np.unique(path_ids(facts)[rows["file"]]))
 
 
-def _windows_stand_once(facts: Facts) -> list[str]:
+def windows_stand_once(facts: Facts) -> list[str]:
     """All rows of one text count the same windows, and each window is there once."""
     rows = facts.rows
     paths = path_ids(facts)[rows["file"]]

@@ -8,6 +8,7 @@ prints what was verified, or every kind of mistake with file and line, and exits
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ if __name__ == "__main__":  # run as a file: the repository's root is not on the
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 import dataset_checks as checks
+import dataset_dated as dated
 import dataset_later as later
+import dataset_later_texts as later_texts
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
@@ -59,6 +62,8 @@ def test_rows_are_overlapping_windows_of_ids_that_the_tokenizer_gives(facts):
         windows.overlaps_agree,
         windows.ids_are_the_tokenizers,
         later.later_windows_agree,
+        later_texts.later_ids_are_the_tokenizers,
+        later_texts.later_ranges_are_lines,
         later.later_problems("tokens", "windows"),
         topics=("tokens", "windows"),
     )
@@ -71,6 +76,7 @@ def test_metadata_is_complete_and_says_what_the_files_say(facts):
         checks.tokenizer_fits,
         checks.metadata_counts_are_right,
         later.later_is_counted,
+        dated.later_is_dated,
         topics=("metadata",),
     )
 
@@ -113,7 +119,12 @@ def test_train_file_never_gets_simpler(facts):
 
 
 def test_complexity_belongs_to_the_window(facts):
-    expect(facts, checks.complexity_is_a_property_of_the_window, windows.complexity_is_that_of_the_text)
+    expect(
+        facts,
+        checks.complexity_is_a_property_of_the_window,
+        windows.complexity_is_that_of_the_text,
+        later_texts.later_complexity_is_that_of_the_text,
+    )
 
 
 def test_complexity_follows_what_the_tokens_show(facts):
@@ -205,6 +216,22 @@ def summary(facts: Facts) -> list[str]:
     ]
 
 
+def _quiet_when_nobody_reads(command: Callable[[list[str]], int]) -> int:
+    """The exit code of the command, also where its reader went (`| head -1`) or where it was stopped."""
+    try:
+        exit_code = command(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or the interpreter tries again at its end
+        return 141
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return exit_code
+
+
 def _printer() -> Callable[[str], None]:
     """`print` that a C locale does not kill: marks become ASCII, other characters are escaped."""
     encoding = sys.stdout.encoding or "ascii"
@@ -218,4 +245,4 @@ def _printer() -> Callable[[str], None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_quiet_when_nobody_reads(main))

@@ -16,9 +16,10 @@ if __name__ == "__main__":  # run as a file: the repository's root is not on the
 import wreck_edits as do
 from dataset_facts import read_facts
 from test_dataset_effectiveness import TESTS, what_is_wrong
+from wreck_later import LATER_WAYS
 from wreckage import TEST, TRAIN, VAL, Way, Wreckage
 
-from corpus.records import METADATA_FILE, ORIGINAL, SPLITS
+from corpus.records import LATER_FILE, METADATA_FILE, ORIGINAL, SPLITS
 
 # level -> part of the name of a test that must notice -> what is wrong -> how it is done
 TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
@@ -354,10 +355,10 @@ WAYS = tuple(
 )
 
 
-def score(good: Path, scratch: Path) -> dict[str, list[str]]:
+def score(good: Path, ways: tuple[Way, ...], scratch: Path) -> dict[str, list[str]]:
     """Way -> names of the tests that noticed it."""
     noticed = {}
-    for way in WAYS:
+    for way in ways:
         facts = read_facts(way.apply(good, scratch))
         noticed[way.name] = [test.__name__ for test in TESTS if what_is_wrong(test, facts)]
     return noticed
@@ -367,9 +368,11 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2
+    good = Path(arguments[0])
+    ways = WAYS + LATER_WAYS * (good / LATER_FILE).is_file()
     with tempfile.TemporaryDirectory() as scratch:
-        noticed = score(Path(arguments[0]), Path(scratch))
-    for way in WAYS:
+        noticed = score(good, ways, Path(scratch))
+    for way in ways:
         found = ", ".join(name.removeprefix("test_") for name in noticed[way.name])
         print(f"{way.level:9} {way.name}: {found or 'NOT NOTICED'}")
     missed = sum(not found for found in noticed.values())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import wreck_edits as do
-from wreckage import Way, Wreckage
+from wreckage import VAL, Way, Wreckage
 
 from corpus.records import LATER, LATER_FILE
 
@@ -47,6 +49,125 @@ def drop_the_file_and_its_digest(w: Wreckage) -> None:
     w.path(LATER).unlink()
 
 
+def of_a_grown_file(w: Wreckage) -> list[dict]:
+    """The rows of a file that holds old text, too: its first new token is not its first token."""
+    by_path: dict[str, list[dict]] = {}
+    for row in w.rows[LATER]:
+        by_path.setdefault(row["metadata"]["source_file"], []).append(row)
+    grown = [rows for rows in by_path.values() if rows[0]["metadata"]["start_token"] > 0]
+    return max(grown, key=len)
+
+
+def of_a_new_file(w: Wreckage) -> list[dict]:
+    """The rows of a file whose windows are all there."""
+    by_path: dict[str, list[dict]] = {}
+    for row in w.rows[LATER]:
+        by_path.setdefault(row["metadata"]["source_file"], []).append(row)
+    return max(
+        (rows for rows in by_path.values() if len(rows) == rows[0]["metadata"]["total_chunks"]), key=len
+    )
+
+
+def move_the_ranges(rows: list[dict], first: int, last: int) -> None:
+    """Every range of a file begins and ends so many tokens later, in all windows that see it alike."""
+    for m in (row["metadata"] for row in rows):
+        moved = [[max(0, a + first), min(m["length"], b + last)] for a, b in m["scored"]]
+        m["scored"] = [part for part in moved if part[0] < part[1]]
+
+
+def move_every_range(w: Wreckage) -> None:
+    for row in w.rows[LATER]:
+        move_the_ranges([row], 3, 3)
+    w.rows[LATER] = [row for row in w.rows[LATER] if row["metadata"]["scored"]]
+
+
+def change_in_all_windows(rows: list[dict], at: int, ids: list[int]) -> None:
+    """Tokens of a file, from number `at` on, become `ids` in every window that holds them."""
+    for row in rows:
+        for place, token in enumerate(ids, at - row["metadata"]["start_token"]):
+            if 0 <= place < row["metadata"]["length"]:
+                row["tokens"][place] = token
+
+
+def spell_a_word_otherwise(w: Wreckage) -> None:
+    """Two tokens become two others that spell the same text: no decoder would see it."""
+    vocabulary = json.loads(w.path(do.TOKENIZER).read_bytes())["model"]["vocab"]
+    text = {token_id: token for token, token_id in vocabulary.items()}
+    for row in of_a_new_file(w):
+        ids = row["tokens"][: row["metadata"]["length"]]
+        for at, (one, two) in enumerate(pairwise(ids)):
+            both = text[one] + text[two]
+            for cut in set(range(1, len(both))) - {len(text[one])}:
+                if both[:cut] in vocabulary and both[cut:] in vocabulary:
+                    others = [vocabulary[both[:cut]], vocabulary[both[cut:]]]
+                    change_in_all_windows(of_a_new_file(w), row["metadata"]["start_token"] + at, others)
+                    return
+    raise LookupError("no two tokens can be spelled otherwise")
+
+
+def copy_from_val_in_between(w: Wreckage) -> None:
+    """Held-out text that lies between two of its rows becomes a later file of its own."""
+    rows = sorted(
+        (row for row in w.rows[VAL] if do.is_middle(row["metadata"])),
+        key=lambda row: (row["metadata"]["source_file"], row["metadata"]["start_token"]),
+    )
+    one, two = next(
+        (a, b) for a, b in pairwise(rows) if b["metadata"]["start_token"] == a["metadata"]["start_token"] + 32
+    )
+    last = w.rows[LATER][-1]["metadata"]
+    about = one["metadata"] | {"seq_id": last["seq_id"] + 1, "scored": [[0, 128]]}
+    about |= {
+        "source_file": "zz/new.txt",
+        "directory": "zz",
+        "file_extension": ".txt",
+        "language": "Markdown",
+    }
+    about |= {"is_core": False, "is_test": False, "priority": "medium", "weight": 1.0}
+    about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
+    w.rows[LATER].append({"tokens": [*one["tokens"][3:], *two["tokens"][-32:-29]], "metadata": about})
+
+
+def score_it_in_two_files(w: Wreckage) -> None:
+    """The text of a new file also comes as that of another one, a word later."""
+    rows = of_a_new_file(w)
+    ids = [token for row in rows[:1] for token in row["tokens"]] + rows[1]["tokens"][-32:]
+    last, about = w.rows[LATER][-1]["metadata"], rows[1]["metadata"]
+    name = about["source_file"].rpartition(".")[0] + "z" + about["file_extension"]
+    about = about | {"seq_id": last["seq_id"] + 1, "source_file": name, "scored": [[0, 128]]}
+    about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
+    w.rows[LATER].append({"tokens": ids[3:131], "metadata": about})
+
+
+def drop_later_rows(w: Wreckage, want: Callable[[list[dict]], list[dict]]) -> None:
+    dropped = {row["metadata"]["seq_id"] for row in want(of_a_new_file(w))}
+    w.rows[LATER] = [row for row in w.rows[LATER] if row["metadata"]["seq_id"] not in dropped]
+    renumber(w)
+
+
+def renumber(w: Wreckage) -> None:
+    for number, row in enumerate(w.rows[LATER], len(w.every_row())):
+        row["metadata"]["seq_id"] = number
+
+
+def exchange_complexity(rows: list[dict]) -> None:
+    one, two = min(rows, key=_complexity)["metadata"], max(rows, key=_complexity)["metadata"]
+    one["complexity"], two["complexity"] = two["complexity"], one["complexity"]
+
+
+def _complexity(row: dict) -> float:
+    return row["metadata"]["complexity"]
+
+
+def reverse_the_rows(w: Wreckage) -> None:
+    w.rows[LATER].reverse()
+    renumber(w)
+
+
+def known_spans_of_more(w: Wreckage) -> None:
+    leaks = w.metadata["leak_report"][LATER]
+    leaks["known_spans"] = leaks["spans"] + 1
+
+
 TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
     "bytes": {
         "metadata_is_complete": {
@@ -70,9 +191,25 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "no range": one_field("scored", lambda ranges: []),
             "a range of floats": one_field("scored", lambda ranges: [[0.0, 9.0]]),
             "other tokens new in one window": one_field("scored", lambda ranges: [[0, 3]], do.is_middle),
+            "ranges of all windows three tokens late": move_every_range,
+            "two later tokens spelled otherwise": spell_a_word_otherwise,
+            "a later window left out": lambda w: drop_later_rows(w, lambda rows: rows[1:2]),
+            "later rows in another order": reverse_the_rows,
+            "total_chunks of a later row one more": one_field("total_chunks", do.plus_one, do.is_middle),
             "one later token changed": one_row(
                 lambda row: row["tokens"].__setitem__(64, row["tokens"][64] ^ 1), do.is_middle
             ),
+        },
+        "metadata_is_complete": {
+            "known spans of the later set unsaid": lambda w: w.metadata["leak_report"].pop(LATER),
+        },
+        "complexity_belongs": {
+            "complexity of a later file one more": lambda w: [
+                row["metadata"].update(complexity=row["metadata"]["complexity"] + 1.0)
+                for row in of_a_new_file(w)
+            ],
+            "two later windows exchange their complexity": lambda w: exchange_complexity(of_a_new_file(w)),
+            "a negative complexity of a later row": one_field("complexity", lambda value: -value),
         },
         "types_are": {
             "a variant among the later rows": one_field("augmentation_type", lambda kind: "comment_toggle"),
@@ -87,6 +224,9 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
         },
         "splits_are": {
             "context scored as if it were new": score_everything,
+            "sixty tokens before what is new scored": lambda w: move_the_ranges(of_a_grown_file(w), -60, 0),
+            "held-out text scored, between two of its windows": copy_from_val_in_between,
+            "text of a later file scored in another one": score_it_in_two_files,
         },
     },
     "metadata": {
@@ -95,6 +235,17 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "later_scored_tokens one more": do.recorded("later_scored_tokens", do.plus_one),
             "later set not listed": lambda w: w.metadata["files"].pop(LATER_FILE),
             "no word of when": lambda w: w.metadata.pop("until"),
+            "until no date": do.recorded("until", lambda until: "last summer"),
+            "until another day than was asked for": do.recorded(
+                "until", lambda until: until.replace("03", "04")
+            ),
+            "a commit after until": do.recorded("commit_date", lambda date: "2025" + date[4:]),
+            "head_commit the dataset's own": lambda w: w.metadata.update(
+                head_commit=w.metadata["repository_commit"]
+            ),
+            "head_commit cut short": do.recorded("head_commit", lambda name: name[:12]),
+            "no later commit": do.recorded("later_commits", lambda count: 0),
+            "more known spans than spans": known_spans_of_more,
         },
     },
 }
