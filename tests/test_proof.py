@@ -224,6 +224,31 @@ def test_several_seeds_are_all_in_the_interval(workshop, card):
     }
 
 
+def test_the_same_run_twice_and_runs_of_other_settings_are_no_seeds(workshop, card, capsys):
+    twice = flags(workshop, "--model", str(workshop / "model"))
+    assert "seeds are 42, 42: the same run twice" in refusal(capsys, twice)
+    train_model(
+        workshop / "data" / "training_data_train.jsonl", workshop / "other-rate", "--seed", "8",
+        *("--set", "optimization.learning_rate=0.02"),
+    )  # fmt: skip
+    capsys.readouterr()
+    printed = refusal(capsys, flags(workshop, "--model", str(workshop / "other-rate")))
+    assert "trained with another optimization.learning_rate" in printed
+
+
+def test_the_card_says_whether_its_interval_covers_other_runs(workshop, card, tmp_path):
+    def said(seeds: list[int]) -> str:
+        found = card | {
+            "headline": {"verdict": "", "difference": card["headline"]["difference"] | {"seeds": seeds}}
+        }
+        write_page(tmp_path / "p.html", found)
+        [line] = [line for line in card_lines(found) if "95 % interval by" in line]
+        assert line.split(";")[0].strip() in (tmp_path / "p.html").read_text()
+        return line
+
+    assert "by file, one run of each" in said([1, 1]) and "by file and seed" in said([2, 1])
+
+
 def test_a_train_file_copied_into_test_is_shouted_in_the_first_line(workshop, card, capsys):
     files = larger_files()
     source = next(file for file in files if file.split == "train" and len(file.text) > 400)

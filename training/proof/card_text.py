@@ -40,9 +40,14 @@ def _what_could_be_seen(difference: dict | None) -> Iterator[str]:
         yield "  too few held-out files to see any effect"
     else:
         yield (
-            f"  95 % interval by file; {difference['files']} files would have shown an effect of "
+            f"  95 % interval by {drawn_again(difference)}; {difference['files']} files would have shown an effect of "
             f"{difference['smallest_detectable']:.4f} bits per byte"
         )
+
+
+def drawn_again(difference: dict) -> str:
+    """What the interval rests on; one run of each model says nothing about other runs."""
+    return "file and seed" if max(difference["seeds"]) > 1 else "file, one run of each"
 
 
 def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:

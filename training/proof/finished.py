@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from corpus.records import DATASET_FILES, UserError
 from training import checkpoint, models, setup
 from training.config import SECTIONS, Config
 from training.rows import Dataset
+
+NOT_TRAINED_WITH = ("output", "device_backend", "inference")  # sections that change no weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,35 @@ def check_dataset(finished: Finished, dataset: Dataset) -> None:
                 f"{finished.directory} was trained on another dataset: {name} had sha256 {str(expected)[:12]}, in "
                 f"{dataset.directory} it has {str(found)[:12]}; give that dataset or train again"
             )
+
+
+def check_seeds(models: Sequence[Finished]) -> None:
+    """Raises UserError unless these are runs of one training that differ in their seed, each with another."""
+    first, *others = models
+    for other in others:
+        differing = sorted(_settings(first).items() ^ _settings(other).items())
+        if differing:
+            raise UserError(
+                f"{first.directory} and {other.directory} were trained with another {differing[0][0]}; --model may be "
+                "repeated for runs that differ in their seed alone - make one card for each"
+            )
+    seeds = [model.config.training.seed for model in models]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"the models' seeds are {', '.join(map(str, seeds))}: the same run twice would make the interval too "
+            "narrow; name runs of different seeds"
+        )
+
+
+def _settings(model: Finished) -> dict[str, str]:
+    """What a run was trained with, but for its seed, and where it ran and wrote."""
+    sections = {name: s for name, s in model.facts["config"].items() if name not in NOT_TRAINED_WITH}
+    settings = {
+        f"{name}.{key}": repr(value)
+        for name, section in sections.items()
+        for key, value in (section if isinstance(section, dict) else {"": section}).items()
+    }
+    return {key.removesuffix("."): value for key, value in settings.items() if key != "training.seed"}
 
 
 def check_tokenizer(directory: Path, dataset: Dataset) -> None:

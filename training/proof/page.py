@@ -8,7 +8,14 @@ from pathlib import Path
 
 from corpus.durable import write_atomically
 from training.proof.card import CONTROL, TRAINED
-from training.proof.card_text import QUESTION_COLUMNS, answer_cell, mcnemar_words, mixture_words, number
+from training.proof.card_text import (
+    QUESTION_COLUMNS,
+    answer_cell,
+    drawn_again,
+    mcnemar_words,
+    mixture_words,
+    number,
+)
 from training.report import COLOURS, STYLE, WIDTH
 
 PROOF_STYLE = """
@@ -47,7 +54,7 @@ def _headline(card: dict) -> str:
     small = "too few held-out files to see any effect"
     if found and found["smallest_detectable"] is not None:
         small = (
-            f"95 % interval by file, over {found['files']} files; they would have shown an effect of "
+            f"95 % interval by {drawn_again(found)}, over {found['files']} files; they would have shown an effect of "
             f"{found['smallest_detectable']:.4f} bits per byte"
         )
     made_of = card["controls"][0]["made of"] if card["controls"] else "none"

@@ -88,6 +88,7 @@ def open_case(arguments: argparse.Namespace) -> Case:
     models = tuple(open_finished(directory) for directory in arguments.model)
     for model in models:
         finished.check_dataset(model, dataset)
+    finished.check_seeds(models)
     case = Case(
         arguments=arguments,
         console=Console(),
