@@ -191,6 +191,7 @@ def test_pieces_batches_and_workers_do_not_change_the_report(tmp_path, monkeypat
     write(tmp_path, leaky_dataset(1))
     expected = leak_report(tmp_path, Crew(1))
     monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", piece_bytes)
     monkeypatch.setattr(spans, "_BATCH_TOKENS", piece_bytes)
     assert leak_report(tmp_path, Crew(1)) == expected
     with Crew(2 if piece_bytes > 500 else 1) as crew:
@@ -238,6 +239,7 @@ def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared
 
 def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
     seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]

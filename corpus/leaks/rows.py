@@ -6,6 +6,7 @@ where each row stands and what text it says it is from; then the rows of one tex
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from corpus.paths import escape_path
 from corpus.pool import Crew, cut_into_shards
 from corpus.records import ORIGINAL, UserError
 
-_PIECE_BYTES = 4 << 20  # what one worker reads at a time; fixed, so that any number of workers counts alike
+_PIECE_BYTES = 4 << 20  # what one worker looks through at a time
+_PORTION_BYTES = 2 << 20  # and what it reads
 _MAX_START = 1 << 32
 
 
@@ -82,7 +84,7 @@ def find_rows(paths: list[Path], crew: Crew) -> list[FoundRows]:
     """Look through dataset files. Raises UserError for one that is missing, or for what is no row."""
     pieces = [_pieces_of(path) for path in paths]
     places = crew.map(_places, [piece for of_path in pieces for piece in of_path])
-    return [_found([next(places) for _ in of_path], of_path) for of_path in pieces]
+    return [_found(itertools.islice(places, len(of_path)), of_path) for of_path in pieces]
 
 
 def _pieces_of(path: Path) -> list[Piece]:
@@ -119,21 +121,22 @@ def _rows_in(piece: Piece) -> Iterator[Row]:
             offset += len(line)
 
 
-def _found(places: list[_Places], pieces: list[Piece]) -> FoundRows:
+def _found(places: Iterator[_Places], pieces: list[Piece]) -> FoundRows:
     """Join the pieces of a file and put the rows of each text beside each other."""
     numbers: dict[tuple[str, str], int] = {}
-    text = []
+    offsets, texts, starts = [], [], []
     for of_piece in places:
-        known = [numbers.setdefault(name, len(numbers)) for name in of_piece.names]
-        text.append(np.array(known, np.int64)[of_piece.texts])
-    offsets = np.concatenate([of_piece.offsets for of_piece in places])
-    order = np.lexsort((np.concatenate([of_piece.starts for of_piece in places]), np.concatenate(text)))
-    sizes = np.diff(offsets, append=pieces[-1].stop)[order].tolist()
+        number_of = np.array([numbers.setdefault(name, len(numbers)) for name in of_piece.names], np.int64)
+        offsets.append(of_piece.offsets)
+        texts.append(number_of[of_piece.texts])
+        starts.append(of_piece.starts)
+    order = np.lexsort((np.concatenate(starts), np.concatenate(texts)))
+    path, end, offset = pieces[0].path, pieces[-1].stop, np.concatenate(offsets)
+    sizes = np.diff(offset, append=end)[order].tolist()
     portions = [
-        Portion(pieces[0].path, offsets[order[cut.start : cut.stop]])
-        for cut in cut_into_shards(sizes, _PIECE_BYTES)
+        Portion(path, offset[order[cut.start : cut.stop]]) for cut in cut_into_shards(sizes, _PORTION_BYTES)
     ]
-    return FoundRows(portions, frozenset(file for file, _ in numbers), pieces[-1].stop)
+    return FoundRows(portions, frozenset(file for file, _ in numbers), end)
 
 
 # --- what they hold --------------------------------------------------------------------------------------
