@@ -21,6 +21,7 @@ from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
 DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
 REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
+MAX_WORKERS = 256  # each takes some 50 MB
 
 EXAMPLES = """examples:
   %(prog)s ~/projects/the-block
@@ -72,9 +73,16 @@ def find_repository(asked: str | None) -> Path:
 MAX_TOKENS: int | None = None
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells a mistake in one line, as every other one is told; the flags are in --help."""
+
+    def error(self, message: str) -> None:
+        sys.exit(fail(f"error: {message}; see --help", 2))
+
+
 def arguments() -> argparse.ArgumentParser:
     """The command line. A test freezes the set of flags."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description="From a git repository to a leak-free dataset of token windows.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -155,8 +163,12 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(
             f"--overlap must be in [0, 0.95], got {flags.overlap}; 0.75 repeats three quarters of a window"
         )
-    if flags.workers is not None and flags.workers < 1:
-        raise UserError(f"--workers must be at least 1, got {flags.workers}")
+    if flags.workers is not None and not 1 <= flags.workers <= MAX_WORKERS:
+        raise UserError(f"--workers must be in [1, {MAX_WORKERS}], got {flags.workers}; the cores are enough")
+    if not -(1 << 63) <= flags.seed < 1 << 63:
+        raise UserError(f"--seed must fit in 64 bits, got {flags.seed}; any small number will do")
+    if not flags.output:
+        raise UserError("--output is empty; name a directory, e.g. --output /data/mine")
     return BuildOptions(
         root=find_repository(flags.repo),
         output=Path(flags.output).expanduser(),

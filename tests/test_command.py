@@ -69,7 +69,10 @@ WRONG_USES = {
     "overlap of one": ((".", "--overlap", "1.0"), 2, "--overlap must be in [0, 0.95]"),
     "window of nothing": ((".", "--max-tokens", "0"), 2, "--max-tokens must be in [8,"),
     "window of words": ((".", "--max-tokens", "many"), 2, "invalid int value"),
-    "no workers": ((".", "--workers", "0"), 2, "--workers must be at least 1"),
+    "no workers": ((".", "--workers", "0"), 2, "--workers must be in [1, 256]"),
+    "an army of workers": ((".", "--workers", "100000"), 2, "--workers must be in [1, 256]"),
+    "seed of a hundred bits": ((".", "--seed", str(1 << 100)), 2, "--seed must fit in 64 bits"),
+    "output of nothing": ((".", "--output", ""), 2, "--output is empty"),
     "unknown device": ((".", "--device", "tpu"), 2, "invalid choice: 'tpu'"),
     "unknown tokenizer": ((".", "--tokenizer", "no/such"), 2, "--tokenizer no/such: no such path"),
 }
@@ -79,10 +82,10 @@ WRONG_USES = {
 def test_a_wrong_use_is_one_clear_line(use, tmp_path, repository):
     arguments, code, message = WRONG_USES[use]
     arguments = tuple(str(repository) if part == "." else part for part in arguments)
-    done = run(*arguments, "--output", tmp_path / "dataset", env=environment(HF_HUB_OFFLINE="1"))
+    done = run("--output", tmp_path / "dataset", *arguments, env=environment(HF_HUB_OFFLINE="1"))
     assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    [line, last] = done.stderr.splitlines()
+    assert message in line and last == "FAILED"
     assert not (tmp_path / "dataset").exists()
 
 
