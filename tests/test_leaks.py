@@ -176,6 +176,29 @@ def test_where_a_row_says_it_starts_is_never_believed(tmp_path, seed):
     assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
 
 
+def test_a_row_goes_on_where_another_of_its_own_text_ends_and_nowhere_else(tmp_path):
+    one, two, three, four = (random_ids(random.Random(18 + number), 160) for number in range(4))
+    padded = row_of("padded", one[:100])
+    goes_on = row_of("padded", padded["tokens"][40:] + one[100:140], start=40)  # padding became text
+    variant = row_of("mixed", three[32:160], "comment_toggle", start=32)
+    shorter = row_of("shorter", four[32:110], start=32)
+    shorter["tokens"] = four[32:160]
+    rows = {
+        "train": [],
+        "val": [padded, goes_on, row_of("ends", two[:128]), row_of("ends", two[32:150], start=32)],
+        "test": [row_of("mixed", three[:128]), variant, row_of("shorter", four[:128]), shorter],
+    }
+    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
+
+
+def test_of_the_windows_that_hold_a_span_the_first_in_the_file_counts(tmp_path):
+    ids = random_ids(random.Random(19), 160)
+    early, late = rows_of("a", ids)
+    rows = {"train": [early, row_of("b", ids[40:90]), late], "val": rows_of("copy", ids[40:90])}
+    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
+    assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
+
+
 def test_of_overlapping_windows_each_token_is_read_once(tmp_path, monkeypatch):
     ids = random_ids(random.Random(16), 2000)
     write(tmp_path, {"train": random.Random(17).sample(found := rows_of("a", ids), len(found))})

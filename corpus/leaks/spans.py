@@ -54,8 +54,6 @@ class Batch:
         count = num_known + len(ids)
         if not 0 < row.length <= count:
             raise ValueError(f"{count} tokens, length {row.length}")
-        if num_known and row.length < count:  # padding after known text: nothing we write
-            num_known, ids = 0, _ids(row.text)
         if row.labels is not None or row.length < count:
             self._other_keys[len(self.rows)] = _key(row.tokens, count)
         if not num_known:
@@ -75,8 +73,8 @@ class Batch:
         num_known = before.length - step
         if (
             (row.file, row.variant) != (before.file, before.variant)
-            or not SPAN_TOKENS <= num_known < before.length
-            or before.length != self._last_count
+            or not SPAN_TOKENS <= num_known < min(before.length, row.length)
+            or before.length < self._last_count
         ):
             return 0, 0
         commas = np.flatnonzero(np.frombuffer(before.text, np.uint8) == _COMMA)
