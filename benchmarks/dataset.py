@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "RAYON_NUM_THREADS": str(CORES),
     "HF_HUB_OFFLINE": "1",
     "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "",  # else every run of everybody would compile its modules again
 }
 
 
