@@ -6,9 +6,15 @@ python3 create_training_dataset_effectiveness.py path/to/repository
 
 from __future__ import annotations
 
+import signal
+
+if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Ctrl-C while modules are read: nothing to undo, nothing to tell
+
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -189,6 +195,8 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
 def main(argv: list[str] | None = None) -> int:
     flags = arguments().parse_args(argv)
     console = Console(flags.quiet)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options = options_from(flags)
