@@ -25,10 +25,12 @@ class SyntaxTable:
     `kind[i]` is the grammar's name of node i (`"identifier"`, `"("`), `field[i]` the field it fills in its
     parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
     `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
+    `kind_id`, uint16[num_nodes], are the grammar's numbers for the kinds, several of which may share a name.
     `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from.
     """
 
     kind: list[str]
+    kind_id: np.ndarray
     field: list[str | None]
     parent: list[int]
     start: list[int]
@@ -40,6 +42,10 @@ class SyntaxTable:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def nodes_of(self, kinds: frozenset[str]) -> list[int]:
+        """The nodes whose kind is among `kinds`, in order; found without looking at every node in Python."""
+        return np.flatnonzero(_is_kind(self.tree.language, kinds)[self.kind_id]).tolist()
 
 
 def has_grammar(language: str) -> bool:
@@ -123,54 +129,66 @@ def gave_up(source: bytes, table: SyntaxTable) -> bool:
     return table.end[0] < len(source.rstrip())
 
 
-class _KindNames(dict[int, str]):
-    """Kind id -> name, one string object per kind: `node.type` would make a new one for every node."""
-
-    def __init__(self, language: tree_sitter.Language):
-        self._language = language
-
-    def __missing__(self, kind_id: int) -> str:
-        name = self[kind_id] = self._language.node_kind_for_id(kind_id) or "ERROR"
-        return name
+NUM_KIND_IDS = 1 << 16  # numbers a grammar may give its kinds; the last is that of ERROR
 
 
 @cache
-def _kind_names(language: tree_sitter.Language) -> _KindNames:
-    return _KindNames(language)
+def kind_names(language: tree_sitter.Language) -> dict[int, str]:
+    """Kind id -> name, one string object per kind: `node.type` would make a new one for every node."""
+    numbers = (*range(language.node_kind_count), NUM_KIND_IDS - 1)
+    return {number: language.node_kind_for_id(number) or "ERROR" for number in numbers}
+
+
+@cache
+def _is_kind(language: tree_sitter.Language, kinds: frozenset[str]) -> np.ndarray:
+    """For each kind id whether its name is among `kinds`, bool[NUM_KIND_IDS]."""
+    chosen = np.zeros(NUM_KIND_IDS, bool)
+    chosen[[number for number, name in kind_names(language).items() if name in kinds]] = True
+    return chosen
+
+
+@cache
+def _field_names(language: tree_sitter.Language) -> dict[int | None, str | None]:
+    numbers = range(1, language.field_count + 1)
+    return {None: None} | {number: language.field_name_for_id(number) for number in numbers}
 
 
 def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     """Walk `tree` once, iteratively; takes about as long as parsing it."""
     cursor = tree.walk()
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    kind: list[str] = []
-    field: list[str | None] = []
-    parent: list[int] = []
-    start: list[int] = []
-    end: list[int] = []
+    num_nodes = tree.root_node.descendant_count
+    kind_id, field_id = [0] * num_nodes, [None] * num_nodes
+    start, end, parent = [0] * num_nodes, [0] * num_nodes, [-1] * num_nodes
+    subtree_end = list(range(1, num_nodes + 1))
     ancestors: list[int] = []
     above = -1
-    subtree_end: list[int] = []
-    names = _kind_names(tree.language)
     depth = 0
-    while True:
+    for index in range(num_nodes):
         node = cursor.node
-        index = len(kind)
-        kind.append(names[node.kind_id])
-        field.append(cursor.field_name)
-        parent.append(above)
-        start.append(node.start_byte)
-        end.append(node.end_byte)
-        subtree_end.append(index + 1)
+        kind_id[index] = node.kind_id
+        field_id[index] = cursor.field_id
+        start[index] = node.start_byte
+        end[index] = node.end_byte
+        parent[index] = above
         if down():
             ancestors.append(above)
             above = index
             if len(ancestors) > depth:
                 depth = len(ancestors)
             continue
-        while not right():
-            if not up():
-                has_error = tree.root_node.has_error
-                return SyntaxTable(kind, field, parent, start, end, subtree_end, has_error, depth, tree)
-            subtree_end[above] = len(kind)
+        while not right() and up():
+            subtree_end[above] = index + 1
             above = ancestors.pop()
+    return SyntaxTable(
+        kind=list(map(kind_names(tree.language).__getitem__, kind_id)),
+        kind_id=np.array(kind_id, np.uint16),
+        field=list(map(_field_names(tree.language).__getitem__, field_id)),
+        parent=parent,
+        start=start,
+        end=end,
+        subtree_end=subtree_end,
+        has_error=tree.root_node.has_error,
+        depth=depth,
+        tree=tree,
+    )

@@ -118,3 +118,12 @@ def test_a_python_file_of_another_version_is_refused() -> None:
     table = table_of(parse("Python", source))
     (result,) = vary(source, "Python", table, path="a.py", seed=1, kinds=(RENAMING,), facts=NO_FACTS)
     assert isinstance(result, Refusal)
+
+
+@pytest.mark.parametrize("language", ["Python", "Go", "C"])
+def test_the_nodes_of_some_kinds_are_those_that_a_look_at_every_node_finds(language: str) -> None:
+    """Also of kinds to which the grammar gives several numbers, and of syntax errors."""
+    table = table_of(parse(language, b"type a struct { b int } // c\n# d\nx = {[ %% y\n"))
+    for kinds in ({"identifier", "comment"}, {"ERROR"}, set(table.kind), {"no such kind"}):
+        expected = [node for node, kind in enumerate(table.kind) if kind in kinds]
+        assert table.nodes_of(frozenset(kinds)) == expected

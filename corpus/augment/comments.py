@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from corpus.augment.c_text import Opaque
-from corpus.augment.directives import KEPT, KEPT_RUN
+from corpus.augment.directives import KEPT, keeps_run
 from corpus.augment.edits import Edit
 from corpus.augment.gaps import PREPROCESSED, frozen_nodes, refusal
 from corpus.augment.marks import marks_of
@@ -37,7 +37,7 @@ def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random
     """Edits that take every strippable comment out of `source`, or the reason for none. `rng` is not drawn."""
     if reason := refusal(source, language, table):
         return reason
-    comments = [index for index, kind in enumerate(table.kind) if kind in _COMMENTS]
+    comments = table.nodes_of(_COMMENTS)
     if not comments:
         return "no comments"
     if comments[-1] == len(table) - 1 == len(comments):
@@ -60,7 +60,7 @@ def _strippable(
     kind, parent, start, end = table.kind, table.parent, table.start, table.end
     if language in _BY_LINES:
         marks = marks_of(language)
-        frozen = frozen_nodes(table, language, marks, marks.read(kind))
+        frozen = frozen_nodes(table, language, marks, marks.read(table))
         comments = [index for index in comments if not frozen[index]]
     if table.has_error:
         opaque = Opaque(source)
@@ -69,7 +69,7 @@ def _strippable(
     kept, spans = KEPT[language].search, []
     for run in _runs(source, table, comments):
         first, last = start[run[0]], end[run[-1]]
-        if first < header or KEPT_RUN.search(source[first:last]):
+        if first < header or keeps_run(source[first:last]):
             continue
         spans += [
             (start[index], end[index])
@@ -89,7 +89,7 @@ def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
         first = table.subtree_end[first]
     above = table.start[first] if first < len(table) else 0
     top = source[:above]
-    header = above if KEPT_RUN.search(top) or _sleeps(top) else 0
+    header = above if keeps_run(top) or _sleeps(top) else 0
     if language == "Go" and (match := _CGO_IMPORT.search(source)):
         header = max(header, match.start())
     return header

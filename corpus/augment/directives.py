@@ -1,6 +1,6 @@
 """Comments that are never stripped: a tool, a compiler or a lawyer reads them.
 
-`KEPT[language]` matches inside the text of one comment; `KEPT_RUN` matches in one comment of a run (comments on
+`KEPT[language]` matches inside the text of one comment; `keeps_run` finds one comment of a run (comments on
 lines that follow each other) and keeps the whole run. Both are generous: a comment that is kept in vain costs
 a little yield, one that is stripped wrongly changes what a tool does. Patterns are linear: no nested repeats.
 """
@@ -97,9 +97,15 @@ KEPT: dict[str, re.Pattern[bytes]] = {
 }
 
 # Licences, generated-code marks, Go's expected outputs and deprecations, inline metadata: all lines or none.
-KEPT_RUN = re.compile(
-    rb"copyright|\xc2\xa9|\(c\) ?[12]\d\d\d|licen[cs]e|SPDX|all rights reserved|warranty"
-    rb"|^[ \t]*//[ \t]*(?:unordered )?output:|code generated|DO NOT (?:EDIT|MODIFY)|auto-?generated|Deprecated:"
-    rb"|^# ///|INIT INFO",
-    re.IGNORECASE | re.MULTILINE,
+# Searched in lower case, which takes half the time of ignoring the case.
+_KEPT_RUN = re.compile(
+    rb"copyright|\xc2\xa9|\(c\) ?[12]\d\d\d|licen[cs]e|spdx|all rights reserved|warranty"
+    rb"|^[ \t]*//[ \t]*(?:unordered )?output:|code generated|do not (?:edit|modify)|auto-?generated|deprecated:"
+    rb"|^# ///|init info",
+    re.MULTILINE,
 )
+
+
+def keeps_run(text: bytes) -> bool:
+    """Whether `text`, of one or several comments, is such that all of them stay."""
+    return bool(_KEPT_RUN.search(text.lower()))

@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+import numpy as np
+
+from corpus.syntax import NUM_KIND_IDS, SyntaxTable, grammar, kind_names
+
 ATOM = 1  # nothing inside is touched: strings, heredocs, preprocessor lines, macro trees, attributes, markup
 COMMENT = 2  # a comment, or the last leaf of one
 BLOCK = 4  # its children begin logical lines: statements, declarations, members
@@ -125,7 +129,7 @@ LANGUAGES = frozenset(_TABLE)
 
 
 class Marks:
-    """The marks of one language: `read(kinds)` gives the byte string, the rest asks it."""
+    """The marks of one language: `read(table)` gives the byte string, the rest asks it."""
 
     def __init__(self, language: str):
         marks: dict[str, int] = {}
@@ -134,12 +138,14 @@ class Marks:
                 for kind in kinds.split():
                     marks[kind] = marks.get(kind, 0) | mark
         self._distinct = sorted({0, *marks.values()})  # the byte of a node is an index into this
-        self._byte_of = _Bytes((kind, self._distinct.index(mark)) for kind, mark in marks.items())
+        self._byte_of = np.zeros(NUM_KIND_IDS, np.uint8)
+        for kind_id, kind in kind_names(grammar(language)).items():
+            self._byte_of[kind_id] = self._distinct.index(marks.get(kind, 0))
         self._patterns: dict[int, re.Pattern[bytes]] = {}  # mark -> any byte with it
 
-    def read(self, kinds: list[str]) -> bytes:
+    def read(self, table: SyntaxTable) -> bytes:
         """One byte for each node."""
-        return bytes(map(self._byte_of.__getitem__, kinds))
+        return self._byte_of[table.kind_id].tobytes()
 
     def bytes_with(self, mark: int) -> bytes:
         """The bytes that stand for kinds with `mark`, to be asked with `in`."""
@@ -151,12 +157,6 @@ class Marks:
             choice = b"|".join(re.escape(bytes([byte])) for byte in self.bytes_with(mark))
             self._patterns[mark] = re.compile(choice or rb"(?!)", re.DOTALL)
         return (match.start() for match in self._patterns[mark].finditer(marked))
-
-
-class _Bytes(dict[str, int]):
-    def __missing__(self, kind: str) -> int:
-        self[kind] = 0
-        return 0
 
 
 @cache

@@ -42,9 +42,8 @@ class MaskableNodes:
         is_aligned = (lead == 0) | ((lead == 1) & (text[token_starts[first]] == ord(" ")))
         is_aligned &= token_ends[last - 1] == end
         is_aligned &= last - first <= MAX_SPAN_TOKENS
-        ranges = _distinct(first[is_aligned], last[is_aligned])
-        self.first, self.last = ranges[:, 0], ranges[:, 1]
-        self._ranges = ranges.tolist()  # drawn from one at a time
+        self.first, self.last = _distinct(first[is_aligned], last[is_aligned])
+        self._firsts, self._lasts = self.first.tolist(), self.last.tolist()  # drawn from one at a time
 
     def spans(self, start: int, length: int, rng: random.Random) -> list[tuple[int, int]]:
         """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
@@ -55,8 +54,8 @@ class MaskableNodes:
         longest = _longest(length)
         for _ in range(4 * wanted):
             if low < high and rng.random() < SYNTAX_SHARE:
-                first, last = self._ranges[low + int(rng.random() * (high - low))]
-                first, last = first - start, last - start
+                node = low + int(rng.random() * (high - low))
+                first, last = self._firsts[node] - start, self._lasts[node] - start
             else:
                 first, last = _random_run(length, longest, rng)
             if last > length or last - first > longest or taken.find(1, first, last) >= 0:
@@ -79,10 +78,10 @@ def _longest(length: int) -> int:
     return max(1, int(length * MAX_SPAN_SHARE))
 
 
-def _distinct(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """int64[num_ranges, 2]: sorted pairs, each once. A node and its only child often cover the same tokens."""
+def _distinct(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int64[num_ranges] twice: sorted pairs, each once. A node and its only child often cover the same tokens."""
     both = sorted_distinct(first.astype(np.uint64) << np.uint64(32) | last.astype(np.uint64))
-    return np.stack([both >> np.uint64(32), both & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
+    return (both >> np.uint64(32)).astype(np.int64), (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def mask_window(

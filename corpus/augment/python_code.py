@@ -47,14 +47,16 @@ def same(before: types.CodeType, after: types.CodeType, old_names: Mapping[str, 
 
 
 def _pairs(before: types.CodeType, after: types.CodeType) -> Iterator[tuple[types.CodeType, types.CodeType]]:
-    """Both nests of code objects side by side; `_same_one` holds them to the same number of constants."""
+    """Both nests of code objects side by side; `_same_one` holds them to constants of the same types."""
     waiting = [(before, after)]
     while waiting:
         a, b = waiting.pop()
         yield a, b
-        for x, y in zip(a.co_consts, b.co_consts, strict=False):
-            if isinstance(x, types.CodeType) and isinstance(y, types.CodeType):
-                waiting.append((x, y))
+        waiting.extend(zip(_nested(a), _nested(b), strict=True))
+
+
+def _nested(code: types.CodeType) -> list[types.CodeType]:
+    return [constant for constant in code.co_consts if type(constant) is types.CodeType]
 
 
 def _same_one(a: types.CodeType, b: types.CodeType, old_names: Mapping[str, str]) -> bool:
@@ -78,12 +80,15 @@ def _same_constants(before: tuple[object, ...], after: tuple[object, ...]) -> bo
     if len(before) != len(after):
         return False
     for x, y in zip(before, after, strict=True):
-        if type(x) is not type(y):
+        if x is y:  # most are: names and small numbers exist once
+            continue
+        kind = type(x)
+        if kind is not type(y):
             return False
-        if type(x) in _PLAIN:
+        if kind in _PLAIN:
             if x != y:
                 return False
-        elif not isinstance(x, types.CodeType) and _spelling(x) != _spelling(y):
+        elif kind is not types.CodeType and _spelling(x) != _spelling(y):
             return False
     return True
 

@@ -20,7 +20,7 @@ class Sheet:
     def __init__(self, source: bytes, language: str, table: SyntaxTable):
         self.source, self.language, self.table = source, language, table
         self.marks = m.marks_of(language)
-        self.marked = self.marks.read(table.kind)
+        self.marked = self.marks.read(table)
         self.frozen = frozen_nodes(table, language, self.marks, self.marked)
         self.gaps = line_gaps(source, table, self.frozen)
         self.line_end = b"\r\n" if b"\r\n" in source else b"\n"

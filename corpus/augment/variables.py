@@ -16,6 +16,7 @@ from corpus.augment.roles import (
     POISON,
     USE,
     Code,
+    Judge,
     Roles,
     Span,
     c,
@@ -43,6 +44,8 @@ ROLES: dict[str, Roles] = {
 
 Variable = tuple[bytes, list[int]]  # a name, and the leaves of one function that spell it
 
+_SETTLED = (USE, FREE, POISON)  # roles that need no closer look at the leaf
+
 
 def code_of(
     source: bytes, language: str, table: SyntaxTable, roles: Roles, macros: frozenset[str] = frozenset()
@@ -50,9 +53,8 @@ def code_of(
     """The file with the nodes the role table asks for, found in one pass."""
     wanted = roles.functions | roles.names | roles.regions | roles.strings | roles.watched | {"ERROR"}
     nodes: dict[str, list[int]] = {kind: [] for kind in wanted}
-    for node, kind in enumerate(table.kind):
-        if kind in wanted:
-            nodes[kind].append(node)
+    for node in table.nodes_of(wanted):
+        nodes[table.kind[node]].append(node)
     return Code(source, table, language, nodes, macros)
 
 
@@ -63,13 +65,14 @@ def has_body(code: Code, function: int) -> bool:
 
 def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:
     """Every variable that may be renamed, function by function."""
+    source, start, end = code.source, code.table.start, code.table.end
     leaves = _merged(code, roles.names)
     blocked = _blocked(code, roles, leaves)
     strings = _merged(code, roles.strings)
     kept = roles.kept_words(code) if roles.kept_words else set()
     for function in _outermost(code, roles.functions):
         inside = _within(code, leaves, function)
-        texts = [code.text(leaf) for leaf in inside]
+        texts = [source[start[leaf] : end[leaf]] for leaf in inside]
         if not roles.untouchable.isdisjoint(texts) or _broken(code, function):
             continue
         words = words_of(b" ".join(code.text(node) for node in _within(code, strings, function)))
@@ -126,8 +129,11 @@ def _variables(
     uses: dict[bytes, list[int]] = {}  # those of them that need a binding in sight
     scopes: dict[bytes, set[Span]] = {}
     poisoned = words
+    kind, parent, field, places = code.table.kind, code.table.parent, code.table.field, roles.places
     for leaf, name in inside.items():
-        role = POISON if leaf in blocked else _role(code, roles, leaf)
+        role = POISON if leaf in blocked else places.get((kind[parent[leaf]], field[leaf]), BIND)
+        if role not in _SETTLED:
+            role = _role(code, roles, leaf, role)
         if role == POISON:
             poisoned.add(name)
         elif role != FREE:
@@ -143,16 +149,14 @@ def _variables(
             yield name, found[name]
 
 
-def _role(code: Code, roles: Roles, leaf: int) -> str | Span:
-    """USE, FREE or POISON, or for a binding the span in which it can be seen."""
+def _role(code: Code, roles: Roles, leaf: int, role: str | Judge) -> str | Span:
+    """USE, FREE or POISON, or for a binding the span in which it can be seen. `role` is what its place says."""
     kind, parent, field = code.table.kind, code.table.parent, code.table.field
-    above = parent[leaf]
-    role = roles.places.get((kind[above], field[leaf]), BIND)
     if callable(role):
         role = role(code, leaf)
     if role != BIND:
         return role
-    node = leaf
+    node, above = leaf, parent[leaf]
     while kind[above] in roles.patterns:
         node, above = above, parent[above]
     rule = roles.binders.get((kind[above], field[node]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import types
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 
 import tree_sitter
@@ -26,7 +26,6 @@ COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_com
 
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _TEXT = re.compile("string|heredoc|template_literal|regex|jsx_text")  # kinds whose white space counts
-_COMMENT_NODE = re.compile(r" (?:\w+: )?\((?:line_|block_|html_)?comment\)")
 
 
 class Baseline:
@@ -46,8 +45,7 @@ class Baseline:
     def comments(self) -> list[tuple[int, int]]:
         """The byte ranges of all comments, in order."""
         table = self.table
-        nodes = (node for node, kind in enumerate(table.kind) if kind in COMMENT_KINDS)
-        return [(table.start[node], table.end[node]) for node in nodes]
+        return [(table.start[node], table.end[node]) for node in table.nodes_of(COMMENT_KINDS)]
 
     @cached_property
     def code(self) -> types.CodeType | None:
@@ -55,7 +53,7 @@ class Baseline:
 
     def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
         """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is."""
-        if not all(_MAY_TOUCH[kind](self, edit) for edit in edits):
+        if not _MAY_TOUCH[kind](self, edits):
             return f"an edit touches more than {kind} may"
         if self.language == "Python":
             return self._code_objection(edits if kind == "variable_renaming" else (), text)
@@ -75,15 +73,21 @@ class Baseline:
             return "syntax errors differ"
         return "" if _SAME_SHAPE[kind](self, tree) else "tree differs"
 
-    def _renames(self, edit: Edit) -> bool:
-        """A name became another; or `x`, where it is short for `x: x`, became `x: new`."""
-        old = self.source[edit.start : edit.end]
-        new = edit.replacement.removeprefix(old + b": ")
-        is_name = _NAME.fullmatch(old) and _NAME.fullmatch(new)
-        return bool(is_name) and new not in ROLES[self.language].reserved
+    def _only_renames(self, edits: Sequence[Edit]) -> bool:
+        """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""
+        reserved = ROLES[self.language].reserved
+        for old, new in {(self.source[start:end], new) for start, end, new in edits}:
+            name = new.removeprefix(old + b": ")
+            if not (_NAME.fullmatch(old) and _NAME.fullmatch(name)) or name in reserved:
+                return False
+        return True
 
-    def _blanks_comments(self, edit: Edit) -> bool:
+    def _only_blanks_comments(self, edits: Sequence[Edit]) -> bool:
         """Whole comments and white space became white space."""
+        return all(map(self._is_blanked, edits)) and self._lie_in_gaps(edits)
+
+    def _is_blanked(self, edit: Edit) -> bool:
+        """What is taken away is whole comments and white space, what comes for it white space."""
         at = bisect_left(self.comments, (edit.start, edit.start))
         kept = []
         done = edit.start
@@ -92,36 +96,35 @@ class Baseline:
             done = self.comments[at][1]
             at += 1
         kept.append(self.source[done : edit.end])
-        return not any(map(bytes.strip, kept)) and not edit.replacement.strip() and self._lies_in_gap(edit)
+        return not any(map(bytes.strip, kept)) and not edit.replacement.strip()
 
-    def _spaces(self, edit: Edit) -> bool:
+    def _only_spaces(self, edits: Sequence[Edit]) -> bool:
         """White space between tokens became other white space."""
-        if edit.replacement.strip() or self.source[edit.start : edit.end].strip():
-            return False
-        return self._lies_in_gap(edit)
+        texts = {self.source[start:end] for start, end, _ in edits}
+        texts.update(new for _, _, new in edits)
+        return not b"".join(texts).strip() and self._lie_in_gaps(edits)
 
-    def _lies_in_gap(self, edit: Edit) -> bool:
-        """No token reaches into the edit - comments may lie in it whole - and what holds it is no string.
+    def _lie_in_gaps(self, edits: Sequence[Edit]) -> bool:
+        """No token reaches into an edit - comments may lie in it whole - and what holds it is no string.
 
         White space inside a string is text; the tree alone would not show that it changed. (For Python the
         compiler shows it.)
         """
         if self.language == "Python":
             return True
-        table = self.table
-        node = (
-            bisect_left(table.start, edit.end) - 1
-        )  # the last node, in preorder, that starts before its end
-        while node >= 0 and (table.end[node] == table.start[node] or self._is_inside(node, edit)):
-            node -= 1
-        if node >= 0 and table.subtree_end[node] == node + 1 and table.end[node] > edit.start:
-            return False
-        while node >= 0 and table.end[node] < edit.end:
-            node = table.parent[node]
-        return node < 0 or not _holds_text(table.kind[node])
-
-    def _is_inside(self, node: int, edit: Edit) -> bool:
-        return edit.start <= self.table.start[node] and self.table.end[node] <= edit.end
+        starts, ends, subtree_end = self.table.start, self.table.end, self.table.subtree_end
+        kind, parent = self.table.kind, self.table.parent
+        for start, end, _ in edits:
+            node = bisect_left(starts, end) - 1  # the last node, in preorder, that starts before its end
+            while node >= 0 and (ends[node] == starts[node] or (start <= starts[node] and ends[node] <= end)):
+                node -= 1
+            if node >= 0 and subtree_end[node] == node + 1 and ends[node] > start:
+                return False
+            while node >= 0 and ends[node] < end:
+                node = parent[node]
+            if node >= 0 and _holds_text(kind[node]):
+                return False
+        return True
 
     def _same_but_for_shorthands(self, tree: tree_sitter.Tree) -> bool:
         """`P { x }` may have become `P { x: new }`; else the trees are equal."""
@@ -135,16 +138,18 @@ class Baseline:
         return (count, brackets) == (new_count, new_brackets)
 
     def _same_but_for_comments(self, tree: tree_sitter.Tree) -> bool:
-        return _COMMENT_NODE.sub("", self.shape[1]) == _COMMENT_NODE.sub("", str(tree.root_node))
+        kinds = {self.table.kind[node] for node in self.table.nodes_of(COMMENT_KINDS)}
+        brackets = _without_comments(self.shape[1], kinds)
+        return brackets == _without_comments(str(tree.root_node), kinds)
 
     def _same(self, tree: tree_sitter.Tree) -> bool:
         return _shape(tree) == self.shape
 
 
 _MAY_TOUCH = {
-    "variable_renaming": Baseline._renames,
-    "comment_toggle": Baseline._blanks_comments,
-    "format_variation": Baseline._spaces,
+    "variable_renaming": Baseline._only_renames,
+    "comment_toggle": Baseline._only_blanks_comments,
+    "format_variation": Baseline._only_spaces,
 }
 _SAME_SHAPE = {
     "variable_renaming": Baseline._same_but_for_shorthands,
@@ -156,6 +161,16 @@ _SAME_SHAPE = {
 @cache
 def _holds_text(kind: str) -> bool:
     return bool(_TEXT.search(kind))
+
+
+def _without_comments(brackets: str, kinds: Iterable[str]) -> str:
+    """Without the leaves of these kinds. (One pattern for all of them would take as long as parsing.)"""
+    for kind in kinds:
+        node = f"({kind})"
+        if f": {node}" in brackets:  # it fills a field, which goes with it
+            brackets = re.sub(rf" \w+: {re.escape(node)}", "", brackets)
+        brackets = brackets.replace(f" {node}", "")
+    return brackets
 
 
 def _shape(tree: tree_sitter.Tree) -> tuple[int, str]:
