@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -184,9 +184,16 @@ def _rows_per_variant_and_language(table: RowTable, corpus: Corpus) -> Iterator[
 
 
 def file_digests(staging: Path, rows: dict[str, FileDigest]) -> dict:
-    tokenizer_files = sorted((staging / "tokenizer").iterdir())
-    found = rows | {f"tokenizer/{path.name}": digest(path) for path in tokenizer_files}
-    return {name: {"sha256": file.sha256, "bytes": file.num_bytes} for name, file in sorted(found.items())}
+    tokenizer_files = sorted(path.name for path in (staging / "tokenizer").iterdir())
+    return _spelled(rows) | digests_of(staging, (f"tokenizer/{name}" for name in tokenizer_files))
+
+
+def digests_of(directory: Path, names: Iterable[str]) -> dict:
+    return _spelled({name: digest(directory / name) for name in names})
+
+
+def _spelled(digests: dict[str, FileDigest]) -> dict:
+    return {name: {"sha256": file.sha256, "bytes": file.num_bytes} for name, file in digests.items()}
 
 
 def report_rows(

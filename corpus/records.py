@@ -22,6 +22,7 @@ DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
+PAGES = ("README.md", "report.html")  # made from the metadata; their digests are added to it afterwards
 
 
 class UserError(Exception):

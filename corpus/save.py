@@ -12,6 +12,7 @@ from corpus.describe import (
     chosen_examples,
     counts_of,
     description_of,
+    digests_of,
     file_digests,
     report_rows,
 )
@@ -24,6 +25,7 @@ from corpus.records import (
     LATER,
     LATER_FILE,
     METADATA_FILE,
+    PAGES,
     BuildOptions,
     ContextPlan,
     Corpus,
@@ -64,14 +66,16 @@ def save(
         "leak_report": leaks,
         "files": file_digests(staging, files),
     }
-    write_metadata(staging / METADATA_FILE, metadata)
-    write_data_card(staging / "README.md", metadata)
+    write_data_card(staging / PAGES[0], metadata)
     write_report(
-        staging / "report.html",
+        staging / PAGES[1],
         metadata,
         report_rows(corpus, plan, table, order),
         chosen_examples(options, made),
     )
+    # They show the digests of all other files, so theirs come last: what describes itself is the metadata alone.
+    metadata["pages"] = digests_of(staging, PAGES)
+    write_metadata(staging / METADATA_FILE, metadata)
     return metadata
 
 

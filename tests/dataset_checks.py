@@ -17,8 +17,9 @@ import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
 from dataset_rows import FILE_KEYS, MASKED
 
+from corpus.data_card import data_card
 from corpus.languages import LANGUAGES, language_of
-from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS, VARIANTS
+from corpus.records import DATASET_FILES, METADATA_FILE, PAGES, SPLITS, VARIANTS
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
 WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3)}
@@ -29,12 +30,12 @@ WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3
 
 def files_have_their_digests(facts: Facts) -> list[str]:
     """sha256 and size of every file that the metadata lists, and no data file that it does not list."""
-    listed = facts.metadata.get("files", {})
-    told = []
+    listed, pages = facts.metadata.get("files", {}), facts.metadata.get("pages", {})
+    told = [f"{METADATA_FILE}: pages does not list {name}" for name in PAGES if name not in pages]
     for name in (*DATASET_FILES.values(), "tokenizer/tokenizer.json"):
         if name not in listed:
             told.append(f"{METADATA_FILE}: files does not list {name}")
-    for name, recorded in listed.items():
+    for name, recorded in (listed | pages).items():
         path = facts.directory / name
         if not path.is_file():
             told.append(f"{name}: the file is missing")
@@ -48,6 +49,29 @@ def files_have_their_digests(facts: Facts) -> list[str]:
             if recorded[key] != value
         ]
     return told
+
+
+def pages_tell_of_this_dataset(facts: Facts) -> list[str]:
+    """The data card is what the metadata give, byte for byte; the report shows the digest of every file."""
+    told = []
+    for name, tells in zip(PAGES, (_is_the_card, _shows_the_digests), strict=True):
+        path = facts.directory / name
+        if not path.is_file():
+            continue  # told where digests are compared
+        try:
+            is_true = tells(facts.metadata, path.read_text("utf-8"))
+        except (UnicodeDecodeError, KeyError):
+            is_true = False
+        told += [f"{name}: tells of another dataset than {METADATA_FILE}"] * (not is_true)
+    return told
+
+
+def _is_the_card(metadata: dict, text: str) -> bool:
+    return text == data_card(metadata)
+
+
+def _shows_the_digests(metadata: dict, page: str) -> bool:
+    return all(recorded["sha256"] in page for recorded in metadata["files"].values())
 
 
 def tokenizer_fits(facts: Facts) -> list[str]:

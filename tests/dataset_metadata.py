@@ -51,6 +51,7 @@ SHAPES = {
         "held_out": {"val": {"spans": int, "shared": int}, "test": {"spans": int, "shared": int}},
     },
     "files": {str: {"sha256": str, "bytes": int}},
+    "pages": {str: {"sha256": str, "bytes": int}},
     DIGEST_KEY: str,
 }
 

@@ -73,6 +73,7 @@ def test_metadata_is_complete_and_says_what_the_files_say(facts):
     expect(
         facts,
         checks.files_have_their_digests,
+        checks.pages_tell_of_this_dataset,
         checks.tokenizer_fits,
         checks.metadata_counts_are_right,
         later.later_is_counted,

@@ -17,7 +17,7 @@ import wreck_edits as do
 from dataset_facts import read_facts
 from test_dataset_effectiveness import TESTS, what_is_wrong
 from wreck_later import LATER_WAYS
-from wreckage import TEST, TRAIN, VAL, Way, Wreckage
+from wreckage import FILES, TEST, TRAIN, VAL, Way, Wreckage
 
 from corpus.records import LATER_FILE, METADATA_FILE, ORIGINAL, SPLITS
 
@@ -41,6 +41,11 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "tokenizer missing": lambda w: w.path(do.TOKENIZER).unlink(),
             "metadata not JSON": do.whole(METADATA_FILE, lambda raw: raw[:-5]),
             "metadata a list": do.whole(METADATA_FILE, lambda raw: b"[" + raw + b"]"),
+            "a word of the report altered": do.whole("report.html", do.replaced(b"train", b"brain")),
+            "a number of the card altered": do.whole("README.md", do.replaced(b"rows of", b"0 rows of")),
+            "report missing": lambda w: w.path("report.html").unlink(),
+            "card missing": lambda w: w.path("README.md").unlink(),
+            "report and card swapped": lambda w: w.swap_files("report.html", "README.md"),
             "val and test files swapped": lambda w: w.swap_files(VAL, TEST),
         },
         "strict_json": {
@@ -322,6 +327,18 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
         },
         "splits_are": {
             "leak report of other spans": do.exaggerate_the_leak,
+        },
+    },
+    "pages": {
+        "metadata_is_complete": {
+            "card of another dataset, digest and all": do.whole(
+                "README.md", do.replaced(b"rows of", b"0 rows of")
+            ),
+            "report of another dataset, digest and all": lambda w: w.edit_file(
+                "report.html",
+                lambda raw: raw.replace(w.metadata["files"][FILES[TRAIN]]["sha256"].encode(), b"0" * 64),
+            ),
+            "card not listed": lambda w: w.metadata["pages"].pop("README.md"),
         },
     },
     "tokenizer": {

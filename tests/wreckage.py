@@ -14,12 +14,14 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 from dataset_metadata import DIGEST_KEY, canonical
 
+from corpus.data_card import data_card
 from corpus.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
 
 TRAIN, VAL, TEST = SPLITS
@@ -30,7 +32,7 @@ class Wreckage:
     """A copy of a dataset that may be damaged: as rows, as metadata, or as bytes."""
 
     def __init__(self, good: Path, directory: Path):
-        shutil.copytree(good, directory, ignore=shutil.ignore_patterns("*.html"))
+        shutil.copytree(good, directory)
         self.directory = directory
         self.metadata = json.loads((directory / METADATA_FILE).read_bytes())
         self.window = self.metadata["max_tokens_per_sequence"]
@@ -124,12 +126,31 @@ class Wreckage:
         }
 
     def seal_digests(self) -> None:
-        for name in self.metadata.get("files", {}):
+        """The digests of all files, in the metadata and wherever a page shows them, and a card that fits."""
+        before = [recorded["sha256"] for recorded in self.metadata.get("files", {}).values()]
+        self._seal("files")
+        after = [recorded["sha256"] for recorded in self.metadata.get("files", {}).values()]
+        if self.path("report.html").is_file():
+            page = self.path("report.html").read_text("utf-8")
+            for old, new in zip(before, after, strict=True):
+                page = page.replace(old, new)
+            self.path("report.html").write_text(page, "utf-8")
+
+    def _seal(self, key: str) -> None:
+        for name in self.metadata.get(key, {}):
             if self.path(name).is_file():
                 raw = self.path(name).read_bytes()
-                self.metadata["files"][name] = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+                self.metadata[key][name] = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+
+    def write_the_card(self) -> None:
+        with suppress(
+            KeyError, TypeError, ValueError, AttributeError
+        ):  # metadata that no card can be made of
+            self.path("README.md").write_text(data_card(self.metadata), "utf-8")
 
     def write_metadata(self) -> None:
+        if isinstance(self.metadata.get("pages"), dict):
+            self._seal("pages")
         unsigned = {key: value for key, value in self.metadata.items() if key != DIGEST_KEY}
         self.metadata = unsigned | {DIGEST_KEY: hashlib.sha256(canonical(unsigned)).hexdigest()}
         (self.directory / METADATA_FILE).write_bytes(canonical(self.metadata))
@@ -138,7 +159,7 @@ class Wreckage:
 @dataclass(frozen=True)
 class Way:
     """One way to wreck a dataset. `level`: "bytes" is left unsealed, "lines" gets new digests, "rows" is written
-    again with new counts and digests, "metadata" is signed again."""
+    again with new counts and digests, "metadata" is signed again, "pages" gets new digests of the pages only."""
 
     name: str
     level: str
@@ -155,6 +176,8 @@ class Way:
             wreckage.seal_later()
         if self.level in ("lines", "rows", "tokenizer"):
             wreckage.seal_digests()
+        if self.level in ("lines", "rows", "metadata", "tokenizer"):
+            wreckage.write_the_card()
         if self.level != "bytes":
             wreckage.write_metadata()
         return wreckage.directory
