@@ -15,6 +15,7 @@ if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) i
 
 import argparse
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -209,7 +210,19 @@ def main(argv: list[str] | None = None) -> int:
         return fail(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
         return fail("stopped; nothing was changed", 130)
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries to write once more at its end
+        return fail("stopped: nobody reads what is printed (with --quiet nothing is, until the end)", 1)
     return 3 if metadata["unreadable"] else 0
+
+
+def nobody_reads() -> bool:
+    """Whether the other end of standard output is closed, as by `| head -1`."""
+    stdout = select.poll()
+    stdout.register(1, 0)
+    return any(events & select.POLLERR for _, events in stdout.poll(0))
 
 
 def fail(message: str, exit_code: int) -> int:
