@@ -57,6 +57,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import numpy as np
 
+    from corpus import rows
     from corpus.augment.facts import RepositoryFacts
     from corpus.pool import Crew
     from corpus.records import ContextPlan, Corpus
@@ -68,6 +69,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
     started_s = time.perf_counter()
+    rows.features_of = _no_features
     Shard._cut = _windows_without_scores
     staging = Path(output)
     crew = Crew(2)
@@ -107,7 +109,11 @@ def _no_analysis(text: bytes, language: str) -> tuple:
     return np.zeros(1, np.uint64), set()
 
 
-def _windows_without_scores(shard, language: str, text, tree):
+def _no_features(source: bytes, language: str, tree) -> None:
+    return None
+
+
+def _windows_without_scores(shard, text, features):
     import numpy as np
 
     from corpus.rows.shard import Windows

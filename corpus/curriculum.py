@@ -20,6 +20,7 @@ names and the depth of their indentation alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -39,6 +40,8 @@ WEIGHTS = {
 }
 PLACES = 4  # decimals of a score, in the rows as in the order
 COUNTED = ("branching", "functions", "types", "effects", "modules")
+_OFFSET = (1 << 40) - 1  # the bits of an offset in a file; those above tell the feature
+_BASES = np.arange(len(COUNTED), dtype=np.int64)[:, None] * (_OFFSET + 1)
 
 _C = {
     "nesting": "compound_statement field_declaration_list enumerator_list initializer_list",
@@ -136,20 +139,30 @@ SYNTAX: dict[str, dict[str, str]] = {
 class Features:
     """Where the features of one file lie, so that each of its windows is scored by searching sorted offsets."""
 
-    def __init__(self, source: bytes, language: str, tree: tree_sitter.Tree | None):
-        self._starts: dict[str, np.ndarray] = {}
-        if tree is not None:
-            nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
-            for feature in COUNTED:
-                self._starts[feature] = np.array([n.start_byte for n in nodes.get(feature, ())], np.int64)
-                self._starts[feature].sort()
-            blocks = nodes.get("nesting", ())
-            edges = [(n.start_byte, 1) for n in blocks] + [(n.end_byte, -1) for n in blocks]
-        else:
-            edges = _indentation_edges(source)
+    def __init__(self, counted: np.ndarray, opened: np.ndarray, closed: np.ndarray):
+        """`counted` is where nodes of the counted features begin, by feature (`_BASES`), `opened`/`closed` where
+        blocks do and end; all int64 and sorted."""
+        self._counted, self._opened, self._closed = counted, opened, closed
+        edges = np.concatenate((2 * opened + 1, 2 * closed))  # at one offset, what ends comes first
         edges.sort()
-        self._edge_at = np.array([at for at, _ in edges], np.int64)
-        self._depth = np.cumsum([step for _, step in edges], dtype=np.int64)
+        self._edge_at = edges >> 1
+        steps = (edges & 1) * 2 - 1
+        self._depth = np.append(steps.cumsum(), 0)  # behind each edge; one more for `reduceat`
+
+    def moved(self, edits: Sequence[tuple[int, int, bytes]]) -> Features:
+        """The features once `edits` - (start, end, replacement) - are made to the text and leave its tree as it is.
+
+        A node is moved by what was edited before its first token; its end also by what became of its last one.
+        """
+        first, behind, new = zip(*sorted(edits), strict=True)
+        first, behind = np.array(first, np.int64), np.array(behind, np.int64)
+        growth = np.fromiter(map(len, new), np.int64, len(new)) - (behind - first)
+        moved_by = np.append(0, growth.cumsum())  # behind so many edits
+        return Features(
+            self._counted + moved_by[behind.searchsorted(self._counted & _OFFSET, side="right")],
+            self._opened + moved_by[behind.searchsorted(self._opened, side="right")],
+            self._closed + moved_by[first.searchsorted(self._closed, side="left")],
+        )
 
     def score(
         self, starts: np.ndarray, ends: np.ndarray, num_names: np.ndarray, filled: np.ndarray
@@ -161,19 +174,17 @@ class Features:
         """
         total = WEIGHTS["size"] * filled + WEIGHTS["names"] * np.log2(1.0 + num_names)
         total += WEIGHTS["nesting"] * np.log2(1.0 + self._deepest(starts, ends))
-        for feature, at in self._starts.items():
-            count = np.searchsorted(at, ends) - np.searchsorted(at, starts)
-            total += WEIGHTS[feature] * np.log2(1.0 + count)
-        return np.round(total, PLACES)
+        counts = self._counted.searchsorted(_BASES + ends) - self._counted.searchsorted(_BASES + starts)
+        for feature, log_count in zip(COUNTED, np.log2(1.0 + counts), strict=True):
+            total += WEIGHTS[feature] * log_count
+        return total.round(PLACES)
 
     def _deepest(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """The deepest block level that is open somewhere in each window."""
-        first = np.searchsorted(self._edge_at, starts, side="right") - 1
-        last = np.searchsorted(self._edge_at, ends, side="left")
-        deepest = [
-            max(self._depth[max(a, 0) : b].max(initial=0), 0) for a, b in zip(first, last, strict=True)
-        ]
-        return np.array(deepest, np.float64)
+        """The deepest block level that is open somewhere in each window, int64[num_windows]."""
+        first = np.maximum(self._edge_at.searchsorted(starts, side="right") - 1, 0)
+        last = self._edge_at.searchsorted(ends, side="left")
+        deepest = np.maximum.reduceat(self._depth, np.stack((first, last), axis=1).ravel())[::2]
+        return np.where(last > first, np.maximum(deepest, 0), 0)
 
 
 @cache
@@ -185,25 +196,43 @@ def _query(language: str) -> tree_sitter.Query:
     return tree_sitter.Query(grammar(language), "\n".join(patterns))
 
 
-def _indentation_edges(source: bytes) -> list[tuple[int, int]]:
-    """Indentation as nested blocks: an edge up where a line is indented deeper, down where it is less."""
-    edges, open_indents, at = [], [0], 0
+def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> Features:
+    if tree is None or not has_grammar(language):
+        return Features(np.empty(0, np.int64), *_indentation(source))
+    nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
+    blocks = nodes.get("nesting", ())
+    counted = [
+        base + node.start_byte
+        for feature, base in zip(COUNTED, _BASES[:, 0].tolist(), strict=True)
+        for node in nodes.get(feature, ())
+    ]
+    return Features(
+        _sorted(counted),
+        _sorted([node.start_byte for node in blocks]),
+        _sorted([node.end_byte for node in blocks]),
+    )
+
+
+def _indentation(source: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Indentation as nested blocks: where lines are indented deeper, and where one of those levels ends."""
+    opened, closed, open_indents, at = [], [], [0], 0
     for line in source.splitlines(keepends=True):
         body = line.lstrip(b" \t")
         indent = len(line) - len(body)
         if body.strip():
             while indent < open_indents[-1]:
                 open_indents.pop()
-                edges.append((at, -1))
+                closed.append(at)
             if indent > open_indents[-1]:
                 open_indents.append(indent)
-                edges.append((at, 1))
+                opened.append(at)
         at += len(line)
-    return edges
+    return _sorted(opened), _sorted(closed)
 
 
-def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> Features:
-    return Features(source, language, tree if has_grammar(language) else None)
+def _sorted(offsets: list[int]) -> np.ndarray:
+    offsets.sort()
+    return np.array(offsets, np.int64)
 
 
 def order_by_complexity(complexity: np.ndarray, canonical: np.ndarray) -> np.ndarray:

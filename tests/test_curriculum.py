@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from corpus import syntax
+from corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
 from corpus.curriculum import SYNTAX, _query, features_of, order_by_complexity
+from corpus.rows.shard import features_of_variant
 
 # For each language: assignments and loops < types, error handling, generics < modules working together.
 EXAMPLES = {
@@ -101,3 +103,87 @@ def test_hostile_text_is_scored_without_recursion(language, source):
 def test_equal_scores_keep_the_canonical_order():
     order = order_by_complexity(np.array([2.0, 1.0, 2.0, 1.0]), np.array([0, 1, 2, 3]))
     assert order.tolist() == [1, 3, 0, 2]
+
+
+VARIED = {
+    "Python": b"""def total(values, limit):  # adds
+    result = 0
+    for value in values:
+        # too much
+        if value > limit and value != 3:
+            raise ValueError([value, limit, {"a": value}])
+        result += value
+    return result
+""",
+    "Rust": b"""use std::fmt;
+fn total(values: &[u32], limit: u32) -> Result<u32, String> {
+    let mut result = 0; // adds
+    for value in values.iter() {
+        if *value > limit { return Err(format!("{}", value)); }
+        result += vec![*value, 1, limit].iter().map(|one| one + 1).sum::<u32>();
+    }
+    Ok(result)
+}
+""",
+    "Go": b"""package sums
+
+import "fmt"
+
+func total(values []int, limit int) (int, error) {
+	result := 0 // adds
+	for _, value := range values {
+		if value > limit {
+			return 0, fmt.Errorf("%d", value)
+		}
+		result += []int{value, 1, limit}[0]
+	}
+	return result, nil
+}
+""",
+    "C": b"int total(int count, int *values) {\n    int sum = 0; /* adds */\n"
+    b"    for (int i = 0; i < count; i++) { if (values[i]) { sum += values[i]; } }\n    return sum;\n}\n",
+    "Bash": b'total() {\n  local sum=0 # adds\n  for value in "$@"; do\n    if [ $value ]; then\n'
+    b"      sum=$((sum + value))\n    fi\n  done\n}\n",
+}
+
+
+def _variants(language, source, seed):
+    tree = syntax.parse(language, source)
+    results = vary(
+        source,
+        language,
+        syntax.table_of(tree),
+        path="total",
+        seed=seed,
+        kinds=tuple(AUGMENTATIONS),
+        facts=NO_FACTS,
+    )
+    return tree, [result for result in results if isinstance(result, Variant)]
+
+
+def _scores_everywhere(features, num_bytes):
+    """Of the windows of 1, 9 and 60 bytes from every offset."""
+    starts = np.tile(np.arange(num_bytes), 3)
+    ends = np.minimum(starts + np.repeat((1, 9, 60), num_bytes), num_bytes)
+    return features.score(starts, ends, np.zeros(len(starts)), np.zeros(len(starts)))
+
+
+@pytest.mark.parametrize("language", VARIED)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_variant_is_scored_as_its_text_would_be(language, seed):
+    source = VARIED[language] * 3
+    tree, variants = _variants(language, source, seed)
+    assert len(variants) >= 2
+    for variant in variants:
+        moved = features_of_variant(features_of(source, language, tree), tree, language, variant)
+        direct = features_of(variant.text, language, variant.tree)
+        size = len(variant.text)
+        assert np.array_equal(_scores_everywhere(moved, size), _scores_everywhere(direct, size)), variant
+
+
+def test_a_variant_with_as_many_nodes_is_not_searched_again(monkeypatch):
+    tree, variants = _variants("Go", VARIED["Go"], seed=1)
+    features = features_of(VARIED["Go"], "Go", tree)
+    monkeypatch.setattr("corpus.rows.shard.features_of", lambda *args: "searched")
+    found = {one.kind: features_of_variant(features, tree, "Go", one) for one in variants}
+    assert [kind for kind, result in found.items() if result == "searched"] == ["comment_toggle"]

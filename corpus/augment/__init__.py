@@ -43,6 +43,7 @@ class Variant:
     kind: str
     text: bytes
     tree: tree_sitter.Tree = field(compare=False, repr=False)
+    edits: list[Edit] = field(compare=False, repr=False)  # that made it, as they were proposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +93,4 @@ def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Var
         return Refusal(kind, "nothing but comments")
     tree = parse(baseline.language, text)
     reason = baseline.objection(kind, edits, text, tree)
-    return Refusal(kind, reason) if reason else Variant(kind, text, tree)
+    return Refusal(kind, reason) if reason else Variant(kind, text, tree, edits)

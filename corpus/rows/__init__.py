@@ -20,6 +20,7 @@ import numpy as np
 
 from corpus import syntax
 from corpus.augment import AUGMENTATIONS, Variant, vary
+from corpus.curriculum import features_of
 from corpus.pool import Crew, cut_into_shards
 from corpus.records import VARIANTS, SourceFile
 from corpus.rows.shard import (
@@ -30,6 +31,7 @@ from corpus.rows.shard import (
     ShardRows,
     Text,
     content_key,
+    features_of_variant,
 )
 from corpus.tokenization import Encoder
 
@@ -141,7 +143,8 @@ class RowMaker:
         text = self._encode(shard, source)
         with shard.timed("complexity"):
             tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
-        original = shard.add_text(index, ORIGINAL_INDEX, file.language, text, tree)
+            features = features_of(source, file.language, tree)
+        original = shard.add_text(index, ORIGINAL_INDEX, text, features)
         if not options.kinds:
             return
         with shard.timed("augment"):
@@ -149,7 +152,9 @@ class RowMaker:
             variants = self._variants(shard, file, source, table)
         for variant in variants:
             text = self._encode(shard, variant.text)
-            shard.add_text(index, VARIANTS.index(variant.kind), file.language, text, variant.tree)
+            with shard.timed("complexity"):
+                changed = features_of_variant(features, tree, file.language, variant)
+            shard.add_text(index, VARIANTS.index(variant.kind), text, changed)
             shard.example(variant.kind, file, source, variant.text)
         if "token_masking" in options.kinds:
             with shard.timed("augment"):

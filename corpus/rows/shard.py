@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
+import tree_sitter
 
-from corpus.augment import RepositoryFacts
+from corpus.augment import RepositoryFacts, Variant
 from corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
-from corpus.curriculum import features_of
+from corpus.curriculum import Features, features_of
 from corpus.jsonl import spell_ids
 from corpus.records import VARIANTS, ContextPlan, SourceFile
 from corpus.rows import examples
@@ -105,22 +106,22 @@ class Shard:
             seconds=self.seconds,
         )
 
-    def add_text(self, file: int, variant: int, language: str, text: Text, tree) -> Windows:
+    def add_text(self, file: int, variant: int, text: Text, features: Features) -> Windows:
         with self.timed("complexity"):
-            windows = self._cut(language, text, tree)
+            windows = self._cut(text, features)
         ids = text.ids.astype(self._options.dtype)
         slices = [ids[s : s + windows.length] for s in windows.starts.tolist()]
         self._add(file, variant, len(ids), windows, slices, self._write(ids, windows.starts, windows.length))
         return windows
 
-    def _cut(self, language: str, text: Text, tree) -> Windows:
+    def _cut(self, text: Text, features: Features) -> Windows:
         plan = self._options.plan
         bounds = window_bounds(len(text.ids), plan.context_tokens, plan.overlap_tokens)
         starts = np.array([start for start, _ in bounds], np.int64)
         length = bounds[0][1] if bounds else 0
         ends = starts + length
         byte_edges = np.concatenate(([0], text.ends))
-        score = features_of(text.source, language, tree).score(
+        score = features.score(
             byte_edges[starts],
             byte_edges[ends],
             self._num_names(text.ids, starts, length),
@@ -198,6 +199,16 @@ class Shard:
         if kind not in self._examples:
             about = {"kind": kind, "language": file.language, "path": file.path}
             self._examples[kind] = about | examples.first_difference(before, after)
+
+
+def features_of_variant(
+    source: Features, source_tree: tree_sitter.Tree, language: str, variant: Variant
+) -> Features:
+    """Equal to `features_of` its text, for a third of the time where as many nodes are left as there were."""
+    before, after = source_tree.root_node, variant.tree.root_node
+    if before.descendant_count == after.descendant_count and not (before.has_error or after.has_error):
+        return source.moved(variant.edits)
+    return features_of(variant.text, language, variant.tree)
 
 
 def content_key(source: bytes) -> str:
