@@ -82,6 +82,9 @@ class Encoder:
     def __init__(self, path: Path, sample: Iterable[bytes] = ()):
         config = json.loads(path.read_bytes())
         self._control_ids = {token["id"] for token in config.get("added_tokens", ())}
+        # Its decoder joins bytes, and nothing changes the text before: one character of a token is one byte.
+        decoder = (config.get("decoder") or {}).get("type")
+        self._is_byte_level = decoder == "ByteLevel" and not config.get("normalizer")
         self._plain = _without_control_tokens(config)
         self._gigatoken = None  # until it has proved itself
         self._cached_bytes = 0
@@ -125,27 +128,26 @@ class Encoder:
         return bytes_before[char_ends]
 
     @cached_property
-    def _is_byte_level(self) -> bool:
-        config = json.loads(self._plain)
-        return (config.get("decoder") or {}).get("type") == "ByteLevel" and not config.get("normalizer")
+    def _vocabulary(self) -> dict[str, int]:
+        return self._reference.get_vocab()
 
     @cached_property
     def _byte_lengths(self) -> np.ndarray:
         """Bytes that each id stands for. In a byte-level vocabulary one character stands for one byte."""
-        vocabulary = self._reference.get_vocab()
-        lengths = np.zeros(max(vocabulary.values()) + 1, dtype=np.int64)
-        for token, token_id in vocabulary.items():
-            lengths[token_id] = len(token)
-        return lengths
+        return self._of_each_id(map(len, self._vocabulary), np.int64)
 
     def word_tokens(self) -> np.ndarray:
         """bool[vocab_size]: does the token begin a name (a letter or underscore, after at most one space)?"""
-        vocabulary = self._reference.get_vocab()
-        begins = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
-        for token, token_id in vocabulary.items():
-            text = token.lstrip("\u0120\u2581")  # the byte-level and the sentencepiece spelling of a space
-            begins[token_id] = text[:1].isalpha() or text[:1] == "_"
-        return begins
+        # The byte-level and the sentencepiece spelling of a space.
+        firsts = (token.lstrip("\u0120\u2581")[:1] for token in self._vocabulary)
+        return self._of_each_id((first.isalpha() or first == "_" for first in firsts), bool)
+
+    def _of_each_id(self, values: Iterable, dtype: type) -> np.ndarray:
+        """`values` of the vocabulary's tokens, in its order, as an array that is indexed by id."""
+        ids = np.fromiter(self._vocabulary.values(), np.int64, len(self._vocabulary))
+        by_id = np.zeros(ids.max() + 1, dtype)
+        by_id[ids] = np.fromiter(values, dtype, len(ids))
+        return by_id
 
     def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
         texts = [text.encode() for text in HOSTILE_TEXTS] + [text for text in sample if _is_settled(text)]
