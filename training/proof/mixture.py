@@ -11,7 +11,7 @@ import numpy as np
 
 from training.proof.exam import Exam, HeldOutSet, Paper
 
-MIN_TOKENS = 500  # of val files; fewer leave the share open by a tenth and more
+MIN_TOKENS = 500  # of val files, a page or two of code; fewer say little about the share
 HALVINGS = 30
 
 
