@@ -351,6 +351,17 @@ def test_the_printed_card_begins_with_its_claim_and_fits_a_screen(card):
     assert len(lines) < 60 and max(map(len, lines)) < 200
 
 
+def test_the_page_shows_a_dash_where_there_are_too_few_files_for_an_interval(card, tmp_path):
+    few = difference(np.ones((1, 3)), np.full((1, 3), 900.0), np.full(3, 10))
+    test = card["sets"]["test"] | {"differences": {"all": {"trained minus control": few}}}
+    write_page(tmp_path / "p.html", card | {"sets": {"test": test}})
+    page = (tmp_path / "p.html").read_text()
+    assert "<td class=n>-</td>" in page and "- to -" not in page
+    assert page.index("<th class=n>all</th><th class=n>own identifiers</th>") < page.index(
+        "<th class=n>role core"
+    )
+
+
 def test_the_page_refers_to_nothing_outside_and_escapes_what_it_shows(card, tmp_path):
     hostile = card | {"leak": "LEAK: <script>alert(1)</script>"}
     write_page(tmp_path / "p.html", hostile)

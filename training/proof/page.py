@@ -74,7 +74,7 @@ def _held_out(name: str, held_out: dict) -> str:
         f"{held_out['bytes']:,} bytes. Each token is scored once."
     )
     scores = held_out["bits_per_byte"]
-    columns = list(next(iter(scores.values())))
+    columns = sorted(next(iter(scores.values())), key=lambda name: name not in ("all", "own identifiers"))
     rows = [[arm, *(number(values.get(c), 3) for c in columns)] for arm, values in scores.items()]
     differences = [
         [part, what, *_interval_cells(found)]
@@ -113,7 +113,7 @@ def _interval_cells(found: dict) -> list[str]:
     )
     return [
         number(interval["estimate"], 4),
-        f"{number(interval['low'], 4)} to {number(interval['high'], 4)}",
+        "-" if interval["low"] is None else f"{interval['low']:.4f} to {interval['high']:.4f}",
         f"{100 * relative:+.1f} %" if relative is not None else "-",
         number(found["smallest_detectable"], 4),
         said,
