@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
 from typing import TypeVar
@@ -90,18 +89,19 @@ class Crew:
             method = "fork" if sys.platform == "linux" else "spawn"
             context = multiprocessing.get_context(method)
             arguments = (context.Barrier(self.workers),)
-            with _signals_held():
-                self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
-                self._executor.submit(available_cores)  # any task: the first one forks all workers
+            self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
+            _launch(self._executor)
         return self._executor
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Signals wait until the workers are forked: what a handler raises within a fork, Python drops."""
+def _launch(executor: ProcessPoolExecutor) -> None:
+    """Start the processes. Signals wait meanwhile: what a handler raises within a fork, Python drops, and a process
+    that is stopped while it reads its modules prints a traceback."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
-        yield
+        executor.submit(available_cores)  # any task: the first one starts all processes
+    except BrokenPipeError:  # a spawned one that could not start: Python's own file cannot be read, say
+        raise UserError(DEAD_WORKER, exit_code=1) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -145,6 +145,7 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
 def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
     """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker) as executor:
+        _launch(executor)
         [result] = _bounded(executor, function, [task], limit=1)
     return result
 

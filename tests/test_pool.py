@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing.spawn
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -126,6 +129,30 @@ def test_a_child_runs_elsewhere():
 
 def _pid_plus(number: int) -> int:
     return os.getpid() + number
+
+
+def test_a_child_whose_python_cannot_start_is_one_line():
+    before = multiprocessing.spawn.get_executable()
+    multiprocessing.spawn.set_executable(shutil.which("false"))
+    try:
+        with pytest.raises(UserError, match="a worker process died"):
+            run_in_child(len, "abc")
+    finally:
+        multiprocessing.spawn.set_executable(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_ctrl_c_while_a_child_reads_its_modules_is_left_to_the_parent():
+    code = "from corpus.pool import run_in_child; import time; run_in_child(time.sleep, 0.1)"
+    command = [sys.executable, "-c", code]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while running.poll() is None:
+        for child in children.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGINT)
+        time.sleep(0.005)
+    assert (running.returncode, running.stderr.read()) == (0, "")
 
 
 def test_shards_hold_every_item_once_in_order():
