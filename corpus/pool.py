@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import multiprocessing
 import os
@@ -76,6 +77,7 @@ class Crew:
             yield from map(function, itertools.chain(head, tasks))
             return
         executor = self._start()
+        give_memory_back()
         if setup:
             everybody = [(setup, setup_args)] * self.workers
             list(_bounded(executor, _set_up_one, everybody, limit=self.workers))
@@ -123,7 +125,16 @@ def _set_up_one(task: tuple[Callable[..., None], tuple]) -> None:
     """As many of these tasks as workers: waiting for each other, every worker takes one."""
     setup, setup_args = task
     _everybody.wait()
+    give_memory_back()
     setup(*setup_args)
+
+
+def give_memory_back() -> None:
+    """What was freed, to the system. glibc would keep it, in pieces that the next stage has little use for: with half a
+    gigabyte of source some 60 MB in each process."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:  # other C libraries have none
+        trim(0)
 
 
 def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing.spawn
 import os
 import shutil
@@ -160,3 +161,21 @@ def test_shards_hold_every_item_once_in_order():
     shards = list(cut_into_shards(sizes, 8))
     assert [index for shard in shards for index in shard] == list(range(len(sizes)))
     assert all(sum(sizes[i] for i in shard) >= 8 for shard in shards[:-1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and glibc is Linux's")
+def test_freed_memory_goes_back_to_the_system():
+    code = """
+from corpus.pool import give_memory_back
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * 4096
+pieces = [bytearray(2000) for _ in range(100_000)]  # 200 MB
+last = bytearray(2000)  # stands behind them, so that the heap cannot just be cut off
+del pieces
+before = resident()
+give_memory_back()
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("a C library that cannot be asked")
+    assert int(done.stdout) > 50_000_000

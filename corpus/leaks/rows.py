@@ -132,7 +132,7 @@ def _found(places: Iterator[_Places], pieces: list[Piece]) -> FoundRows:
         starts.append(of_piece.starts)
     order = np.lexsort((np.concatenate(starts), np.concatenate(texts)))
     path, end, offset = pieces[0].path, pieces[-1].stop, np.concatenate(offsets)
-    sizes = np.diff(offset, append=end)[order].tolist()
+    sizes = np.diff(offset, append=end)[order]
     portions = [
         Portion(path, offset[order[cut.start : cut.stop]]) for cut in cut_into_shards(sizes, _PORTION_BYTES)
     ]
