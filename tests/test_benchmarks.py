@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import corpora, dataset, measure
+from benchmarks import augmentation, corpora, dataset, measure
 from benchmarks.outcome import Bar, Outcome
 from corpus import duplicates
 
@@ -94,3 +94,24 @@ def test_growth_is_judged_from_4_to_16_copies():
     found = Outcome(1, growth={1: run(1), 4: run(4), 16: run(12)})
     assert found.grown("wall_s") == 3
     assert Outcome(1, growth={1: run(1), 4: run(4)}).grown("wall_s") is None
+
+
+def test_what_augmentation_costs_is_told_in_parses_median_and_range(capsys, monkeypatch):
+    times = iter(
+        [2.0, 20.0, 12.0, 2.0, 24.0, 14.0, 2.0, 22.0, 12.0]
+    )  # parse, all kinds, proofs alone; three rounds
+
+    def clock(work):
+        work()
+        return next(times)
+
+    monkeypatch.setattr(augmentation, "cpu_s", clock)
+    assert augmentation.main(["--tree", f"Python={SOURCES}", "--files", "4"]) == 0
+    cells = capsys.readouterr().out.splitlines()[2].strip("| ").split(" | ")
+    assert cells[:2] == ["Python", "4"]
+    assert cells[-2:] == ["11.0 (10.0 to 12.0)", "6.0 (6.0 to 7.0)"]
+
+
+def test_a_tree_without_the_language_is_told(capsys):
+    assert augmentation.main(["--tree", f"Rust={SOURCES}"]) == 2
+    assert "no files of this language" in capsys.readouterr().err
