@@ -101,8 +101,8 @@ def test_what_augmentation_costs_is_told_in_parses_median_and_range(capsys, monk
         [2.0, 20.0, 12.0, 2.0, 24.0, 14.0, 2.0, 22.0, 12.0]
     )  # parse, all kinds, proofs alone; three rounds
 
-    def clock(work):
-        work()
+    def clock(work, *cases):
+        work(*cases[0])
         return next(times)
 
     monkeypatch.setattr(augmentation, "cpu_s", clock)
