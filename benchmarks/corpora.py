@@ -95,6 +95,10 @@ def commit_all(directory: Path) -> None:
         "user.email=benchmark@example.invalid",
         "-c",
         "commit.gpgsign=false",
+        "-c",
+        "gc.auto=0",  # it would go on in the background while the first builds are timed
+        "-c",
+        "maintenance.auto=false",
     ]
     for arguments in (["init", "-q"], ["add", "-A", "-f"], [*who, "commit", "-q", "-m", "corpus"]):
         subprocess.run(["git", "-c", "core.autocrlf=false", *arguments], cwd=directory, check=True)
