@@ -340,6 +340,7 @@ def test_empty_files_have_a_report(tmp_path):
         '{"tokens":[1,2],"metadata":{"source_file":"a","length":0,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":[]}',
+        '{"tokens":[1,2],"metadata":{"source_file":7,"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"source_file":"a","start_token":-1,"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"source_file":"a","length":1.5,"augmentation_type":"original"}}',
         '{"tokens":[1],"metadata":{"source_file":"a","length":2,"augmentation_type":"token_masking"},"labels":[1,2]}',

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from corpus.hashing import sorted_distinct
-from corpus.leaks.rows import Portion, find_rows, rows_of
+from corpus.leaks.rows import Portion, find_rows, name_key, rows_of
 from corpus.leaks.search import HeldOut, Needles, Train, read_held_out, search_train
 from corpus.leaks.spans import SPAN_TOKENS
 from corpus.pool import Crew
@@ -61,7 +61,7 @@ def leak_report(directory: Path, crew: Crew) -> dict[str, Any]:
         "held_out": held_out,
         "spans_in_val_and_test": sample_one_in * len(_common(*spans.values())),
         **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {"train": train.keys}),
-        **_files_in_two_splits({split: found.files for split, found in rows.items()}),
+        **_files_in_two_splits({split: found.files for split, found in rows.items()}, seen),
     }
 
 
@@ -162,6 +162,8 @@ def _equal_rows(keys: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _files_in_two_splits(names: dict[str, frozenset[str]]) -> dict[str, Any]:
-    shared = sorted(set().union(*(names[a] & names[b] for a, b in combinations(DATASET_FILES, 2))))
-    return {"files_in_two_splits": len(shared), "files_in_two_splits_examples": shared[:MAX_EXAMPLES]}
+def _files_in_two_splits(files: dict[str, np.ndarray], seen: dict[str, HeldOut]) -> dict[str, Any]:
+    shared = {key for a, b in combinations(DATASET_FILES, 2) for key in _common(files[a], files[b]).tolist()}
+    held_out = {name for of_split in seen.values() for name in of_split.files} if shared else set()
+    names = sorted(name for name in held_out if name_key(name) in shared)
+    return {"files_in_two_splits": len(shared), "files_in_two_splits_examples": names[:MAX_EXAMPLES]}

@@ -6,6 +6,7 @@ where each row stands and what text it says it is from; then the rows of one tex
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
+from corpus.hashing import sorted_distinct
 from corpus.paths import escape_path
 from corpus.pool import Crew, cut_into_shards
 from corpus.records import ORIGINAL, UserError
@@ -45,7 +47,7 @@ class FoundRows:
     """All rows of one file."""
 
     portions: list[Portion]
-    files: frozenset[str]  # the source files they are from
+    files: np.ndarray  # uint64: keys of the source files they are from, sorted and distinct
     num_bytes: int
 
 
@@ -75,9 +77,9 @@ class _Places(NamedTuple):
     """Of the rows of a piece."""
 
     offsets: np.ndarray  # int64[rows]
-    texts: np.ndarray  # int64[rows], index into `names`
-    starts: np.ndarray  # int64[rows]
-    names: list[tuple[str, str]]  # source file and variant
+    texts: np.ndarray  # uint64[rows], key of source file and variant
+    starts: np.ndarray  # uint32[rows]
+    files: np.ndarray  # uint64: keys of the source files, sorted and distinct
 
 
 def find_rows(paths: list[Path], crew: Crew) -> list[FoundRows]:
@@ -100,13 +102,25 @@ def _pieces_of(path: Path) -> list[Piece]:
 
 
 def _places(piece: Piece) -> _Places:
-    offsets, texts, starts = [], [], []
-    numbers: dict[tuple[str, str], int] = {}
+    offsets, texts, starts, files = [], [], [], set()
     for row in _rows_in(piece):
         offsets.append(row.offset)
-        texts.append(numbers.setdefault((row.file, row.variant), len(numbers)))
+        texts.append(name_key(row.file, row.variant))
         starts.append(row.start)
-    return _Places(*(np.array(column, np.int64) for column in (offsets, texts, starts)), list(numbers))
+        files.add(row.file)
+    file_keys = np.array([name_key(file) for file in files], np.uint64)
+    return _Places(
+        np.array(offsets, np.int64),
+        np.array(texts, np.uint64),
+        np.array(starts, np.uint32),
+        np.sort(file_keys),
+    )
+
+
+def name_key(*names: str) -> int:
+    """64 bits that stand for names: those of a large dataset would take more memory than all else that is kept."""
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 def _rows_in(piece: Piece) -> Iterator[Row]:
@@ -123,20 +137,14 @@ def _rows_in(piece: Piece) -> Iterator[Row]:
 
 def _found(places: Iterator[_Places], pieces: list[Piece]) -> FoundRows:
     """Join the pieces of a file and put the rows of each text beside each other."""
-    numbers: dict[tuple[str, str], int] = {}
-    offsets, texts, starts = [], [], []
-    for of_piece in places:
-        number_of = np.array([numbers.setdefault(name, len(numbers)) for name in of_piece.names], np.int64)
-        offsets.append(of_piece.offsets)
-        texts.append(number_of[of_piece.texts])
-        starts.append(of_piece.starts)
+    offsets, texts, starts, files = zip(*places, strict=True)
     order = np.lexsort((np.concatenate(starts), np.concatenate(texts)))
     path, end, offset = pieces[0].path, pieces[-1].stop, np.concatenate(offsets)
     sizes = np.diff(offset, append=end)[order]
     portions = [
         Portion(path, offset[order[cut.start : cut.stop]]) for cut in cut_into_shards(sizes, _PORTION_BYTES)
     ]
-    return FoundRows(portions, frozenset(file for file, _ in numbers), end)
+    return FoundRows(portions, sorted_distinct(np.concatenate(files)), end)
 
 
 # --- what they hold --------------------------------------------------------------------------------------
@@ -153,12 +161,12 @@ def parse_row(line: bytes, path: Path, offset: int) -> Row:
     """A row but for its ids, which stay text. Raises UserError that names the place of what is no row."""
     try:
         tokens, labels, about = _parts(line)
-        start = about.get("start_token", 0)
+        start, file, variant = about.get("start_token", 0), about["source_file"], about["augmentation_type"]
         if not 0 <= start < _MAX_START:
             raise ValueError(f"start_token {start}")
-        return Row(
-            offset, about["source_file"], about["augmentation_type"], start, about["length"], tokens, labels
-        )
+        if not (isinstance(file, str) and isinstance(variant, str)):
+            raise TypeError("source_file and augmentation_type are texts")
+        return Row(offset, file, variant, start, about["length"], tokens, labels)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise no_row(path, offset, error) from None
 
