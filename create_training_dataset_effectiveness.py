@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import signal
 
+# Ctrl-C while modules are read: there is nothing to undo and nothing to tell.
 if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Ctrl-C while modules are read: nothing to undo, nothing to tell
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import os
