@@ -12,8 +12,12 @@ import signal
 if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import argparse
 import os
+
+# numpy starts a thread a core for linear algebra, of which there is none here, and they spin before they sleep.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
 import select
 import sys
 from pathlib import Path
@@ -28,17 +32,6 @@ DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
 REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
 MAX_WORKERS = 256  # each takes some 50 MB
-
-EXAMPLES = """examples:
-  %(prog)s ~/projects/the-block
-  %(prog)s . --output /data/mine --max-tokens 2048
-  %(prog)s . --augmentations variable_renaming,token_masking --seed 7
-  %(prog)s . --until 2024-12-31
-  %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
-
-exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
-            3 done but some files could not be read (they are listed), 130/143 stopped by a signal
-"""
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
@@ -77,6 +70,17 @@ def find_repository(asked: str | None) -> Path:
 
 # The window in tokens, whatever the hardware; None lets the hardware decide. --max-tokens goes before both.
 MAX_TOKENS: int | None = None
+
+EXAMPLES = """examples:
+  %(prog)s ~/projects/the-block
+  %(prog)s . --output /data/mine --max-tokens 2048
+  %(prog)s . --augmentations variable_renaming,token_masking --seed 7
+  %(prog)s . --until 2024-12-31
+  %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
+
+exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
+            3 done but some files could not be read (they are listed), 130/143 stopped by a signal
+"""
 
 
 class OneLineParser(argparse.ArgumentParser):

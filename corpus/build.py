@@ -20,7 +20,7 @@ from corpus.history.past import Past, WrittenTree, read_past
 from corpus.pool import Crew, run_in_child
 from corpus.publish import SCRATCH, publishing
 from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, ScanResult, UserError
-from corpus.rows import MadeRows, RowOptions, rows_of
+from corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
 from corpus.rows.table import RowTable, drop_duplicates
 from corpus.save import save
 from corpus.scan import ScanOptions, scan_repository
@@ -28,8 +28,14 @@ from corpus.secrets import redact
 from corpus.seeding import key_for
 from corpus.split import assign_splits
 from corpus.story import Story
-from corpus.tokenization import TokenizerInfo, local_vocab_size, window_bounds
-from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
+from corpus.tokenization import TokenizerError, TokenizerInfo, local_vocab_size, window_bounds
+from corpus.tokenization.source import (
+    TokenizerChoice,
+    choose_tokenizer,
+    install_tokenizer,
+    train_tokenizer,
+    unusable,
+)
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
@@ -39,15 +45,17 @@ NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural 
 def build_dataset(options: BuildOptions, console: Console) -> dict:
     """Build and publish the dataset; returns its metadata. Raises UserError; then nothing has changed."""
     tell = Story(console)
+    choice = choose_tokenizer(options.tokenizer)
     with publishing(options.output, say=tell.note) as staging, Crew(options.workers) as crew:
         scratch = staging / SCRATCH
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
-        corpus, history = scan(options, plan, past, scratch, crew)  # 1
+        given = install_tokenizer(choice, staging / "tokenizer") if choice.files else None
+        corpus, history = scan(options, plan, past, given, scratch, crew)  # 1
         tell.scan(options, corpus)
         tell.plan(plan)  # 2
-        tokenizer = provide_tokenizer(options, corpus, staging / "tokenizer")  # 3
+        tokenizer = given or train_on(corpus, choice, staging / "tokenizer")  # 3
         made = tell.rows(
             plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch, crew)
         )  # 3, 4
@@ -62,10 +70,17 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
 
 
 def scan(
-    options: BuildOptions, plan: ContextPlan, past: Past | None, scratch: Path, crew: Crew
+    options: BuildOptions,
+    plan: ContextPlan,
+    past: Past | None,
+    tokenizer: TokenizerInfo | None,
+    scratch: Path,
+    crew: Crew,
 ) -> tuple[Corpus, History | None]:
     """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
     found = read_texts(options, scratch / "texts", crew, past and past.then)
+    if tokenizer:  # the groups are found here: the workers have time
+        crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
     corpus = group_and_split(options, plan, found)
     return corpus, past and History(past, find_later(options, past, corpus, found, scratch, crew))
 
@@ -138,11 +153,8 @@ def _analyse(text: bytes, language: str, with_macros: bool) -> tuple[np.ndarray,
     return duplicates.signature(text), macros
 
 
-def provide_tokenizer(options: BuildOptions, corpus: Corpus, directory: Path) -> TokenizerInfo:
-    """Step 3, first half: the tokenizer that was asked for, or one trained on the training files alone."""
-    choice = choose_tokenizer(options.tokenizer)
-    if choice.files is not None:
-        return install_tokenizer(choice, directory)
+def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """Step 3, first half, where no tokenizer was given: one of the training files alone."""
     train_files = [corpus.scan.files[i] for i in corpus.in_split(0)]
     places = [(file.offset, file.num_bytes) for file in train_files]
     vocab_size = local_vocab_size(sum(num_bytes for _, num_bytes in places))
@@ -171,17 +183,28 @@ def make_rows(
     crew: Crew,
 ) -> MadeRows:
     """Steps 3 and 4: windows of every file and of its variants. The parts of a file are parsed once for all."""
+    texts, tokenizer_json, sample = _encoder_arguments(options, corpus, tokenizer)
     row_options = RowOptions(
         plan=plan,
         kinds=options.kinds,
         seed=options.seed,
         facts=_repository_facts(options, corpus),
-        tokenizer_json=str(Path(tokenizer.directory) / "tokenizer.json"),
+        tokenizer_json=tokenizer_json,
         dtype=tokenizer.dtype.name,
         mask_id=tokenizer.mask_id,
-        sample=_self_test_sample(options, corpus),
+        sample=sample,
     )
-    return rows_of(corpus.texts, corpus.scan.files, row_options, scratch, crew)
+    try:
+        return rows_of(texts, corpus.scan.files, row_options, scratch, crew)
+    except TokenizerError as error:
+        raise unusable(tokenizer.name, error) from None
+
+
+def _encoder_arguments(
+    options: BuildOptions, corpus: Corpus, tokenizer: TokenizerInfo
+) -> tuple[Path, Path, tuple[tuple[int, int], ...]]:
+    """Of `encoder_of`."""
+    return corpus.texts, tokenizer.json_path, _self_test_sample(options, corpus)
 
 
 def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:

@@ -13,8 +13,9 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
 from typing import TypeVar
@@ -44,6 +45,7 @@ class Crew:
     def __init__(self, workers: int):
         self.workers = workers
         self._executor: ProcessPoolExecutor | None = None
+        self._begun: deque[Future] = deque()
 
     def __enter__(self) -> Crew:
         return self
@@ -79,11 +81,27 @@ class Crew:
         executor = self._start()
         give_memory_back()
         if setup:
-            everybody = [(setup, setup_args)] * self.workers
-            list(_bounded(executor, _set_up_one, everybody, limit=self.workers))
+            self.begin(setup, *setup_args)
+        self._wait_for_begun()
         yield from _bounded(
             executor, function, itertools.chain(head, tasks), limit=self.workers * PENDING_PER_WORKER
         )
+
+    def begin(self, setup: Callable[..., None], *setup_args) -> None:
+        """Have every process run `setup(*setup_args)` while this one goes on; the next `map` waits for it.
+
+        Nothing happens before the first `map` with work for two has started them, so no task may rely on it: it is
+        for what a process keeps, and would else make when it first needs it.
+        """
+        if self._executor is not None:
+            with _death_told():
+                task = (setup, setup_args)
+                self._begun += [self._executor.submit(_set_up_one, task) for _ in range(self.workers)]
+
+    def _wait_for_begun(self) -> None:
+        with _death_told():
+            while self._begun:
+                self._begun.popleft().result()
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
@@ -137,17 +155,24 @@ def give_memory_back() -> None:
         trim(0)
 
 
-def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
-    pending: deque = deque()
+@contextmanager
+def _death_told() -> Iterator[None]:
     try:
-        for task in tasks:
-            pending.append(executor.submit(function, task))
-            if len(pending) > limit:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        yield
     except BrokenProcessPool:
         raise UserError(DEAD_WORKER, exit_code=1) from None
+
+
+def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: int) -> Iterator:
+    pending: deque[Future] = deque()
+    try:
+        with _death_told():
+            for task in tasks:
+                pending.append(executor.submit(function, task))
+                if len(pending) > limit:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
     finally:
         for future in pending:
             future.cancel()

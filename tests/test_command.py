@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import COMMAND, build_dataset
 from small_repository import make_repository
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 FLAGS = {
     *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
@@ -86,6 +87,24 @@ def test_a_wrong_use_is_one_clear_line(use, tmp_path, repository):
     assert done.returncode == code
     [line, last] = done.stderr.splitlines()
     assert message in line and last == "FAILED"
+    assert not (tmp_path / "dataset").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_tokenizer_that_loses_text_is_one_clear_line(workers, tmp_path):
+    """Only its use shows it, in a worker process that began to build the encoder while the files were grouped."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "def": 1}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "repository").mkdir()
+    for name, num_lines in (("one", 200_000), ("two", 200_000), ("three", 1)):  # work for two processes
+        lines = "".join(f"{name}_{number} = {number}\n" for number in range(num_lines))
+        (tmp_path / "repository" / f"{name}.py").write_text(lines[:1_500_000], "utf-8")
+    flags = ("--tokenizer", tmp_path / "tokenizer.json", "--workers", workers)
+    done = run(tmp_path / "repository", "--output", tmp_path / "dataset", *flags)
+    assert done.returncode == 2
+    [line, last] = done.stderr.splitlines()
+    assert "does not reproduce source text" in line and "--tokenizer local" in line and last == "FAILED"
     assert not (tmp_path / "dataset").exists()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 if __name__ == "__main__":  # run as a file: the repository's root is not on the path
     sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they spin, and nothing here multiplies matrices
 
 import dataset_checks as checks
 import dataset_dated as dated

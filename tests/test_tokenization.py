@@ -173,11 +173,12 @@ def test_a_tokenizer_asked_for_by_name_is_never_replaced(name, monkeypatch):
         '{"model": {"type": "BPE", "vocab": {"a": 99999999999}, "merges": []}}',
         '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "added_tokens": [{"id": "x"}]}',
         "not json",
+        "\udc80\x04\udc95 a pickle",
     ],
 )
 def test_a_damaged_tokenizer_json_is_one_line(content, tmp_path):
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "tokenizer.json").write_text(content, "utf-8")
+    (tmp_path / "source" / "tokenizer.json").write_text(content, "utf-8", "surrogateescape")
     with pytest.raises(UserError) as error:
         install_tokenizer(choose_tokenizer(str(tmp_path / "source")), tmp_path / "tokenizer")
     assert "\n" not in str(error.value)

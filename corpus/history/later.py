@@ -121,13 +121,12 @@ def later_rows(
     """
     scratch = made.scratch / "later"
     scratch.mkdir()
-    tokenizer_json = Path(tokenizer.directory) / "tokenizer.json"
     sample = _sample(changes.files)
     fresh = find_fresh(
         changes.files,
         texts_before=then.texts,
         texts=changes.head.texts,
-        tokenizer_json=tokenizer_json,
+        tokenizer_json=tokenizer.json_path,
         sample=sample,
         directory=directory,
         scratch=scratch,
@@ -142,7 +141,7 @@ def later_rows(
         kinds=(),
         seed=0,
         facts=RepositoryFacts(),
-        tokenizer_json=str(tokenizer_json),
+        tokenizer_json=tokenizer.json_path,
         dtype=tokenizer.dtype.name,
         mask_id=tokenizer.mask_id,
         sample=tuple((file.offset, file.num_bytes) for file in sample),

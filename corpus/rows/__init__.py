@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -35,7 +37,7 @@ from corpus.rows.shard import (
 )
 from corpus.tokenization import Encoder
 
-__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "rows_of"]
+__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
 
 SHARD_BYTES = 1 << 20
 MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
@@ -115,19 +117,29 @@ def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers
     )
 
 
+@lru_cache(maxsize=1)
+def encoder_of(text_spool: Path, tokenizer_json: Path, sample: tuple[tuple[int, int], ...]) -> Encoder:
+    """The encoder of this process, proven on `sample`: (offset, number of bytes) of texts in the spool.
+
+    Building it costs 0.1 s, so it can be begun while the parent has other things to do.
+    """
+    with open(text_spool, "rb") as texts:
+        return Encoder(tokenizer_json, [_read(texts, offset, num_bytes) for offset, num_bytes in sample])
+
+
+def _read(texts: BinaryIO, offset: int, num_bytes: int) -> bytes:
+    texts.seek(offset)
+    return texts.read(num_bytes)
+
+
 class RowMaker:
-    """Makes the rows of files; one per process, because building the encoder costs."""
+    """Makes the rows of files; one per process."""
 
     def __init__(self, text_spool: Path, options: RowOptions):
         self._options = options
         self._texts = open(text_spool, "rb")  # noqa: SIM115 - as long as the process
-        sample = [self._read(offset, num_bytes) for offset, num_bytes in options.sample]
-        self._encoder = Encoder(Path(options.tokenizer_json), sample)
+        self._encoder = encoder_of(text_spool, options.tokenizer_json, options.sample)
         self._begins_name = self._encoder.word_tokens()
-
-    def _read(self, offset: int, num_bytes: int) -> bytes:
-        self._texts.seek(offset)
-        return self._texts.read(num_bytes)
 
     def shard(self, number: int, files: list[tuple[int, SourceFile]], ids_path: Path) -> ShardRows:
         """Rows of one shard; its ids go to `ids_path`, a new file. `files` are (index in the scan, record)."""
@@ -139,7 +151,7 @@ class RowMaker:
 
     def _file(self, shard: Shard, index: int, file: SourceFile) -> None:
         options = self._options
-        source = self._read(file.offset, file.num_bytes)
+        source = _read(self._texts, file.offset, file.num_bytes)
         text = self._encode(shard, source)
         with shard.timed("complexity"):
             tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None

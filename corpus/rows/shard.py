@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -41,7 +42,7 @@ class RowOptions:
     kinds: tuple[str, ...]
     seed: int
     facts: RepositoryFacts
-    tokenizer_json: str
+    tokenizer_json: Path
     dtype: str
     mask_id: int
     sample: tuple[tuple[int, int], ...]  # (offset, num_bytes) of texts to prove the fast encoder on

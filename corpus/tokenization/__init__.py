@@ -71,6 +71,10 @@ class TokenizerInfo:
     mask_id: int
 
     @property
+    def json_path(self) -> Path:
+        return Path(self.directory) / "tokenizer.json"
+
+    @property
     def dtype(self) -> np.dtype:
         """The smallest unsigned integer that holds every id."""
         return np.dtype(np.uint16 if self.vocab_size <= 1 << 16 else np.uint32)

@@ -68,9 +68,15 @@ def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo
         tokenizer, config = _load(choice.files)
         names = _add_control_tokens(tokenizer, config)
     except (OSError, ValueError) as error:
-        raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
+        raise unusable(choice.name, error) from error
     (directory / "tokenizer.json").write_bytes(tokenizer.to_str().encode())
     return describe_tokenizer(choice, directory, names)
+
+
+def unusable(name: str, why: Exception) -> UserError:
+    return UserError(
+        f"--tokenizer {name}: cannot be used: {why}; name another, or --tokenizer local to train one on this repository"
+    )
 
 
 def train_tokenizer(
@@ -130,14 +136,21 @@ def _load(files: Path):
     from tokenizers import Tokenizer
 
     config_path = files / "tokenizer_config.json"
-    config = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else {}
+    config = _read_json(config_path) if config_path.is_file() else {}
     whole = files / "tokenizer.json"
     if whole.is_file():
-        _reject_hostile(json.loads(whole.read_text("utf-8")))
+        _reject_hostile(_read_json(whole))
         return Tokenizer.from_file(str(whole)), config
     if (files / "vocab.json").is_file() and (files / "merges.txt").is_file():
         return _from_vocab_and_merges(files), config
     raise TokenizerError(f"{files} holds neither tokenizer.json nor vocab.json with merges.txt")
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise TokenizerError(f"{path} is not JSON: {error}") from None
 
 
 def _reject_hostile(parsed: object) -> None:
@@ -157,7 +170,7 @@ def _from_vocab_and_merges(files: Path):
     """CodeBERT and RoBERTa ship the GPT-2 form: a vocabulary and a list of merges."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    vocab = json.loads((files / "vocab.json").read_text("utf-8"))
+    vocab = _read_json(files / "vocab.json")
     _reject_hostile({"model": {"vocab": vocab}})
     lines = (files / "merges.txt").read_text("utf-8").splitlines()
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
