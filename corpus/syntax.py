@@ -95,7 +95,7 @@ def _would_take_for_ever(language: str, source: bytes) -> bool:
 
 
 def _punctuation(source: bytes) -> np.ndarray:
-    """Punctuation characters in each stretch, uint64[stretches]; summed first in 128 columns, where a byte is enough."""
+    """Punctuation characters in each stretch, uint64[stretches]: first in 128 columns, where sums fit a byte."""
     padded = source.ljust(-(-len(source) // _STRETCH_BYTES) * _STRETCH_BYTES)
     marks = np.frombuffer(padded.translate(_IS_PUNCTUATION), np.uint8)
     columns = marks.reshape(-1, _STRETCH_BYTES // 128, 128).sum(axis=1, dtype=np.uint8)
