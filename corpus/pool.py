@@ -38,8 +38,8 @@ def available_cores() -> int:
 class Crew:
     """Worker processes that stay for all stages of a build.
 
-    They start at the first `map` that has work for two and end with the `with` block. Forked then, while the parent
-    is small, they never hold copies of what it gathers later.
+    They start with the first `begin`, or `map` that has work for two, and end with the `with` block. Forked then,
+    while the parent is small, they never hold copies of what it gathers later.
     """
 
     def __init__(self, workers: int):
@@ -87,16 +87,45 @@ class Crew:
             executor, function, itertools.chain(head, tasks), limit=self.workers * PENDING_PER_WORKER
         )
 
+    def submit(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        setup: Callable[..., None] | None = None,
+        setup_args: tuple = (),
+    ) -> Iterator[Result]:
+        """`map` that begins at once, for a caller who does something else before it takes the results.
+
+        Nothing bounds the results that wait. Before a `map` has started the processes it is a `map`: forking now
+        could copy a thread of the caller.
+        """
+        if self._executor is None:
+            return self.map(function, tasks, setup, setup_args)
+        give_memory_back()
+        if setup:
+            self.begin(setup, *setup_args)
+        with _death_told():
+            pending = deque(self._executor.submit(function, task) for task in tasks)
+        return self._results(pending)
+
+    def _results(self, pending: deque[Future]) -> Iterator:
+        self._wait_for_begun()
+        with _death_told():
+            while pending:
+                yield pending.popleft().result()
+
     def begin(self, setup: Callable[..., None], *setup_args) -> None:
         """Have every process run `setup(*setup_args)` while this one goes on; the next `map` waits for it.
 
-        Nothing happens before the first `map` with work for two has started them, so no task may rely on it: it is
-        for what a process keeps, and would else make when it first needs it.
+        With one worker nothing runs, so no task may rely on it: it is for what a process keeps, and else makes when it
+        first needs it.
         """
-        if self._executor is not None:
+        if self.workers > 1:
+            executor = self._start()
             with _death_told():
-                task = (setup, setup_args)
-                self._begun += [self._executor.submit(_set_up_one, task) for _ in range(self.workers)]
+                self._begun += [
+                    executor.submit(_set_up_one, (setup, setup_args)) for _ in range(self.workers)
+                ]
 
     def _wait_for_begun(self) -> None:
         with _death_told():
