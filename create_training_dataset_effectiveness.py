@@ -202,6 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.unraisablehook = raise_again
     try:
         options = options_from(flags)
         from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second
@@ -219,6 +220,20 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries to write once more at its end
         return fail("stopped: nobody reads what is printed (with --quiet nothing is, until the end)", 1)
     return 3 if metadata["unreadable"] else 0
+
+
+def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    """What a signal's handler raises while Python runs a finalizer, Python drops: the build would go on. Once more."""
+    stop = dropped.exc_value
+    if not isinstance(stop, KeyboardInterrupt | SystemExit):
+        sys.__unraisablehook__(dropped)
+        return
+
+    def stop_now(*_) -> None:
+        raise stop
+
+    signal.signal(signal.SIGALRM, stop_now)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)  # seconds: when the finalizer is over
 
 
 def nobody_reads() -> bool:

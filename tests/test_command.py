@@ -108,6 +108,24 @@ def test_a_tokenizer_that_loses_text_is_one_clear_line(workers, tmp_path):
     assert not (tmp_path / "dataset").exists()
 
 
+class _StoppedWhileItEnds:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_python_drops_in_a_finalizer_stops_the_build_all_the_same(monkeypatch):
+    import create_training_dataset_effectiveness as command
+
+    monkeypatch.setattr(sys, "unraisablehook", command.raise_again)
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            _StoppedWhileItEnds()
+            time.sleep(10)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+
 def test_no_repository_at_all_names_the_clone_command(tmp_path):
     done = run("--output", tmp_path / "dataset", cwd=tmp_path, env=environment(HOME=str(tmp_path)))
     assert done.returncode == 2
