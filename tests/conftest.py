@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from small_repository import make_repository
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = ROOT / "create_training_dataset_effectiveness.py"
+
+# A shell script's background jobs ignore Ctrl-C, and so does all they start: tests that send it failed there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
