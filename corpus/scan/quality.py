@@ -64,7 +64,7 @@ _MAX_GAP = 64  # bytes between two stretches of one literal: quotes, line end, i
 
 def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -> str:
     """Why a decoded text is left out, "" to keep it. `handwritten` switches the generated markers off."""
-    if not text.strip():
+    if not text or text.isspace():
         return BLANK if text else EMPTY
     if not handwritten and (marker := generated_marker(text, prose=language.long_lines)):
         return f"generated: {marker}"
@@ -79,9 +79,11 @@ def generated_marker(text: bytes, *, prose: bool = False) -> str:
     In code the words must stand in a comment; in prose, and further down, they must speak of the file:
     "random constants that are auto-generated at compile time" is a hand-written sentence.
     """
-    head = text[:_HEAD_BYTES].split(b"\n")
-    lines = head[: max(_HEAD_LINES, _num_leading_comment_lines(head))]
-    for number, line in enumerate(map(bytes.lower, lines)):
+    head = text[:_HEAD_BYTES].lower()
+    if b"generated" not in head:
+        return ""
+    lines = head.split(b"\n")
+    for number, line in enumerate(lines[: max(_HEAD_LINES, _num_leading_comment_lines(lines))]):
         strict = prose or number >= _HEAD_LINES
         if b"generated" in line and _speaks_of_the_file(line.strip(), strict=strict):
             if _DO_NOT_EDIT.search(line):
@@ -126,9 +128,9 @@ def line_lengths(text: bytes) -> np.ndarray:
 
 
 def _line_reason(text: bytes) -> str:
-    lengths = line_lengths(text)
-    if lengths.max() <= LONG_LINE_CHARS and lengths.mean() <= MAX_MEAN_LINE_CHARS:
+    if len(text) <= MAX_MEAN_LINE_CHARS * text.count(b"\n") and not _has_long_line(text):  # nearly always
         return ""
+    lengths = line_lengths(text)
     if not text.isascii():  # bytes are an upper bound; characters decide
         lengths = line_lengths(text.decode("utf-8").encode("ascii", "replace"))
     in_long_lines = lengths[lengths > LONG_LINE_CHARS].sum()
@@ -136,6 +138,16 @@ def _line_reason(text: bytes) -> str:
         return LONG_LINES
     too_long = lengths.mean() > MAX_MEAN_LINE_CHARS and len(text) >= MIN_BYTES_FOR_SHARES
     return LONG_MEAN if too_long else ""
+
+
+def _has_long_line(text: bytes) -> bool:
+    """Whether a line has more than LONG_LINE_CHARS bytes, in jumps from the last line end within reach to the next."""
+    start = 0
+    while len(text) - start > LONG_LINE_CHARS:
+        start = text.rfind(b"\n", start, start + LONG_LINE_CHARS + 1) + 1
+        if not start:
+            return True
+    return False
 
 
 def _data_reason(text: bytes) -> str:
@@ -150,9 +162,13 @@ def _data_reason(text: bytes) -> str:
 
 
 def _has_few_letters(text: bytes) -> bool:
-    num_letters = len(text) - len(text.translate(None, _LETTERS))
-    if num_letters >= MIN_LETTERS_SHARE * len(text):  # nearly always; then white space need not be counted
+    folded = np.frombuffer(text, np.uint8) | 0x20
+    folded -= ord("a")
+    if np.count_nonzero(folded < 26) >= MIN_LETTERS_SHARE * len(
+        text
+    ):  # nearly always; then nothing else counts
         return False
+    num_letters = len(text) - len(text.translate(None, _LETTERS))
     return num_letters < MIN_LETTERS_SHARE * len(text.translate(None, b" \t\r\n\f\v"))
 
 
