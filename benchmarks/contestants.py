@@ -64,7 +64,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from corpus.rows import RowOptions, rows_of
     from corpus.rows.shard import Shard
     from corpus.rows.table import drop_duplicates
-    from corpus.rows.writing import write_rows
+    from corpus.rows.writing import RowReader, write_rows
     from corpus.scan import ScanOptions, scan_repository
     from corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
@@ -95,9 +95,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     )
     made = rows_of(corpus.texts, plain, options, staging, crew)
     table = drop_duplicates(made, split)
-    everything = np.arange(len(table))
-    order = {"train": everything, "val": everything[:0], "test": everything[:0]}
-    write_rows(staging, corpus, plan, info, made, table, order)
+    write_rows(staging / "rows.jsonl", RowReader(corpus, plan, info, made, table), np.arange(len(table)))
     crew.close()
     print(f"rows {len(table)}")
     return time.perf_counter() - started_s

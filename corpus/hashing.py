@@ -46,9 +46,13 @@ def stretch_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> 
 
 def sliding_hashes(values: np.ndarray, width: int) -> np.ndarray:
     """`stretch_hashes` of every `width` consecutive values: uint64[len(values) - width + 1], or none."""
-    running = running_hash(values)
+    return window_hashes(running_hash(values), width)
+
+
+def window_hashes(running: np.ndarray, width: int) -> np.ndarray:
+    """`sliding_hashes` of the values that `running` is the `running_hash` of."""
     hashes = running[width:] - running[:-width]
-    hashes *= powers(BASE_INVERSE, len(values) + 1)[: len(hashes)]
+    hashes *= powers(BASE_INVERSE, len(running))[: len(hashes)]
     return mix(hashes)
 
 

@@ -71,18 +71,21 @@ class JsonLinesWriter:
             row["labels"] = np.asarray(labels)
         self._write_line(orjson.dumps(row, option=_ROW_OPTIONS))
 
-    def write_spelled_row(self, tokens: bytes, metadata: dict[str, Any], labels: bytes | None = None) -> None:
-        """Append one row whose ids are text already, as `spell_ids` gives it: the same bytes as `write_row`."""
+    def write_spelled_row(self, tokens: bytes, metadata: dict[str, Any], labels: bytes | None = None) -> int:
+        """Append one row whose ids are text already, as `spell_ids` gives it: the same bytes as `write_row`, and how
+        many they are.
+        """
         parts = [b'{"tokens":[', tokens, b'],"metadata":', orjson.dumps(metadata)]
         if labels is not None:
             parts += [b',"labels":[', labels, b"]"]
-        self._write_line(b"".join((*parts, b"}\n")))
+        return self._write_line(b"".join((*parts, b"}\n")))
 
-    def _write_line(self, line: bytes) -> None:
+    def _write_line(self, line: bytes) -> int:
         self._block += line
         self._num_lines += 1
         if len(self._block) >= _BLOCK_BYTES:
             self._hand_over()
+        return len(line)
 
     def _hand_over(self) -> None:
         self._pending.append(self._background.submit(self._append, self._block))

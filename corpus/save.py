@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from corpus.describe import (
 )
 from corpus.history.later import History, LaterRows, describe_later, later_leaks, later_rows
 from corpus.jsonl import FileDigest, write_metadata
-from corpus.leaks import leak_report
+from corpus.leaks import HELD_OUT, TRAIN, LeakSearch
 from corpus.pool import Crew
 from corpus.publish import require_space
 from corpus.records import (
+    DATASET_FILES,
     LATER,
     LATER_FILE,
     METADATA_FILE,
@@ -50,40 +52,59 @@ def save(
     history: History | None = None,
 ) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
-    files = write_rows(staging, corpus, plan, tokenizer, made, table, order)
-    leaks = leak_report(staging, crew)
+    files, search = _write_dataset(staging, corpus, plan, tokenizer, made, table, order, crew)
+    described = {
+        **counts_of(plan, corpus, table, order),
+        **description_of(options, plan, corpus, tokenizer),
+        "augmentation": augmentation_of(made, table, corpus),
+    }
+    rows, examples = report_rows(corpus, plan, table, order), chosen_examples(options, made)
+    leaks = search.report()
     later = None
     if history and history.changes:
-        later = later_rows(staging, history.changes, plan, corpus, tokenizer, made, crew)
+        later = later_rows(search.portions, history.changes, plan, corpus, tokenizer, made, crew)
     if later:
         files[LATER_FILE] = _write_later(staging / LATER_FILE, plan, tokenizer, later, len(table))
         leaks[LATER] = later_leaks(later)
     metadata = {
-        **counts_of(plan, corpus, table, order),
-        **description_of(options, plan, corpus, tokenizer),
+        **described,
         **(describe_later(history.past, options.until, later) if history else {}),
-        "augmentation": augmentation_of(made, table, corpus),
         "leak_report": leaks,
         "files": file_digests(staging, files),
     }
     write_data_card(staging / PAGES[0], metadata)
-    write_report(
-        staging / PAGES[1],
-        metadata,
-        report_rows(corpus, plan, table, order),
-        chosen_examples(options, made),
-    )
+    write_report(staging / PAGES[1], metadata, rows, examples)
     # They show the digests of all other files, so theirs come last: what describes itself is the metadata alone.
     metadata["pages"] = digests_of(staging, PAGES)
     write_metadata(staging / METADATA_FILE, metadata)
     return metadata
 
 
+def _write_dataset(
+    staging: Path,
+    corpus: Corpus,
+    plan: ContextPlan,
+    tokenizer: TokenizerInfo,
+    made: MadeRows,
+    table: RowTable,
+    order: dict[str, np.ndarray],
+    crew: Crew,
+) -> tuple[dict[str, FileDigest], LeakSearch]:
+    """The three files. The workers read the held-out ones back while train is written, then train."""
+    require_space(staging, least_bytes(plan, tokenizer, table))
+    with closing(RowReader(corpus, plan, tokenizer, made, table)) as reader:
+        written = {
+            split: write_rows(staging / DATASET_FILES[split], reader, order[split]) for split in HELD_OUT
+        }
+        search = LeakSearch({split: file.rows for split, file in written.items()}, crew)
+        written[TRAIN] = write_rows(staging / DATASET_FILES[TRAIN], reader, order[TRAIN])
+    search.search(written[TRAIN].rows)
+    return {DATASET_FILES[split]: file.digest for split, file in written.items()}, search
+
+
 def _write_later(
     path: Path, plan: ContextPlan, tokenizer: TokenizerInfo, later: LaterRows, first_id: int
 ) -> FileDigest:
     require_space(path.parent, least_bytes(plan, tokenizer, later.table))
-    reader = RowReader(later.corpus, plan, tokenizer, later.made, later.table)
-    written = later.write(path, reader.read(np.arange(len(later.table))), first_id)
-    reader.close()
-    return written
+    with closing(RowReader(later.corpus, plan, tokenizer, later.made, later.table)) as reader:
+        return later.write(path, reader.read(np.arange(len(later.table))), first_id)

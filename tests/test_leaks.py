@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from corpus import leaks
-from corpus.leaks import format_leaks, leak_report, spans
+from corpus.leaks import HELD_OUT, LeakSearch, format_leaks, spans
+from corpus.leaks.rows import WrittenRows
 from corpus.pool import Crew
 from corpus.records import DATASET_FILES, UserError
 
@@ -48,6 +50,28 @@ def write(directory: Path, rows: dict[str, list[dict]], **dumps) -> Path:
         lines = [json.dumps(row, **dumps) + "\n" for row in rows.get(split, [])]
         (directory / name).write_text("".join(lines))
     return directory
+
+
+def written(path: Path) -> WrittenRows:
+    """What a writer knows of a file. A line that is no row is a text of its own."""
+    texts: dict[tuple, int] = {}
+    known = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
+        try:
+            about = json.loads(line)["metadata"]
+            name, start = (about["source_file"], about["augmentation_type"]), about.get("start_token", 0)
+        except (ValueError, KeyError, TypeError):
+            name, start = ("no row", number), 0
+        known.append((len(line), texts.setdefault(name, len(texts)), start))
+    return WrittenRows(path, *np.array(known, np.int64).reshape(-1, 3).T)
+
+
+def leak_report(directory: Path, crew: Crew) -> dict:
+    """Compare the three files of a dataset."""
+    paths = {split: directory / name for split, name in DATASET_FILES.items()}
+    search = LeakSearch({split: written(paths[split]) for split in HELD_OUT}, crew)
+    search.search(written(paths["train"]))
+    return search.report()
 
 
 def random_ids(rng: random.Random, count: int) -> list[int]:
@@ -204,20 +228,19 @@ def test_of_overlapping_windows_each_token_is_read_once(tmp_path, monkeypatch):
     write(tmp_path, {"train": random.Random(17).sample(found := rows_of("a", ids), len(found))})
     read = []
     ids_of = spans._ids
-    monkeypatch.setattr(spans, "_ids", lambda text: read.append(len(ids_of(text))) or ids_of(text))
+    monkeypatch.setattr(spans, "_ids", lambda text, count: read.append(count) or ids_of(text, count))
     leak_report(tmp_path, Crew(1))
     assert sum(read) == len(ids)
 
 
-@pytest.mark.parametrize("piece_bytes", [500, 5_000, 1 << 20])
-def test_pieces_batches_and_workers_do_not_change_the_report(tmp_path, monkeypatch, piece_bytes):
+@pytest.mark.parametrize("portion_bytes", [500, 5_000, 1 << 20])
+def test_portions_batches_and_workers_do_not_change_the_report(tmp_path, monkeypatch, portion_bytes):
     write(tmp_path, leaky_dataset(1))
     expected = leak_report(tmp_path, Crew(1))
-    monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", piece_bytes)
-    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", piece_bytes)
-    monkeypatch.setattr(spans, "_BATCH_TOKENS", piece_bytes)
+    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", portion_bytes)
+    monkeypatch.setattr(spans, "_BATCH_TOKENS", portion_bytes)
     assert leak_report(tmp_path, Crew(1)) == expected
-    with Crew(2 if piece_bytes > 500 else 1) as crew:
+    with Crew(2 if portion_bytes > 500 else 1) as crew:
         assert leak_report(tmp_path, crew) == expected
 
 
@@ -261,7 +284,6 @@ def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared
 
 
 def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaks.rows, "_PIECE_BYTES", 1000)
     monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
@@ -343,6 +365,9 @@ def test_empty_files_have_a_report(tmp_path):
         '{"tokens":[1,2],"metadata":{"source_file":7,"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"source_file":"a","start_token":-1,"length":2,"augmentation_type":"original"}}',
         '{"tokens":[1,2],"metadata":{"source_file":"a","length":1.5,"augmentation_type":"original"}}',
+        '{"tokens":[1,2],"metadata":{"source_file":"a","start_token":0.5,"length":2,"augmentation_type":"original"}}',
+        '{"tokens":[1,2],"metadata":{"source_file":"a","length":2,"augmentation_type":"token_masking"},"labels":[1,x]}',
+        '{"tokens":[1,x],"metadata":{"source_file":"a","length":2,"augmentation_type":"token_masking"},"labels":[1,2]}',
         '{"tokens":[1],"metadata":{"source_file":"a","length":2,"augmentation_type":"token_masking"},"labels":[1,2]}',
         '{"tokens":[1,2,x],"metadata":{"source_file":"a","length":2,"augmentation_type":"original"}}',
     ],
@@ -356,8 +381,41 @@ def test_a_broken_row_is_named_by_file_and_place(tmp_path, line):
         leak_report(tmp_path, Crew(1))
 
 
-def test_a_missing_file_is_one_line(tmp_path):
-    write(tmp_path, {})
-    (tmp_path / DATASET_FILES["val"]).unlink()
-    with pytest.raises(UserError, match=r"training_data_val\.jsonl is missing"):
-        leak_report(tmp_path, Crew(1))
+@pytest.mark.parametrize(
+    ("split", "change", "told"),
+    [
+        ("val", lambda path: path.unlink(), r"training_data_val\.jsonl is missing"),
+        ("train", lambda path: path.unlink(), r"training_data_train\.jsonl is missing"),
+        ("test", lambda path: path.open("a").write("{}"), r"test\.jsonl has 2 bytes, not 0 as written"),
+    ],
+)
+def test_a_file_that_is_missing_or_has_changed_is_one_line(tmp_path, split, change, told):
+    rows = {name: written(write(tmp_path, {}) / DATASET_FILES[name]) for name in DATASET_FILES}
+    change(rows[split].path)
+    with Crew(1) as crew, pytest.raises(UserError, match=told):
+        LeakSearch({name: rows[name] for name in HELD_OUT}, crew).search(rows["train"])
+
+
+def test_two_rows_named_as_one_line_are_no_row(tmp_path):
+    write(tmp_path, {"val": rows_of("a", [5, 6]) + rows_of("b", [7, 8])})
+    rows = {name: written(tmp_path / DATASET_FILES[name]) for name in DATASET_FILES}
+    joined = rows["val"]._replace(sizes=rows["val"].sizes.sum(keepdims=True), texts=[0], starts=[0])
+    with pytest.raises(UserError, match=r"val\.jsonl, byte 0: not a row"):
+        LeakSearch(rows | {"val": joined}, Crew(1)).search(rows["train"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_writer_says_of_texts_decides_only_the_work(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    rows = leaky_dataset(seed)
+    write(tmp_path, rows)
+
+    def misled(split: str) -> WrittenRows:
+        known = written(tmp_path / DATASET_FILES[split])
+        return known._replace(
+            texts=rng.integers(0, 3, len(known.sizes)), starts=rng.permutation(known.starts)
+        )
+
+    search = LeakSearch({split: misled(split) for split in HELD_OUT}, Crew(1))
+    search.search(misled("train"))
+    assert without_examples(search.report()) == slow_report(rows)

@@ -18,10 +18,10 @@ import numpy as np
 
 from corpus.hashing import sorted_distinct, stretch_hashes
 from corpus.history.lines import new_byte_ranges
-from corpus.leaks.rows import Portion, find_rows
+from corpus.leaks.rows import Portion
 from corpus.leaks.spans import SPAN_TOKENS, batches
 from corpus.pool import Crew, cut_into_shards
-from corpus.records import DATASET_FILES, SourceFile
+from corpus.records import SourceFile
 from corpus.tokenization import Encoder
 
 SHARD_BYTES = 1 << 20
@@ -156,11 +156,9 @@ def _search_portion(portion: Portion) -> np.ndarray:
     return sorted_distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
-def _is_known(hashes: np.ndarray, directory: Path, crew: Crew) -> np.ndarray:
-    """bool[hashes]: which of the sorted hashes are spans of some row of the three files."""
+def _is_known(hashes: np.ndarray, portions: list[Portion], crew: Crew) -> np.ndarray:
+    """bool[hashes]: which of the sorted hashes are spans of some row of the dataset."""
     known = np.zeros(len(hashes), bool)
-    rows = find_rows([directory / name for name in DATASET_FILES.values()], crew)
-    portions = [portion for of_file in rows for portion in of_file.portions]
     for found in crew.map(_search_portion, portions, setup=_look_for, setup_args=(hashes,)):
         known[found] = True
     return known
@@ -176,11 +174,11 @@ def find_fresh(
     texts: Path,
     tokenizer_json: Path,
     sample: list[SourceFile],
-    directory: Path,
+    portions: list[Portion],
     scratch: Path,
     crew: Crew,
 ) -> Fresh:
-    """New tokens of each changed file, against the dataset whose three files lie in `directory`.
+    """New tokens of each changed file, against a dataset whose rows lie in `portions`.
 
     `texts_before`, `texts`: the text spools of both states. `sample`: files of `texts` on which the fast encoder
     must agree with the reference.
@@ -195,7 +193,7 @@ def find_fresh(
     for group in _groups(found):
         spans = np.concatenate([np.fromfile(shard.spool, SPAN) for shard in shards[group.start : group.stop]])
         hashes = sorted_distinct(spans["hash"])
-        known = _is_known(hashes, directory, crew) if len(hashes) else np.zeros(0, bool)
+        known = _is_known(hashes, portions, crew) if len(hashes) else np.zeros(0, bool)
         fresh = Fresh(fresh.ranges, fresh.spans + len(hashes), fresh.known_spans + int(known.sum()))
         known |= _is_in_earlier(hashes, shards[: group.start])
         spans = spans[known[np.searchsorted(hashes, spans["hash"])] | _is_in_another(spans)]

@@ -17,6 +17,7 @@ from corpus.history.fresh import SPAN_TOKENS, Change, Fresh, find_fresh
 from corpus.history.pairing import UNCHANGED, pair_files
 from corpus.history.past import Past
 from corpus.jsonl import FileDigest, JsonLinesWriter
+from corpus.leaks.rows import Portion
 from corpus.pool import Crew
 from corpus.records import ContextPlan, Corpus, SourceFile
 from corpus.rows import MadeRows, RowOptions, rows_of
@@ -107,7 +108,7 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def later_rows(
-    directory: Path,
+    portions: list[Portion],
     changes: Changes,
     plan: ContextPlan,
     then: Corpus,
@@ -115,7 +116,7 @@ def later_rows(
     made: MadeRows,
     crew: Crew,
 ) -> LaterRows | None:
-    """Rows of what is new, against the dataset of state `then`, whose rows `made` lie in `directory` as written.
+    """Rows of what is new, against the dataset of state `then`, whose rows `made` lie in `portions` as written.
 
     None where nothing is new.
     """
@@ -128,7 +129,7 @@ def later_rows(
         texts=changes.head.texts,
         tokenizer_json=tokenizer.json_path,
         sample=sample,
-        directory=directory,
+        portions=portions,
         scratch=scratch,
         crew=crew,
     )

@@ -14,55 +14,73 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from corpus.hashing import sorted_distinct
-from corpus.leaks.rows import Portion, find_rows, name_key, rows_of
-from corpus.leaks.search import HeldOut, Needles, Train, read_held_out, search_train
+from corpus.leaks.rows import Portion, WrittenRows, name_key, portions_of, row_at
+from corpus.leaks.search import HeldOut, Needles, Train, begin_reading, begin_search, found_in_train
 from corpus.leaks.spans import SPAN_TOKENS
 from corpus.pool import Crew
 from corpus.records import DATASET_FILES, LATER
 
-HELD_OUT = ("val", "test")
+TRAIN, HELD_OUT = "train", ("val", "test")
 MAX_SPANS = 1 << 20  # kept of the held-out files, about
 MAX_EXAMPLES = 5
 
 _BYTES_PER_NEW_TOKEN = 20  # about 5 bytes a token, and windows overlap by three quarters
 
 
-def leak_report(directory: Path, crew: Crew) -> dict[str, Any]:
-    """Compare the three files of a dataset: a JSON-ready summary, the same for any number of workers.
+class LeakSearch:
+    """Reads the files of a dataset back while the command goes on: first the held-out ones, then train.
 
-    `held_out[split]` counts distinct spans and how many of them train holds (`exact` is False when they are
-    estimated from one span in `sampled_one_in`), rows with at least half of their spans in train, and names a
-    few pairs of files that share text. Raises UserError for a file that is not as the dataset command wrote it.
+    The report is the same for any number of workers. Every step raises UserError for a file that is not as the
+    dataset command wrote it.
     """
-    paths = {split: directory / name for split, name in DATASET_FILES.items()}
-    rows = dict(zip(paths, find_rows(list(paths.values()), crew), strict=True))
-    sample_one_in = 1
-    while sum(rows[s].num_bytes for s in HELD_OUT) > MAX_SPANS * _BYTES_PER_NEW_TOKEN * sample_one_in:
-        sample_one_in *= 2
-    read = read_held_out([rows[split].portions for split in HELD_OUT], sample_one_in, crew)
-    seen = dict(zip(HELD_OUT, read, strict=True))
-    spans = {split: sorted_distinct(seen[split].hashes) for split in HELD_OUT}
-    needles = sorted_distinct(np.concatenate(list(spans.values())))
-    train = search_train(rows["train"].portions, needles, sample_one_in, crew)
-    held_out = {
-        split: _held_out_summary(seen[split], spans[split], train, paths["train"], sample_one_in)
-        for split in HELD_OUT
-    }
-    return {
-        "span_tokens": SPAN_TOKENS,
-        "sampled_one_in": sample_one_in,
-        "exact": sample_one_in == 1,
-        "held_out": held_out,
-        "spans_in_val_and_test": sample_one_in * len(_common(*spans.values())),
-        **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {"train": train.keys}),
-        **_files_in_two_splits({split: found.files for split, found in rows.items()}, seen),
-    }
+
+    portions: list[Portion]  # of all files that were named so far, those of train last
+
+    def __init__(self, held_out: dict[str, WrittenRows], crew: Crew):
+        """Begin with the held-out files, which are complete."""
+        num_bytes = sum(held_out[split].num_bytes for split in HELD_OUT)
+        self._sample_one_in = 1
+        while num_bytes > MAX_SPANS * _BYTES_PER_NEW_TOKEN * self._sample_one_in:
+            self._sample_one_in *= 2
+        portions = [portions_of(held_out[split]) for split in HELD_OUT]
+        self.portions = [portion for of_split in portions for portion in of_split]
+        self._crew, self._reading = crew, begin_reading(portions, self._sample_one_in, crew)
+
+    def search(self, train: WrittenRows) -> None:
+        """Begin to look for their spans in train, which is complete now."""
+        self._seen = dict(zip(HELD_OUT, self._reading, strict=True))
+        self._spans = {split: sorted_distinct(seen.hashes) for split, seen in self._seen.items()}
+        self._needles = sorted_distinct(np.concatenate(list(self._spans.values())))
+        self._train = portions_of(train)
+        self.portions += self._train
+        self._found = begin_search(self._train, self._needles, self._crew)
+
+    def report(self) -> dict[str, Any]:
+        """What was found, ready for JSON.
+
+        `held_out[split]` counts distinct spans and how many of them train holds (`exact` is False when they are
+        estimated from one span in `sampled_one_in`), rows with at least half of their spans in train, and names a
+        few pairs of files that share text.
+        """
+        seen, spans, sample_one_in = self._seen, self._spans, self._sample_one_in
+        train = found_in_train(self._found, self._needles)
+        return {
+            "span_tokens": SPAN_TOKENS,
+            "sampled_one_in": sample_one_in,
+            "exact": sample_one_in == 1,
+            "held_out": {
+                split: _held_out_summary(seen[split], spans[split], train, self._train, sample_one_in)
+                for split in HELD_OUT
+            },
+            "spans_in_val_and_test": sample_one_in * len(_common(*spans.values())),
+            **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {TRAIN: train.keys}),
+            **_files_in_two_splits(seen, train),
+        }
 
 
 def format_leaks(report: dict[str, Any]) -> list[str]:
@@ -117,7 +135,7 @@ def _shared(seen: HeldOut, train: Train) -> _Shared:
 
 
 def _held_out_summary(
-    seen: HeldOut, spans: np.ndarray, train: Train, train_path: Path, sample_one_in: int
+    seen: HeldOut, spans: np.ndarray, train: Train, portions: list[Portion], sample_one_in: int
 ) -> dict[str, Any]:
     shared = _shared(seen, train)
     num_shared = len(_common(spans, train.spans))
@@ -130,18 +148,17 @@ def _held_out_summary(
         "shared": sample_one_in * num_shared,
         "share": round(num_shared / max(1, len(spans)), 6),
         "share_of_rows": round(shared.rows_half_shared / max(1, num_rows - num_without), 6),
-        "examples": _examples(shared, train, train_path),
+        "examples": _examples(shared, train, portions),
     }
 
 
-def _examples(shared: _Shared, train: Train, train_path: Path) -> list[dict[str, str]]:
+def _examples(shared: _Shared, train: Train, portions: list[Portion]) -> list[dict[str, str]]:
     """The held-out files that share most, each with the first file of train that holds one of its spans."""
     counts = shared.spans_by_file
     examples = []
     for file in sorted(counts, key=lambda file: (-counts[file], file))[:MAX_EXAMPLES]:
-        at = train.offsets[np.searchsorted(train.spans, np.uint64(shared.first_span[file]))]
-        [row] = rows_of(Portion(train_path, np.array([at])))
-        examples.append({"file": file, "train_file": row.file})
+        offset = train.offsets[np.searchsorted(train.spans, np.uint64(shared.first_span[file]))]
+        examples.append({"file": file, "train_file": row_at(portions, offset).file})
     return examples
 
 
@@ -162,8 +179,10 @@ def _equal_rows(keys: dict[str, np.ndarray]) -> dict[str, Any]:
     }
 
 
-def _files_in_two_splits(files: dict[str, np.ndarray], seen: dict[str, HeldOut]) -> dict[str, Any]:
-    shared = {key for a, b in combinations(DATASET_FILES, 2) for key in _common(files[a], files[b]).tolist()}
+def _files_in_two_splits(seen: dict[str, HeldOut], train: Train) -> dict[str, Any]:
+    files = {"train": train.all_files} | {split: of_split.all_files for split, of_split in seen.items()}
+    distinct = [sorted_distinct(keys) for keys in files.values()]
+    shared = {key for a, b in combinations(distinct, 2) for key in _common(a, b).tolist()}
     held_out = {name for of_split in seen.values() for name in of_split.files} if shared else set()
     names = sorted(name for name in held_out if name_key(name) in shared)
     return {"files_in_two_splits": len(shared), "files_in_two_splits_examples": names[:MAX_EXAMPLES]}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
-from corpus.leaks.rows import Portion
+from corpus.leaks.rows import Portion, name_keys
 from corpus.leaks.spans import SPAN_TOKENS, Batch, batches
 from corpus.pool import Crew
 
@@ -22,6 +24,7 @@ class HeldOut:
     """What the report needs of a held-out file, or of some of its rows."""
 
     keys: np.ndarray  # uint64[rows], equal for equal rows
+    all_files: np.ndarray  # uint64: keys of the source files of all rows, some more than once
     hashes: np.ndarray  # uint64[spans]: the sampled spans of the originals, one text after another
     begins: np.ndarray  # int64[originals]: the spans of an original are hashes[begins:ends]
     ends: np.ndarray
@@ -29,11 +32,12 @@ class HeldOut:
     files: np.ndarray  # str objects[originals]: the source file of each
 
 
-def read_held_out(portions: list[list[Portion]], sample_one_in: int, crew: Crew) -> list[HeldOut]:
-    """Read some files, given in portions."""
-    tasks = [(portion, sample_one_in) for of_file in portions for portion in of_file]
-    parts = crew.map(_held_out_portion, tasks)
-    return [_joined([next(parts) for _ in of_file]) for of_file in portions]
+def begin_reading(portions: list[list[Portion]], sample_one_in: int, crew: Crew) -> Iterator[HeldOut]:
+    """Have some files read, given in portions; what is found of each is there when it is asked for."""
+    parts = crew.submit(
+        _held_out_portion, [(portion, sample_one_in) for of_file in portions for portion in of_file]
+    )
+    return (_joined([next(parts) for _ in of_file]) for of_file in portions)
 
 
 def _held_out_portion(task: tuple[Portion, int]) -> HeldOut:
@@ -47,14 +51,21 @@ def _held_out_batch(batch: Batch, sample_one_in: int) -> HeldOut:
     firsts = batch.firsts[originals]
     begins = np.searchsorted(positions, firsts)
     ends = np.searchsorted(positions, firsts + batch.lengths[originals] - SPAN_TOKENS, side="right")
-    files = np.array([batch.rows[row].file for row in originals.tolist()], object)
-    return HeldOut(batch.keys(), hashes, begins, np.maximum(begins, ends), batch.offsets[originals], files)
+    return HeldOut(
+        keys=batch.keys(),
+        all_files=name_keys(row.file for row in batch.rows),
+        hashes=hashes,
+        begins=begins,
+        ends=np.maximum(begins, ends),
+        offsets=batch.offsets[originals],
+        files=np.array([batch.rows[row].file for row in originals.tolist()], object),
+    )
 
 
 def _joined(parts: list[HeldOut]) -> HeldOut:
     if not parts:
-        none = np.empty(0, np.int64)
-        return HeldOut(none.astype(np.uint64), none.astype(np.uint64), none, none, none, none.astype(object))
+        none, no_key = np.empty(0, np.int64), np.empty(0, np.uint64)
+        return HeldOut(no_key, no_key, no_key, none, none, none, none.astype(object))
     columns = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(HeldOut)
     }
@@ -67,12 +78,12 @@ def _joined(parts: list[HeldOut]) -> HeldOut:
 
 
 class Needles:
-    """Sorted distinct spans that are looked for. Two tables of bits say "surely not" to 98 of 100 others."""
+    """Sorted distinct spans that are looked for. Three tables of bits say "surely not" to nearly all others."""
 
     def __init__(self, spans: np.ndarray):
         self.spans = spans
-        num_bits = min(23, max(12, len(spans).bit_length() + 3))
-        self._shifts = np.uint64(64 - num_bits), np.uint64(64 - 2 * num_bits)
+        num_bits = min(22, max(12, len(spans).bit_length() + 2))
+        self._shifts = [np.uint64(shift) for shift in (64 - num_bits, 64 - 2 * num_bits, 0)]
         self._mask = np.uint64((1 << num_bits) - 1)
         self._tables = [np.zeros(1 << num_bits, np.bool_) for _ in self._shifts]
         for table, shift in zip(self._tables, self._shifts, strict=True):
@@ -80,20 +91,37 @@ class Needles:
 
     def find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(positions in `hashes` that are needles, ascending; index of the needle)."""
-        first, second = self._tables
-        positions = np.flatnonzero(first[hashes >> self._shifts[0]])
-        positions = positions[second[hashes[positions] >> self._shifts[1] & self._mask]]
+        positions = np.flatnonzero(self._may_hold(0, hashes))
+        for table in range(1, len(self._tables)):
+            positions = positions[self._may_hold(table, hashes[positions])]
         candidates = hashes[positions]
         needles = np.minimum(np.searchsorted(self.spans, candidates), max(0, len(self.spans) - 1))
         found = self.spans[needles] == candidates if len(self.spans) else np.zeros(0, bool)
         return positions[found], needles[found]
 
+    def _may_hold(self, table: int, hashes: np.ndarray) -> np.ndarray:
+        places = hashes >> self._shifts[table]
+        places &= self._mask
+        return self._tables[table].take(
+            places.view(np.int64), mode="clip"
+        )  # all are in range: the fastest mode
+
 
 @dataclass(frozen=True, slots=True)
 class Train:
     keys: np.ndarray  # uint64[rows]
+    all_files: np.ndarray  # uint64: keys of the source files of all rows, some more than once
     spans: np.ndarray  # uint64, sorted and distinct: the held-out spans that train holds
     offsets: np.ndarray  # int64: where the first row that holds each begins
+
+
+class FoundInPortion(NamedTuple):
+    """In a portion of train."""
+
+    needles: np.ndarray  # int64, sorted and distinct
+    offsets: np.ndarray  # int64: where the first row that holds each begins
+    keys: np.ndarray  # uint64[rows]
+    files: np.ndarray  # uint64: keys of the source files
 
 
 _needles: Needles  # of this worker process
@@ -104,38 +132,46 @@ def _look_for(spans: np.ndarray) -> None:
     _needles = Needles(spans)
 
 
-def search_train(portions: list[Portion], spans: np.ndarray, sample_one_in: int, crew: Crew) -> Train:
-    """Look for `spans`, sorted and distinct."""
-    tasks = [(portion, sample_one_in) for portion in portions]
+def begin_search(portions: list[Portion], spans: np.ndarray, crew: Crew) -> Iterator[FoundInPortion]:
+    """Have train searched for `spans`, sorted and distinct."""
+    return crew.submit(_train_portion, portions, setup=_look_for, setup_args=(spans,))
+
+
+def found_in_train(found: Iterator[FoundInPortion], spans: np.ndarray) -> Train:
+    """What `begin_search` found."""
     first_offsets = np.full(len(spans), _NOWHERE)
-    keys = [np.empty(0, np.uint64)]
-    for found, offsets, portion_keys in crew.map(_train_portion, tasks, setup=_look_for, setup_args=(spans,)):
-        first_offsets[found] = np.minimum(first_offsets[found], offsets)
-        keys.append(portion_keys)
+    keys, files = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    for part in found:
+        first_offsets[part.needles] = np.minimum(first_offsets[part.needles], part.offsets)
+        keys.append(part.keys)
+        files.append(part.files)
     is_found = first_offsets < _NOWHERE
-    return Train(np.concatenate(keys), spans[is_found], first_offsets[is_found])
+    return Train(np.concatenate(keys), np.concatenate(files), spans[is_found], first_offsets[is_found])
 
 
-def _train_portion(task: tuple[Portion, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(needles found, distinct; where the first row with each begins; keys of all rows)."""
-    portion, sample_one_in = task
-    found, offsets, keys = [], [], []
+def _train_portion(portion: Portion) -> FoundInPortion:
+    needles, offsets, keys, files = [], [], [], set()
     for batch in batches(portion):
-        hashes, positions = batch.spans(sample_one_in, originals_only=False)
-        at, needles = _needles.find(hashes)
-        found.append(needles)
-        offsets.append(_first_offsets(batch, positions[at]))
+        found, at = _in_rows(batch)
+        needles.append(found)
+        offsets.append(at)
         keys.append(batch.keys())
-    return *_smallest(np.concatenate(found), np.concatenate(offsets)), np.concatenate(keys)
+        files.update(row.file for row in batch.rows)
+    return FoundInPortion(
+        *_smallest(np.concatenate(needles), np.concatenate(offsets)), np.concatenate(keys), name_keys(files)
+    )
 
 
-def _first_offsets(batch: Batch, positions: np.ndarray) -> np.ndarray:
-    """Where the first row of the file begins that holds the span at each position."""
+def _in_rows(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """(needles that rows hold, where the first row of the file begins that holds each)."""
+    positions, needles = _needles.find(batch.hashes)
     first, last = batch.rows_with(positions)
+    found = np.flatnonzero(first < last)
+    first, last = first[found], last[found]
     offsets = batch.offsets[first]
     for step in range(1, int((last - first).max(initial=1))):
         offsets = np.minimum(offsets, batch.offsets[np.minimum(first + step, last - 1)])
-    return offsets
+    return needles[found], offsets
 
 
 def _smallest(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

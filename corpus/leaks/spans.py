@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from corpus.hashing import BASE, BASE_INVERSE, powers, running_hash, sliding_hashes
+from corpus.hashing import BASE_INVERSE, powers, running_hash, window_hashes
 from corpus.leaks.rows import Portion, Row, no_row, rows_of
 
 SPAN_TOKENS = 50
 
 _BATCH_TOKENS = 1 << 16  # the arrays of one batch stay in the processor's cache
 _COMMA = ord(",")
+_BYTES_OF_TOKEN = 7  # at most, of nearly all tokens, with the comma behind it
 
 
 def batches(portion: Portion) -> Iterator[Batch]:
     """The rows of a portion, about _BATCH_TOKENS tokens at a time. Raises UserError at what is no row."""
-    batch = Batch()
+    batch = Batch(portion.path)
     for row in rows_of(portion):
-        try:
-            batch.add(row)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise no_row(portion.path, row.offset, error) from None
+        batch.add(row)
         if batch.num_tokens >= _BATCH_TOKENS:
             yield batch
-            batch = Batch()
+            batch = Batch(portion.path)
     if batch.rows:
         yield batch
 
@@ -36,31 +35,38 @@ class Batch:
 
     Such rows form a stretch of text. That a row goes on is seen from the bytes that both hold, and believed of
     nothing else; every span of a stretch stands in one of its rows, because they share nearly a span or more.
+    The ids are read when hashes or keys are asked for, all at once; then a UserError names a row without any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self.rows: list[Row] = []
         self.num_tokens = 0
-        self._ids: list[np.ndarray] = []
+        self._path = path
+        self._texts: list[bytes] = []  # of each row: the tokens it adds, without padding
         self._firsts: list[int] = []  # of each row: position of its first token
-        self._stretches: list[int] = []  # of each stretch: position of its first token
-        self._other_keys: dict[int, int] = {}  # of rows whose tokens are not their text: padded, masked
+        self._stretches: list[
+            tuple[int, bool]
+        ] = []  # position of the first token, and whether it is of originals
+        self._others: dict[int, int] = {}  # rows whose tokens are not their text (padded, masked): how many
         self._last_count = 0  # tokens in the last row, padding included
 
     def add(self, row: Row) -> None:
-        """Read a row's ids. Raises ValueError, TypeError or OverflowError for what is no list of ids."""
+        """Raises UserError for a row that does not hold as many tokens as it says."""
+        length, is_masked = row.length, row.labels is not None
         num_known, known_bytes = self._known_part(row)
-        ids = _ids(row.text[known_bytes:])
-        count = num_known + len(ids)
-        if not 0 < row.length <= count:
-            raise ValueError(f"{count} tokens, length {row.length}")
-        if row.labels is not None or row.length < count:
-            self._other_keys[len(self.rows)] = _key(row.tokens, count)
+        text = row.text[known_bytes:]
+        count = num_known + text.count(b",") + 1
+        if not 0 < length <= count or (is_masked and row.tokens.count(b",") + 1 != count):
+            raise no_row(self._path, row.offset, ValueError(f"{count} tokens, length {length}"))
+        if is_masked or length < count:
+            self._others[len(self.rows)] = count
+        if length < count:
+            text = text[: _num_bytes(text, length - num_known) - 1]
         if not num_known:
-            self._stretches.append(self.num_tokens)
+            self._stretches.append((self.num_tokens, row.is_original))
         self._firsts.append(self.num_tokens - num_known)
-        self._ids.append(ids[: row.length - num_known])
-        self.num_tokens += row.length - num_known
+        self._texts.append(text)
+        self.num_tokens += length - num_known
         self.rows.append(row)
         self._last_count = count
 
@@ -72,18 +78,33 @@ class Batch:
         step = row.start - before.start
         num_known = before.length - step
         if (
-            (row.file, row.variant) != (before.file, before.variant)
+            row.file != before.file
+            or row.variant != before.variant
             or not SPAN_TOKENS <= num_known < min(before.length, row.length)
             or before.length < self._last_count
         ):
             return 0, 0
-        commas = np.flatnonzero(np.frombuffer(before.text, np.uint8) == _COMMA)
-        known = before.text[int(commas[step - 1]) + 1 :] + b","
+        known = before.text[_num_bytes(before.text, step) :] + b","
         return (num_known, len(known)) if row.text.startswith(known) else (0, 0)
 
     @cached_property
-    def _tokens(self) -> np.ndarray:
-        return np.concatenate(self._ids) + np.uint64(1)  # of a run of zeros, too, the length counts
+    def _running(self) -> np.ndarray:
+        return running_hash(self._values(self.rows, self._texts, self.num_tokens))
+
+    def _values(self, rows: list[Row], texts: list[bytes], count: int) -> np.ndarray:
+        """uint64[count]: the ids of the texts plus one; so of a run of zeros, too, the length counts."""
+        try:
+            return _ids(b",".join(texts), count) + np.uint64(1)
+        except ValueError:
+            for row, text in zip(rows, texts, strict=True):
+                self._require_ids(row, text)
+            raise
+
+    def _require_ids(self, row: Row, text: bytes) -> None:
+        try:
+            _ids(text, text.count(b",") + 1)
+        except ValueError as error:
+            raise no_row(self._path, row.offset, error) from None
 
     @cached_property
     def firsts(self) -> np.ndarray:
@@ -105,43 +126,58 @@ class Batch:
 
     def keys(self) -> np.ndarray:
         """uint64[rows]: equal for rows of equal tokens, padding included."""
-        running = running_hash(self._tokens)
-        shifted = running[self.firsts + self.lengths] - running[self.firsts]
-        keys = shifted * powers(BASE_INVERSE, len(running))[self.firsts]
-        for row, key in self._other_keys.items():
-            keys[row] = key
+        keys = _keys(self._running, self.firsts, self.lengths)
+        if self._others:
+            rows = [self.rows[row] for row in self._others]
+            ends = np.cumsum([0, *self._others.values()])
+            values = self._values(rows, [row.tokens for row in rows], int(ends[-1]))
+            keys[list(self._others)] = _keys(running_hash(values), ends[:-1], np.diff(ends))
         return keys
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """uint64: of SPAN_TOKENS tokens from each position on, also where no row holds them all."""
+        return window_hashes(self._running, SPAN_TOKENS)
 
     def spans(self, sample_one_in: int, originals_only: bool) -> tuple[np.ndarray, np.ndarray]:
         """(uint64 hashes of the spans that are sampled, int64 positions of their first tokens, ascending)."""
-        hashes = sliding_hashes(self._tokens, SPAN_TOKENS)
-        kept = hashes & np.uint64(sample_one_in - 1) == 0
-        borders = np.array([*self._stretches, self.num_tokens])
-        lengths = np.diff(borders)
-        kept &= np.arange(len(hashes)) <= np.repeat(borders[1:] - SPAN_TOKENS, lengths)[: len(hashes)]
-        if originals_only:
-            is_original = self.is_original[np.searchsorted(self.firsts, borders[:-1])]
-            kept &= np.repeat(is_original, lengths)[: len(hashes)]
-        positions = np.flatnonzero(kept)
-        return hashes[positions], positions
+        ends = [first for first, _ in self._stretches[1:]] + [self.num_tokens]
+        parts = [
+            np.arange(first, end - SPAN_TOKENS + 1)
+            for (first, is_original), end in zip(self._stretches, ends, strict=True)
+            if is_original or not originals_only
+        ]
+        positions = np.concatenate(parts or [np.empty(0, np.int64)])
+        hashes = self.hashes[positions]
+        kept = np.flatnonzero(hashes & np.uint64(sample_one_in - 1) == 0)
+        return hashes[kept], positions[kept]
 
     def rows_with(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows in which spans stand: [first, last) for the position of each."""
+        """The rows that hold all tokens of the spans at some positions: [first, last) for each, or none."""
         first = np.searchsorted(self.firsts + self.lengths, positions + SPAN_TOKENS)
         return first, np.searchsorted(self.firsts, positions, side="right")
 
 
-def _ids(text: bytes) -> np.ndarray:
+def _num_bytes(text: bytes, count: int) -> int:
+    """How many bytes spell the first `count` tokens of a text that has more, with the commas behind them."""
+    commas = _commas(text[: count * _BYTES_OF_TOKEN])
+    if len(commas) < count:
+        commas = _commas(text)
+    return int(commas[count - 1]) + 1
+
+
+def _commas(text: bytes) -> np.ndarray:
+    return (np.frombuffer(text, np.uint8) == _COMMA).nonzero()[0]
+
+
+def _ids(text: bytes, count: int) -> np.ndarray:
     ids = np.fromstring(
         text, np.uint64, sep=","
     )  # three times as fast as orjson; stops at what is no integer
-    if len(ids) != text.count(b",") + 1:
-        raise ValueError(f"{text.count(b',') + 1} tokens, {len(ids)} of them integers")
+    if len(ids) != count:
+        raise ValueError(f"{count} tokens, {len(ids)} of them integers")
     return ids
 
 
-def _key(text: bytes, count: int) -> int:
-    ids = _ids(text)
-    if len(ids) != count:
-        raise ValueError(f"{len(ids)} tokens, {count} labels")
-    return int(((ids + np.uint64(1)) * powers(BASE, count)).sum())
+def _keys(running: np.ndarray, firsts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    return (running[firsts + lengths] - running[firsts]) * powers(BASE_INVERSE, len(running))[firsts]

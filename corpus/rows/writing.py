@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from corpus.curriculum import PLACES
 from corpus.jsonl import FileDigest, JsonLinesWriter
-from corpus.publish import require_space
-from corpus.records import DATASET_FILES, VARIANTS, ContextPlan, Corpus, SourceFile
+from corpus.leaks.rows import WrittenRows
+from corpus.records import VARIANTS, ContextPlan, Corpus, SourceFile
 from corpus.rows import MASKED_INDEX, MadeRows
 from corpus.rows.table import RowTable, original_rows
 from corpus.tokenization import TokenizerInfo
@@ -20,26 +21,17 @@ from corpus.weighting import WEIGHTS
 READ_ROWS = 4096  # of which the descriptors are looked up at once
 
 
-def write_rows(
-    staging: Path,
-    corpus: Corpus,
-    plan: ContextPlan,
-    tokenizer: TokenizerInfo,
-    made: MadeRows,
-    table: RowTable,
-    order: dict[str, np.ndarray],
-) -> dict[str, FileDigest]:
-    """The three JSON lines files. Raises UserError when they cannot fit on the disk."""
-    require_space(staging, least_bytes(plan, tokenizer, table))
-    rows = RowReader(corpus, plan, tokenizer, made, table)
-    written = {}
-    for split, name in DATASET_FILES.items():
-        with JsonLinesWriter(staging / name) as writer:
-            for tokens, about, labels in rows.read(order[split]):
-                writer.write_spelled_row(tokens, about, labels)
-        written[name] = writer.digest
-    rows.close()
-    return written
+class Written(NamedTuple):
+    digest: FileDigest
+    rows: WrittenRows
+
+
+def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
+    """Rows of the table, in this order, to a new file."""
+    with JsonLinesWriter(path) as writer:
+        lines = (writer.write_spelled_row(*row) for row in reader.read(rows))
+        sizes = np.fromiter(lines, np.uint32, len(rows))
+    return Written(writer.digest, WrittenRows(path, sizes, *reader.places(rows)))
 
 
 def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
@@ -65,6 +57,10 @@ class RowReader:
     def close(self) -> None:
         for spool in self._spools:
             os.close(spool)
+
+    def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(a number for the text that rows of the table are windows of, their first tokens in it)."""
+        return self._table.unit[rows], self._table.start[rows]
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
