@@ -176,14 +176,16 @@ def test_a_variant_is_scored_as_its_text_would_be(language, seed):
     assert len(variants) >= 2
     for variant in variants:
         moved = features_of_variant(features_of(source, language, tree), tree, language, variant)
-        direct = features_of(variant.text, language, variant.tree)
+        direct = features_of(variant.text, language, syntax.parse(language, variant.text))
         size = len(variant.text)
         assert np.array_equal(_scores_everywhere(moved, size), _scores_everywhere(direct, size)), variant
 
 
-def test_a_variant_with_as_many_nodes_is_not_searched_again(monkeypatch):
-    tree, variants = _variants("Go", VARIED["Go"], seed=1)
-    features = features_of(VARIED["Go"], "Go", tree)
+@pytest.mark.parametrize(("language", "searched"), [("Go", []), ("Python", ["comment_toggle"])])
+def test_a_variant_with_the_blocks_of_its_source_is_not_searched_again(monkeypatch, language, searched):
+    tree, variants = _variants(language, VARIED[language], seed=1)
+    features = features_of(VARIED[language], language, tree)
     monkeypatch.setattr("corpus.rows.shard.features_of", lambda *args: "searched")
-    found = {one.kind: features_of_variant(features, tree, "Go", one) for one in variants}
-    assert [kind for kind, result in found.items() if result == "searched"] == ["comment_toggle"]
+    found = {one.kind: features_of_variant(features, tree, language, one) for one in variants}
+    assert len(found) == 3
+    assert [kind for kind, result in found.items() if result == "searched"] == searched

@@ -51,8 +51,11 @@ class Baseline:
     def code(self) -> types.CodeType | None:
         return python_code.compiled(self.source)
 
-    def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree) -> str:
-        """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is."""
+    def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None) -> str:
+        """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is.
+
+        For Python `tree` is not asked for.
+        """
         if not _MAY_TOUCH[kind](self, edits):
             return f"an edit touches more than {kind} may"
         if self.language == "Python":

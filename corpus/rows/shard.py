@@ -22,6 +22,7 @@ from corpus.jsonl import spell_ids
 from corpus.records import VARIANTS, ContextPlan, SourceFile
 from corpus.rows import examples
 from corpus.seeding import rng_for
+from corpus.syntax import parse
 from corpus.tokenization import window_bounds
 
 UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
@@ -205,11 +206,14 @@ class Shard:
 def features_of_variant(
     source: Features, source_tree: tree_sitter.Tree, language: str, variant: Variant
 ) -> Features:
-    """Equal to `features_of` its text, for a third of the time where as many nodes are left as there were."""
-    before, after = source_tree.root_node, variant.tree.root_node
-    if before.descendant_count == after.descendant_count and not (before.has_error or after.has_error):
-        return source.moved(variant.edits)
-    return features_of(variant.text, language, variant.tree)
+    """Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's.
+
+    That is where the source has syntax errors; and in the Python grammar a comment can be the end of a block.
+    """
+    by_comments = variant.kind == "comment_toggle" and language == "Python"
+    if source_tree.root_node.has_error or by_comments:
+        return features_of(variant.text, language, variant.tree or parse(language, variant.text))
+    return source.moved(variant.edits)
 
 
 def content_key(source: bytes) -> str:
