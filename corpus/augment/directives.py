@@ -9,19 +9,38 @@ from __future__ import annotations
 
 import re
 
+_ALTERNATIVE = re.compile(r"(?:\\.|\[[^]]*\]|\((?:\\.|[^()\\]|\([^()]*\))*\)|[^|])+")
+_BEGINNING = re.compile(r"(?:\\.|\[[^]]*\]|[^(])(?![?*+{])|")
+
+
+def _any_of(*rules: str) -> re.Pattern[bytes]:
+    """A pattern that is found where one of the alternatives in `rules` is.
+
+    Those that begin alike are tried together, since a search tries all that it has at every byte: half the time.
+
+    >>> _any_of("nolint|^#!|nosec").pattern
+    b'n(?:olint|osec)|^(?:#!)'
+    """
+    begun: dict[str, list[str]] = {}
+    for alternative in _ALTERNATIVE.findall("|".join(rules)):
+        beginning = _BEGINNING.match(alternative)[0]
+        begun.setdefault(beginning, []).append(alternative.removeprefix(beginning))
+    return re.compile("|".join(f"{how}(?:{'|'.join(rests)})" for how, rests in begun.items()).encode())
+
+
 _EVERYWHERE = (
     r"\bvim?:|\bex:|-\*-|Local Variables:",  # editor settings
     r"\[\[\[|\]\]\]",  # cog
     r"@generated|\$(?:Id|Revision|Date|Author|Header)\b",
     r"\b(?:BEGIN|END)\b",  # markers of generators and of documentation tools
-    r"(?i:\bcodespell|\bnosemgrep|\bgitleaks|\bcopybara:|\blanguage=)",
+    r"\b(?i:codespell|nosemgrep|gitleaks|copybara:|language=)",
     r"#(?:end)?region\b",
 )
-_FALL_THROUGH = r"(?i:\bfall(?:s|ing)?.?thr)"
+_FALL_THROUGH = r"\b(?i:fall(?:s|ing)?.?thr)"
 _COMPILER_TESTS = r"\b(?:RUN|CHECK[A-Z-]*|XFAIL|REQUIRES):|\bdg-[a-z]|expected-(?:error|warning|note)"
 _C = (
     r"clang-format|clang-tidy|NOLINT|NOSONAR|IWYU|clazy:|uncrustify|\*INDENT-|astyle|PVS-Studio|//-V",
-    r"(?i:coverity|cppcheck|codeql|lgtm|smatch|splint)|[LG]COVR?_",
+    r"(?=[CcLlSs])(?i:coverity|cppcheck|codeql|lgtm|smatch|splint)|[LG]COVR?_",
     r"NOT ?REACHED|ARGSUSED|LINTED|LINTLIBRARY|PRINTFLIKE|SCANFLIKE|VARARGS|CONSTCOND|PROTOLIB",
     r"^/[/*][@#$%]",  # splint, ACSL, SWIG: glued to the opening
     r"\bre2c|\bragel|\[clinic",
@@ -46,7 +65,7 @@ _JS = (
 )
 _PYTHON = (
     r"^#!|coding[:=]|^#\s*type:|^#:",
-    r"(?i:noqa|nosec|nosonar|pragma)",
+    r"(?=[NnPp])(?i:noqa|nosec|nosonar|pragma)",  # one byte looked at before the words are tried
     r"^#\s*fmt:|yapf|autopep8|\bblack:|isort|pylint|mypy|pyright|\bruff\b|flake8|pyflakes|pytype|\bpyre",
     r"pycodestyle|pep8:|pydocstyle|\bty:|sourcery|deptry|vulture|codecov|doctest:|cython|distutils:|pythran",
     r"^#\s*%%|^# In\[|jupytext|\bpants: |\bgazelle:",  # cells of notebooks
@@ -81,7 +100,7 @@ _BASH = (
 )
 
 KEPT: dict[str, re.Pattern[bytes]] = {
-    language: re.compile("|".join((*_EVERYWHERE, *rules)).encode())
+    language: _any_of(*_EVERYWHERE, *rules)
     for language, rules in {
         "Python": _PYTHON,
         "Rust": _RUST,
