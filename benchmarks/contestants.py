@@ -101,10 +101,10 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     return time.perf_counter() - started_s
 
 
-def _no_analysis(text: bytes, language: str) -> tuple:
+def _no_analysis(texts: list[bytes], languages: list[str]) -> tuple:
     import numpy as np
 
-    return np.zeros(1, np.uint64), set()
+    return [np.zeros(1, np.uint64)] * len(texts), set()
 
 
 def _no_features(source: bytes, language: str, tree) -> None:

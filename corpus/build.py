@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
 from corpus.rows.table import RowTable, drop_duplicates
 from corpus.save import save
 from corpus.scan import ScanOptions, scan_repository
-from corpus.secrets import redact
+from corpus.secrets import redact_all
 from corpus.seeding import key_for
 from corpus.split import assign_splits
 from corpus.story import Story
@@ -111,7 +111,7 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
         spool,
         crew,
         analyse=partial(_analyse, with_macros="variable_renaming" in options.kinds),
-        redact=redact,
+        redact=redact_all,
     )
     if written:
         written.discard()
@@ -147,10 +147,15 @@ def find_later(
     return find_changes(corpus, head.corpus(), found.signatures, head.signatures)
 
 
-def _analyse(text: bytes, language: str, with_macros: bool) -> tuple[np.ndarray, set[str]]:
-    """What the scan's workers find out about each text while they have it at hand."""
-    macros = macro_names(text) if with_macros and language in ("C", "C++") else set()
-    return duplicates.signature(text), macros
+def _analyse(
+    texts: Sequence[bytes], languages: Sequence[str], with_macros: bool
+) -> tuple[list[np.ndarray], set[str]]:
+    """What the scan's workers find out about texts while they have them at hand."""
+    macros = set()
+    for text, language in zip(texts, languages, strict=True):
+        if with_macros and language in ("C", "C++"):
+            macros |= macro_names(text)
+    return duplicates.signatures(texts), macros
 
 
 def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ from corpus.records import ScanResult
 from corpus.scan import ScanOptions, scan_repository
 
 
-def analyse(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
-    macros = {"MACRO"} if language == "C" else set()
-    return np.array([len(text), text.count(b"\n")], dtype=np.uint64), macros
+def analyse(texts: Sequence[bytes], languages: Sequence[str]) -> tuple[list[np.ndarray], set[str]]:
+    macros = {"MACRO"} if "C" in languages else set()
+    return [np.array([len(text), text.count(b"\n")], dtype=np.uint64) for text in texts], macros
 
 
-def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
-    count = text.count(b"hunter2")
-    return text.replace(b"hunter2", b"xxxxxxx"), {"password": count} if count else {}
+def redact(texts: Sequence[bytes]) -> tuple[list[bytes], dict[str, int]]:
+    count = sum(text.count(b"hunter2") for text in texts)
+    return [text.replace(b"hunter2", b"xxxxxxx") for text in texts], {"password": count} if count else {}
 
 
 def write(root: Path, **files: str | bytes) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from corpus import duplicates
-from corpus.duplicates import MIN_JACCARD, NUM_BANDS, group, signature
+from corpus.duplicates import MIN_JACCARD, NUM_BANDS, group, signature, signatures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -242,6 +242,17 @@ def test_a_signature_has_the_promised_shape_and_known_values():
 
 
 PINNED = [15560006320141086344, 15563544891582665831]
+
+
+def test_files_sketched_together_have_the_signatures_of_each_alone(monkeypatch):
+    """Also where a block or a batch ends, and among files too short for a shingle or a passage."""
+    monkeypatch.setattr(duplicates, "_BLOCK_BYTES", 500)
+    rng = random.Random(15)
+    texts = [random_text(rng, rng.choice([0, 1, 4, 5, 6, 19, 20, 21, 300])) for _ in range(200)]
+    texts += [b"\0\0", "変数".encode(), b"(" * 2000, b"a" * 2000, b""]
+    together = [sketch.tolist() for sketch in signatures(texts)]
+    assert together == [signature(text).tolist() for text in texts]
+    assert signatures([]) == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts the threads of a process on Linux")

@@ -18,12 +18,12 @@ from tests.hostile_tree import KINDS, MARKER, PIECES, Plan, pieces_of, plant_tre
 SHORT_SLICE = range(2 * len(KINDS))  # every kind of repository twice, with one worker and with two
 
 
-def no_analysis(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
-    return np.array([len(text)], dtype=np.uint64), set()
+def no_analysis(texts: list[bytes], languages: list[str]) -> tuple[list[np.ndarray], set[str]]:
+    return [np.array([len(text)], dtype=np.uint64) for text in texts], set()
 
 
-def no_redaction(text: bytes) -> tuple[bytes, dict[str, int]]:
-    return text, {}
+def no_redaction(texts: list[bytes]) -> tuple[list[bytes], dict[str, int]]:
+    return texts, {}
 
 
 @pytest.fixture

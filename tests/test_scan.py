@@ -113,10 +113,10 @@ def test_the_result_is_the_same_for_any_number_of_workers_and_creation_order(tmp
     assert paths(result) == sorted(paths(result), key=str.encode)
 
 
-def killed_in_a_worker(text: bytes, language: str) -> tuple[np.ndarray, set[str]]:
-    if b"value_7 " in text:
+def killed_in_a_worker(texts: list[bytes], languages: list[str]) -> tuple[list[np.ndarray], set[str]]:
+    if any(b"value_7 " in text for text in texts):
         os.kill(os.getpid(), signal.SIGKILL)
-    return analyse(text, language)
+    return analyse(texts, languages)
 
 
 def test_a_killed_worker_is_one_line_and_no_hang(root, spool, monkeypatch):

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.secrets import redact
+from corpus import secrets
+from corpus.secrets import redact, redact_all
 
 UPPER, LOWER, DIGITS, HEX = string.ascii_uppercase, string.ascii_lowercase, string.digits, "0123456789abcdef"
 BASE62 = UPPER + LOWER + DIGITS
@@ -198,6 +199,22 @@ def test_redaction_keeps_length_lines_quotes_and_everything_around():
         start = text.index(secret)
         assert redacted[:start] == text[:start], (rule, host)
         assert redacted[start + len(secret) :] == text[start + len(secret) :], (rule, host)
+
+
+def test_texts_redacted_together_become_what_each_becomes_alone(monkeypatch):
+    """Nothing is found across the end of a text, whatever begins there and wherever a block ends."""
+    monkeypatch.setattr(secrets, "_BLOCK_BYTES", 1 << 10)
+    rng = random.Random(2)
+    whole = [text.encode() for _, _, text, _ in rng.sample(planted(5), 600)]
+    parts = [
+        part for text in whole for cut in [rng.randrange(len(text))] for part in (text[:cut], text[cut:])
+    ]
+    texts = [*whole, *parts, b"", b"k", b"sk-"]
+    alone = [redact(text) for text in texts]
+    together, counts = redact_all(texts)
+    assert together == [text for text, _ in alone]
+    assert counts == sum((Counter(of_text) for _, of_text in alone), Counter())
+    assert sum(counts.values()) > 600 and redact_all([]) == ([], {})
 
 
 def test_redacting_twice_changes_nothing_and_counts_nothing():

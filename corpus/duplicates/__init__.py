@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -22,7 +23,7 @@ import numpy as np
 import rensa
 
 from corpus.duplicates.passages import passages_of, sharing_pairs
-from corpus.hashing import BASE, mix, powers, sorted_distinct, stretch_hashes
+from corpus.hashing import BASE, BASE_INVERSE, mix, powers, sorted_distinct
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10
@@ -49,19 +50,31 @@ def signature(text: bytes) -> np.ndarray:
     Band hashes are 0 for a file of fewer than 5 words; the exact hash is then that of the text without white
     space, else of the words.
     """
-    words = _word_hashes(text)
-    sketch = np.zeros(NUM_BANDS + 1, np.uint64)
-    if len(words) < SHINGLE_WORDS:
-        sketch[-1] = _digest(b"".join(text.split()))
-        return sketch
-    rows = _minima(_shingles(words)).reshape(NUM_BANDS, ROWS_PER_BAND)
-    sketch[:-1] = np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=1, dtype=np.uint64)), 1)
-    sketch[-1] = _digest(words.tobytes())
-    return np.concatenate([sketch, passages_of(words)])
+    return signatures([text])[0]
 
 
-def _minima(shingles: np.ndarray) -> np.ndarray:
-    """uint64[NUM_BANDS * ROWS_PER_BAND]: the smallest value of every hash function over the shingles.
+def signatures(texts: Sequence[bytes]) -> list[np.ndarray]:
+    """The sketch of every file. All at once, because most files are small and a call of numpy is not."""
+    words, bounds = _words_of(texts)
+    starts, ends = bounds[:-1], bounds[1:]
+    sketches = np.zeros((len(texts), NUM_BANDS + 1), np.uint64)
+    is_long = ends - starts >= SHINGLE_WORDS
+    last_shingles = ends - SHINGLE_WORDS + 1
+    sketches[is_long, :NUM_BANDS] = _bands(_shingles(words), starts[is_long], last_shingles[is_long])
+    for i, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
+        sketches[i, NUM_BANDS] = _digest(words[start:end] if is_long[i] else b"".join(texts[i].split()))
+    return [np.concatenate(parts) for parts in zip(sketches, passages_of(words, bounds), strict=True)]
+
+
+def _bands(shingles: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """uint64[files, NUM_BANDS]: the band hashes of files whose shingles lie between `starts` and `ends`."""
+    minima = [_minima(shingles[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    rows = np.array(minima, np.uint64).reshape(-1, NUM_BANDS, ROWS_PER_BAND)
+    return np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=2, dtype=np.uint64)), 1)
+
+
+def _minima(shingles: np.ndarray) -> array[int]:
+    """The smallest value of every hash function over the shingles: NUM_BANDS * ROWS_PER_BAND of them.
 
     In slices: for a long row rensa starts threads that stay, and a process with threads must not be forked.
     """
@@ -70,7 +83,7 @@ def _minima(shingles: np.ndarray) -> np.ndarray:
     rows = [
         digest(part, [0, len(part)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED).to_rows()[0] for part in parts
     ]
-    return np.array(rows, np.uint64).min(axis=0)
+    return array("Q", rows[0] if len(rows) == 1 else map(min, zip(*rows, strict=True)))
 
 
 def group(signatures: Sequence[np.ndarray], read: Callable[[int], bytes]) -> np.ndarray:
@@ -195,8 +208,8 @@ def _num_shared(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def _shingles(words: np.ndarray) -> np.ndarray:
-    """uint64[len(words) - 4]: a hash of every 5 consecutive words."""
-    count = len(words) - SHINGLE_WORDS + 1
+    """uint64[len(words) - 4], or none: a hash of every 5 consecutive words."""
+    count = max(0, len(words) - SHINGLE_WORDS + 1)
     combined = np.zeros(count, np.uint64)
     for offset, power in enumerate(powers(BASE, SHINGLE_WORDS)):
         combined += words[offset : offset + count] * power
@@ -205,34 +218,42 @@ def _shingles(words: np.ndarray) -> np.ndarray:
 
 def _word_hashes(text: bytes) -> np.ndarray:
     """uint64[words]: a hash of every word of `text`, in order, equal for equal words anywhere."""
-    separated = text.translate(_TO_WORDS)
-    return np.concatenate([_block_hashes(block) for block in _blocks(separated)])
+    return _words_of([text])[0]
 
 
-def _blocks(separated: bytes) -> Iterator[np.ndarray]:
-    """Cut at separators (NUL) into pieces of about _BLOCK_BYTES; at least one, possibly empty."""
+def _words_of(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """The word hashes of all texts, one after the other, and int64[texts + 1]: where those of each text begin."""
+    separated = b"\0".join(texts).translate(_TO_WORDS)
+    found = [_block_words(block, offset) for offset, block in _blocks(separated)]
+    starts, hashes = map(np.concatenate, zip(*found, strict=True))
+    firsts = np.cumsum([0] + [len(text) + 1 for text in texts])
+    return hashes, np.searchsorted(starts, firsts)
+
+
+def _blocks(separated: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut at separators (NUL) into pieces of about _BLOCK_BYTES; at least one, possibly empty. Offset and bytes."""
     view = np.frombuffer(separated, np.uint8)
     start = 0
     while len(separated) - start > _BLOCK_BYTES:
         end = separated.find(0, start + _BLOCK_BYTES)
         if end < 0:
             break
-        yield view[start:end]
+        yield start, view[start:end]
         start = end
-    yield view[start:]
+    yield start, view[start:]
 
 
-def _block_hashes(block: np.ndarray) -> np.ndarray:
-    """The hashes of the words of a block: runs of bytes other than 0, and in scripts without spaces the characters."""
-    in_word = np.zeros(len(block) + 2, np.bool_)
-    np.not_equal(block, 0, out=in_word[1:-1])
-    edges = np.flatnonzero(in_word[1:] != in_word[:-1])
-    starts, ends = edges[0::2], edges[1::2]
-    inner = np.flatnonzero(block >= _LONG_CHARACTER)  # begins a character of three bytes or more
-    if len(inner):
-        inner = inner[in_word[inner]]  # index i of in_word is byte i - 1: within a word, not at its beginning
-        starts, ends = np.sort(np.concatenate((starts, inner))), np.sort(np.concatenate((ends, inner)))
-    return stretch_hashes(block, starts, ends)
+def _block_words(block: np.ndarray, offset: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where words begin, and their hashes: runs of bytes other than 0, and in scripts without spaces the characters."""
+    in_word = block != 0
+    is_start = block >= _LONG_CHARACTER  # begins a character of three bytes or more
+    is_start[:1] |= in_word[:1]
+    is_start[1:] |= in_word[1:] > in_word[:-1]
+    starts = np.flatnonzero(is_start)
+    if not len(starts):
+        return starts, np.empty(0, np.uint64)
+    sums = np.add.reduceat(block * powers(BASE, len(block)), starts)  # what stands between words adds nothing
+    return starts + offset, mix(sums * powers(BASE_INVERSE, len(block))[starts])
 
 
 def _digest(raw: bytes) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from corpus.hashing import sliding_hashes, sorted_distinct
 
 PASSAGE_WORDS = 20
-SAMPLING = 16
+SAMPLING = 16  # a power of two
 MIN_SHARED = 3  # kept passages, about 48 words' worth: fewer are chance
 MIN_SHARE = 0.2  # of the smaller file's passages
 MANY_SHARED = 16  # kept passages, about 250 words in a row: enough at any share
@@ -29,10 +29,16 @@ MOST = 0.4  # of the smaller file's passages, common ones and all
 LOOK_AHEAD = 4
 
 
-def passages_of(words: np.ndarray) -> np.ndarray:
-    """The kept passages of a file whose words hash to `words`: sorted distinct uint64[num_kept]."""
+def passages_of(words: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
+    """The kept passages of every file, sorted and distinct: uint64[num_kept] each. The words of file i hash to
+    words[bounds[i]:bounds[i + 1]]."""
     hashes = sliding_hashes(words, PASSAGE_WORDS)
-    return sorted_distinct(hashes[hashes % np.uint64(SAMPLING) == 0])
+    places = np.flatnonzero(hashes & np.uint64(SAMPLING - 1) == 0)
+    starts = np.searchsorted(places, bounds[:-1]).tolist()
+    within = bounds[1:] - PASSAGE_WORDS + 1  # what starts later runs into the next file
+    ends = np.searchsorted(places, within).tolist()
+    kept = hashes[places]
+    return [sorted_distinct(kept[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
 def sharing_pairs(passages: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,13 +27,14 @@ from corpus.scan.quality import drop_reason, notes_on
 from corpus.scan.roles import Roles
 
 SHARD_BYTES = 1 << 20
+BATCH_BYTES = 1 << 18  # what is worked on at a time stays in the processor's cache
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
 UNKNOWN_TYPE = "unknown file type"
 
-Analyse = Callable[[bytes, str], tuple[np.ndarray, set[str]]]  # text, language -> signature, macro names
-Redact = Callable[
-    [bytes], tuple[bytes, dict[str, int]]
-]  # text -> text of the same length, redactions by rule
+# Texts and their languages -> the signature of each, and the macro names in all.
+Analyse = Callable[[Sequence[bytes], Sequence[str]], tuple[list[np.ndarray], set[str]]]
+# Texts -> texts of the same lengths, and redactions by rule.
+Redact = Callable[[Sequence[bytes]], tuple[list[bytes], dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,21 @@ class Shard(NamedTuple):
     spool: str  # where the texts of this shard go
 
 
-class ShardResult(NamedTuple):
-    """What a worker hands back; offsets are within the shard's spool file."""
+class Found(NamedTuple):
+    """A file whose text went into the spool: a `SourceFile`, but for where, which the parent knows."""
 
-    files: list[SourceFile]
+    path: str
+    language: str
+    role: str
+    sha256: str
+    num_bytes: int
+    crlf: bool
+
+
+class ShardResult(NamedTuple):
+    """What a worker hands back."""
+
+    files: list[Found]  # in the order of their texts in the spool
     signatures: list[np.ndarray]  # one for each file
     macros: set[str]
     tally: Tally
@@ -102,8 +114,10 @@ def scan_repository(
         for number, cut in enumerate(_cuts(listing.candidates))
     ]
     with open(spool, "wb") as joined:
-        done = zip(shards, crew.map(scan_shard, shards), strict=True)
-        results = [_append(shard, result, joined) for shard, result in done]
+        results = []
+        for shard, result in zip(shards, crew.map(scan_shard, shards), strict=True):
+            _append(shard, joined)
+            results.append(result)
     signatures = [signature for result in results for signature in result.signatures]
     macros = frozenset().union(*(result.macros for result in results))
     return _summary(options, listing, results), signatures, macros
@@ -120,20 +134,18 @@ def _list(options: ScanOptions) -> Listing:
         raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
 
 
-def _append(shard: Shard, result: ShardResult, joined) -> ShardResult:
+def _append(shard: Shard, joined) -> None:
     """Move the shard's texts to the end of the joined spool file."""
-    start = joined.tell()
     with open(shard.spool, "rb") as texts:
         shutil.copyfileobj(texts, joined, 1 << 20)
     os.unlink(shard.spool)
-    return result._replace(files=[replace(file, offset=file.offset + start) for file in result.files])
 
 
 def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult]) -> ScanResult:
     tally = listing.tally
     for result in results:
         tally.merge(result.tally)
-    files = tuple(file for result in results for file in result.files)
+    files = _placed(file for result in results for file in result.files)
     return ScanResult(
         root=os.fspath(options.root),
         files=files,
@@ -148,6 +160,25 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
     )
 
 
+def _placed(found: Iterable[Found]) -> tuple[SourceFile, ...]:
+    """The files, whose texts lie in the spool one after the other."""
+    files, offset = [], 0
+    for path, language, role, sha256, num_bytes, crlf in found:
+        files.append(
+            SourceFile(
+                path=path,
+                language=language,
+                role=role,
+                sha256=sha256,
+                num_bytes=num_bytes,
+                offset=offset,
+                crlf=crlf,
+            )
+        )
+        offset += num_bytes
+    return tuple(files)
+
+
 def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
     for one in counts:
@@ -158,18 +189,11 @@ def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
     result = ShardResult([], [], set(), Tally(), {}, {})
-    with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as texts:
-        for candidate in shard.candidates:
-            try:
-                text = _keep(place, candidate, shard, result, texts.tell())
-            except OSError as error:
-                result.tally.add_error(error, candidate.path)
-            except UnstableFile as why:
-                result.tally.add(str(why), candidate.path, unreadable=True)
-            except (NotText, LeftOut) as why:
-                result.tally.add(str(why), candidate.path)
-            else:
-                texts.write(text)
+    sizes = (candidate.num_bytes for candidate in shard.candidates)
+    with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as spool:
+        for cut in cut_into_shards(sizes, BATCH_BYTES):
+            kept = _read_all(place, shard.candidates[cut.start : cut.stop], result.tally)
+            spool.writelines(_enter(kept, shard, result))
     return result
 
 
@@ -177,36 +201,64 @@ class LeftOut(Exception):
     """A named rule leaves the file out; the message is the reason."""
 
 
-def _keep(place: Beneath, candidate: Candidate, shard: Shard, result: ShardResult, offset: int) -> bytes:
-    """Enter one file in the result and return its text as it goes into the spool.
+class Kept(NamedTuple):
+    """A file that was read and that no rule leaves out."""
 
-    Raises LeftOut, and what reading and decoding raise.
-    """
+    path: bytes
+    language: str
+    sha256: str  # of the bytes on disk
+    text: bytes  # UTF-8
+    note: str  # on how it was decoded
+
+
+def _read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[Kept]:
+    """Read files; those that are not kept are counted."""
+    kept = []
+    for candidate in candidates:
+        try:
+            kept.append(_read(place, candidate))
+        except OSError as error:
+            tally.add_error(error, candidate.path)
+        except UnstableFile as why:
+            tally.add(str(why), candidate.path, unreadable=True)
+        except (NotText, LeftOut) as why:
+            tally.add(str(why), candidate.path)
+    return kept
+
+
+def _read(place: Beneath, candidate: Candidate) -> Kept:
+    """Raises LeftOut, and what reading and decoding raise."""
     language = _language(place, candidate)
     raw = place.read(candidate.path, MAX_FILE_BYTES)
-    text, encoding_note = decode(raw)
+    text, note = decode(raw)
     if reason := drop_reason(text, language, handwritten=candidate.handwritten):
         raise LeftOut(reason)
+    return Kept(candidate.path, language.name, hashlib.sha256(raw).hexdigest(), text, note)
+
+
+def _enter(kept: list[Kept], shard: Shard, result: ShardResult) -> list[bytes]:
+    """Enter files in the result and return their texts as they go into the spool."""
+    texts = [file.text for file in kept]
     if shard.redact:
-        text, redactions = shard.redact(text)
+        texts, redactions = shard.redact(texts)
         _count(result.secrets, redactions)
-    signature, macros = shard.analyse(text, language.name)
-    notes = notes_on(text) + ([encoding_note] if encoding_note else [])
-    _count(result.notes, dict.fromkeys(notes, 1))
-    result.signatures.append(signature)
+    signatures, macros = shard.analyse(texts, [file.language for file in kept])
+    result.signatures.extend(signatures)
     result.macros.update(macros)
-    result.files.append(
-        SourceFile(
-            path=escape_path(candidate.path),
-            language=language.name,
-            role=shard.roles.role_of(candidate.path),
-            sha256=hashlib.sha256(raw).hexdigest(),
-            num_bytes=len(text),
-            offset=offset,
-            crlf=b"\r\n" in text,
+    for file, text in zip(kept, texts, strict=True):
+        notes = notes_on(text) + ([file.note] if file.note else [])
+        _count(result.notes, dict.fromkeys(notes, 1))
+        result.files.append(
+            Found(
+                path=escape_path(file.path),
+                language=file.language,
+                role=shard.roles.role_of(file.path),
+                sha256=file.sha256,
+                num_bytes=len(text),
+                crlf=b"\r" in text and b"\r\n" in text,  # a single byte is found at once
+            )
         )
-    )
-    return text
+    return texts
 
 
 def _count(total: dict[str, int], more: dict[str, int]) -> None:

@@ -37,7 +37,7 @@ _ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`pattern` is tried where one of `anchors` (3 bytes, any case) stands; group "secret" is redacted if accepted."""
+    """`pattern` is tried where an anchor (3 or 4 bytes, any case) stands; group "secret" is redacted if accepted."""
 
     name: str
     anchors: frozenset[bytes]
@@ -50,7 +50,7 @@ def _token(name: str, prefixes: str, body: str) -> Rule:
     literals = [prefix.encode() for prefix in prefixes.split()]
     heads = b"|".join(re.escape(literal) for literal in literals)
     pattern = _START + rb"(?:" + heads + rb")(?P<secret>" + body.encode() + rb")" + _END
-    return Rule(name, frozenset(literal[:3] for literal in literals), re.compile(pattern))
+    return Rule(name, frozenset(literal[:4] for literal in literals), re.compile(pattern))
 
 
 TOKENS = (
@@ -141,19 +141,19 @@ PLACED = (
     ),
     Rule(
         "bearer token",
-        frozenset({b"bea"}),
+        frozenset({b"bear"}),
         re.compile(rb"(?i:bearer)[ ]{1,2}(?P<secret>[\w.~+/-]{20,1024}+={0,2})(?!\w)"),
         lambda match: is_varied(match) and _is_random(match["secret"]),
     ),
     Rule(
         "basic authorization",
-        frozenset({b"bas"}),
+        frozenset({b"basi"}),
         re.compile(rb"(?i:basic)[ ]{1,2}(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)"),
         _is_basic_login,
     ),
     Rule(
         "AWS secret key",
-        frozenset({b"AKI", b"ASI"}),
+        frozenset({b"AKIA", b"ASIA"}),
         re.compile(rb"A[KS]IA[A-Z2-7]{16}[^\w+/=]{1,16}(?P<secret>[A-Za-z0-9+/]{40})(?![\w+/=])"),
     ),
     Rule(
@@ -271,7 +271,7 @@ def _is_strong_password(value: bytes) -> bool:
 
 ASSIGNED = Rule(
     "literal assigned to a secret name",
-    frozenset({b"pas", b"pwd", b"sec", b"tok", b"key", b"cre"}),
+    frozenset({b"pass", b"pwd", b"secr", b"toke", b"key", b"cred"}),
     _ASSIGNMENT,
     _is_assigned_secret,
 )
