@@ -61,8 +61,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from corpus.augment.facts import RepositoryFacts
     from corpus.pool import Crew
     from corpus.records import ContextPlan, Corpus
-    from corpus.rows import RowOptions, rows_of
-    from corpus.rows.shard import Shard
+    from corpus.rows import RowOptions, rows_of, shard
     from corpus.rows.table import drop_duplicates
     from corpus.rows.writing import RowReader, write_rows
     from corpus.scan import ScanOptions, scan_repository
@@ -70,7 +69,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
 
     started_s = time.perf_counter()
     rows.features_of = _no_features
-    Shard._cut = _windows_without_scores
+    shard.scores = _no_scores
     staging = Path(output)
     crew = Crew(2)
     found, _, macros = scan_repository(
@@ -111,16 +110,10 @@ def _no_features(source: bytes, language: str, tree) -> None:
     return None
 
 
-def _windows_without_scores(shard, text, features):
+def _no_scores(texts: tuple, features: tuple, windows, *_):
     import numpy as np
 
-    from corpus.rows.shard import Windows
-    from corpus.tokenization import window_bounds
-
-    plan = shard._options.plan
-    bounds = window_bounds(len(text.ids), plan.context_tokens, plan.overlap_tokens)
-    starts = np.array([start for start, _ in bounds], np.int64)
-    return Windows(text, starts, bounds[0][1] if bounds else 0, np.zeros(len(bounds)))
+    return np.zeros(len(windows))
 
 
 def datasets_map(manifest: str, tokenizer: str, output: str, window: int, overlap: int, **_) -> float:

@@ -21,6 +21,7 @@ names and the depth of their indentation alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -136,18 +137,27 @@ SYNTAX: dict[str, dict[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Features:
-    """Where the features of one file lie, so that each of its windows is scored by searching sorted offsets."""
+    """Where the features of a text lie: offsets in bytes, int64, in any order."""
 
-    def __init__(self, counted: np.ndarray, opened: np.ndarray, closed: np.ndarray):
-        """`counted` is where nodes of the counted features begin, by feature (`_BASES`), `opened`/`closed` where
-        blocks do and end; all int64 and sorted."""
-        self._counted, self._opened, self._closed = counted, opened, closed
-        edges = np.concatenate((2 * opened + 1, 2 * closed))  # at one offset, what ends comes first
-        edges.sort()
-        self._edge_at = edges >> 1
-        steps = (edges & 1) * 2 - 1
-        self._depth = np.append(steps.cumsum(), 0)  # behind each edge; one more for `reduceat`
+    counted: np.ndarray  # where nodes of the counted features begin, by feature (`_BASES`)
+    opened: np.ndarray  # where blocks begin
+    closed: np.ndarray  # where they end, as many
+
+    @classmethod
+    def joined(cls, texts: Sequence[Features], offsets: np.ndarray) -> Features:
+        """Those of several texts, once each text lies at its offset, int64[texts]. No two of them may touch: an empty
+        node at the end of one would begin where the next does."""
+
+        def at_their_offsets(parts: list[np.ndarray]) -> np.ndarray:
+            return np.concatenate(parts) + np.repeat(offsets, list(map(len, parts)))
+
+        return cls(
+            at_their_offsets([text.counted for text in texts]),
+            at_their_offsets([text.opened for text in texts]),
+            at_their_offsets([text.closed for text in texts]),
+        )
 
     def moved(self, edits: Sequence[tuple[int, int, bytes]]) -> Features:
         """The features once `edits` - (start, end, replacement) - are made to the text and leave its tree as it is.
@@ -159,9 +169,9 @@ class Features:
         growth = np.fromiter(map(len, new), np.int64, len(new)) - (behind - first)
         moved_by = np.append(0, growth.cumsum())  # behind so many edits
         return Features(
-            self._counted + moved_by[behind.searchsorted(self._counted & _OFFSET, side="right")],
-            self._opened + moved_by[behind.searchsorted(self._opened, side="right")],
-            self._closed + moved_by[first.searchsorted(self._closed, side="left")],
+            self.counted + moved_by[behind.searchsorted(self.counted & _OFFSET, side="right")],
+            self.opened + moved_by[behind.searchsorted(self.opened, side="right")],
+            self.closed + moved_by[first.searchsorted(self.closed, side="left")],
         )
 
     def score(
@@ -174,16 +184,22 @@ class Features:
         """
         total = WEIGHTS["size"] * filled + WEIGHTS["names"] * np.log2(1.0 + num_names)
         total += WEIGHTS["nesting"] * np.log2(1.0 + self._deepest(starts, ends))
-        counts = self._counted.searchsorted(_BASES + ends) - self._counted.searchsorted(_BASES + starts)
+        counted = np.sort(self.counted)
+        counts = counted.searchsorted(_BASES + ends) - counted.searchsorted(_BASES + starts)
         for feature, log_count in zip(COUNTED, np.log2(1.0 + counts), strict=True):
             total += WEIGHTS[feature] * log_count
         return total.round(PLACES)
 
     def _deepest(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """The deepest block level that is open somewhere in each window, int64[num_windows]."""
-        first = np.maximum(self._edge_at.searchsorted(starts, side="right") - 1, 0)
-        last = self._edge_at.searchsorted(ends, side="left")
-        deepest = np.maximum.reduceat(self._depth, np.stack((first, last), axis=1).ravel())[::2]
+        edges = np.concatenate((2 * self.opened + 1, 2 * self.closed))  # at one offset, what ends comes first
+        edges.sort()
+        edge_at = edges >> 1
+        steps = (edges & 1) * 2 - 1
+        depth = np.append(steps.cumsum(), 0)  # behind each edge; one more for `reduceat`
+        first = np.maximum(edge_at.searchsorted(starts, side="right") - 1, 0)
+        last = edge_at.searchsorted(ends, side="left")
+        deepest = np.maximum.reduceat(depth, np.stack((first, last), axis=1).ravel())[::2]
         return np.where(last > first, np.maximum(deepest, 0), 0)
 
 
@@ -207,14 +223,14 @@ def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> 
         for node in nodes.get(feature, ())
     ]
     return Features(
-        _sorted(counted),
-        _sorted([node.start_byte for node in blocks]),
-        _sorted([node.end_byte for node in blocks]),
+        np.array(counted, np.int64),
+        np.array([node.start_byte for node in blocks], np.int64),
+        np.array([node.end_byte for node in blocks], np.int64),
     )
 
 
 def _indentation(source: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Indentation as nested blocks: where lines are indented deeper, and where one of those levels ends."""
+    """Indentation as nested blocks: where lines are indented deeper, and where each of those levels ends."""
     opened, closed, open_indents, at = [], [], [0], 0
     for line in source.splitlines(keepends=True):
         body = line.lstrip(b" \t")
@@ -227,12 +243,8 @@ def _indentation(source: bytes) -> tuple[np.ndarray, np.ndarray]:
                 open_indents.append(indent)
                 opened.append(at)
         at += len(line)
-    return _sorted(opened), _sorted(closed)
-
-
-def _sorted(offsets: list[int]) -> np.ndarray:
-    offsets.sort()
-    return np.array(offsets, np.int64)
+    closed += [len(source)] * (len(open_indents) - 1)
+    return np.array(opened, np.int64), np.array(closed, np.int64)
 
 
 def order_by_complexity(complexity: np.ndarray, canonical: np.ndarray) -> np.ndarray:

@@ -31,10 +31,10 @@ from corpus.rows.shard import (
     RowOptions,
     Shard,
     ShardRows,
-    Text,
     content_key,
     features_of_variant,
 )
+from corpus.rows.windows import Text
 from corpus.tokenization import Encoder
 
 __all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
@@ -147,7 +147,7 @@ class RowMaker:
             shard = Shard(number, spool, self._options, self._begins_name)
             for index, file in files:
                 self._file(shard, index, file)
-        return replace(shard.result(), encoder=self._encoder.backend)
+            return replace(shard.result(), encoder=self._encoder.backend)
 
     def _file(self, shard: Shard, index: int, file: SourceFile) -> None:
         options = self._options
@@ -156,26 +156,26 @@ class RowMaker:
         with shard.timed("complexity"):
             tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
             features = features_of(source, file.language, tree)
-        original = shard.add_text(index, ORIGINAL_INDEX, text, features)
+        shard.add_text(index, ORIGINAL_INDEX, text, features)
         if not options.kinds:
             return
         with shard.timed("augment"):
             table = syntax.table_of(tree) if tree is not None else None
             variants = self._variants(shard, file, source, table)
         for variant in variants:
-            text = self._encode(shard, variant.text)
+            encoded = self._encode(shard, variant.text)
             with shard.timed("complexity"):
                 changed = features_of_variant(features, tree, file.language, variant)
-            shard.add_text(index, VARIANTS.index(variant.kind), text, changed)
+            shard.add_text(index, VARIANTS.index(variant.kind), encoded, changed)
             shard.example(variant.kind, file, source, variant.text)
         if "token_masking" in options.kinds:
             with shard.timed("augment"):
-                shard.add_masked(index, file, original, table)
+                shard.add_masked(index, file, text, table)
 
     def _encode(self, shard: Shard, source: bytes) -> Text:
         with shard.timed("tokenize"):
             ids = self._encoder.encode(source)
-            return Text(source, ids, self._encoder.token_ends(source, ids))
+            return Text(source, ids, self._encoder.token_bytes(source, ids))
 
     def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> list[Variant]:
         options = self._options

@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,9 @@ from corpus.curriculum import Features, features_of
 from corpus.jsonl import spell_ids
 from corpus.records import VARIANTS, ContextPlan, SourceFile
 from corpus.rows import examples
+from corpus.rows.windows import Text, scores, windows_of
 from corpus.seeding import rng_for
 from corpus.syntax import parse
-from corpus.tokenization import window_bounds
 
 UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
 ROW = np.dtype(
@@ -32,6 +32,7 @@ ROW = np.dtype(
         *(("offset", "u8"), ("num_bytes", "u4")),  # of the ids' text in the shard's spool
     ]
 )
+CUT_TOKENS = 1 << 16  # so many are cut into windows at once
 ORIGINAL_INDEX, MASKED_INDEX = VARIANTS.index("original"), VARIANTS.index("token_masking")
 
 
@@ -61,26 +62,6 @@ class ShardRows:
     encoder: str = ""  # which library encoded
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    source: bytes
-    ids: np.ndarray  # uint32[num_tokens]
-    ends: np.ndarray  # int64[num_tokens], byte offset of each token's end
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """The windows of one text: token ranges and scores, all of length num_windows."""
-
-    text: Text
-    starts: np.ndarray
-    length: int  # of every window of this text: the context, or the whole text when it is shorter
-    complexity: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-
 class Shard:
     """Collects units and rows, and writes ids to the spool as they come."""
 
@@ -88,6 +69,8 @@ class Shard:
         self._number, self._spool, self._options, self._begins_name = number, spool, options, begins_name
         self._units: list[tuple] = []
         self._rows: list[np.ndarray] = []
+        self._waiting: list[tuple[int, Text, Features]] = []  # of the units whose rows are not made yet
+        self._waiting_tokens = 0
         self._spool_bytes = 0
         self._examples: dict[str, dict] = {}  # kind -> the first pair
         self.yields: Counter = Counter()
@@ -100,107 +83,117 @@ class Shard:
         self.seconds[step] += time.perf_counter() - started_s
 
     def result(self) -> ShardRows:
-        return ShardRows(
+        self._cut()
+        rows = np.concatenate((np.empty(0, ROW), *self._rows))
+        made = ShardRows(
             units=np.array(self._units, UNIT),
-            rows=np.concatenate(self._rows) if self._rows else np.empty(0, ROW),
+            rows=rows[
+                np.argsort(rows["unit"], kind="stable")
+            ],  # texts waited for each other, masked ones did not
             yields=self.yields,
             examples=list(self._examples.values()),
             seconds=self.seconds,
         )
+        is_masked = made.units["variant"][made.rows["unit"]] == MASKED_INDEX
+        original = original_rows(made)(np.flatnonzero(is_masked))
+        made.rows["complexity"][is_masked] = made.rows["complexity"][original]
+        return made
 
-    def add_text(self, file: int, variant: int, text: Text, features: Features) -> Windows:
-        with self.timed("complexity"):
-            windows = self._cut(text, features)
-        ids = text.ids.astype(self._options.dtype)
-        slices = [ids[s : s + windows.length] for s in windows.starts.tolist()]
-        self._add(file, variant, len(ids), windows, slices, self._write(ids, windows.starts, windows.length))
-        return windows
+    def add_text(self, file: int, variant: int, text: Text, features: Features) -> None:
+        self._waiting.append((self._new_unit(file, variant, len(text)), text, features))
+        self._waiting_tokens += len(text)
+        if self._waiting_tokens >= CUT_TOKENS:
+            self._cut()
 
-    def _cut(self, text: Text, features: Features) -> Windows:
-        plan = self._options.plan
-        bounds = window_bounds(len(text.ids), plan.context_tokens, plan.overlap_tokens)
-        starts = np.array([start for start, _ in bounds], np.int64)
-        length = bounds[0][1] if bounds else 0
-        ends = starts + length
-        byte_edges = np.concatenate(([0], text.ends))
-        score = features.score(
-            byte_edges[starts],
-            byte_edges[ends],
-            self._num_names(text.ids, starts, length),
-            np.full(len(starts), length / plan.context_tokens),
-        )
-        return Windows(text, starts, length, score)
+    def _new_unit(self, file: int, variant: int, num_tokens: int) -> int:
+        self._units.append((file, variant, num_tokens, self._number))
+        return len(self._units) - 1
 
-    def _num_names(self, ids: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-        """Distinct names in each window, counting a name by the token it begins with, int64[num_windows].
-
-        A token is the first of its kind in a window when its previous occurrence lies before the window's start.
-        """
-        names = np.flatnonzero(self._begins_name[ids])
-        by_id = names[np.argsort(ids[names].astype(self._options.dtype), kind="stable")]  # a radix sort
-        previous = np.full(len(ids), len(ids), np.int64)  # tokens that begin no name never count
-        previous[by_id] = -1
-        repeats = ids[by_id[1:]] == ids[by_id[:-1]]
-        previous[by_id[1:][repeats]] = by_id[:-1][repeats]
-        return np.array([np.count_nonzero(previous[s : s + length] < s) for s in starts.tolist()], np.int64)
-
-    def add_masked(self, file: int, source_file: SourceFile, windows: Windows, table) -> None:
+    def _cut(self) -> None:
+        """Make the rows of the texts that wait."""
+        if not self._waiting:
+            return
+        units, texts, features = zip(*self._waiting, strict=True)
+        self._waiting, self._waiting_tokens = [], 0
         options = self._options
-        nodes = MaskableNodes(windows.text.source, table, windows.text.ends)
-        key = content_key(windows.text.source)
-        ids = windows.text.ids.astype(options.dtype)
+        with self.timed("complexity"):
+            ids = np.concatenate([text.ids for text in texts], dtype=options.dtype, casting="unsafe")
+            windows = windows_of(texts, options.plan)
+            complexity = scores(texts, features, windows, ids, self._begins_name, options.plan)
+        self._add(np.array(units)[windows.text], windows.start, complexity, ids, windows.first, windows.end)
+
+    def add_masked(self, file: int, source_file: SourceFile, text: Text, table) -> None:
+        options = self._options
+        ends = np.cumsum(text.num_bytes, dtype=np.int64)
+        nodes = MaskableNodes(text.source, table, ends)
+        key = content_key(text.source)
+        ids = text.ids.astype(options.dtype)
+        windows = windows_of([text], options.plan)
+        length = min(len(text), options.plan.context_tokens)
         masked = [
-            mask_window(ids, start, windows.length, nodes, options.mask_id, self._mask_rng(key, start))
-            for start in windows.starts.tolist()
+            mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
+            for start in windows.start.tolist()
         ]
         if not masked or any(window is None for window in masked):
             self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
             return
         self.yields["token_masking", source_file.language, "changed"] += 1
-        one_after_another = np.arange(len(masked)) * windows.length
-        places = self._write(np.concatenate(masked), one_after_another, windows.length)
-        self._add(file, MASKED_INDEX, len(ids), windows, masked, places)
+        unit = self._new_unit(file, MASKED_INDEX, len(text))
+        one_after_another = np.arange(len(masked)) * length
+        ids = np.concatenate(masked)
+        self._add(unit, windows.start, np.nan, ids, one_after_another, one_after_another + length)
         if "token_masking" not in self._examples:
-            hidden = examples.hide(windows.text.source, windows.text.ends, masked[0] == options.mask_id)
-            self.example("token_masking", source_file, windows.text.source, hidden)
+            hidden = examples.hide(text.source, ends, masked[0] == options.mask_id)
+            self.example("token_masking", source_file, text.source, hidden)
 
     def _mask_rng(self, key: str, start: int) -> random.Random:
         return rng_for(self._options.seed, "token_masking", key, start)
 
     def _add(
         self,
-        file: int,
-        variant: int,
-        num_tokens: int,
-        windows: Windows,
-        slices: list[np.ndarray],
-        places: tuple[np.ndarray, np.ndarray],
+        unit: np.ndarray | int,
+        start: np.ndarray,
+        complexity: np.ndarray | float,
+        ids: np.ndarray,
+        first: np.ndarray,
+        end: np.ndarray,
     ) -> None:
-        rows = np.empty(len(slices), ROW)
-        rows["unit"] = len(self._units)
-        rows["start"] = windows.starts
-        rows["complexity"] = windows.complexity
-        rows["fingerprint"] = [_fingerprint(tokens) for tokens in slices]
-        rows["offset"], rows["num_bytes"] = places
-        self._units.append((file, variant, num_tokens, self._number))
-        self._rows.append(rows)
+        """Make rows of the windows `ids[first:end]`, which begin at the token `start` of their texts.
 
-    def _write(self, ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Append `ids` to the spool; (offset, number of bytes) of the text of `length` ids from each start.
-
-        As text, because a token stands in several windows: it is spelled once and copied.
+        The ids go to the spool as text, because a token stands in several windows: it is spelled once and copied.
         """
         text, edges = spell_ids(ids)
         self._spool.write(text)
-        offsets = self._spool_bytes + edges[starts]
+        rows = np.empty(len(first), ROW)
+        rows["unit"], rows["start"], rows["complexity"] = unit, start, complexity
+        rows["fingerprint"] = [
+            _fingerprint(ids[a:b]) for a, b in zip(first.tolist(), end.tolist(), strict=True)
+        ]
+        rows["offset"] = self._spool_bytes + edges[first]
+        rows["num_bytes"] = edges[end] - edges[first] - 1  # without the last comma
         self._spool_bytes += len(text)
-        return offsets, edges[starts + length] - edges[starts] - 1  # without the last comma
+        self._rows.append(rows)
 
     def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
         """Keep the first pair of each kind."""
         if kind not in self._examples:
             about = {"kind": kind, "language": file.language, "path": file.path}
             self._examples[kind] = about | examples.first_difference(before, after)
+
+
+def original_rows(made: ShardRows) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
+    units, unit_of_row = made.units, made.rows["unit"]
+    is_original = units["variant"] == ORIGINAL_INDEX
+    original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
+    original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
+    first_row = np.searchsorted(unit_of_row, np.arange(len(units)))
+
+    def originals(rows: np.ndarray) -> np.ndarray:
+        unit = unit_of_row[rows]
+        return first_row[original_unit[units["file"][unit]]] + rows - first_row[unit]
+
+    return originals
 
 
 def features_of_variant(

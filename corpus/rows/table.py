@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from corpus.records import ORIGINAL, VARIANTS
+from corpus.records import VARIANTS
 from corpus.rows import MASKED_INDEX, MadeRows
+from corpus.rows.shard import original_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,3 @@ def _with_their_originals(made: MadeRows, kept: np.ndarray) -> np.ndarray:
     is_kept[kept] = True
     is_masked = made.units["variant"][made.rows["unit"][kept]] == MASKED_INDEX
     return kept[~is_masked | is_kept[np.where(is_masked, original_rows(made)(kept), 0)]]
-
-
-def original_rows(made: MadeRows) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
-    units, unit_of_row = made.units, made.rows["unit"]
-    is_original = units["variant"] == VARIANTS.index(ORIGINAL)
-    original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
-    original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
-    first_row = np.searchsorted(unit_of_row, np.arange(len(units)))
-
-    def originals(rows: np.ndarray) -> np.ndarray:
-        unit = unit_of_row[rows]
-        return first_row[original_unit[units["file"][unit]]] + rows - first_row[unit]
-
-    return originals

@@ -122,14 +122,19 @@ class Encoder:
 
     def token_ends(self, text: bytes, ids: np.ndarray) -> np.ndarray:
         """Byte offset of each token's end in `text`, int64[num_tokens]."""
-        ends = np.cumsum(self._byte_lengths[ids]) if self._is_byte_level else None
-        if ends is not None and (not len(ends) or ends[-1] == len(text)):
-            return ends
+        return np.cumsum(self.token_bytes(text, ids), dtype=np.int64)
+
+    def token_bytes(self, text: bytes, ids: np.ndarray) -> np.ndarray:
+        """How many bytes of `text` each token covers, int32[num_tokens]."""
+        if self._is_byte_level:
+            lengths = self._byte_lengths.take(ids)
+            if lengths.sum() == len(text):
+                return lengths
         decoded = text.decode()
         char_ends = [end for _, end in self._reference.encode(decoded, add_special_tokens=False).offsets]
         bytes_before = np.zeros(len(decoded) + 1, dtype=np.int64)
         np.cumsum([len(char.encode()) for char in decoded], out=bytes_before[1:])
-        return bytes_before[char_ends]
+        return np.diff(bytes_before[char_ends], prepend=0).astype(np.int32)
 
     @cached_property
     def _vocabulary(self) -> dict[str, int]:
@@ -138,7 +143,7 @@ class Encoder:
     @cached_property
     def _byte_lengths(self) -> np.ndarray:
         """Bytes that each id stands for. In a byte-level vocabulary one character stands for one byte."""
-        return self._of_each_id(map(len, self._vocabulary), np.int64)
+        return self._of_each_id(map(len, self._vocabulary), np.int32)
 
     def word_tokens(self) -> np.ndarray:
         """bool[vocab_size]: does the token begin a name (a letter or underscore, after at most one space)?"""
