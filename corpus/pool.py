@@ -38,8 +38,8 @@ def available_cores() -> int:
 class Crew:
     """Worker processes that stay for all stages of a build.
 
-    They start with the first `begin`, or `map` that has work for two, and end with the `with` block. Forked then,
-    while the parent is small, they never hold copies of what it gathers later.
+    They start at the first `map` that has work for two and end with the `with` block. Forked then, while the parent
+    is small, they never hold copies of what it gathers later.
     """
 
     def __init__(self, workers: int):
@@ -117,15 +117,13 @@ class Crew:
     def begin(self, setup: Callable[..., None], *setup_args) -> None:
         """Have every process run `setup(*setup_args)` while this one goes on; the next `map` waits for it.
 
-        With one worker nothing runs, so no task may rely on it: it is for what a process keeps, and else makes when it
-        first needs it.
+        Nothing happens before a `map` with work for two has started them, so no task may rely on it: it is for what a
+        process keeps, and else makes when it first needs it.
         """
-        if self.workers > 1:
-            executor = self._start()
+        if self._executor is not None:
             with _death_told():
-                self._begun += [
-                    executor.submit(_set_up_one, (setup, setup_args)) for _ in range(self.workers)
-                ]
+                task = (setup, setup_args)
+                self._begun += [self._executor.submit(_set_up_one, task) for _ in range(self.workers)]
 
     def _wait_for_begun(self) -> None:
         with _death_told():
