@@ -18,10 +18,9 @@ import orjson
 
 from corpus.hashing import sorted_distinct
 from corpus.paths import escape_path
-from corpus.records import ORIGINAL, UserError
+from corpus.records import UserError
 
 _PORTION_BYTES = 2 << 20  # what one worker reads at a time
-_MAX_START = 1 << 32
 
 
 class WrittenRows(NamedTuple):
@@ -30,7 +29,7 @@ class WrittenRows(NamedTuple):
     path: Path
     sizes: np.ndarray  # uint32[rows], of their lines, in bytes
     texts: np.ndarray  # integer[rows], the same for the windows of one text
-    starts: np.ndarray  # integer[rows], of their first tokens in it
+    starts: np.ndarray  # int64[rows], where each begins in its text's spelled ids, in bytes from anywhere
 
     @property
     def num_bytes(self) -> int:
@@ -43,20 +42,17 @@ class Portion(NamedTuple):
     path: Path
     offsets: np.ndarray  # int64[rows], where each begins in the file, in bytes
     sizes: np.ndarray  # uint32[rows], of their lines, in bytes
+    starts: np.ndarray  # int64[rows], as in WrittenRows
 
 
 class Row(NamedTuple):
     offset: int  # in its file, in bytes
     file: str
     variant: str
-    start: int  # of its first token in its text. Nothing rests on it but how much work a row is
+    start: int  # as in WrittenRows: nothing rests on it but how much work a row is
     length: int  # in tokens, without padding
     tokens: bytes  # as JSON spells them, padding included
     labels: bytes | None
-
-    @property
-    def is_original(self) -> bool:
-        return self.variant == ORIGINAL
 
     @property
     def text(self) -> bytes:
@@ -73,7 +69,9 @@ def portions_of(written: WrittenRows) -> list[Portion]:
     read_before = np.cumsum(sizes[order], dtype=np.int64)
     cuts = 1 + np.flatnonzero(np.diff(read_before // _PORTION_BYTES))
     return [
-        Portion(path, ends[rows] - sizes[rows], sizes[rows]) for rows in np.split(order, cuts) if len(rows)
+        Portion(path, ends[rows] - sizes[rows], sizes[rows], starts[rows])
+        for rows in np.split(order, cuts)
+        if len(rows)
     ]
 
 
@@ -89,30 +87,28 @@ def _require_size(path: Path, num_bytes: int) -> None:
 
 
 def rows_of(portion: Portion) -> Iterator[Row]:
+    places = zip(portion.offsets.tolist(), portion.sizes.tolist(), portion.starts.tolist(), strict=True)
     with open(portion.path, "rb", buffering=0) as file:
-        for offset, size in zip(portion.offsets.tolist(), portion.sizes.tolist(), strict=True):
-            yield parse_row(os.pread(file.fileno(), size, offset), portion.path, offset)
+        for offset, size, start in places:
+            yield parse_row(os.pread(file.fileno(), size, offset), portion.path, offset, start)
 
 
 def row_at(portions: list[Portion], offset: int) -> Row:
     """The row that begins at a place in the file. Raises LookupError where none does."""
     for portion in portions:
         if len(at := np.flatnonzero(portion.offsets == offset)):
-            [row] = rows_of(Portion(portion.path, portion.offsets[at], portion.sizes[at]))
+            [row] = rows_of(Portion(portion.path, *(column[at] for column in portion[1:])))
             return row
     raise LookupError(f"no row at byte {offset}")
 
 
-def parse_row(line: bytes, path: Path, offset: int) -> Row:
+def parse_row(line: bytes, path: Path, offset: int, start: int) -> Row:
     """A row but for its ids, which stay text. Raises UserError that names the place of what is no row."""
     try:
         tokens, labels, about = _parts(line)
-        start, length = about.get("start_token", 0), about["length"]
-        file, variant = about["source_file"], about["augmentation_type"]
-        if not (isinstance(start, int) and isinstance(length, int) and 0 <= start < _MAX_START):
-            raise ValueError(f"start_token {start}, length {length}")
-        if not (isinstance(file, str) and isinstance(variant, str)):
-            raise TypeError("source_file and augmentation_type are texts")
+        file, variant, length = about["source_file"], about["augmentation_type"], about["length"]
+        if not (isinstance(file, str) and isinstance(variant, str) and isinstance(length, int)):
+            raise TypeError("source_file and augmentation_type are texts, length is an integer")
         return Row(offset, file, variant, start, length, tokens, labels)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise no_row(path, offset, error) from None

@@ -53,12 +53,12 @@ def _held_out_batch(batch: Batch, sample_one_in: int) -> HeldOut:
     ends = np.searchsorted(positions, firsts + batch.lengths[originals] - SPAN_TOKENS, side="right")
     return HeldOut(
         keys=batch.keys(),
-        all_files=name_keys(row.file for row in batch.rows),
+        all_files=name_keys(batch.files),
         hashes=hashes,
         begins=begins,
         ends=np.maximum(begins, ends),
         offsets=batch.offsets[originals],
-        files=np.array([batch.rows[row].file for row in originals.tolist()], object),
+        files=np.array(batch.files, object)[originals],
     )
 
 
@@ -156,7 +156,7 @@ def _train_portion(portion: Portion) -> FoundInPortion:
         needles.append(found)
         offsets.append(at)
         keys.append(batch.keys())
-        files.update(row.file for row in batch.rows)
+        files.update(batch.files)
     return FoundInPortion(
         *_smallest(np.concatenate(needles), np.concatenate(offsets)), np.concatenate(keys), name_keys(files)
     )

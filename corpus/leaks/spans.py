@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from corpus.hashing import BASE_INVERSE, powers, running_hash, window_hashes
 from corpus.leaks.rows import Portion, Row, no_row, rows_of
+from corpus.records import ORIGINAL
 
 SPAN_TOKENS = 50
 
 _BATCH_TOKENS = 1 << 16  # the arrays of one batch stay in the processor's cache
 _COMMA = ord(",")
-_BYTES_OF_TOKEN = 7  # at most, of nearly all tokens, with the comma behind it
 
 
 def batches(portion: Portion) -> Iterator[Batch]:
@@ -26,7 +26,7 @@ def batches(portion: Portion) -> Iterator[Batch]:
         if batch.num_tokens >= _BATCH_TOKENS:
             yield batch
             batch = Batch(portion.path)
-    if batch.rows:
+    if batch.files:
         yield batch
 
 
@@ -39,60 +39,60 @@ class Batch:
     """
 
     def __init__(self, path: Path) -> None:
-        self.rows: list[Row] = []
+        self.files: list[str] = []  # of each row
         self.num_tokens = 0
         self._path = path
+        self._offsets: list[int] = []
+        self._firsts: list[int] = []
+        self._lengths: list[int] = []
         self._texts: list[bytes] = []  # of each row: the tokens it adds, without padding
-        self._firsts: list[int] = []  # of each row: position of its first token
-        self._stretches: list[
-            tuple[int, bool]
-        ] = []  # position of the first token, and whether it is of originals
-        self._others: dict[int, int] = {}  # rows whose tokens are not their text (padded, masked): how many
-        self._last_count = 0  # tokens in the last row, padding included
+        self._stretches: list[int] = []  # of each stretch: position of its first token
+        self._are_original: list[bool] = []  # each stretch
+        self._others: dict[
+            int, tuple[bytes, int]
+        ] = {}  # rows whose tokens are not their text: these, how many
+        self._before: Row | None = None  # the last row, unless it is padded
 
     def add(self, row: Row) -> None:
         """Raises UserError for a row that does not hold as many tokens as it says."""
-        length, is_masked = row.length, row.labels is not None
         num_known, known_bytes = self._known_part(row)
         text = row.text[known_bytes:]
-        count = num_known + text.count(b",") + 1
-        if not 0 < length <= count or (is_masked and row.tokens.count(b",") + 1 != count):
+        length, count = row.length, num_known + text.count(b",") + 1
+        if not 0 < length <= count or (row.labels is not None and row.tokens.count(b",") + 1 != count):
             raise no_row(self._path, row.offset, ValueError(f"{count} tokens, length {length}"))
-        if is_masked or length < count:
-            self._others[len(self.rows)] = count
-        if length < count:
-            text = text[: _num_bytes(text, length - num_known) - 1]
         if not num_known:
-            self._stretches.append((self.num_tokens, row.is_original))
+            self._stretches.append(self.num_tokens)
+            self._are_original.append(row.variant == ORIGINAL)
+        if length < count or row.labels is not None:
+            self._others[len(self.files)] = row.tokens, count
+        if length < count:
+            text = _first_tokens(text, length - num_known)
+        self.files.append(row.file)
+        self._offsets.append(row.offset)
         self._firsts.append(self.num_tokens - num_known)
+        self._lengths.append(length)
         self._texts.append(text)
         self.num_tokens += length - num_known
-        self.rows.append(row)
-        self._last_count = count
+        self._before = row if length == count else None
 
     def _known_part(self, row: Row) -> tuple[int, int]:
         """How many tokens at the beginning of a row end the row before it, and the bytes that spell them."""
-        if not self.rows:
+        before = self._before
+        if before is None or row.file != before.file or row.variant != before.variant:
             return 0, 0
-        before = self.rows[-1]
-        step = row.start - before.start
-        num_known = before.length - step
-        if (
-            row.file != before.file
-            or row.variant != before.variant
-            or not SPAN_TOKENS <= num_known < min(before.length, row.length)
-            or before.length < self._last_count
-        ):
+        step, text = row.start - before.start, before.text
+        known = text[step:] + b","
+        if not 0 < step < len(text) or text[step - 1] != _COMMA or not row.text.startswith(known):
             return 0, 0
-        known = before.text[_num_bytes(before.text, step) :] + b","
-        return (num_known, len(known)) if row.text.startswith(known) else (0, 0)
+        num_known = before.length - text.count(b",", 0, step)
+        return (num_known, len(known)) if SPAN_TOKENS <= num_known < row.length else (0, 0)
 
     @cached_property
     def _running(self) -> np.ndarray:
-        return running_hash(self._values(self.rows, self._texts, self.num_tokens))
+        return running_hash(self._values(self._texts, range(len(self._texts)), self.num_tokens))
 
-    def _values(self, rows: list[Row], texts: list[bytes], count: int) -> np.ndarray:
-        """uint64[count]: the ids of the texts plus one; so of a run of zeros, too, the length counts."""
+    def _values(self, texts: list[bytes], rows: Iterable[int], count: int) -> np.ndarray:
+        """uint64[count]: the ids in texts of rows plus one; so of a run of zeros, too, the length counts."""
         try:
             return _ids(b",".join(texts), count) + np.uint64(1)
         except ValueError:
@@ -100,11 +100,11 @@ class Batch:
                 self._require_ids(row, text)
             raise
 
-    def _require_ids(self, row: Row, text: bytes) -> None:
+    def _require_ids(self, row: int, text: bytes) -> None:
         try:
             _ids(text, text.count(b",") + 1)
         except ValueError as error:
-            raise no_row(self._path, row.offset, error) from None
+            raise no_row(self._path, self._offsets[row], error) from None
 
     @cached_property
     def firsts(self) -> np.ndarray:
@@ -114,23 +114,24 @@ class Batch:
     @cached_property
     def offsets(self) -> np.ndarray:
         """int64[rows]: where each row begins in its file."""
-        return np.array([row.offset for row in self.rows], np.int64)
+        return np.array(self._offsets, np.int64)
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return np.array([row.length for row in self.rows], np.int64)
+        return np.array(self._lengths, np.int64)
 
     @cached_property
     def is_original(self) -> np.ndarray:
-        return np.array([row.is_original for row in self.rows], bool)
+        """bool[rows]"""
+        return np.array(self._are_original)[np.searchsorted(self._stretches, self.firsts, side="right") - 1]
 
     def keys(self) -> np.ndarray:
         """uint64[rows]: equal for rows of equal tokens, padding included."""
         keys = _keys(self._running, self.firsts, self.lengths)
         if self._others:
-            rows = [self.rows[row] for row in self._others]
-            ends = np.cumsum([0, *self._others.values()])
-            values = self._values(rows, [row.tokens for row in rows], int(ends[-1]))
+            texts, counts = zip(*self._others.values(), strict=True)
+            ends = np.cumsum((0, *counts))
+            values = self._values(texts, self._others, int(ends[-1]))
             keys[list(self._others)] = _keys(running_hash(values), ends[:-1], np.diff(ends))
         return keys
 
@@ -141,10 +142,10 @@ class Batch:
 
     def spans(self, sample_one_in: int, originals_only: bool) -> tuple[np.ndarray, np.ndarray]:
         """(uint64 hashes of the spans that are sampled, int64 positions of their first tokens, ascending)."""
-        ends = [first for first, _ in self._stretches[1:]] + [self.num_tokens]
+        ends = [*self._stretches[1:], self.num_tokens]
         parts = [
             np.arange(first, end - SPAN_TOKENS + 1)
-            for (first, is_original), end in zip(self._stretches, ends, strict=True)
+            for first, end, is_original in zip(self._stretches, ends, self._are_original, strict=True)
             if is_original or not originals_only
         ]
         positions = np.concatenate(parts or [np.empty(0, np.int64)])
@@ -158,16 +159,10 @@ class Batch:
         return first, np.searchsorted(self.firsts, positions, side="right")
 
 
-def _num_bytes(text: bytes, count: int) -> int:
-    """How many bytes spell the first `count` tokens of a text that has more, with the commas behind them."""
-    commas = _commas(text[: count * _BYTES_OF_TOKEN])
-    if len(commas) < count:
-        commas = _commas(text)
-    return int(commas[count - 1]) + 1
-
-
-def _commas(text: bytes) -> np.ndarray:
-    return (np.frombuffer(text, np.uint8) == _COMMA).nonzero()[0]
+def _first_tokens(text: bytes, count: int) -> bytes:
+    """Of a text that has more."""
+    commas = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
+    return text[: commas[count - 1]]
 
 
 def _ids(text: bytes, count: int) -> np.ndarray:

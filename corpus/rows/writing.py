@@ -31,7 +31,7 @@ def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
     with JsonLinesWriter(path) as writer:
         lines = (writer.write_spelled_row(*row) for row in reader.read(rows))
         sizes = np.fromiter(lines, np.uint32, len(rows))
-    return Written(writer.digest, WrittenRows(path, sizes, *reader.places(rows)))
+    return Written(writer.digest, WrittenRows(path, sizes, reader.units(rows), reader.starts(rows)))
 
 
 def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
@@ -58,21 +58,32 @@ class RowReader:
         for spool in self._spools:
             os.close(spool)
 
-    def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(a number for the text that rows of the table are windows of, their first tokens in it)."""
-        return self._table.unit[rows], self._table.start[rows]
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        """uint32: the text that rows of the table are windows of."""
+        return self._table.unit[rows]
+
+    def starts(self, rows: np.ndarray) -> np.ndarray:
+        """int64: where rows of the table begin in the spool that holds their text, in bytes."""
+        offsets = self._made.rows["offset"]
+        parts = [offsets[self._texts_of(part)] for part in _slices(rows)]
+        return np.concatenate([np.empty(0, np.int64), *parts], dtype=np.int64, casting="unsafe")
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
-        for first in range(0, len(rows), READ_ROWS):
-            yield from self._read(rows[first : first + READ_ROWS])
+        for part in _slices(rows):
+            yield from self._read(part)
+
+    def _texts_of(self, rows: np.ndarray) -> np.ndarray:
+        """Indices into made.rows of rows of the table, of masked ones those of their originals: what they ask for."""
+        made_rows = self._table.row[rows]
+        is_masked = self._made.units["variant"][self._table.unit[rows]] == MASKED_INDEX
+        return np.where(is_masked, self._originals(made_rows), made_rows)
 
     def _read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         made, table = self._made, self._table
         units, places = made.units[table.unit[rows]], made.rows[table.row[rows]][["offset", "num_bytes"]]
         is_masked = units["variant"] == MASKED_INDEX
-        originals = np.where(is_masked, self._originals(table.row[rows]), 0)
-        label_places = made.rows[originals][["offset", "num_bytes"]]
+        label_places = made.rows[self._texts_of(rows)][["offset", "num_bytes"]]
         columns = (rows, units, places, is_masked, label_places, table.start[rows], table.complexity[rows])
         for row, unit, place, masked, label_place, start, complexity in zip(
             *(column.tolist() for column in columns), strict=True
@@ -97,6 +108,11 @@ class RowReader:
         if len(text) != num_bytes:
             raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")
         return text + self._padding * (self._context - length)
+
+
+def _slices(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for first in range(0, len(rows), READ_ROWS):
+        yield rows[first : first + READ_ROWS]
 
 
 def file_metadata(file: SourceFile) -> dict:
