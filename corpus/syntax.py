@@ -150,9 +150,9 @@ def _is_kind(language: tree_sitter.Language, kinds: frozenset[str]) -> np.ndarra
 
 
 @cache
-def _field_names(language: tree_sitter.Language) -> dict[int | None, str | None]:
-    numbers = range(1, language.field_count + 1)
-    return {None: None} | {number: language.field_name_for_id(number) for number in numbers}
+def _field_names(language: tree_sitter.Language) -> list[str | None]:
+    """The names of the grammar's fields by their numbers, which begin with 1."""
+    return [language.field_name_for_id(number) for number in range(language.field_count + 1)]
 
 
 def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
@@ -160,32 +160,34 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     cursor = tree.walk()
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
     num_nodes = tree.root_node.descendant_count
-    kind_id, field_id = [0] * num_nodes, [None] * num_nodes
+    field_names = _field_names(tree.language)
+    kind_id, field = [0] * num_nodes, [None] * num_nodes
     start, end, parent = [0] * num_nodes, [0] * num_nodes, [-1] * num_nodes
     subtree_end = list(range(1, num_nodes + 1))
-    ancestors: list[int] = []
     above = -1
-    depth = 0
+    level = depth = 0
     for index in range(num_nodes):
         node = cursor.node
         kind_id[index] = node.kind_id
-        field_id[index] = cursor.field_id
+        if field_id := cursor.field_id:
+            field[index] = field_names[field_id]
         start[index] = node.start_byte
         end[index] = node.end_byte
         parent[index] = above
         if down():
-            ancestors.append(above)
             above = index
-            if len(ancestors) > depth:
-                depth = len(ancestors)
+            level += 1
+            if level > depth:
+                depth = level
             continue
         while not right() and up():
+            level -= 1
             subtree_end[above] = index + 1
-            above = ancestors.pop()
+            above = parent[above]
     return SyntaxTable(
         kind=list(map(kind_names(tree.language).__getitem__, kind_id)),
-        kind_id=np.array(kind_id, np.uint16),
-        field=list(map(_field_names(tree.language).__getitem__, field_id)),
+        kind_id=np.fromiter(kind_id, np.uint16, num_nodes),
+        field=field,
         parent=parent,
         start=start,
         end=end,
