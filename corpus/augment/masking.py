@@ -28,10 +28,14 @@ class MaskableNodes:
     def __init__(self, source: bytes, table: SyntaxTable | None, token_ends: np.ndarray):
         if table is None:
             self.first = self.last = np.empty(0, np.int64)
+            self._firsts = self._lasts = []
             return
-        index = np.arange(1, len(table) + 1)
-        inner = np.array(table.subtree_end) > index
-        start, end = np.array(table.start)[inner], np.array(table.end)[inner]
+        start, end, behind = (
+            np.fromiter(offsets, np.int64, len(table))
+            for offsets in (table.start, table.end, table.subtree_end)
+        )
+        inner = np.flatnonzero(behind > np.arange(1, len(table) + 1))
+        start, end = start[inner], end[inner]
         token_starts = np.concatenate(([0], token_ends[:-1]))
         text = np.frombuffer(source, np.uint8)
         some = (end > start) & (end <= len(source))
@@ -47,15 +51,17 @@ class MaskableNodes:
 
     def spans(self, start: int, length: int, rng: random.Random) -> list[tuple[int, int]]:
         """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
-        low, high = (int(edge) for edge in np.searchsorted(self.first, (start, start + length)))
+        low, high = self.first.searchsorted((start, start + length)).tolist()
+        num_nodes = high - low
+        firsts, lasts, draw = self._firsts, self._lasts, rng.random
         taken = bytearray(length)  # 1 for a masked token
         chosen: list[tuple[int, int]] = []
         wanted = max(1, int(length * MASKED_SHARE))
         longest = _longest(length)
         for _ in range(4 * wanted):
-            if low < high and rng.random() < SYNTAX_SHARE:
-                node = low + int(rng.random() * (high - low))
-                first, last = self._firsts[node] - start, self._lasts[node] - start
+            if num_nodes and draw() < SYNTAX_SHARE:
+                node = low + int(draw() * num_nodes)
+                first, last = firsts[node] - start, lasts[node] - start
             else:
                 first, last = _random_run(length, longest, rng)
             if last > length or last - first > longest or taken.find(1, first, last) >= 0:
