@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from corpus.tokenization import TokenizerInfo
 from corpus.weighting import WEIGHTS
 
 READ_ROWS = 4096  # of which the descriptors are looked up at once
+FILES = 4096  # whose metadata is at hand: rows lie in the order of complexity
 
 
 class Written(NamedTuple):
@@ -49,7 +51,7 @@ class RowReader:
     ):
         self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
         self._padding, self._made, self._table = b",%d" % tokenizer.pad_id, made, table
-        self._files = corpus.scan.files
+        self._about = lru_cache(FILES)(lambda file: file_metadata(corpus.scan.files[file]))
         self._originals = original_rows(made)
         shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
         self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
@@ -92,7 +94,7 @@ class RowReader:
             length = min(num_tokens, self._context)
             metadata = {
                 "seq_id": row,
-                **file_metadata(self._files[file]),
+                **self._about(file),
                 "chunk_index": -(-start // self._stride),  # the last window ends with the file: off the grid
                 "total_chunks": 1 + -(-(num_tokens - length) // self._stride),
                 "start_token": start,
