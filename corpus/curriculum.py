@@ -41,8 +41,7 @@ WEIGHTS = {
 }
 PLACES = 4  # decimals of a score, in the rows as in the order
 COUNTED = ("branching", "functions", "types", "effects", "modules")
-_OFFSET = (1 << 40) - 1  # the bits of an offset in a file; those above tell the feature
-_BASES = np.arange(len(COUNTED), dtype=np.int64)[:, None] * (_OFFSET + 1)
+_BASES = np.arange(len(COUNTED), dtype=np.int64)[:, None] << 40  # an offset in a file has fewer bits
 
 _C = {
     "nesting": "compound_statement field_declaration_list enumerator_list initializer_list",
@@ -141,7 +140,8 @@ SYNTAX: dict[str, dict[str, str]] = {
 class Features:
     """Where the features of a text lie: offsets in bytes, int64, in any order."""
 
-    counted: np.ndarray  # where nodes of the counted features begin, by feature (`_BASES`)
+    counted: np.ndarray  # where nodes of the counted features begin, one feature after another
+    num_counted: list[int]  # of each feature; of several texts one after another
     opened: np.ndarray  # where blocks begin
     closed: np.ndarray  # where they end, as many
 
@@ -155,6 +155,7 @@ class Features:
 
         return cls(
             at_their_offsets([text.counted for text in texts]),
+            [num_nodes for text in texts for num_nodes in text.num_counted],
             at_their_offsets([text.opened for text in texts]),
             at_their_offsets([text.closed for text in texts]),
         )
@@ -169,7 +170,8 @@ class Features:
         growth = np.fromiter(map(len, new), np.int64, len(new)) - (behind - first)
         moved_by = np.append(0, growth.cumsum())  # behind so many edits
         return Features(
-            self.counted + moved_by[behind.searchsorted(self.counted & _OFFSET, side="right")],
+            self.counted + moved_by[behind.searchsorted(self.counted, side="right")],
+            self.num_counted,
             self.opened + moved_by[behind.searchsorted(self.opened, side="right")],
             self.closed + moved_by[first.searchsorted(self.closed, side="left")],
         )
@@ -184,7 +186,8 @@ class Features:
         """
         total = WEIGHTS["size"] * filled + WEIGHTS["names"] * np.log2(1.0 + num_names)
         total += WEIGHTS["nesting"] * np.log2(1.0 + self._deepest(starts, ends))
-        counted = np.sort(self.counted)
+        counted = self.counted + np.repeat(np.resize(_BASES, len(self.num_counted)), self.num_counted)
+        counted.sort()
         counts = counted.searchsorted(_BASES + ends) - counted.searchsorted(_BASES + starts)
         for feature, log_count in zip(COUNTED, np.log2(1.0 + counts), strict=True):
             total += WEIGHTS[feature] * log_count
@@ -214,16 +217,13 @@ def _query(language: str) -> tree_sitter.Query:
 
 def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> Features:
     if tree is None or not has_grammar(language):
-        return Features(np.empty(0, np.int64), *_indentation(source))
+        return Features(np.empty(0, np.int64), [0] * len(COUNTED), *_indentation(source))
     nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
     blocks = nodes.get("nesting", ())
-    counted = [
-        base + node.start_byte
-        for feature, base in zip(COUNTED, _BASES[:, 0].tolist(), strict=True)
-        for node in nodes.get(feature, ())
-    ]
+    counted = [nodes.get(feature, ()) for feature in COUNTED]
     return Features(
-        np.array(counted, np.int64),
+        np.array([node.start_byte for group in counted for node in group], np.int64),
+        list(map(len, counted)),
         np.array([node.start_byte for node in blocks], np.int64),
         np.array([node.end_byte for node in blocks], np.int64),
     )

@@ -56,7 +56,8 @@ def test_a_text_is_scored_as_if_no_other_stood_beside_it(first):
 def test_an_empty_node_at_the_end_of_a_text_is_not_the_next_ones():
     texts = [text_of(b"abc"), text_of(b"abc")]
     none = np.empty(0, np.int64)
-    plain, with_node = Features(none, none, none), Features(np.array([len(texts[0])]), none, none)
+    plain = Features(none, [0, 0, 0, 0, 0], none, none)
+    with_node = Features(np.array([3]), [1, 0, 0, 0, 0], none, none)
     windows = windows_of(texts, PLAN)
     ids = np.concatenate([text.ids for text in texts])
     first, second = scores(texts, [with_node, plain], windows, ids, BEGINS_NAME, PLAN)
