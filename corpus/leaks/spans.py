@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from corpus.hashing import BASE_INVERSE, powers, running_hash, window_hashes
+from corpus.hashing import BASE, BASE_INVERSE, powers, running_hash, window_hashes
 from corpus.leaks.rows import Portion, Row, no_row, rows_of
 from corpus.records import ORIGINAL
 
@@ -30,6 +31,14 @@ def batches(portion: Portion) -> Iterator[Batch]:
         yield batch
 
 
+class _Rest(NamedTuple):
+    """The tokens of a row that are not its text: all of a masked row's, the padding of others."""
+
+    shared: int  # tokens before them, which are the text's
+    text: bytes
+    count: int
+
+
 class Batch:
     """Some rows. A row that goes on where the one before it ends adds only the tokens that are new.
 
@@ -48,9 +57,7 @@ class Batch:
         self._texts: list[bytes] = []  # of each row: the tokens it adds, without padding
         self._stretches: list[int] = []  # of each stretch: position of its first token
         self._are_original: list[bool] = []  # each stretch
-        self._others: dict[
-            int, tuple[bytes, int]
-        ] = {}  # rows whose tokens are not their text: these, how many
+        self._rests: dict[int, _Rest] = {}  # of the rows that are padded or masked
         self._before: Row | None = None  # the last row, unless it is padded
 
     def add(self, row: Row) -> None:
@@ -63,10 +70,11 @@ class Batch:
         if not num_known:
             self._stretches.append(self.num_tokens)
             self._are_original.append(row.variant == ORIGINAL)
-        if length < count or row.labels is not None:
-            self._others[len(self.files)] = row.tokens, count
         if length < count:
-            text = _first_tokens(text, length - num_known)
+            text, padding = _split(text, length - num_known)
+            self._rests[len(self.files)] = _Rest(length, padding, count - length)
+        if row.labels is not None:
+            self._rests[len(self.files)] = _Rest(0, row.tokens, count)
         self.files.append(row.file)
         self._offsets.append(row.offset)
         self._firsts.append(self.num_tokens - num_known)
@@ -127,12 +135,14 @@ class Batch:
 
     def keys(self) -> np.ndarray:
         """uint64[rows]: equal for rows of equal tokens, padding included."""
-        keys = _keys(self._running, self.firsts, self.lengths)
-        if self._others:
-            texts, counts = zip(*self._others.values(), strict=True)
-            ends = np.cumsum((0, *counts))
-            values = self._values(texts, self._others, int(ends[-1]))
-            keys[list(self._others)] = _keys(running_hash(values), ends[:-1], np.diff(ends))
+        if not self._rests:
+            return _keys(self._running, self.firsts, self.lengths)
+        rows, shared = list(self._rests), self.lengths.copy()
+        shared[rows], texts, counts = zip(*self._rests.values(), strict=True)
+        keys = _keys(self._running, self.firsts, shared)
+        ends = np.cumsum((0, *counts))
+        rests = running_hash(self._values(texts, rows, int(ends[-1])))
+        keys[rows] += _keys(rests, ends[:-1], np.diff(ends)) * powers(BASE, len(self._running))[shared[rows]]
         return keys
 
     @cached_property
@@ -159,10 +169,10 @@ class Batch:
         return first, np.searchsorted(self.firsts, positions, side="right")
 
 
-def _first_tokens(text: bytes, count: int) -> bytes:
-    """Of a text that has more."""
+def _split(text: bytes, count: int) -> tuple[bytes, bytes]:
+    """The first tokens of a text that has more, and the others."""
     commas = np.flatnonzero(np.frombuffer(text, np.uint8) == _COMMA)
-    return text[: commas[count - 1]]
+    return text[: commas[count - 1]], text[commas[count - 1] + 1 :]
 
 
 def _ids(text: bytes, count: int) -> np.ndarray:
