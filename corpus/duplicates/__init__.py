@@ -23,7 +23,16 @@ import numpy as np
 import rensa
 
 from corpus.duplicates.passages import passages_of, sharing_pairs
-from corpus.hashing import BASE, BASE_INVERSE, mix, powers, sorted_distinct
+from corpus.hashing import (
+    BASE,
+    BASE_INVERSE,
+    mix,
+    powers,
+    running_hash,
+    sliding_hashes,
+    sorted_distinct,
+    window_hashes,
+)
 
 NUM_BANDS = 25
 ROWS_PER_BAND = 10
@@ -56,24 +65,28 @@ def signature(text: bytes) -> np.ndarray:
 def signatures(texts: Sequence[bytes]) -> list[np.ndarray]:
     """The sketch of every file. All at once, because most files are small and a call of numpy is not."""
     words, bounds = _words_of(texts)
-    starts, ends = bounds[:-1], bounds[1:]
+    running = running_hash(words)
+    is_long = np.diff(bounds) >= SHINGLE_WORDS
+    starts, ends = bounds[:-1][is_long], bounds[1:][is_long]
     sketches = np.zeros((len(texts), NUM_BANDS + 1), np.uint64)
-    is_long = ends - starts >= SHINGLE_WORDS
-    last_shingles = ends - SHINGLE_WORDS + 1
-    sketches[is_long, :NUM_BANDS] = _bands(_shingles(words), starts[is_long], last_shingles[is_long])
+    sketches[is_long, :NUM_BANDS] = _bands(running, starts, ends)
     for i, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
-        sketches[i, NUM_BANDS] = _digest(words[start:end] if is_long[i] else b"".join(texts[i].split()))
-    return [np.concatenate(parts) for parts in zip(sketches, passages_of(words, bounds), strict=True)]
+        is_short = end - start < SHINGLE_WORDS
+        sketches[i, NUM_BANDS] = _digest(b"".join(texts[i].split()) if is_short else words[start:end])
+    return [np.concatenate(parts) for parts in zip(sketches, passages_of(running, bounds), strict=True)]
 
 
-def _bands(shingles: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """uint64[files, NUM_BANDS]: the band hashes of files whose shingles lie between `starts` and `ends`."""
-    minima = [_minima(shingles[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    rows = np.array(minima, np.uint64).reshape(-1, NUM_BANDS, ROWS_PER_BAND)
-    return np.maximum(mix((rows * powers(BASE, ROWS_PER_BAND)).sum(axis=2, dtype=np.uint64)), 1)
+def _bands(running: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """uint64[files, NUM_BANDS]: the band hashes of files whose words lie between `starts` and `ends`."""
+    shingles = window_hashes(running, SHINGLE_WORDS)
+    minima = array("Q")
+    for start, end in zip(starts.tolist(), (ends - SHINGLE_WORDS + 1).tolist(), strict=True):
+        minima.fromlist(_minima(shingles[start:end]))
+    rows = np.frombuffer(minima, np.uint64).reshape(-1, NUM_BANDS, ROWS_PER_BAND)
+    return np.maximum(mix(rows @ powers(BASE, ROWS_PER_BAND)), 1)
 
 
-def _minima(shingles: np.ndarray) -> array[int]:
+def _minima(shingles: np.ndarray) -> list[int]:
     """The smallest value of every hash function over the shingles: NUM_BANDS * ROWS_PER_BAND of them.
 
     In slices: for a long row rensa starts threads that stay, and a process with threads must not be forked.
@@ -83,7 +96,7 @@ def _minima(shingles: np.ndarray) -> array[int]:
     rows = [
         digest(part, [0, len(part)], NUM_BANDS * ROWS_PER_BAND, _MINHASH_SEED).to_rows()[0] for part in parts
     ]
-    return array("Q", rows[0] if len(rows) == 1 else map(min, zip(*rows, strict=True)))
+    return rows[0] if len(rows) == 1 else np.min(rows, axis=0).tolist()
 
 
 def group(signatures: Sequence[np.ndarray], read: Callable[[int], bytes]) -> np.ndarray:
@@ -182,7 +195,7 @@ class _ShingleCache:
         if i in self._kept:
             self._kept.move_to_end(i)
             return self._kept[i]
-        found = self._kept[i] = sorted_distinct(_shingles(_word_hashes(self._read(i))))
+        found = self._kept[i] = _shingles(self._read(i))
         self._sizes[i] = len(found)
         self._num_kept += len(found)
         while self._num_kept > _CACHED_SHINGLES and len(self._kept) > 1:
@@ -192,10 +205,9 @@ class _ShingleCache:
 
 def similarity(a: bytes, b: bytes) -> float:
     """Jaccard similarity of the word 5-grams of two texts; 1 for equal words, also where there are too few of them."""
-    words = _word_hashes(a), _word_hashes(b)
-    if min(map(len, words)) < SHINGLE_WORDS:
+    shingles = _shingles(a), _shingles(b)
+    if not all(map(len, shingles)):
         return float(b"".join(a.split()) == b"".join(b.split()))
-    shingles = [sorted_distinct(_shingles(of_text)) for of_text in words]
     num_shared = _num_shared(*shingles)
     return num_shared / (sum(map(len, shingles)) - num_shared)
 
@@ -207,13 +219,9 @@ def _num_shared(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.count_nonzero(both[1:] == both[:-1]))
 
 
-def _shingles(words: np.ndarray) -> np.ndarray:
-    """uint64[len(words) - 4], or none: a hash of every 5 consecutive words."""
-    count = max(0, len(words) - SHINGLE_WORDS + 1)
-    combined = np.zeros(count, np.uint64)
-    for offset, power in enumerate(powers(BASE, SHINGLE_WORDS)):
-        combined += words[offset : offset + count] * power
-    return mix(combined)
+def _shingles(text: bytes) -> np.ndarray:
+    """uint64: the sorted distinct hashes of every 5 consecutive words."""
+    return sorted_distinct(sliding_hashes(_word_hashes(text), SHINGLE_WORDS))
 
 
 def _word_hashes(text: bytes) -> np.ndarray:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from corpus.hashing import sliding_hashes, sorted_distinct
+from corpus.hashing import sorted_distinct, window_hashes
 
 PASSAGE_WORDS = 20
 SAMPLING = 16  # a power of two
@@ -29,10 +29,12 @@ MOST = 0.4  # of the smaller file's passages, common ones and all
 LOOK_AHEAD = 4
 
 
-def passages_of(words: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
-    """The kept passages of every file, sorted and distinct: uint64[num_kept] each. The words of file i hash to
-    words[bounds[i]:bounds[i + 1]]."""
-    hashes = sliding_hashes(words, PASSAGE_WORDS)
+def passages_of(running: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
+    """The kept passages of every file, sorted and distinct: uint64[num_kept] each.
+
+    `running` is the running hash of the words of all files, bounds[i]:bounds[i + 1] are those of file i.
+    """
+    hashes = window_hashes(running, PASSAGE_WORDS)
     places = np.flatnonzero(hashes & np.uint64(SAMPLING - 1) == 0)
     starts = np.searchsorted(places, bounds[:-1]).tolist()
     within = bounds[1:] - PASSAGE_WORDS + 1  # what starts later runs into the next file

@@ -174,10 +174,11 @@ def _has_few_letters(text: bytes) -> bool:
 
 def encoded_bytes(text: bytes) -> tuple[int, int]:
     """Bytes of base64 or hex in long runs, and in all stretches. The lines of one literal are one run."""
-    if text.translate(_MARK_BASE64).find(b"a" * MIN_STRETCH) < 0:
+    first = text.translate(_MARK_BASE64).find(b"a" * MIN_STRETCH)
+    if first < 0:
         return 0, 0
     in_long_runs = encoded = run = end = 0
-    for stretch in _STRETCH.finditer(text):
+    for stretch in _STRETCH.finditer(text, first):
         size = len(stretch[0])
         if not _looks_encoded(stretch[0]):
             continue
