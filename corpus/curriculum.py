@@ -176,6 +176,12 @@ class Features:
             self.closed + moved_by[first.searchsorted(self.closed, side="left")],
         )
 
+    def ends_in(self, edits: Sequence[tuple[int, int, bytes]]) -> bool:
+        """Whether a block ends inside one of the `edits`, so that nobody knows where it ends once they are made."""
+        begun = np.array(sorted(edit[0] for edit in edits), np.int64)
+        done = np.array(sorted(edit[1] for edit in edits), np.int64)
+        return bool((begun.searchsorted(self.closed) > done.searchsorted(self.closed, side="right")).any())
+
     def score(
         self, starts: np.ndarray, ends: np.ndarray, num_names: np.ndarray, filled: np.ndarray
     ) -> np.ndarray:

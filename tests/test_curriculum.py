@@ -181,11 +181,43 @@ def test_a_variant_is_scored_as_its_text_would_be(language, seed):
         assert np.array_equal(_scores_everywhere(moved, size), _scores_everywhere(direct, size)), variant
 
 
-@pytest.mark.parametrize(("language", "searched"), [("Go", []), ("Python", ["comment_toggle"])])
-def test_a_variant_with_the_blocks_of_its_source_is_not_searched_again(monkeypatch, language, searched):
-    tree, variants = _variants(language, VARIED[language], seed=1)
-    features = features_of(VARIED[language], language, tree)
+ENDS_WITH_A_COMMENT = b"""class Adder:
+    def total(self, values):
+        result = sum(values)
+        return result
+
+    # def mean(self, values):
+
+def mean(values):
+    return sum(values) / len(values)
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "searched"),
+    [
+        ("Go", VARIED["Go"], []),
+        ("Python", VARIED["Python"], []),
+        ("Python", ENDS_WITH_A_COMMENT, ["comment_toggle"]),
+    ],
+)
+def test_a_variant_is_searched_again_only_where_a_block_ends_with_a_comment(
+    monkeypatch, language, source, searched
+):
+    tree, variants = _variants(language, source, seed=1)
+    features = features_of(source, language, tree)
     monkeypatch.setattr("corpus.rows.shard.features_of", lambda *args: "searched")
     found = {one.kind: features_of_variant(features, tree, language, one) for one in variants}
     assert len(found) == 3
     assert [kind for kind, result in found.items() if result == "searched"] == searched
+
+
+def test_a_block_that_ends_with_a_comment_ends_elsewhere_without_it():
+    tree, variants = _variants("Python", ENDS_WITH_A_COMMENT, seed=1)
+    features = features_of(ENDS_WITH_A_COMMENT, "Python", tree)
+    variant = next(one for one in variants if one.kind == "comment_toggle")
+    read = features_of_variant(features, tree, "Python", variant)
+    assert np.array_equal(
+        read.closed, features_of(variant.text, "Python", syntax.parse("Python", variant.text)).closed
+    )
+    assert not np.array_equal(read.closed, features.moved(variant.edits).closed)

@@ -201,10 +201,9 @@ def features_of_variant(
 ) -> Features:
     """Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's.
 
-    That is where the source has syntax errors; and in the Python grammar a comment can be the end of a block.
+    That is where the source has syntax errors, and where a comment goes that a block of Python ends with.
     """
-    by_comments = variant.kind == "comment_toggle" and language == "Python"
-    if source_tree.root_node.has_error or by_comments:
+    if source_tree.root_node.has_error or source.ends_in(variant.edits):
         return features_of(variant.text, language, variant.tree or parse(language, variant.text))
     return source.moved(variant.edits)
 
