@@ -7,16 +7,21 @@ import json
 import random
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_repository import make_repository
 
-from corpus import leaks
+from corpus import leaks, save
 from corpus.leaks import HELD_OUT, LeakSearch, format_leaks, spans
-from corpus.leaks.rows import WrittenRows
+from corpus.leaks.rows import WrittenRows, portions_of
+from corpus.leaks.rows import rows_of as portion_rows
 from corpus.pool import Crew
-from corpus.records import DATASET_FILES, UserError
+from corpus.records import DATASET_FILES, VARIANTS, UserError
+from corpus.rows.writing import write_rows
+from create_training_dataset_effectiveness import main
 
 WINDOW = 128
 STRIDE = 32
@@ -435,3 +440,45 @@ def test_what_a_writer_says_of_texts_decides_only_the_work(tmp_path, seed):
     search = LeakSearch({split: misled(split) for split in HELD_OUT}, Crew(1))
     search.search(misled("train"))
     assert without_examples(search.report()) == slow_report(rows)
+
+
+def test_train_may_be_written_after_the_held_out_files_are_read(tmp_path):
+    expected = leak_report(write(tmp_path, leaky_dataset(3)), Crew(1))
+    train = tmp_path / DATASET_FILES["train"]
+    lines = train.read_bytes()
+    train.unlink()
+    with Crew(2) as crew:
+        list(crew.map(abs, range(2)))  # starts the workers
+        search = LeakSearch({split: written(tmp_path / DATASET_FILES[split]) for split in HELD_OUT}, crew)
+        train.write_bytes(lines)
+        search.search(written(train))
+        assert search.report() == expected
+
+
+def test_what_the_dataset_command_says_of_its_rows_is_true(tmp_path, monkeypatch):
+    """It names the lines, and the bytes that neighbouring windows of a text both hold, of every kind of row."""
+    shared: Counter[str] = Counter()
+
+    def write_and_check(*arguments):
+        file = write_rows(*arguments)
+        assert [*map(len, file.rows.path.read_bytes().splitlines(keepends=True))] == file.rows.sizes.tolist()
+        shared.update(variants_that_share(file.rows))
+        return file
+
+    monkeypatch.setattr(save, "write_rows", write_and_check)
+    make_repository(tmp_path / "repository")
+    flags = ["--augmentations", "all", "--tokenizer", "local", "--max-tokens", "128", "--workers", "1"]
+    assert main([str(tmp_path / "repository"), "--output", str(tmp_path / "dataset"), *flags, "--quiet"]) == 0
+    assert set(shared) == set(VARIANTS)
+
+
+def variants_that_share(rows: WrittenRows) -> list[str]:
+    """The variant of each row that begins with what the row before it ends with."""
+    found = [row for portion in portions_of(rows) for row in portion_rows(portion)]
+    variants = []
+    for before, row in pairwise(found):
+        step = row.start - before.start
+        if (row.file, row.variant) == (before.file, before.variant) and step < len(before.text):
+            assert step > 0 and row.text.startswith(before.text[step:] + b",")
+            variants.append(row.variant)
+    return variants
