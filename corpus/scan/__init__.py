@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,6 @@ from corpus.scan.quality import drop_reason, notes_on
 from corpus.scan.roles import Roles
 
 SHARD_BYTES = 1 << 20
-BATCH_BYTES = 1 << 18  # what is worked on at a time stays in the processor's cache
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
 UNKNOWN_TYPE = "unknown file type"
 
@@ -180,21 +180,26 @@ def _placed(found: Iterable[Found]) -> tuple[SourceFile, ...]:
 
 
 def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+    total: Counter[str] = Counter()
     for one in counts:
-        _count(total, one)
+        total.update(one)
     return dict(sorted(total.items()))
 
 
 def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
-    result = ShardResult([], [], set(), Tally(), {}, {})
-    sizes = (candidate.num_bytes for candidate in shard.candidates)
-    with Beneath(Path(shard.root)) as place, open(shard.spool, "wb") as spool:
-        for cut in cut_into_shards(sizes, BATCH_BYTES):
-            kept = _read_all(place, shard.candidates[cut.start : cut.stop], result.tally)
-            spool.writelines(_enter(kept, shard, result))
-    return result
+    tally = Tally()
+    with Beneath(Path(shard.root)) as place:
+        kept = _read_all(place, shard.candidates, tally)
+    texts, secrets = [file.text for file in kept], {}
+    if shard.redact:
+        texts, secrets = shard.redact(texts)
+    signatures, macros = shard.analyse(texts, [file.language for file in kept])
+    with open(shard.spool, "wb") as spool:
+        spool.writelines(texts)
+    files = [_found(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
+    notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
+    return ShardResult(files, signatures, macros, tally, secrets, notes)
 
 
 class LeftOut(Exception):
@@ -236,34 +241,16 @@ def _read(place: Beneath, candidate: Candidate) -> Kept:
     return Kept(candidate.path, language.name, hashlib.sha256(raw).hexdigest(), text, note)
 
 
-def _enter(kept: list[Kept], shard: Shard, result: ShardResult) -> list[bytes]:
-    """Enter files in the result and return their texts as they go into the spool."""
-    texts = [file.text for file in kept]
-    if shard.redact:
-        texts, redactions = shard.redact(texts)
-        _count(result.secrets, redactions)
-    signatures, macros = shard.analyse(texts, [file.language for file in kept])
-    result.signatures.extend(signatures)
-    result.macros.update(macros)
-    for file, text in zip(kept, texts, strict=True):
-        notes = notes_on(text) + ([file.note] if file.note else [])
-        _count(result.notes, dict.fromkeys(notes, 1))
-        result.files.append(
-            Found(
-                path=escape_path(file.path),
-                language=file.language,
-                role=shard.roles.role_of(file.path),
-                sha256=file.sha256,
-                num_bytes=len(text),
-                crlf=b"\r" in text and b"\r\n" in text,  # a single byte is found at once
-            )
-        )
-    return texts
-
-
-def _count(total: dict[str, int], more: dict[str, int]) -> None:
-    for name, count in more.items():
-        total[name] = total.get(name, 0) + count
+def _found(file: Kept, text: bytes, roles: Roles) -> Found:
+    """`text` is what goes into the spool."""
+    return Found(
+        path=escape_path(file.path),
+        language=file.language,
+        role=roles.role_of(file.path),
+        sha256=file.sha256,
+        num_bytes=len(text),
+        crlf=b"\r" in text and b"\r\n" in text,  # a single byte is found at once
+    )
 
 
 def _language(place: Beneath, candidate: Candidate) -> Language:
