@@ -7,7 +7,7 @@ import json
 import random
 import sys
 from collections import Counter
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +66,11 @@ def written(path: Path) -> WrittenRows:
     for name, start, ids in rows:
         texts.setdefault(name, len(texts))
         spelled.setdefault(name, {}).update(enumerate(map(str, ids), start))
-    starts = [
-        sum(len(spelled[name].get(number, "")) + 1 for number in range(start)) for name, start, _ in rows
-    ]
+    begins = {
+        name: [0, *accumulate(len(ids.get(number, "")) + 1 for number in range(max(ids, default=0)))]
+        for name, ids in spelled.items()
+    }
+    starts = [begins[name][start] for name, start, _ in rows]
     return WrittenRows(
         path,
         np.array([*map(len, lines)], np.uint32),
