@@ -40,6 +40,7 @@ from corpus.tokenization import Encoder
 __all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
 
 SHARD_BYTES = 1 << 20
+ENCODED_BYTES = 1 << 19  # so much is encoded, then parsed: file by file, each drives the other from the cache
 MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
 
 
@@ -145,14 +146,17 @@ class RowMaker:
         """Rows of one shard; its ids go to `ids_path`, a new file. `files` are (index in the scan, record)."""
         with open(ids_path, "xb") as spool:
             shard = Shard(number, spool, self._options, self._begins_name)
-            for index, file in files:
-                self._file(shard, index, file)
+            for group in cut_into_shards((file.num_bytes for _, file in files), ENCODED_BYTES):
+                texts = [self._encoded(shard, files[i][1]) for i in group]
+                for i, text in zip(group, texts, strict=True):
+                    self._file(shard, *files[i], text)
             return replace(shard.result(), encoder=self._encoder.backend)
 
-    def _file(self, shard: Shard, index: int, file: SourceFile) -> None:
-        options = self._options
-        source = _read(self._texts, file.offset, file.num_bytes)
-        text = self._encode(shard, source)
+    def _encoded(self, shard: Shard, file: SourceFile) -> Text:
+        return self._encode(shard, _read(self._texts, file.offset, file.num_bytes))
+
+    def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
+        options, source = self._options, text.source
         with shard.timed("complexity"):
             tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
             features = features_of(source, file.language, tree)
