@@ -32,7 +32,7 @@ from corpus.records import (
     ContextPlan,
     Corpus,
 )
-from corpus.report import write_report
+from corpus.report import tally, write_report
 from corpus.rows import MadeRows
 from corpus.rows.table import RowTable
 from corpus.rows.writing import RowReader, least_bytes, write_rows
@@ -58,7 +58,11 @@ def save(
         **description_of(options, plan, corpus, tokenizer),
         "augmentation": augmentation_of(made, table, corpus),
     }
-    rows, examples = report_rows(corpus, plan, table, order), chosen_examples(options, made)
+    counted = tally(
+        report_rows(corpus, plan, table, order),
+        num_languages=len(described["languages_table"]),
+        window=plan.context_tokens,
+    )
     leaks = search.report()
     later = None
     if history and history.changes:
@@ -73,7 +77,7 @@ def save(
         "files": file_digests(staging, files),
     }
     write_data_card(staging / PAGES[0], metadata)
-    write_report(staging / PAGES[1], metadata, rows, examples)
+    write_report(staging / PAGES[1], metadata, counted, chosen_examples(options, made))
     # They show the digests of all other files, so theirs come last: what describes itself is the metadata alone.
     metadata["pages"] = digests_of(staging, PAGES)
     write_metadata(staging / METADATA_FILE, metadata)

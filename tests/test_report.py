@@ -56,7 +56,12 @@ def page_of(tmp_path: Path, rows: np.ndarray | None = None, examples: list | Non
     rows = sample_rows(2_000) if rows is None else rows
     metadata = sample_metadata(rows) | changes
     path = tmp_path / "report.html"
-    write_report(path, metadata, rows, sample_examples() if examples is None else examples)
+    counted = tally(
+        rows,
+        num_languages=len(metadata["languages_table"]),
+        window=metadata["max_tokens_per_sequence"],
+    )
+    write_report(path, metadata, counted, sample_examples() if examples is None else examples)
     return path.read_text(encoding="utf-8")
 
 

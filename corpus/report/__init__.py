@@ -7,27 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from corpus.report import content, diffs, intake, proof, variants
 from corpus.report.page import document
-from corpus.report.tally import tally
+from corpus.report.tally import Tally, tally
+
+__all__ = ["Tally", "tally", "write_report"]
 
 
-def write_report(path: Path, metadata: dict, rows: np.ndarray, examples: list[dict]) -> None:
+def write_report(path: Path, metadata: dict, counted: Tally, examples: list[dict]) -> None:
     """Write the page to `path`.
 
-    `metadata` is the content of dataset_metadata.json. `rows` is a structured array in the order of the files
-    (train, val, test) with the fields split, role, variant, language (u1; indices into SPLITS, ROLES,
-    VARIANTS and `metadata["languages_table"]`), length (u4, tokens without padding) and complexity (f4).
+    `metadata` is the content of dataset_metadata.json. `counted` is what `tally` counts in the rows.
     `examples` holds snippets of at most about 25 lines: {"kind", "language", "path", "before", "after"}.
-    Takes under a second for a million rows; the page stays under 500 KB whatever the size. Raises OSError.
+    The page stays under 500 KB whatever the size of the dataset. Raises OSError.
     """
-    counted = tally(
-        rows,
-        num_languages=len(metadata["languages_table"]),
-        window=metadata["max_tokens_per_sequence"],
-    )
     page = document(
         f"{metadata['source_repo']} – dataset report",
         proof.headline(metadata, counted),
