@@ -60,7 +60,7 @@ class Shard(NamedTuple):
     spool: str  # where the texts of this shard go
 
 
-class Found(NamedTuple):
+class Spooled(NamedTuple):
     """A file whose text went into the spool: a `SourceFile`, but for where, which the parent knows."""
 
     path: str
@@ -74,7 +74,7 @@ class Found(NamedTuple):
 class ShardResult(NamedTuple):
     """What a worker hands back."""
 
-    files: list[Found]  # in the order of their texts in the spool
+    files: list[Spooled]  # in the order of their texts in the spool
     signatures: list[np.ndarray]  # one for each file
     macros: set[str]
     tally: Tally
@@ -160,10 +160,10 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
     )
 
 
-def _placed(found: Iterable[Found]) -> tuple[SourceFile, ...]:
+def _placed(spooled: Iterable[Spooled]) -> tuple[SourceFile, ...]:
     """The files, whose texts lie in the spool one after the other."""
     files, offset = [], 0
-    for path, language, role, sha256, num_bytes, crlf in found:
+    for path, language, role, sha256, num_bytes, crlf in spooled:
         files.append(
             SourceFile(
                 path=path,
@@ -197,7 +197,7 @@ def scan_shard(shard: Shard) -> ShardResult:
     signatures, macros = shard.analyse(texts, [file.language for file in kept])
     with open(shard.spool, "wb") as spool:
         spool.writelines(texts)
-    files = [_found(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
+    files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
     notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
     return ShardResult(files, signatures, macros, tally, secrets, notes)
 
@@ -241,9 +241,9 @@ def _read(place: Beneath, candidate: Candidate) -> Kept:
     return Kept(candidate.path, language.name, hashlib.sha256(raw).hexdigest(), text, note)
 
 
-def _found(file: Kept, text: bytes, roles: Roles) -> Found:
+def _spooled(file: Kept, text: bytes, roles: Roles) -> Spooled:
     """`text` is what goes into the spool."""
-    return Found(
+    return Spooled(
         path=escape_path(file.path),
         language=file.language,
         role=roles.role_of(file.path),
