@@ -58,7 +58,7 @@ class LeakSearch:
         self._train = portions_of(train)
         self.portions += self._train
         self._found = begin_search(self._train, self._needles, self._crew)
-        self._spans = {split: sorted_distinct(seen.hashes) for split, seen in self._seen.items()}
+        self._num_spans = {split: len(sorted_distinct(seen.hashes)) for split, seen in self._seen.items()}
 
     def report(self) -> dict[str, Any]:
         """What was found, ready for JSON.
@@ -67,17 +67,17 @@ class LeakSearch:
         estimated from one span in `sampled_one_in`), rows with at least half of their spans in train, and names a
         few pairs of files that share text.
         """
-        seen, spans, sample_one_in = self._seen, self._spans, self._sample_one_in
+        seen, num_spans, sample_one_in = self._seen, self._num_spans, self._sample_one_in
         train = found_in_train(self._found, self._needles)
         return {
             "span_tokens": SPAN_TOKENS,
             "sampled_one_in": sample_one_in,
             "exact": sample_one_in == 1,
             "held_out": {
-                split: _held_out_summary(seen[split], spans[split], train, self._train, sample_one_in)
+                split: _held_out_summary(seen[split], num_spans[split], train, self._train, sample_one_in)
                 for split in HELD_OUT
             },
-            "spans_in_val_and_test": sample_one_in * (sum(map(len, spans.values())) - len(self._needles)),
+            "spans_in_val_and_test": sample_one_in * (sum(num_spans.values()) - len(self._needles)),
             **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {TRAIN: train.keys}),
             **_files_in_two_splits(seen, train),
         }
@@ -115,18 +115,19 @@ def format_leaks(report: dict[str, Any]) -> list[str]:
 class _Shared:
     """What a held-out file shares with train."""
 
-    rows_half_shared: int = 0
+    num_spans: int  # distinct
+    rows_half_shared: int
     spans_by_file: Counter = field(default_factory=Counter)  # source file -> shared spans in its rows
     first_span: dict[str, int] = field(default_factory=dict)  # source file -> one of them
 
 
 def _shared(seen: HeldOut, train: Train) -> _Shared:
     """Row by row: a span counts in each row that holds it."""
-    positions, _ = Needles(train.spans).find(seen.hashes)
+    positions, spans = Needles(train.spans).find(seen.hashes)
     first = np.searchsorted(positions, seen.begins)
     num_shared = np.searchsorted(positions, seen.ends) - first
     is_half = (num_shared > 0) & (2 * num_shared >= seen.ends - seen.begins)
-    shared = _Shared(int(np.count_nonzero(is_half)))
+    shared = _Shared(len(sorted_distinct(spans)), int(np.count_nonzero(is_half)))
     rows = np.flatnonzero(num_shared)
     for row in rows[np.argsort(seen.offsets[rows])].tolist():
         shared.spans_by_file[seen.files[row]] += int(num_shared[row])
@@ -135,18 +136,17 @@ def _shared(seen: HeldOut, train: Train) -> _Shared:
 
 
 def _held_out_summary(
-    seen: HeldOut, spans: np.ndarray, train: Train, portions: list[Portion], sample_one_in: int
+    seen: HeldOut, num_spans: int, train: Train, portions: list[Portion], sample_one_in: int
 ) -> dict[str, Any]:
     shared = _shared(seen, train)
-    num_shared = len(_common(spans, train.spans))
     num_rows, num_without = len(seen.begins), int(np.count_nonzero(seen.begins == seen.ends))
     return {
         "rows": num_rows,
         "rows_without_span": num_without,  # shorter than a span, or none was sampled
         "rows_half_shared": shared.rows_half_shared,
-        "spans": sample_one_in * len(spans),
-        "shared": sample_one_in * num_shared,
-        "share": round(num_shared / max(1, len(spans)), 6),
+        "spans": sample_one_in * num_spans,
+        "shared": sample_one_in * shared.num_spans,
+        "share": round(shared.num_spans / max(1, num_spans), 6),
         "share_of_rows": round(shared.rows_half_shared / max(1, num_rows - num_without), 6),
         "examples": _examples(shared, train, portions),
     }
