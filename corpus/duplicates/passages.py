@@ -63,16 +63,18 @@ def _belong_together(one: np.ndarray, other: np.ndarray, shared_rare: int) -> bo
 
 
 class _Entries:
-    """Every kept passage of every file, equal ones side by side, their owners in ascending order."""
+    """The kept passages that several files hold, equal ones side by side, their owners in ascending order."""
 
     def __init__(self, passages: Sequence[np.ndarray]):
         hashes = np.concatenate(passages)
-        owners = np.repeat(np.arange(len(passages)), [len(kept) for kept in passages])
         order = np.argsort(hashes, kind="stable")
-        self.hashes, self.owners = hashes[order], owners[order]
-        is_first = np.append(True, self.hashes[1:] != self.hashes[:-1])[: len(self.hashes)]
-        self.starts = np.flatnonzero(is_first)
-        self.num_files = np.diff(np.append(self.starts, len(self.hashes)))
+        hashes = hashes[order]
+        goes_on = np.concatenate(([False], hashes[1:] == hashes[:-1], [False]))[: len(hashes) + 1]
+        shared = np.flatnonzero(goes_on[1:] | goes_on[:-1])  # few: most passages stand in one file
+        ends = np.cumsum([len(kept) for kept in passages])
+        self.hashes, self.owners = hashes[shared], np.searchsorted(ends, order[shared], side="right")
+        self.starts = np.flatnonzero(~goes_on[shared])
+        self.num_files = np.diff(np.append(self.starts, len(shared)))
 
 
 def _counts_of_rare(entries: _Entries) -> Counter[tuple[int, int]]:
