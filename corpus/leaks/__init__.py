@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus.hashing import sorted_distinct
+from corpus.hashing import distinct, sorted_distinct
 from corpus.leaks.rows import Portion, WrittenRows, name_key, portions_of, row_at
 from corpus.leaks.search import HeldOut, Needles, Train, begin_reading, begin_search, found_in_train
 from corpus.leaks.spans import SPAN_TOKENS
@@ -53,10 +53,12 @@ class LeakSearch:
 
     def search(self, train: WrittenRows) -> None:
         """Begin to look for their spans in train, which is complete now."""
-        self._seen = dict(zip(HELD_OUT, self._reading, strict=True))
-        self._needles = sorted_distinct(np.concatenate([seen.hashes for seen in self._seen.values()]))
         self._train = portions_of(train)
         self.portions += self._train
+        self._seen = dict(zip(HELD_OUT, self._reading, strict=True))
+        needles = np.concatenate([seen.hashes for seen in self._seen.values()])
+        needles.sort()  # in place: there may be a million
+        self._needles = distinct(needles)
         self._found = begin_search(self._train, self._needles, self._crew)
         self._num_spans = {split: len(sorted_distinct(seen.hashes)) for split, seen in self._seen.items()}
 

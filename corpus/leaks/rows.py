@@ -29,7 +29,7 @@ class WrittenRows(NamedTuple):
     path: Path
     sizes: np.ndarray  # uint32[rows], of their lines, in bytes
     texts: np.ndarray  # integer[rows], the same for the windows of one text
-    starts: np.ndarray  # int64[rows], where each begins in its text's spelled ids, in bytes from anywhere
+    starts: np.ndarray  # uint32[rows], where each begins in its text's spelled ids, in bytes from anywhere
 
     @property
     def num_bytes(self) -> int:
@@ -42,7 +42,7 @@ class Portion(NamedTuple):
     path: Path
     offsets: np.ndarray  # int64[rows], where each begins in the file, in bytes
     sizes: np.ndarray  # uint32[rows], of their lines, in bytes
-    starts: np.ndarray  # int64[rows], as in WrittenRows
+    starts: np.ndarray  # uint32[rows], as in WrittenRows
 
 
 class Row(NamedTuple):

@@ -75,7 +75,8 @@ class Batch:
             self._rests[len(self.files)] = _Rest(length, padding, count - length)
         if row.labels is not None:
             self._rests[len(self.files)] = _Rest(0, row.tokens, count)
-        self.files.append(row.file)
+        is_same = bool(self.files) and row.file == self.files[-1]
+        self.files.append(self.files[-1] if is_same else row.file)  # one string for all rows of a text
         self._offsets.append(row.offset)
         self._firsts.append(self.num_tokens - num_known)
         self._lengths.append(length)

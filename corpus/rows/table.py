@@ -42,13 +42,12 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
     dropped = np.bincount(variant, minlength=len(VARIANTS)) - np.bincount(
         variant[kept], minlength=len(VARIANTS)
     )
-    rows = made.rows[kept]
     return RowTable(
         units=made.units,
         row=kept,
-        unit=rows["unit"].copy(),
-        start=rows["start"].copy(),
-        complexity=rows["complexity"].copy(),
+        unit=made.rows["unit"][kept],
+        start=made.rows["start"][kept],
+        complexity=made.rows["complexity"][kept],
         split=split[kept],
         dropped={name: int(count) for name, count in zip(VARIANTS, dropped, strict=True) if count},
     )

@@ -65,10 +65,10 @@ class RowReader:
         return self._table.unit[rows]
 
     def starts(self, rows: np.ndarray) -> np.ndarray:
-        """int64: where rows of the table begin in the spool that holds their text, in bytes."""
+        """uint32: where rows of the table begin in the spool that holds their text, in bytes modulo 2^32."""
         offsets = self._made.rows["offset"]
         parts = [offsets[self._texts_of(part)] for part in _slices(rows)]
-        return np.concatenate([np.empty(0, np.int64), *parts], dtype=np.int64, casting="unsafe")
+        return np.concatenate([np.empty(0, np.uint32), *parts], dtype=np.uint32, casting="unsafe")
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
