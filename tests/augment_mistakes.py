@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from corpus.augment.edits import Edit, apply
 from corpus.syntax import SyntaxTable
 
-_TOKENS = re.compile(rb"\w+|\s+|[^\w\s]")
+_TOKENS = re.compile(rb"\w+|\s+|[\x80-\xff]+|[^\w\s]")  # never a part of a character
 _NAMED = re.compile("identifier|literal|number|integer|float|word|variable_name")
 _STRING = re.compile("string_(?:content|fragment)|raw_string|interpreted_string_literal")
 
@@ -45,6 +45,8 @@ def _wrong_token(
     strings = [node for node in leaves if _STRING.fullmatch(table.kind[node])]
     if strings and rng.random() < 0.5:
         start = table.start[rng.choice(strings)] + 1
+        while 0x80 <= source[start] < 0xC0:  # within a character
+            start += 1
         wrong = Edit(start, start, b" ")
     elif leaves:
         leaf = rng.choice(leaves)

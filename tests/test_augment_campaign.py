@@ -116,3 +116,10 @@ def test_mutants_lack_or_double_one_token_or_break_off() -> None:
     found = set(mutants(source, 200, random.Random(1)))
     assert {b" b c", b"aa b c", b"a b ", b"a b", b""} <= found
     assert mutants(b"", 5, random.Random(1)) == []
+
+
+def test_mutants_of_text_beyond_ascii_are_text() -> None:
+    """Half a character went to a judge that reads text."""
+    source = 's := "\u00fcber \u4e2d\u6587" // caf\u00e9\n'.encode()
+    for mutant in mutants(source, 200, random.Random(1)):
+        mutant.decode()
