@@ -187,7 +187,8 @@ def _complexity(
     edges = np.concatenate(([0], encoder.token_ends(source, ids)))
     tree = syntax.parse(stream.language, source) if syntax.has_grammar(stream.language) else None
     starts, ends = stream.rows["start"], stream.rows["start"] + stream.rows["length"]
-    num_names = [len(np.unique(ids[a:b][begins_name[ids[a:b]]])) for a, b in zip(starts, ends, strict=True)]
+    names = [ids[a:b][begins_name[ids[a:b]]] for a, b in zip(starts, ends, strict=True)]
+    num_names = [len(set(of_window.tolist())) for of_window in names]  # `np.unique` takes ten times as long
     return features_of(source, stream.language, tree).score(
         edges[starts], edges[ends], np.array(num_names), stream.rows["length"] / window
     )
