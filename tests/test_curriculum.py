@@ -181,12 +181,17 @@ def test_a_variant_is_scored_as_its_text_would_be(language, seed):
         assert np.array_equal(_scores_everywhere(moved, size), _scores_everywhere(direct, size)), variant
 
 
-ENDS_WITH_A_COMMENT = b"""class Adder:
-    def total(self, values):
+ENDS_WITH_A_COMMENT = b"""def total(values):
+    if values:
         result = sum(values)
         return result
 
-    # def mean(self, values):
+    # what is the sum of nothing?
+
+
+#
+# Means
+#
 
 def mean(values):
     return sum(values) / len(values)
@@ -217,7 +222,5 @@ def test_a_block_that_ends_with_a_comment_ends_elsewhere_without_it():
     features = features_of(ENDS_WITH_A_COMMENT, "Python", tree)
     variant = next(one for one in variants if one.kind == "comment_toggle")
     read = features_of_variant(features, tree, "Python", variant)
-    assert np.array_equal(
-        read.closed, features_of(variant.text, "Python", syntax.parse("Python", variant.text)).closed
-    )
-    assert not np.array_equal(read.closed, features.moved(variant.edits).closed)
+    directly = features_of(variant.text, "Python", syntax.parse("Python", variant.text))
+    assert sorted(read.closed) == sorted(directly.closed) != sorted(features.moved(variant.edits).closed)
