@@ -248,6 +248,6 @@ def _shuffled(seed: int, purpose: str, corpus: Corpus, indices: Iterable[int]) -
 
 
 def in_order(table: RowTable, split: int) -> np.ndarray:
-    """Step 6: the rows of a split, indices into the table, simple first."""
-    rows = np.flatnonzero(table.split == split)
+    """Step 6: the rows of a split, indices into the table, simple first: uint32."""
+    rows = np.flatnonzero(table.split == split).astype(np.uint32)
     return rows[order_by_complexity(table.complexity[rows], rows)]

@@ -176,7 +176,7 @@ def _choose(made: MadeRows, ranges: list[np.ndarray], taken: np.ndarray, window:
     rows = made.rows[kept]
     return RowTable(
         units=made.units,
-        row=kept,
+        row=kept.astype(np.uint32),
         unit=rows["unit"].copy(),
         start=rows["start"].copy(),
         complexity=rows["complexity"].copy(),

@@ -16,7 +16,7 @@ class RowTable:
     """The rows that are written, in canonical order: by file, then variant, then window. Arrays of one length."""
 
     units: np.ndarray  # UNIT[num_units]
-    row: np.ndarray  # int64, index into MadeRows.rows
+    row: np.ndarray  # uint32, index into MadeRows.rows
     unit: np.ndarray  # uint32, index into units
     start: np.ndarray  # uint32, first token of the window
     complexity: np.ndarray  # float32
@@ -44,7 +44,7 @@ def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
     )
     return RowTable(
         units=made.units,
-        row=kept,
+        row=kept.astype(np.uint32),
         unit=made.rows["unit"][kept],
         start=made.rows["start"][kept],
         complexity=made.rows["complexity"][kept],

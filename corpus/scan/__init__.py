@@ -75,7 +75,8 @@ class ShardResult(NamedTuple):
     """What a worker hands back."""
 
     files: list[Spooled]  # in the order of their texts in the spool
-    signatures: list[np.ndarray]  # one for each file
+    signatures: np.ndarray  # of all files one after another: one array is freed at once, thousands leave holes
+    signature_sizes: list[int]
     macros: set[str]
     tally: Tally
     secrets: dict[str, int]
@@ -118,9 +119,15 @@ def scan_repository(
         for shard, result in zip(shards, crew.map(scan_shard, shards), strict=True):
             _append(shard, joined)
             results.append(result)
-    signatures = [signature for result in results for signature in result.signatures]
     macros = frozenset().union(*(result.macros for result in results))
-    return _summary(options, listing, results), signatures, macros
+    return _summary(options, listing, results), _signatures(results), macros
+
+
+def _signatures(results: list[ShardResult]) -> list[np.ndarray]:
+    """What the workers found of each file."""
+    sizes = [size for result in results for size in result.signature_sizes]
+    joined = np.concatenate([np.empty(0, np.uint64), *(result.signatures for result in results)])
+    return np.split(joined, np.cumsum(sizes))[:-1]
 
 
 def _cuts(candidates: list[Candidate]) -> Iterable[range]:
@@ -199,7 +206,8 @@ def scan_shard(shard: Shard) -> ShardResult:
         spool.writelines(texts)
     files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
     notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
-    return ShardResult(files, signatures, macros, tally, secrets, notes)
+    joined, sizes = np.concatenate((np.empty(0, np.uint64), *signatures)), [*map(len, signatures)]
+    return ShardResult(files, joined, sizes, macros, tally, secrets, notes)
 
 
 class LeftOut(Exception):
