@@ -75,7 +75,7 @@ class ShardResult(NamedTuple):
     """What a worker hands back."""
 
     files: list[Spooled]  # in the order of their texts in the spool
-    signatures: np.ndarray  # of all files one after another: one array is freed at once, thousands leave holes
+    signatures: np.ndarray  # of all files, one after another: thousands of arrays would leave holes
     signature_sizes: list[int]
     macros: set[str]
     tally: Tally
