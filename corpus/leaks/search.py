@@ -102,9 +102,7 @@ class Needles:
     def _may_hold(self, table: int, hashes: np.ndarray) -> np.ndarray:
         places = hashes >> self._shifts[table]
         places &= self._mask
-        return self._tables[table].take(
-            places.view(np.int64), mode="clip"
-        )  # all are in range: the fastest mode
+        return self._tables[table].take(places.view(np.int64), mode="clip")  # clips none: the fastest mode
 
 
 @dataclass(frozen=True, slots=True)

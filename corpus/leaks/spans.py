@@ -177,9 +177,8 @@ def _split(text: bytes, count: int) -> tuple[bytes, bytes]:
 
 
 def _ids(text: bytes, count: int) -> np.ndarray:
-    ids = np.fromstring(
-        text, np.uint64, sep=","
-    )  # three times as fast as orjson; stops at what is no integer
+    # Three times as fast as orjson. It stops at what is no integer.
+    ids = np.fromstring(text, np.uint64, sep=",")
     if len(ids) != count:
         raise ValueError(f"{count} tokens, {len(ids)} of them integers")
     return ids

@@ -87,9 +87,8 @@ class Shard:
         rows = np.concatenate((np.empty(0, ROW), *self._rows))
         made = ShardRows(
             units=np.array(self._units, UNIT),
-            rows=rows[
-                np.argsort(rows["unit"], kind="stable")
-            ],  # texts waited for each other, masked ones did not
+            # In the order of the units again: texts waited for each other, masked ones did not.
+            rows=rows[np.argsort(rows["unit"], kind="stable")],
             yields=self.yields,
             examples=list(self._examples.values()),
             seconds=self.seconds,

@@ -118,9 +118,8 @@ def _private_keys(text: bytes) -> Iterator[list[tuple[int, int]]]:
 
 def _key_runs(text: bytes, start: int, stop: int) -> list[tuple[int, int]]:
     matches = [match for match in _KEY_RUN.finditer(text, start, stop) if match["run"]]
-    runs = [
-        match.span() for match in matches if match["run"].strip(b"+/=")
-    ]  # not `+` between strings, not `//`
+    # Not `+` between strings, not `//`.
+    runs = [match.span() for match in matches if match["run"].strip(b"+/=")]
     long = [run for run in runs if run[1] - run[0] >= _MIN_KEY_RUN_BYTES]
     if len(runs) > 1 and runs[-2] in long and runs[-1] not in long:
         between = text[runs[-2][1] : runs[-1][0]]
