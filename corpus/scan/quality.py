@@ -164,7 +164,7 @@ def _data_reason(text: bytes) -> str:
 def _has_few_letters(text: bytes) -> bool:
     folded = np.frombuffer(text, np.uint8) | 0x20
     folded -= ord("a")
-    if np.count_nonzero(folded < 26) >= MIN_LETTERS_SHARE * len(text):  # nearly always; then nothing else counts
+    if np.count_nonzero(folded < 26) >= MIN_LETTERS_SHARE * len(text):  # nearly always
         return False
     num_letters = len(text) - len(text.translate(None, _LETTERS))
     return num_letters < MIN_LETTERS_SHARE * len(text.translate(None, b" \t\r\n\f\v"))
