@@ -1,5 +1,6 @@
 # make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check,
 #                        a short training of a tiny model, a completion, the proof card; minutes on two cores
+#                        (a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
 # make test              environment, the whole suite
 # make lint | torture | benchmark | clean
 
@@ -14,6 +15,7 @@ TRAINER := $(BIN)/python training/model_trainer_unified.py
 # About half a million tokens: enough to see the loss fall, far from what the model could learn.
 SHORT := --epochs 1 --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
 	--set evaluation.max_windows=64 --set evaluation.completions=8
+TRAIN ?= --resume
 PROMPT ?= def main(
 
 .PHONY: run test lint torture benchmark clean
@@ -22,7 +24,8 @@ PROMPT ?= def main(
 run: $(READY)
 	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
-	@$(TRAINER) --config training_config_metal_cuda_universal.yaml \
+	@echo; echo "Training into $(MODEL) with $(TRAIN); make run TRAIN=--overwrite deletes a run that is there:"
+	@$(TRAINER) --config training_config_metal_cuda_universal.yaml $(TRAIN) \
 	    --sequences "$(OUTPUT)/training_data_train.jsonl" --output "$(MODEL)" $(SHORT)
 	@echo; echo "The model, after a few minutes of training, goes on from '$(PROMPT)':"
 	@$(TRAINER) --checkpoint "$(MODEL)" --complete "$(PROMPT)"

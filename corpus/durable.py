@@ -45,8 +45,9 @@ def _write_new(path: Path, data: bytes) -> None:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove temporary files of killed `write_atomically` calls for `path`: nobody holds their lock."""
-    ours = re.compile(re.escape(f".{name_stem(path)}.tmp-") + r"[0-9]+-[0-9a-f]{8}")
-    for name in filter(ours.fullmatch, os.listdir(path.parent)):
+    for name in os.listdir(path.parent):
+        if not is_temporary_of(path.name, name):
+            continue
         with suppress(FileNotFoundError, BlockingIOError):  # finished meanwhile; still being written
             fd = os.open(path.with_name(name), os.O_WRONLY)
             try:
@@ -54,6 +55,11 @@ def _remove_abandoned(path: Path) -> None:
                 path.with_name(name).unlink()
             finally:
                 os.close(fd)
+
+
+def is_temporary_of(name: str, candidate: str) -> bool:
+    """Whether `candidate` is what `write_atomically` writes before it is called `name`."""
+    return bool(re.fullmatch(re.escape(f".{name_stem(Path(name))}.tmp-") + r"[0-9]+-[0-9a-f]{8}", candidate))
 
 
 def sync(fd: int) -> None:

@@ -47,6 +47,7 @@ from corpus.durable import (
     write_all,
 )
 from corpus.durable import write_atomically as write_atomically
+from corpus.ownership import is_dataset
 from corpus.paths import escape_path
 from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
 
@@ -155,11 +156,14 @@ class _Place:
             if not os.path.lexists(self.target):
                 return
             self._refuse_unless_replaceable()
-            allowed = owned if (self.target / manifest).is_file() else ()
+            is_ours = (
+                is_dataset(self.target) if manifest == METADATA_FILE else (self.target / manifest).is_file()
+            )
+            allowed = owned if is_ours else ()
             foreign = list(itertools.islice(_foreign_entries(self.target, allowed), _MAX_NAMED + 1))
         if foreign:
             named = ", ".join(foreign[:_MAX_NAMED]) + (", ..." if len(foreign) > _MAX_NAMED else "")
-            why = "files we did not write" if allowed else f"files but no {manifest}"
+            why = "files we did not write" if allowed else f"files but no {manifest} of ours"
             raise UserError(
                 f"{spell(self.target)} holds {why} ({named}); nothing was touched: "
                 "move them away or choose another --output"

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What every stage may use. Anything else of `corpus` is a stage of its own.
 SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
-    *("hashing", "lifeline", "disk_errors"),
+    *("hashing", "lifeline", "disk_errors", "ownership"),
 }
 CONDUCTORS = {"build", "save", "describe", "story", "rows", "history"}  # they put stages together
 TRAINER_MAY_SEE = {
@@ -27,6 +27,8 @@ TRAINER_MAY_SEE = {
     "jsonl",
     "hardware",
     "publish",
+    "ownership",
+    "disk_errors",
     "durable",
     "seeding",
     "paths",

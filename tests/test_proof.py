@@ -323,7 +323,14 @@ def test_what_is_missing_or_contradicts_itself_is_one_line(workshop, card, capsy
 def test_an_output_that_cannot_be_made_is_found_out_before_anything_is_measured(workshop, card, capsys):
     (workshop / "taken").write_text("a file")
     arguments = flags(workshop, "--output", str(workshop / "taken"))
-    assert "choose another --output" in refusal(capsys, arguments, exit_code=1)
+    assert "taken is not a directory; choose a new or empty directory" in refusal(capsys, arguments)
+
+
+def test_an_output_of_somebody_else_is_refused_before_anything_is_measured(workshop, card, capsys):
+    (workshop / "theirs").mkdir()
+    (workshop / "theirs" / "proof.json").write_text("a proof of theirs")
+    arguments = flags(workshop, "--output", str(workshop / "theirs"))
+    assert "theirs holds files we did not write (proof.json)" in refusal(capsys, arguments)
 
 
 def test_the_untrained_arm_has_the_weights_the_training_began_with(workshop, card):

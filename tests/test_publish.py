@@ -24,10 +24,13 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "place" / "dataset"
 
 
+SIGNED = '{"metadata_sha256": ""}\n'  # by which a dataset of ours is known
+
+
 def publish_text(output: Path, text: str, **options: object) -> None:
     with publishing(output, **options) as staging:
         (staging / "README.md").write_text(text)
-        (staging / METADATA_FILE).write_text("{}\n")
+        (staging / METADATA_FILE).write_text(SIGNED)
 
 
 def refusal(output: Path, **options: object) -> UserError:
@@ -52,7 +55,7 @@ def test_a_dataset_is_published_into_parents_that_did_not_exist(output: Path) ->
     assert tree(output.parent) == {
         "dataset": None,
         "dataset/README.md": b"one",
-        "dataset/dataset_metadata.json": b"{}\n",
+        "dataset/dataset_metadata.json": SIGNED.encode(),
     }
 
 
@@ -83,7 +86,7 @@ def test_scratch_is_never_published(output: Path) -> None:
     with publishing(output) as staging:
         (staging / SCRATCH / "deep").mkdir(parents=True)
         (staging / SCRATCH / "deep" / "texts").write_text("secret")
-        (staging / METADATA_FILE).write_text("{}")
+        (staging / METADATA_FILE).write_text(SIGNED)
     assert os.listdir(output) == [METADATA_FILE]
 
 
@@ -95,7 +98,7 @@ def test_a_directory_without_its_manifest_is_never_published(output: Path) -> No
 
 def test_a_file_that_the_next_run_would_not_know_as_ours_is_never_published(output: Path) -> None:
     with pytest.raises(RuntimeError, match=r"spool\.bin"), publishing(output) as staging:
-        (staging / METADATA_FILE).write_text("{}")
+        (staging / METADATA_FILE).write_text(SIGNED)
         (staging / "spool.bin").write_text("x")
     assert not output.exists()
 
@@ -116,7 +119,14 @@ def test_a_directory_with_files_of_somebody_else_is_refused_and_they_are_named(o
     for name in ("thesis.tex", "a", "b", "c"):
         (output / name).write_text("years of work")
     error = refusal(output)
-    assert error.exit_code == 2 and "files but no dataset_metadata.json (a, b, c, ...)" in str(error)
+    assert error.exit_code == 2 and "files but no dataset_metadata.json of ours (a, b, c, ...)" in str(error)
+
+
+def test_a_directory_with_the_metadata_of_another_program_is_refused(output: Path) -> None:
+    output.mkdir(parents=True)
+    (output / "dataset_metadata.json").write_text('{"author": "somebody"}')
+    (output / "README.md").write_text("years of work")
+    assert "files but no dataset_metadata.json of ours" in str(refusal(output))
 
 
 def test_one_file_of_somebody_else_inside_a_dataset_stops_the_run(output: Path) -> None:
@@ -215,7 +225,7 @@ def test_a_new_dataset_has_the_mode_that_the_umask_gives(output: Path) -> None:
 def test_the_staging_directory_is_private(output: Path) -> None:
     with publishing(output) as staging:
         assert stat.S_IMODE(staging.stat().st_mode) == 0o700 and staging.parent == output.parent
-        (staging / METADATA_FILE).write_text("{}")
+        (staging / METADATA_FILE).write_text(SIGNED)
 
 
 def test_a_link_to_a_directory_stays_a_link(output: Path, tmp_path: Path) -> None:
@@ -297,7 +307,7 @@ def test_an_old_dataset_that_cannot_be_removed_is_said_but_does_not_fail_the_run
 def test_a_second_run_is_told_who_holds_the_output(output: Path) -> None:
     with publishing(output) as staging:
         error = refusal(output)
-        (staging / METADATA_FILE).write_text("{}")
+        (staging / METADATA_FILE).write_text(SIGNED)
     assert error.exit_code == 1
     assert f"another run (pid {os.getpid()}, started " in str(error) and str(output) in str(error)
 
@@ -308,7 +318,7 @@ def test_a_link_and_its_directory_are_one_output(output: Path) -> None:
     link.symlink_to(output)
     with publishing(output) as staging:
         assert refusal(link).exit_code == 1
-        (staging / METADATA_FILE).write_text("{}")
+        (staging / METADATA_FILE).write_text(SIGNED)
 
 
 def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(output: Path) -> None:

@@ -95,17 +95,6 @@ def test_an_evaluation_within_an_epoch_is_a_line_and_its_end_is_no_second_one(se
     ]
 
 
-def test_a_second_run_into_the_same_output_trains_again(sequences, tmp_path):
-    """The founding system said "no new data" and trained nothing."""
-    for _ in range(2):
-        assert main(command(sequences, tmp_path / "m", "--epochs", "1")) == 0
-        assert (
-            len([r for r in read_metrics(tmp_path / "m" / "training_metrics.jsonl") if r["event"] == "epoch"])
-            == 1
-        )
-    assert (tmp_path / "m" / "checkpoints.previous").is_dir()
-
-
 def test_the_train_loss_of_an_epoch_is_the_token_mean_of_its_steps(sequences, tmp_path):
     """The founding system's was too small by the accumulation factor."""
     for accumulation in ("1", "3"):

@@ -233,7 +233,7 @@ WRONG_USES = {
     ),
     "output is a file": (
         "--output {file}",
-        "cannot write to --output {file} (File exists); choose another one",
+        "{file} is not a directory; choose a new or empty directory",
     ),
     "output inside a file": (
         "--output {file/model}",
@@ -336,6 +336,7 @@ def test_the_flags_are_the_promised_ones():
         *(
             "--checkpoint",
             "--resume",
+            "--overwrite",
             "--seed",
             "--set",
             "--dry-run",

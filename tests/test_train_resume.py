@@ -16,7 +16,7 @@ from training_fixtures import command, exact_metrics, small_files, use_tiny_mode
 
 from corpus.jsonl import read_metadata, write_metadata
 from corpus.records import METADATA_FILE
-from training import checkpoint
+from training import checkpoint, run_directory
 from training.loop import Trainer
 from training.metrics import MetricsFile
 from training.model_trainer_unified import main
@@ -323,7 +323,7 @@ def test_only_the_last_checkpoints_and_the_best_are_kept(untouched):
 
 
 def test_a_second_run_into_the_same_output_is_refused_while_the_first_runs(sequences, tmp_path, capsys):
-    with checkpoint.locked(tmp_path / "m"):
+    with run_directory.locked(tmp_path / "m"):
         assert main(command(sequences, tmp_path / "m")) == 1
     assert "another run is training into" in capsys.readouterr().err
 

@@ -10,11 +10,9 @@ A step's randomness is keyed by (seed, step), so there is no generator state to 
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +22,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from corpus.jsonl import digest, read_metadata, write_metadata
-from corpus.publish import publishing, remove_tree
+from corpus.publish import publishing
 from corpus.records import UserError
 from training.engines import shard_like, whole
 
 MANIFEST = "checkpoint.json"
 FORMAT = 1
 OWNED = (MANIFEST, "model.safetensors", "optimizer.safetensors", "ema.safetensors")
+REMOVING = ".removing-"
 STEP_NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -147,34 +146,36 @@ def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:
 
 def step_directories(directory: Path) -> list[Path]:
     """step-* directories, oldest first."""
-    found = [path for path in directory.glob("step-*") if STEP_NAME.fullmatch(path.name)]
+    found = [path for path in directory.glob("step-*") if STEP_NAME.fullmatch(path.name) and _is_real(path)]
     return sorted(found, key=lambda path: int(STEP_NAME.fullmatch(path.name)[1]))
 
 
 def keep_last(directory: Path, count: int) -> None:
     """Remove all but the newest `count` step checkpoints, and what a kill left of earlier removals."""
-    for path in step_directories(directory)[:-count]:
-        os.rename(path, path.with_name(f".removing-{path.name}"))  # never a half-removed step-*
-    for doomed in sorted(directory.glob(".removing-*")):
-        remove_tree(doomed)
+    remove(step_directories(directory)[:-count])
+    for left in sorted(directory.glob(f"{REMOVING}*")):
+        _remove_ours(left)
 
 
-@contextlib.contextmanager
-def locked(output: Path):
-    """Hold `output` for one training run. Raises UserError (exit code 1) when another run has it, and when
-    nothing can be written there (exit code 2)."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        file = (output / ".training.lock").open("a")
-    except OSError as error:
-        raise UserError(
-            f"cannot write to --output {output} ({error.strerror}); choose another one"
-        ) from error
-    with file as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another run is training into {output}; wait for it or choose another --output", exit_code=1
-            ) from None
-        yield
+def remove(checkpoints: Iterable[Path]) -> None:
+    """Remove checkpoints, whole ones first out of sight: there is never a half-removed step-*."""
+    for path in filter(_is_real, checkpoints):
+        doomed = path.with_name(f"{REMOVING}{path.name}")
+        _remove_ours(doomed)
+        if not doomed.exists():
+            os.rename(path, doomed)
+            _remove_ours(doomed)
+
+
+def _remove_ours(directory: Path) -> None:
+    """Remove the files of a checkpoint; what else somebody put beside them stays, and the directory with it."""
+    if not _is_real(directory):
+        return
+    for name in OWNED:
+        (directory / name).unlink(missing_ok=True)
+    if not os.listdir(directory):
+        directory.rmdir()
+
+
+def _is_real(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -14,24 +14,21 @@ from types import FrameType
 
 from torch import nn
 
-from corpus.publish import remove_tree
+from corpus.ownership import note_made
 from corpus.records import LATER, UserError
-from training import checkpoint, setup, starting_model
+from training import checkpoint, run_directory, setup, starting_model
 from training.complete import Completion, complete_gaps, complete_text, completion_scores, find_gaps
 from training.config import Config
 from training.devices import choose_device
 from training.evaluate import Evaluation
 from training.export import export_model, generation_settings
-from training.journal import METRICS_FILE, Journal, score
+from training.journal import Journal, score
 from training.loop import State, Stopped, Trainer
 from training.metrics import read_metrics
 from training.objective import Objective
 from training.report import Outcome, model_card, write_report
 from training.rows import open_rows
 from training.vocabulary import Vocabulary
-
-REPORT_FILE = "training_report.html"
-PREVIOUS = "checkpoints.previous"
 
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
@@ -40,13 +37,16 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     run = setup.open_run(config, arguments)
     try:
         with _stop_requests() as stop:
-            return _train(run, arguments.resume, stop)
+            return _train(run, arguments, stop)
     finally:
         run.console.close()
         run.engine.close()
 
 
-def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
+def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest) -> int:
+    resume, overwrite = arguments.resume, getattr(arguments, "overwrite", False)
+    may_hold = {"resume": resume, "overwrite": overwrite}
+    run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
     found = _newest_checkpoint(run) if resume else None
     rows = setup.open_training_rows(run)
     batches = setup.make_batches(run, rows)
@@ -54,9 +54,9 @@ def _train(run: setup.Run, resume: bool, stop: StopRequest) -> int:
     trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())
     _restore(run, trainer, found)
     facts = setup.facts(run, what, model)
-    with _locked(run):  # nothing was written so far
-        if found is None:
-            _move_aside(run)
+    with _locked(run, may_hold):  # nothing was written so far
+        if overwrite and run.engine.rank == 0:
+            run_directory.delete_run(run.output, run.console.say)
         _say_start(run, trainer, facts)
         return _train_and_finish(run, trainer, Journal(run, trainer, facts, stop), stop)
 
@@ -84,11 +84,14 @@ def _refuse_overwriting_the_source(config: Config, source: Path | None) -> None:
 
 
 @contextmanager
-def _locked(run: setup.Run):
+def _locked(run: setup.Run, may_hold: dict[str, bool]):
+    """The output is this run's alone; who waited for another run finds it there."""
     if run.engine.rank != 0:
         yield
         return
-    with checkpoint.locked(run.output):
+    with run_directory.locked(run.output):
+        run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
+        run_directory.take(run.output, run.dataset.tokenizer)
         yield
 
 
@@ -119,21 +122,18 @@ def _stop_requests():
 
 
 def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
+    """The one to go on from. Raises UserError where there is a run, but none that can be gone on with."""
     found = checkpoint.newest(run.checkpoints, run.console.say)
-    if found is None:
-        run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
-    return found
-
-
-def _move_aside(run: setup.Run) -> None:
-    """A new run into an old directory keeps the checkpoints of the run before."""
-    if run.engine.rank == 0 and checkpoint.step_directories(run.checkpoints):
-        previous = run.output / PREVIOUS
-        if previous.exists():
-            remove_tree(previous)
-        os.rename(run.checkpoints, previous)
-        run.console.say(f"{run.output} holds an earlier run: its checkpoints are now in {previous}")
-    run.engine.barrier()
+    if found is not None:
+        return found
+    held = run_directory.what_it_holds(run.output)
+    if held and held != "best weights":  # those of before the first step
+        raise UserError(
+            f"{run.output} holds {held}, but no whole checkpoint to resume from; --overwrite deletes it, or start a "
+            f"new run from its weights: --checkpoint {run.output} --output ANOTHER"
+        )
+    run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
+    return None
 
 
 def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
@@ -201,8 +201,9 @@ def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluati
     )
     run.console.say(f"model   {run.output}")
     if run.config.output.report:
-        write_report(run.output / REPORT_FILE, outcome)
-        run.console.say(f"report  {run.output / REPORT_FILE}")
+        note_made(run.output, {run_directory.REPORT_FILE: None})
+        write_report(run.output / run_directory.REPORT_FILE, outcome)
+        run.console.say(f"report  {run.output / run_directory.REPORT_FILE}")
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
@@ -217,7 +218,7 @@ def _outcome(
     completions = {kind: _complete_held_out(run, model, fill) for kind, fill in _kinds(run.config)}
     outcome = Outcome(
         facts=journal.facts,
-        records=read_metrics(run.output / METRICS_FILE),
+        records=read_metrics(run.output / run_directory.METRICS_FILE),
         best_step=best_step,
         val=val,
         test=test,

@@ -172,6 +172,8 @@ SECTIONS: dict[str, type] = {
 def check_combinations(config: Config) -> None:
     """Settings that would silently do nothing together are refused."""
     optimization, model = config.optimization, config.model
+    if not config.output.directory.strip():
+        raise UserError("output.directory is empty; name a directory")
     if optimization.warmup_steps is not None and optimization.warmup_ratio is not None:
         raise UserError("optimization.warmup_steps and optimization.warmup_ratio are both set; keep one")
     if optimization.optimizer == "muon" and config.device_backend.distributed == "fsdp":

@@ -18,13 +18,12 @@ MASK_DELTA = 0xA282EAD8
 
 
 class EventFile:
-    """Appends scalars; what an earlier run left in `directory` is replaced."""
+    """Appends scalars to a new file; the one that an earlier run left in `directory` is replaced."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        for stale in directory.glob("events.out.tfevents.*"):
-            stale.unlink()
-        self._file = (directory / FILE_NAME).open("wb")
+        (directory / FILE_NAME).unlink(missing_ok=True)
+        self._file = (directory / FILE_NAME).open("xb")
         self._append(_field(3, b"brain.Event:2"))
 
     def add(self, record: dict) -> None:

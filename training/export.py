@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from corpus.ownership import note_made
 from corpus.publish import write_atomically
 from training.batches import ControlTokens
 from training.lora import LoraLinear, merge_adapters
@@ -85,6 +86,7 @@ def _move_into(staging: Path, output: Path) -> None:
     """Weights last: until they are there, the old ones are, and both fit the same configuration or neither is."""
     files = sorted(staging.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
     readable = 0o666 & ~_umask()  # safetensors writes files that only their owner can read
+    note_made(output, {file.name: None if file.suffix == ".safetensors" else file for file in files})
     for file in files:
         file.chmod(readable)
         with file.open("rb") as written:
@@ -118,5 +120,6 @@ def _write_adapter(directory: Path, model: nn.Module, config) -> None:
         "bias": "none",
     }
     directory.mkdir(exist_ok=True)
+    note_made(directory.parent, {f"{directory.name}/{name}": None for name in ADAPTER_FILES})
     save_file(tensors, directory / ADAPTER_FILES[1])
     write_atomically(directory / ADAPTER_FILES[0], json.dumps(described, indent=2).encode() + b"\n")

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
+from corpus.ownership import note_made
 from training import checkpoint, devices, setup
 from training.console import duration
 from training.evaluate import Evaluation, HeldOut, evaluate
 from training.event_files import EventFile
 from training.loop import Hooks, State, Stopped, Trainer
 from training.metrics import METRICS, MetricsFile, read_metrics
+from training.run_directory import EVENTS_FILE, METRICS_FILE
 
-METRICS_FILE = "training_metrics.jsonl"
 STEPS_BEFORE_ETA = 20
 
 
@@ -36,9 +37,10 @@ class Journal:
         run.console.start_bar(done=trainer.state.step, total=trainer.schedule.num_updates)
 
     def _open_files(self) -> None:
-        path = self.run.output / METRICS_FILE
+        path, wants_events = self.run.output / METRICS_FILE, self.run.config.output.tensorboard
+        note_made(self.run.output, {METRICS_FILE: None} | ({EVENTS_FILE: None} if wants_events else {}))
         self.metrics = MetricsFile(path, keep_until_step=_last_step_kept(self.trainer.state))
-        if self.run.config.output.tensorboard:
+        if wants_events:
             self.events = EventFile(self.run.output / "tensorboard")
             for record in read_metrics(path):  # what a resumed run goes on from
                 self.events.add(record)

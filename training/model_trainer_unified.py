@@ -12,6 +12,7 @@ import argparse
 import errno
 import os
 
+from corpus.ownership import output_directory
 from corpus.records import UserError
 
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
      --sequences training_data_effectiveness/training_data_train.jsonl --epochs 3 --output models/mine
   ... --dry-run                                   print the plan and train nothing
   ... --resume                                    go on where an interrupted run stopped
+  ... --overwrite                                 delete the run that --output holds, start anew
   ... --checkpoint models/mine --output models/second   go on from finished weights
   ... --checkpoint models/mine --eval_only        evaluate, change nothing
   ... --set optimization.batch_size=8 --set data.curriculum=none
@@ -49,7 +51,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the rows, e.g. --epochs 300")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where the model goes, e.g. --output models/mine"
+        "--output",
+        type=output_directory,
+        metavar="DIR",
+        help="where the model goes, e.g. --output models/mine",
     )
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cuda")
     parser.add_argument(
@@ -62,6 +67,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--checkpoint", type=Path, metavar="DIR", help="start from the weights in DIR, which stays as it was"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --output")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="delete the run that --output holds, and start anew there"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of every random choice, e.g. --seed 7")
     parser.add_argument(
         "--set",
@@ -117,6 +125,8 @@ def _check_flags(arguments: argparse.Namespace) -> None:
         raise UserError(
             "--resume goes on in --output, --checkpoint starts a new run from other weights; keep one"
         )
+    if arguments.resume and arguments.overwrite:
+        raise UserError("--resume goes on with the run in --output, --overwrite deletes it; keep one")
     if arguments.complete is not None and arguments.checkpoint is None and arguments.output is None:
         raise UserError("--complete needs a trained model: --checkpoint DIR")
 

@@ -29,12 +29,12 @@ from training.objective import Objective
 from training.optimizers import MovingAverage, default_beta2, default_learning_rate, make_optimizers
 from training.recut import only, side_by_side
 from training.rows import Dataset, Rows, open_dataset, open_rows
+from training.run_directory import BEST as BEST
+from training.run_directory import CHECKPOINTS as CHECKPOINTS
 from training.schedule import make_schedule
 from training.vocabulary import Vocabulary
 
 COMPILE_WORTH_STEPS = 2000  # compiling costs a minute or two
-CHECKPOINTS = "checkpoints"
-BEST = "best"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ if not __package__:  # run as a file: Python put training/ first on the path, wh
 import argparse
 import errno
 
+from corpus.ownership import output_directory
 from corpus.records import UserError
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
@@ -51,7 +52,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="unrelated code for it; else the standard library or the environment",
     )
-    add("--output", type=Path, metavar="DIR", help="where proof.json and proof.html go, default: MODEL/proof")
+    add(
+        "--output",
+        type=output_directory,
+        metavar="DIR",
+        help="where the card goes, default: MODEL/proof",
+    )
     add("--max-windows", type=int, default=200, metavar="N", help="held-out windows scored; 0: all of them")
     add("--prompts", type=int, default=64, metavar="N", help="questions of each kind; 0: none")
     add("--seed", type=int, default=42, metavar="N", help="of the choice of questions and unrelated files")

@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from corpus.durable import write_atomically
+from corpus.ownership import PROOF, claim, note_made, output_directory
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
 
@@ -253,7 +254,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="PATH", help="whose files are copied and planted")
-    add("--output", type=Path, required=True, metavar="DIR", help="where canaries.json goes: MODEL/proof")
+    add(
+        "--output",
+        type=output_directory,
+        required=True,
+        metavar="DIR",
+        help="where canaries.json goes: MODEL/proof",
+    )
     add("--secrets", type=int, default=200, metavar="N", help="planted, default 200")
     add(
         "--max-files",
@@ -277,11 +284,12 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"--repository {arguments.repository}: no such directory; give one with source files"
             )
+        claim(arguments.output, PROOF, (CANARIES_FILE,))
         result = experiment(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    note_made(arguments.output, {CANARIES_FILE: None})
     write_atomically(arguments.output / CANARIES_FILE, json.dumps(result, indent=1).encode() + b"\n")
     for name in ("redacted", "kept"):
         of_name = result[name]

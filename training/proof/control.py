@@ -8,11 +8,13 @@ enough of it. A file that shares a span of 50 tokens with the repository, or hal
     MODEL/control/data/    its dataset, made by the dataset command with the dataset's own tokenizer
                   model/   trained with the model's recorded settings and number of steps
                   control.json   what both were made from; while that is the same, they are used again
+                                 (for another dataset, setting or seed there is a control-2 beside it)
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from corpus.durable import files_and_directories, write_atomically
+from corpus.ownership import CONTROL, claim, note_made
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
 from training import models
@@ -34,6 +37,7 @@ from training.proof.baselines import FileTokens
 from training.proof.finished import Finished
 from training.proof.overlap import SPAN_TOKENS, all_spans, num_common, spans
 from training.rows import Dataset
+from training.run_directory import CHECKPOINTS
 from training.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -206,18 +210,31 @@ def make_control(
 
     `key` holds what else an earlier control must have been made from, JSON values.
     """
-    root = finished.directory / "control"
     key = _key(finished, dataset) | (key or {})
-    described = _described(root)
-    if described is not None and described["key"] == key:
+    root, described = _place(finished.directory, key)
+    if described is not None and described["is_finished"]:
         return Control(model=root / "model", dataset=root / "data", words=described["words"])
     chosen = selection(wanted_bytes(finished, dataset, repository_bytes))
     say(f"control  building it once: {chosen.in_words()}")
+    claim(root, CONTROL)
+    described = {"key": key, "words": chosen.in_words(), "selection": asdict(chosen)}
+    _describe(root, described | {"is_finished": False})
     build_dataset(chosen, dataset, root / "data")
     train(finished, root / "data", root / "model", device)
-    described = {"key": key, "words": chosen.in_words(), "selection": asdict(chosen)}
-    write_atomically(root / DESCRIPTION, json.dumps(described, indent=1).encode() + b"\n")
+    _describe(root, described | {"is_finished": True})
     return Control(model=root / "model", dataset=root / "data", words=described["words"])
+
+
+def _place(directory: Path, key: dict) -> tuple[Path, dict | None]:
+    """Where the control of `key` lies or goes, and what is written of it. One of another key cost time, and stays."""
+    names = itertools.chain(["control"], (f"control-{number}" for number in itertools.count(2)))
+    places = ((directory / name, _described(directory / name)) for name in names)
+    return next((root, found) for root, found in places if found is None or found["key"] == key)
+
+
+def _describe(root: Path, described: dict) -> None:
+    note_made(root, {DESCRIPTION: None})
+    write_atomically(root / DESCRIPTION, json.dumps(described, indent=1).encode() + b"\n")
 
 
 def _key(finished: Finished, dataset: Dataset) -> dict:
@@ -231,15 +248,20 @@ def _key(finished: Finished, dataset: Dataset) -> dict:
 
 
 def _described(root: Path) -> dict | None:
-    """What stands in an earlier control; None where there is no whole one."""
-    file = root / DESCRIPTION
-    if not file.is_file() or not (root / "model" / "config.json").is_file():
-        return None
+    """What is written of a control that stands or was begun; None where there is none."""
     try:
-        described = json.loads(file.read_bytes())
-    except ValueError:  # not ours: build again
+        described = json.loads((root / DESCRIPTION).read_bytes())
+    except FileNotFoundError:
         return None
-    return described if isinstance(described, dict) and {"key", "words"} <= described.keys() else None
+    except ValueError:  # not ours
+        described = None
+    if not isinstance(described, dict) or not {"key", "words"} <= described.keys():
+        raise UserError(
+            f"{root / DESCRIPTION} is not as it was written; move {root} away, or name a --control"
+        )
+    described.setdefault("is_finished", True)  # of before a control could be begun and gone on with
+    described["is_finished"] &= (root / "model" / "config.json").is_file()
+    return described
 
 
 def wanted_bytes(finished: Finished, dataset: Dataset, repository_bytes: int) -> int:
@@ -287,7 +309,9 @@ def train(finished: Finished, data: Path, output: Path, device: str) -> None:
 
     source = finished.facts.get("source")
     arguments = Namespace(
-        sequences=data / DATASET_FILES["train"], checkpoint=Path(source) if source else None, resume=False
+        sequences=data / DATASET_FILES["train"],
+        checkpoint=Path(source) if source else None,
+        resume=(output / CHECKPOINTS).is_dir(),
     )
     exit_code = commands.train(config_like(finished, output, device), arguments)
     if exit_code:

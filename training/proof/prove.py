@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from corpus.durable import write_atomically
+from corpus.ownership import PROOF, claim, note_made
 from corpus.records import LATER, SPLITS, UserError
 from training import devices
 from training.console import Console
@@ -69,7 +70,7 @@ class Case:
 def prove(arguments: argparse.Namespace) -> int:
     """Make the card, print it, write it. Returns 1 where more than a few test files stand in train, else 0."""
     case = open_case(arguments)
-    case.output.mkdir(parents=True, exist_ok=True)  # found out now, not after minutes
+    claim(case.output, PROOF, (CARD_FILE, PAGE_FILE))  # found out now, not after minutes
     found = overlap_card(case)
     controls = find_controls(case)
     card = make_card(case, controls, found)
@@ -295,5 +296,6 @@ def _canaries(case: Case) -> dict | None:
 
 def write_card(output: Path, card: dict) -> None:
     """proof.json and proof.html, each replaced whole."""
+    note_made(output, {CARD_FILE: None, PAGE_FILE: None})
     write_atomically(output / CARD_FILE, json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
     write_page(output / PAGE_FILE, card)
