@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What every stage may use. Anything else of `corpus` is a stage of its own.
 SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
-    *("hashing", "lifeline", "disk_errors", "ownership"),
+    *("hashing", "lifeline", "disk_errors", "ownership", "boundary", "fim"),
 }
 CONDUCTORS = {"build", "save", "describe", "story", "rows", "history"}  # they put stages together
 TRAINER_MAY_SEE = {
@@ -24,6 +24,8 @@ TRAINER_MAY_SEE = {
         "languages",
     ),  # the proof: spans two corpora share, and whether completed code parses
     "records",
+    "boundary",
+    "fim",
     "jsonl",
     "hardware",
     "publish",

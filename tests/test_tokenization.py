@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from corpus.fim import FIM_SPELLINGS
 from corpus.records import UserError
 from corpus.tokenization import (
     CONTROL_TOKENS,
@@ -140,9 +141,33 @@ def test_a_roberta_vocabulary_keeps_its_control_tokens_and_gains_the_fill_in_the
     assert (
         (info.pad_id, info.mask_id) == (ids["<pad>"], ids["<mask>"]) == (1, len(parsed["model"]["vocab"]) - 1)
     )
-    assert set(FIM_TOKENS) <= set(ids)
+    assert set(FIM_SPELLINGS[0]) <= set(ids)
+    assert not {"<|repo_name|>", "<|file_sep|>", "<|endoftext|>"} & set(ids)  # nothing asks for these
     encoded = Encoder(tmp_path / "tokenizer" / "tokenizer.json").encode(b"<s> </s> <mask> <pad>")
     assert not set(encoded.tolist()) & set(ids.values())
+
+
+@pytest.mark.parametrize("spelling", FIM_SPELLINGS)
+def test_a_bases_own_fill_in_the_middle_tokens_are_used_and_none_is_added_beside_them(tmp_path, spelling):
+    from tokenizers import AddedToken, Tokenizer
+    from transformers import AutoTokenizer
+
+    (tmp_path / "base").mkdir()
+    train_bpe(iter(TEXTS), 600, tmp_path / "whole.json")
+    base = Tokenizer.from_file(str(tmp_path / "whole.json"))
+    parsed = json.loads(base.to_str())
+    parsed["added_tokens"] = []
+    base = Tokenizer.from_str(json.dumps(parsed))
+    base.add_special_tokens(
+        [AddedToken(text, special=True, normalized=False) for text in ("</s>", *spelling)]
+    )
+    base.save(str(tmp_path / "base" / "tokenizer.json"))
+    (tmp_path / "base" / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    info = install_tokenizer(choose_tokenizer(str(tmp_path / "base")), tmp_path / "tokenizer")
+    before, loaded = base.get_vocab(), AutoTokenizer.from_pretrained(tmp_path / "tokenizer").get_vocab()
+    assert {text: loaded[text] for text in before} == before
+    assert set(loaded) - set(before) == {"<|pad|>", "<mask>"}
+    assert info.vocab_size == len(before) + 2
 
 
 def test_auto_takes_codebert_from_the_cache_and_trains_one_without(tmp_path, monkeypatch):

@@ -243,7 +243,10 @@ WRONG_USES = {
         "--checkpoint {damaged}",
         "--checkpoint {damaged} holds neither a finished model nor a whole checkpoint: checkpoint step-00000001 is",
     ),
-    "weights cut short": ("--checkpoint {cut}", "cannot load {cut} (Error while deserializing header"),
+    "weights cut short": (
+        "--checkpoint {cut}",
+        "cannot load {cut}: model.safetensors: SafetensorError: ",
+    ),
 }
 
 
@@ -277,7 +280,7 @@ def test_an_empty_validation_file_is_told_and_the_run_goes_on(sequences, tmp_pat
             ["--config", "/nowhere.yaml"],
             "cannot read the configuration /nowhere.yaml: No such file or directory",
         ),
-        (["--set", "model.pretrained_model=/nowhere"], "model.pretrained_model: cannot load /nowhere ("),
+        (["--set", "model.pretrained_model=/nowhere"], "cannot load /nowhere: no such directory; "),
         (["--set", "optimization.mixed_precision=fp16"], "optimization.mixed_precision: fp16 needs a GPU"),
         (
             ["--set", "optimization.warmup_steps=5000"],

@@ -79,6 +79,10 @@ def load_model_tensors(model: nn.Module, tensors: dict[str, torch.Tensor]) -> No
         for name, p in parameters.items():
             if p.shape != tensors[name].shape:
                 raise DamagedCheckpoint(f"it is of another model ({name} has another shape)")
+            if tensors[name].dtype != p.dtype:
+                raise DamagedCheckpoint(f"{name} is {tensors[name].dtype}, expected {p.dtype}")
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise DamagedCheckpoint(f"{name} holds numbers that are not finite")
             p.copy_(shard_like(tensors[name], p))
 
 

@@ -44,16 +44,15 @@ class LoraLinear(nn.Module):
 def add_adapters(model: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> int:
     """Freeze `model` and wrap its linear layers whose last name is in `targets`; returns how many were.
 
-    Raises UserError when a target names no linear layer.
+    Raises UserError when a target names no linear layer, or the head: its weight is read apart from its layer (and
+    mostly is the embedding), so an adapter around it would be left out.
     """
-    found = {name: module for name, module in model.named_modules() if _is_linear(module)}
     head = model.get_output_embeddings()
-    chosen = [
-        name
-        for name, module in found.items()
-        if module is not head and (ALL_LINEAR in targets or name.rpartition(".")[2] in targets)
-    ]
+    linear = {name: module for name, module in model.named_modules() if _is_linear(module)}
+    found = {name: module for name, module in linear.items() if module is not head}
+    _refuse_head(targets, [name for name, module in linear.items() if module is head])
     _refuse_unknown(targets, found)
+    chosen = [name for name in found if ALL_LINEAR in targets or name.rpartition(".")[2] in targets]
     model.requires_grad_(False)
     for name in chosen:
         parent, _, last = name.rpartition(".")
@@ -71,6 +70,15 @@ def merge_adapters(model: nn.Module) -> None:
 
 def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def _refuse_head(targets: Sequence[str], heads: list[str]) -> None:
+    named = sorted({name.rpartition(".")[2] for name in heads} & set(targets))
+    if named:
+        raise UserError(
+            f"quantization.lora_target_modules: {named[0]} is the model's head, which gets no adapter; leave it out "
+            f"(or write {ALL_LINEAR}: every linear layer but the head)"
+        )
 
 
 def _refuse_unknown(targets: Sequence[str], found: dict[str, nn.Module]) -> None:

@@ -6,15 +6,16 @@ where it is used: only what a run needs costs start-up time.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from corpus.boundary import reading
 from corpus.records import UserError
 from corpus.seeding import key_for
+from training import foreign_model, model_files
 from training.batches import ControlTokens
 from training.lora import add_adapters
 
@@ -108,16 +109,14 @@ def build_preset(
 
 def fresh_like(directory: Path, seed: int) -> nn.Module:
     """A model of the exported one's shape with the weights it had before its training from scratch."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    config = foreign_model.read_config(str(directory), directory)
     torch.manual_seed(key_for(seed, "weights"))
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+    return foreign_model.build(str(directory), config)
 
 
 def preset_of(directory: Path) -> str | None:
     """The name of the preset that has the exported model's shape, None for any other model."""
-    described = json.loads((directory / "config.json").read_bytes())
+    described = model_files.read_config(str(directory), directory)
     keys = ("hidden_size", "num_hidden_layers", "intermediate_size")
     shape = tuple(described.get(key) for key in keys)
     known = {name: (p.hidden_size, p.num_layers, p.feed_forward) for name, p in PRESETS.items()}
@@ -136,48 +135,60 @@ def add_dropout(model: nn.Module, rate: float) -> None:
         layer.mlp.down_proj.register_forward_hook(hook)
 
 
-def load_pretrained(name: str, *, window: int, vocab_size: int) -> nn.Module:
+def load_pretrained(name: str, *, window: int, vocab_size: int, seed: int = 0) -> nn.Module:
     """A causal model by hub name or local directory, in float32, with room for the dataset's vocabulary.
 
-    Raises UserError for what is not there, is not causal, or has fewer positions than the dataset's window.
+    Raises UserError for what is not there, is not whole, is not causal, or has fewer positions than the dataset's
+    window. `seed` decides the rows that are added for entries that the model's vocabulary lacks.
     """
-    config = _pretrained_config(name)
+    _refuse_codebert(name)
+    silence_transformers()
+    directory = model_files.find_directory(name)
+    config = foreign_model.read_config(name, directory)
     _refuse_encoders(name, config)
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     check_positions(name, positions, window)
-    model = _load_weights(name)
-    if model.get_input_embeddings().weight.shape[0] < vocab_size:
-        model.resize_token_embeddings(vocab_size)
+    if (
+        not Path(name).expanduser().is_dir()
+    ):  # on the hub, where weights are large: fetched once all else fits
+        directory = model_files.find_directory(name, (model_files.CONFIG, "model*.safetensors*"))
+    model = foreign_model.load(name, directory, config)
     check_causal(name, model)
+    if model.get_input_embeddings().weight.shape[0] < vocab_size:
+        add_rows(model, vocab_size, seed)
     return model
 
 
-def _pretrained_config(name: str):
+@torch.no_grad()
+def add_rows(model: nn.Module, vocab_size: int, seed: int) -> None:
+    """Rows of the embedding (and the head) up to `vocab_size` entries, drawn by the seed.
+
+    The mean of the others plus a tenth of their spread: no new entry is likelier than a usual one, no two are equal.
+    """
+    num_before = model.get_input_embeddings().weight.shape[0]
+    model.resize_token_embeddings(vocab_size, mean_resizing=False)
+    generator = torch.Generator().manual_seed(key_for(seed, "rows") % 2**63)
+    for layer in dict.fromkeys((model.get_input_embeddings(), model.get_output_embeddings())):
+        if layer is not None and layer.weight.shape[0] == vocab_size:
+            known = layer.weight[:num_before]
+            noise = torch.randn(vocab_size - num_before, known.shape[1], generator=generator)
+            layer.weight[num_before:] = known.mean(0) + 0.1 * known.std(0) * noise
+
+
+def _refuse_codebert(name: str) -> None:
     if "codebert" in name.lower() and not Path(name).exists():
         raise UserError(
             f"model.pretrained_model: {name} is not a causal model (it reads both ways) and has 514 positions; "
             f"{A_CAUSAL_MODEL}"
         )
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _not_loadable(name, error) from error
 
 
 def silence_transformers() -> None:
-    """No progress bars of its own: logs are plain lines."""
+    """No progress bars and no reports of its own: logs are plain lines."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def _not_loadable(name: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200]
-    return UserError(
-        f"model.pretrained_model: cannot load {name} ({reason}); give a directory or a name that can be reached"
-    )
+    logging.set_verbosity_error()
 
 
 def _refuse_encoders(name: str, config) -> None:
@@ -201,19 +212,6 @@ def check_positions(name: str, positions: int | None, window: int) -> None:
         )
 
 
-def _load_weights(name: str) -> nn.Module:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
-    silence_transformers()
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            name, dtype=torch.float32, trust_remote_code=False, attn_implementation="sdpa"
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise _not_loadable(name, error) from error
-
-
 @torch.no_grad()
 def check_causal(name: str, model: nn.Module) -> None:
     """Raises UserError when a later token changes an earlier logit: such a loss would mean nothing."""
@@ -221,8 +219,11 @@ def check_causal(name: str, model: nn.Module) -> None:
     model.eval()
     ids = torch.arange(1, 9)[None].repeat(2, 1) % model.get_input_embeddings().weight.shape[0]
     ids[1, -1] = 0
-    logits = model(input_ids=ids.to(next(model.parameters()).device), use_cache=False).logits
+    with reading(f"cannot use {name}", A_CAUSAL_MODEL):
+        logits = model(input_ids=ids.to(next(model.parameters()).device), use_cache=False).logits
     model.train(was_training)
+    if not bool(torch.isfinite(logits).all()):
+        raise UserError(f"cannot use {name}: its logits are not finite; {A_CAUSAL_MODEL}")
     if not torch.allclose(logits[0, :-1], logits[1, :-1], atol=1e-4):
         raise UserError(
             f"{name} is not a causal model: a later token changes earlier logits; {A_CAUSAL_MODEL}"
@@ -243,13 +244,3 @@ def adapt(model: nn.Module, quantization, seed: int) -> int:
 
 def num_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
-
-
-def vocabulary_digest(tokenizer_json: dict) -> str:
-    """sha256 of what decides which text gets which id: entries and merges, not formatting or added tokens."""
-    import hashlib
-
-    model = tokenizer_json.get("model", {})
-    merges = [m if isinstance(m, str) else " ".join(m) for m in model.get("merges", [])]
-    kept = {"vocab": model.get("vocab"), "merges": merges}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

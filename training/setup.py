@@ -6,7 +6,6 @@ Everything a user can get wrong is found here, in the order of how cheap it is t
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from training.rows import Dataset, Rows, open_dataset, open_rows
 from training.run_directory import BEST as BEST
 from training.run_directory import CHECKPOINTS as CHECKPOINTS
 from training.schedule import make_schedule
+from training.tokenizer_match import compare_tokenizers
 from training.vocabulary import Vocabulary
 
 COMPILE_WORTH_STEPS = 2000  # compiling costs a minute or two
@@ -94,36 +94,17 @@ def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, s
     asked = config.model.tokenizer_name
     if asked not in (None, dataset.metadata.get("tokenizer")):
         compare_tokenizers(f"model.tokenizer_name: {asked}", asked, vocabulary)
-    if source is not None and (source / "tokenizer.json").is_file():
+    if source is not None and (source / "config.json").is_file():
+        if not (source / "tokenizer.json").is_file():
+            raise UserError(
+                f"--checkpoint {source} holds no tokenizer.json; give the --output of an earlier run"
+            )
         found = digest(source / "tokenizer.json").sha256
         if found != vocabulary.sha256:
             raise UserError(
                 f"--checkpoint {source} was trained with another tokenizer (sha256 {found[:12]}) than the dataset's "
                 f"({vocabulary.sha256[:12]}); build the dataset with --tokenizer {source}"
             )
-
-
-def compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> None:
-    """Raises UserError unless the tokenizer `name` gives the same ids as the dataset's."""
-    theirs = _tokenizer_json(what, name)
-    if models.vocabulary_digest(theirs) != models.vocabulary_digest(vocabulary.json):
-        raise UserError(
-            f"{what} has another tokenizer than the dataset; build the dataset with --tokenizer {name}"
-        )
-
-
-def _tokenizer_json(what: str, name: str) -> dict:
-    local = Path(name) / "tokenizer.json"
-    if local.is_file():
-        return json.loads(local.read_bytes())
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        return json.loads(tokenizer.backend_tokenizer.to_str())
-    except (OSError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{what}: its tokenizer cannot be loaded ({reason})") from error
 
 
 # --- data ------------------------------------------------------------------------------------------------

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from torch import nn
 
 from corpus.records import UserError
 from training import checkpoint, devices, models
-from training.setup import CHECKPOINTS, Run, compare_tokenizers
+from training.setup import CHECKPOINTS, Run
+from training.tokenizer_match import compare_tokenizers
+from training.vocabulary import Vocabulary
+
+CAN_FILL = "fill_in_the_middle"  # key of an exported config.json: whether the model was trained to
 
 
 def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
@@ -27,6 +32,8 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     if run.source is not None and not _weights_directory(run.source):
         _load_step_checkpoint(run.source, model)
         what = f"{what}, weights of {run.source}"
+    if run.config.objectives.fim_rate:
+        setattr(model.config, CAN_FILL, True)
     if run.config.quantization.lora_enabled:
         count = models.adapt(model, run.config.quantization, run.config.training.seed)
         what = f"{what}, LoRA on {count} layers"
@@ -70,12 +77,45 @@ def _build_preset(run: Run, preset: str) -> nn.Module:
 def _load_model(run: Run, name: str) -> nn.Module:
     if run.config.model.max_position_embeddings is not None:
         raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
-    model = models.load_pretrained(name, window=run.dataset.window, vocab_size=run.dataset.vocab_size)
+    model = models.load_pretrained(
+        name,
+        window=run.dataset.window,
+        vocab_size=run.dataset.vocab_size,
+        seed=run.config.training.seed,
+    )
+    added: frozenset[int] = frozenset()
     if run.source is None:
-        compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
+        added = compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
+    if run.config.quantization.lora_enabled:
+        _refuse_frozen_rows(run, name, added)
+    setattr(model.config, CAN_FILL, can_fill(model, run.vocabulary, added))
     if run.config.model.dropout:
         models.add_dropout(model, run.config.model.dropout)
     return model
+
+
+def can_fill(model: nn.Module, vocabulary: Vocabulary, added: Collection[int] = ()) -> bool:
+    """Whether a model learnt to fill in the middle: it is on record, or (a foreign one) the tokens are its own."""
+    recorded = getattr(model.config, CAN_FILL, None)
+    if recorded is not None:
+        return recorded is True
+    return vocabulary.control.can_fill and vocabulary.control.fim_middle not in added
+
+
+def _refuse_frozen_rows(run: Run, name: str, added: Collection[int]) -> None:
+    """Adapters train no rows of the embedding and hold none: control tokens must be the model's own."""
+    control, fim_rate = run.vocabulary.control, run.config.objectives.fim_rate
+    fim = [control.fim_prefix, control.fim_middle, control.fim_suffix] if fim_rate else []
+    for ids, way_out in (
+        (fim, "set objectives.fim_rate: 0, or lora_enabled: false"),
+        ([control.begin, control.end], "set lora_enabled: false"),
+    ):
+        new = [run.vocabulary.decode([index]) for index in dict.fromkeys(ids) if index in added]
+        if new:
+            raise UserError(
+                f"quantization.lora_enabled: {name} has no token {', '.join(new)} of its own, and adapters train no "
+                f"new ones; {way_out}"
+            )
 
 
 def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
@@ -92,5 +132,6 @@ def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
                 f"--checkpoint {source} holds neither a finished model nor a whole checkpoint{why}"
             )
         checkpoint.load_model_tensors(model, found.tensors["model"])
+        setattr(model.config, CAN_FILL, bool(found.facts["config"]["objectives"]["fim_rate"]))
     except checkpoint.DamagedCheckpoint as error:
         raise UserError(f"--checkpoint {source} cannot be used: {error}") from error

@@ -8,29 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.boundary import read_json_object, reading
+from corpus.fim import own_spelling
 from corpus.jsonl import digest
 from corpus.records import UserError
 from training.batches import ControlTokens
 
-FIM_NAMES = {"fim_prefix": "<|fim_prefix|>", "fim_middle": "<|fim_middle|>", "fim_suffix": "<|fim_suffix|>"}
+MAX_TOKENIZER_BYTES = 256 << 20
+MAX_NAMES_BYTES = 16 << 20
+ANOTHER = "build the dataset again"
+TRIAL = "def f(x):\n\treturn x + 1  # caf\u00e9 \U0001f600\n"  # every part of a tokenizer has to do with it
 
 
 class Vocabulary:
     """Reads `directory`/tokenizer.json and tokenizer_config.json. Raises UserError when they are not whole."""
 
     def __init__(self, directory: Path) -> None:
-        from tokenizers import Tokenizer
-
         self.directory = directory
         self.file = directory / "tokenizer.json"
-        try:
-            self.json = json.loads(self.file.read_bytes())
-            names = json.loads((directory / "tokenizer_config.json").read_bytes())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{directory} holds no tokenizer ({error}); build the dataset again") from error
-        self.tokenizer = Tokenizer.from_str(json.dumps(self.json))
-        self.tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
-        self.control = self._control(names)
+        self.json = read_json_object(self.file, max_bytes=MAX_TOKENIZER_BYTES, way_out=ANOTHER)
+        names = directory / "tokenizer_config.json"
+        self.tokenizer = _open(self.file, self.json)
+        self.control = self._control(read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER))
 
     @property
     def sha256(self) -> str:
@@ -55,8 +54,13 @@ class Vocabulary:
             begin=end if begin is None else begin,
             end=end,
             pad=end if pad is None else pad,
-            **{key: self.tokenizer.token_to_id(text) for key, text in FIM_NAMES.items()},
+            **self._fim_ids(),
         )
+
+    def _fim_ids(self) -> dict[str, int]:
+        spelling = own_spelling(self.tokenizer.get_vocab(with_added_tokens=True)) or ()
+        names = ("fim_prefix", "fim_middle", "fim_suffix")
+        return {name: self.tokenizer.token_to_id(text) for name, text in zip(names, spelling, strict=False)}
 
     def _named_id(self, names: dict, key: str) -> int | None:
         token = names.get(key)
@@ -69,7 +73,11 @@ class Vocabulary:
 
         Byte-level vocabularies spell every byte with one character; others are decoded one by one.
         """
-        added = {token["id"]: len(token["content"].encode()) for token in self.json.get("added_tokens", [])}
+        with reading(f"{self.file}", ANOTHER):
+            return self._num_bytes()
+
+    def _num_bytes(self) -> np.ndarray:
+        added = {token["id"]: len(token["content"].encode()) for token in self.json.get("added_tokens") or []}
         entries = self.tokenizer.get_vocab(with_added_tokens=True)
         table = np.zeros(max(entries.values()) + 1, dtype=np.int64)
         spelled = "ByteLevel" in json.dumps(self.json.get("decoder"))
@@ -78,3 +86,19 @@ class Vocabulary:
         for index, size in added.items():
             table[index] = size
         return table
+
+
+def _open(file: Path, parsed: dict):
+    """The tokenizer, which was seen to encode and decode. Raises UserError."""
+    with reading(f"{file} is no tokenizer", ANOTHER):
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(json.dumps(parsed))
+        tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        ids = tokenizer.encode(TRIAL, add_special_tokens=False).ids
+        text = tokenizer.decode(ids, skip_special_tokens=False)
+    if not ids or "return" not in text:
+        raise UserError(f"{file}: a program that is encoded and decoded is lost; {ANOTHER}")
+    return tokenizer

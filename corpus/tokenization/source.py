@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.fim import FIM_SPELLINGS, own_spelling
 from corpus.records import UserError
 from corpus.tokenization import (
-    CONTROL_TOKENS,
     END_OF_TEXT,
     FIM_TOKENS,
     MASK,
@@ -29,6 +29,8 @@ from corpus.tokenization import (
 
 DEFAULT_TOKENIZER = "microsoft/codebert-base"
 HUB_TIMEOUT_S = 3.0
+# All that may be extra special tokens of a tokenizer we write, in whichever spelling.
+FIM_CONTROL_TOKENS = tuple(dict.fromkeys((*FIM_TOKENS, *(text for row in FIM_SPELLINGS for text in row))))
 _HUB_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 
 
@@ -94,7 +96,7 @@ def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str
     raw = (directory / "tokenizer.json").read_bytes()
     parsed = json.loads(raw)
     ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-    _write_transformers_config(directory, names)
+    _write_transformers_config(directory, names, ids)
     largest = max([*_vocabulary(parsed).values(), *ids.values()])
     return TokenizerInfo(
         name=choice.name,
@@ -112,13 +114,13 @@ def _vocabulary(parsed: dict) -> dict[str, int]:
     return vocab if isinstance(vocab, dict) else {token: index for index, (token, _) in enumerate(vocab)}
 
 
-def _write_transformers_config(directory: Path, names: dict[str, str]) -> None:
+def _write_transformers_config(directory: Path, names: dict[str, str], added: Container[str]) -> None:
     special = {f"{role}_token": text for role, text in sorted(names.items())}
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": 1 << 30,
-        "extra_special_tokens": list(FIM_TOKENS),
+        "extra_special_tokens": [text for text in FIM_CONTROL_TOKENS if text in added],
         # Text that spells a control token stays text, also after this tokenizer was saved and loaded.
         "split_special_tokens": True,
         **special,
@@ -195,9 +197,15 @@ def _add_control_tokens(tokenizer, config: dict) -> dict[str, str]:
     for role, fallback in ours.items():
         chosen = roberta[role] if is_roberta else own[role]
         names[role] = chosen if chosen in vocabulary else fallback
+    for role in (
+        "bos",
+        "unk",
+    ):  # the end of one text is the beginning of the next: no entry of its own is needed
+        if names[role] not in vocabulary:
+            names[role] = names["eos"]
     if names["pad"] == names["eos"]:
         names["pad"] = PAD  # padding must not look like the end of a document
-    texts = dict.fromkeys((*names.values(), *(text for text in CONTROL_TOKENS if text in FIM_TOKENS)))
+    texts = dict.fromkeys((*names.values(), *(own_spelling(vocabulary) or FIM_SPELLINGS[0])))
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in texts])
     return names
 

@@ -138,8 +138,8 @@ def load(finished: Finished, dataset: Dataset, device: torch.device) -> nn.Modul
 def load_start(finished: Finished, dataset: Dataset, device: torch.device) -> nn.Module:
     """The same model before its training: the weights it was tuned from, else fresh ones of its shape and seed."""
     if finished.started_from is not None:
-        name = finished.started_from
-        model = models.load_pretrained(name, window=dataset.window, vocab_size=dataset.vocab_size)
+        name, seed = finished.started_from, finished.config.training.seed
+        model = models.load_pretrained(name, window=dataset.window, vocab_size=dataset.vocab_size, seed=seed)
     else:
         model = models.fresh_like(finished.directory, finished.config.training.seed)
     return model.to(device).eval()
