@@ -4,7 +4,14 @@
 python3 create_training_dataset_effectiveness.py path/to/repository
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import signal
 
@@ -12,14 +19,11 @@ import signal
 if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import os
-
 # numpy starts a thread a core for linear algebra, of which there is none here, and they spin before they sleep.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import select
-import sys
 from pathlib import Path
 
 from corpus.console import Console
@@ -222,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
     return 3 if metadata["unreadable"] else 0
 
 
-def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+def raise_again(dropped: "sys.UnraisableHookArgs") -> None:
     """What a signal's handler raises while Python runs a finalizer, Python drops: the build would go on. Once more."""
     stop = dropped.exc_value
     if not isinstance(stop, KeyboardInterrupt | SystemExit):

@@ -6,12 +6,18 @@ The smallest possible cost is shown, too: what the proofs alone ask for. That is
 a compilation of it and of every variant, for other languages a parse of each and its syntax tree spelled out.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path

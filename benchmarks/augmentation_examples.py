@@ -3,10 +3,16 @@
 python -m benchmarks.augmentation_examples variable_renaming:src/lib.rs comment_toggle:main.go > examples.md
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import subprocess
-import sys
 from pathlib import Path
 
 

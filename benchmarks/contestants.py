@@ -4,10 +4,16 @@ Every contestant gets the same texts (a manifest of files), the same tokenizer.j
 what it needs, and prints `inner_s X`, the seconds of its work without its imports, and `rows N` if it writes rows.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +43,6 @@ def encode(manifest: str, tokenizer: str, **_) -> float:
 
 def parse(manifest: str, **_) -> float:
     """One core's tree-sitter parse of every file that has a grammar."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from corpus.languages import language_of
     from corpus.syntax import has_grammar, parse
 
@@ -54,7 +59,6 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
 
     It is the product's code with near-duplicates, secrets, syntax trees, scores, leak report and page left out.
     """
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import numpy as np
 
     from corpus import rows

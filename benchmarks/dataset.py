@@ -8,27 +8,30 @@ warm page cache. `datasets` and `datatrove` are not needed by the project: they 
 given by --baseline-python can import them.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import json
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if not __package__:
-    sys.path[0] = str(ROOT)
+from benchmarks import corpora, measure, outcome
+from benchmarks.outcome import CORES, MEGABYTE, Outcome
 
-from benchmarks import corpora, measure, outcome  # noqa: E402 - after the path is set
-from benchmarks.outcome import CORES, MEGABYTE, Outcome  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 CONTESTANTS = ROOT / "benchmarks" / "contestants.py"
 COMMAND = ROOT / "create_training_dataset_effectiveness.py"

@@ -6,14 +6,18 @@ Bits per byte of val files: before the first step, at best, at the end, from MOD
 files with the best weights. A model that does not beat the n-gram is not worth using.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import math
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 

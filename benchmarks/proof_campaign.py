@@ -7,12 +7,18 @@ builds DIR/ds-std and DIR/ds-tokio, and prints the commands of the campaign. Fil
 few large files in the held-out splits, intervals by file would say nothing.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path

@@ -7,18 +7,22 @@ transformers' Trainer over the rows as they are, one to a sequence. Tokens are u
 MFU counts 6 x parameters (without input embeddings) + 6 x layers x hidden x context operations a token.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import json
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch

@@ -9,21 +9,24 @@ contestant is a process of its own, so that peak memory is its own; rounds are i
 counted. HF's Trainer needs `accelerate` in the interpreter given by --baseline-python. Five minutes on two quiet cores.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import itertools
 import json
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

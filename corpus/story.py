@@ -66,6 +66,8 @@ class Story:
             f"as of commit {commit.name[:12]} of {commit.date}; "
             + (later if past.head else "that is HEAD: nothing was committed later")
         )
+        if past.objects_elsewhere:
+            self.note(f"its objects lie outside of it, in {past.objects_elsewhere}")
         return past
 
     def plan(self, plan: ContextPlan) -> None:

@@ -15,10 +15,16 @@ each language and kind. Without `--tree`, what Python, npm and Debian's source p
 A judge that compiles a library as a whole (Rust, Java) judges all its files at once, and one mistake for each kind.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
-import sys
 import sysconfig
 import time
 from collections import Counter, defaultdict

@@ -5,9 +5,15 @@ an `after` file expects a refusal. `python -m tests.augment_renaming_cases` writ
 the diff before you commit it.
 """
 
-from __future__ import annotations
-
+import os
 import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
+
 from pathlib import Path
 
 from corpus.augment import Refusal, RepositoryFacts, Variant, vary

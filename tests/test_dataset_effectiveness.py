@@ -6,15 +6,19 @@ prints what was verified, or every kind of mistake with file and line, and exits
 16 tests run on a small dataset that the command builds first.
 """
 
-from __future__ import annotations
-
 import os
 import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate(os.path.dirname(os.path.realpath(__file__)))  # the modules beside this file are ours, too
+
 from collections.abc import Callable
 from pathlib import Path
 
-if __name__ == "__main__":  # run as a file: the repository's root is not on the path
-    sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # they spin, and nothing here multiplies matrices
 
 import dataset_checks as checks

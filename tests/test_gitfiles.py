@@ -146,20 +146,24 @@ def test_without_git_the_ignore_files_are_read_and_it_is_said(root, spool, monke
     run_git(root, "init", "-q")
     monkeypatch.setenv("PATH", "/nowhere")
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.listed_by) == (["a.py"], "the .gitignore files (git is not installed)")
+    assert (paths(result), result.listed_by) == (
+        ["a.py"],
+        "the .gitignore files (no git on PATH outside of the repository)",
+    )
 
 
 @pytest.mark.parametrize(
-    "place", [".gitignore", "deep/er/.gitignore", ".git/config", ".git/index", ".git/info/exclude"]
+    "place", [".gitignore", "deep/er/.gitignore", ".git/index", ".git/info/exclude", "deep/er/.git/HEAD"]
 )
 def test_git_is_not_asked_where_a_fifo_would_hold_it_for_ever(root, spool, monkeypatch, place):
     write(root, a_DOT_py="x = 1\n", deep__er__b_DOT_py="x = 1\n")
     run_git(root, "init", "-q")
     (root / place).unlink(missing_ok=True)
+    (root / place).parent.mkdir(exist_ok=True)
     os.mkfifo(root / place)
     monkeypatch.setattr(gitfiles, "_git", lambda *_, **__: pytest.fail("git was started"))
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py", "deep/er/b.py"]
+    assert paths(result) == ["a.py", *(["deep/er/b.py"] if "er/.git/" not in place else [])]
     assert f"git would wait for ever on {place}" in result.listed_by
 
 
@@ -176,8 +180,8 @@ def test_a_git_that_does_not_answer_is_given_up(root, spool, monkeypatch):
     monkeypatch.setattr(gitfiles, "TIMEOUT_S", 0.5)
     write(root, a_DOT_py="x = 1\n")
     run_git(root, "init", "-q")
-    os.mkfifo(root / "endless")
-    run_git(root, "config", "include.path", root / "endless")
+    monkeypatch.setattr(gitfiles, "_blocking_files", lambda *_: iter(()))
+    os.mkfifo(root / ".gitignore")
     result, _, _ = scan_tree(root, spool)
     assert paths(result) == ["a.py"]
     assert "did not answer" in result.listed_by
@@ -190,7 +194,32 @@ def test_a_gitignore_that_leads_nowhere_is_no_reason_to_do_without_git(root, spo
     assert scan_tree(root, spool)[0].listed_by == "git"
 
 
-@pytest.mark.parametrize("broken", ["config", "index", "HEAD"])
+@pytest.mark.parametrize("name", ["config", "config.worktree", "commondir", "packed-refs", "info/attributes"])
+@pytest.mark.parametrize("how", ["fifo", "include", "includeIf", "nonsense"])
+def test_the_configuration_of_a_repository_is_not_read(root, spool, name, how):
+    write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    path = root / ".git" / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(root.parent / "endless")
+    endless = f"path = {root.parent}/endless\n"
+    match how:
+        case "fifo":
+            os.mkfifo(path)
+        case "include":
+            path.write_text(f"[include]\n{endless}")
+        case "includeIf":
+            path.write_text(f'[includeIf "gitdir:/"]\n{endless}[extensions]\nworktreeConfig = true\n')
+        case "nonsense":
+            path.write_bytes(b"\xff[[\0")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py"]
+    if name != "commondir":
+        assert result.listed_by == "git"
+
+
+@pytest.mark.parametrize("broken", ["index"])
 def test_a_broken_repository_is_still_scanned(root, spool, broken):
     write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
     run_git(root, "init", "-q")
@@ -261,8 +290,6 @@ def with_hostile_history(root: Path) -> Path:
     run_git(root, "-c", "core.hooksPath=/dev/null", "add", "c.py", ".gitattributes")
     run_git(root, "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "second", "--date=2000-01-01")
     (root / ".git/config").write_text(settings.replace('ext::sh -c "touch RAN"', f"ext::{canary}"))
-    (root / ".git/objects/info").mkdir(exist_ok=True)
-    (root / ".git/objects/info/alternates").write_text(f"{root.parent}\n/dev/zero\n")
     canary.write_text(
         f"#!/bin/sh\ntouch {ran}\nexit 1\n"
     )  # one that waits for input would keep git waiting, too

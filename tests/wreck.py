@@ -3,15 +3,18 @@
 python3 tests/wreck.py DATASET_DIR           # prints, way by way, which of the 16 tests noticed it
 """
 
-from __future__ import annotations
-
+import os
 import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate(os.path.dirname(os.path.realpath(__file__)))  # the modules beside this file are ours, too
+
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-if __name__ == "__main__":  # run as a file: the repository's root is not on the path
-    sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
 import wreck_edits as do
 from dataset_facts import read_facts

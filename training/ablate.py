@@ -5,10 +5,16 @@
 Every finished run is a line of the results file; a second start makes only what is missing there.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass

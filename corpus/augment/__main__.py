@@ -5,12 +5,17 @@ A directory needs `--out DIR`: its variants are written there beside copies of e
 for each language how many files changed, how many were refused and why, and how fast it went.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import difflib
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,9 +19,12 @@ from typing import NamedTuple
 
 from corpus.durable import write_all
 from corpus.records import UserError
-from corpus.scan.gitfiles import SWITCHED_OFF, GitPlace, environment
+from corpus.scan.gitfiles import NO_GIT, SWITCHED_OFF, environment, furnish
+from corpus.scan.gitplace import GitPlace
+from effectiveness import programs
+from effectiveness.programs import find_program
 
-TIMEOUT_S = 60  # without a byte of an answer: an object that is a FIFO makes git wait for ever
+TIMEOUT_S = 20  # without a byte of an answer: an object that is a FIFO makes git wait for ever
 MAX_OBJECT_BYTES = 64 << 20  # of a commit or a directory; git itself suffers long before
 OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -52,17 +54,17 @@ class CleanRoom:
         self._git: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CleanRoom:
-        if shutil.which("git") is None:
+        git = find_program("git", self._place.top)
+        if git is None:
             raise UserError(
-                "--until reads the repository's history with git, which is not installed; install it"
+                f"--until reads the repository's history with git, and there is {NO_GIT}; install it"
             )
-        _furnish(self._directory, self._place.common_dir / "objects", self._hash_length)
+        furnish(self._directory, self._place.common_dir / "objects", self._hash_length)
         options = [part for setting in (*SWITCHED_OFF, *_NOT_USED) for part in ("-c", setting)]
-        env = environment(GitPlace(self._directory, self._directory, self._directory))
-        del env["GIT_WORK_TREE"]
+        env = environment(self._directory, self._place.top)
         with open(self._directory / "stderr", "wb") as stderr:
-            self._git = subprocess.Popen(
-                ["git", "--no-pager", *options, "cat-file", "--batch"],
+            self._git = programs.start(
+                [git, "--no-pager", *options, "cat-file", "--batch"],
                 cwd=self._directory, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0,
             )  # fmt: skip
         return self
@@ -146,23 +148,3 @@ class CleanRoom:
     def _damaged(self, what: str) -> UserError:
         top = self._place.top
         return UserError(f"{top}: its history cannot be read ({what}); look with: git -C {top} fsck")
-
-
-def _furnish(directory: Path, objects: Path, hash_length: int) -> None:
-    """What makes a directory a bare repository; written by hand, because `git init` copies templates."""
-    for part in ("objects/info", "objects/pack", "refs"):
-        (directory / part).mkdir(parents=True)
-    (directory / "HEAD").write_bytes(b"ref: refs/heads/none\n")
-    settings = b"[core]\n\trepositoryformatversion = 1\n\tbare = true\n"
-    if hash_length == 64:
-        settings += b"[extensions]\n\tobjectFormat = sha256\n"
-    (directory / "config").write_bytes(settings)
-    (directory / "objects" / "info" / "alternates").write_bytes(
-        _quoted(os.fsencode(objects.absolute())) + b"\n"
-    )
-
-
-def _quoted(path: bytes) -> bytes:
-    """As C strings are, which git understands where a path would end at a newline or begin like a comment."""
-    plain = b"/" + bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"._-"
-    return b'"' + b"".join(bytes([byte]) if byte in plain else b"\\%03o" % byte for byte in path) + b'"'

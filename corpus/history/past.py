@@ -11,7 +11,8 @@ from corpus.history.clean_room import CleanRoom
 from corpus.history.commits import Commit, State, state_at
 from corpus.history.trees import write_tree
 from corpus.records import UserError
-from corpus.scan.gitfiles import GitPlace, find_git, head_commit, shallow_commits
+from corpus.scan.gitfiles import head_commit, shallow_commits
+from corpus.scan.gitplace import ForeignGit, GitPlace, check_objects, check_own, find_git
 from corpus.scan.listing import CommitTree
 
 
@@ -40,6 +41,7 @@ class Past:
     head_commit: str
     then: WrittenTree
     head: WrittenTree | None
+    objects_elsewhere: str = ""  # the directory they lie in, where that is not the repository itself
 
 
 def read_past(repository: Path, until: str, scratch: Path) -> Past:
@@ -51,6 +53,11 @@ def read_past(repository: Path, until: str, scratch: Path) -> Past:
     place = find_git(root)
     if place is None:
         raise UserError(f"--until needs history, and {repository} is no git repository; leave the flag out")
+    try:
+        check_own(place)
+        check_objects(place)
+    except ForeignGit as why:
+        raise UserError(f"--until: {why}") from None
     head = head_commit(place)
     if not head:
         raise UserError(_no_head(repository, place))
@@ -60,7 +67,8 @@ def read_past(repository: Path, until: str, scratch: Path) -> Past:
         state = state_at(room, head, until, shallow_commits(place), where)
         then = _write(room, state.commit.name, state.commit.tree, inside, scratch / "then", where)
         now = _write_head(room, head, state, inside, scratch / "head", where)
-    return Past(state.commit, state.num_later, head, then, now)
+    elsewhere = os.fspath(place.common_dir) if place.is_elsewhere else ""
+    return Past(state.commit, state.num_later, head, then, now, elsewhere)
 
 
 def _write_head(

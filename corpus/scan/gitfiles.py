@@ -1,9 +1,10 @@
 """What git knows about a tree, asked without letting anything in that tree run.
 
 A repository's own configuration can name programs (fsmonitor, hooks, filters, ssh, credential helpers ...). Only
-`ls-files` and `check-ignore` are called, which run none of them, and whatever could is switched off besides. Git
-gives names only: files are opened by our own walk, beneath the root, so a `core.worktree` or `.git` file that
-points elsewhere brings nothing in. The commit is read from the files, not by git.
+`ls-files` and `check-ignore` are called, which run none of them, in a repository of our own that has the index and the
+exclude file of this one and none of its configuration, so that nothing of it is read, included files neither, and
+whatever could run is switched off besides. Git gives names only: files are opened by our own walk, beneath the root.
+The commit is read from the files, not by git.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from corpus.paths import escape_path
-from corpus.scan.beneath import read_up_to
+from corpus.scan.gitplace import SHA, ForeignGit, GitPlace, check_objects, read_small
+from effectiveness import programs
+from effectiveness.programs import find_program
+from effectiveness.regular_files import open_regular
 
-TIMEOUT_S = 60  # a million files need seconds
-_MAX_REF_FILE_BYTES = 16 << 20
+TIMEOUT_S = 20  # a million files need seconds
+NO_GIT = "no git on PATH outside of the repository"
+_READ_OF_NESTED = ("HEAD", "config", "commondir", "config.worktree", "gitdir", "packed-refs")
+_SHA256 = re.compile(rb"^\s*objectformat\s*=\s*\"?sha256", re.IGNORECASE | re.MULTILINE)
 SWITCHED_OFF = (
     *("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.untrackedCache=false", "core.pager=cat"),
     *("core.excludesFile=/dev/null", "core.attributesFile=/dev/null", "core.sshCommand=false"),
@@ -30,7 +36,6 @@ SWITCHED_OFF = (
     *("submodule.recurse=false", "gc.auto=0", "maintenance.auto=false", "trace2.normalTarget=0"),
     *("trace2.perfTarget=0", "trace2.eventTarget=0"),
 )
-_SHA = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class GitUnavailable(Exception):
@@ -39,14 +44,6 @@ class GitUnavailable(Exception):
 
 class DirectoryIgnored(GitUnavailable):
     """The root is no part of the repository it lies in (a `.venv`, a cloned tree under an ignored directory)."""
-
-
-class GitPlace(NamedTuple):
-    """Where a root lies in a repository."""
-
-    top: Path  # the work tree
-    git_dir: Path  # its .git, with a `gitdir:` file followed
-    common_dir: Path  # where the refs are; differs in linked work trees
 
 
 class GitNames(NamedTuple):
@@ -58,98 +55,118 @@ class GitNames(NamedTuple):
     parents: frozenset[bytes]  # every directory above a listed path
 
 
-def find_git(root: Path) -> GitPlace | None:
-    """The work tree the root lies in, as git would find it; None where there is none."""
-    for top in (root, *root.parents):
-        if git_dir := _git_dir(top / ".git"):
-            return GitPlace(top, git_dir, _common_dir(git_dir))
-    return None
-
-
-def _git_dir(dot_git: Path) -> Path | None:
-    if os.path.isdir(dot_git):  # unlike Path.is_dir, False where we may not look
-        return dot_git if os.path.isfile(dot_git / "HEAD") else None
-    link = _read_small(dot_git)
-    if not link.startswith(b"gitdir: "):
-        return None
-    target = dot_git.parent / os.fsdecode(link[len(b"gitdir: ") :].rstrip(b"\r\n"))
-    return target if os.path.isfile(target / "HEAD") else None
-
-
-def _common_dir(git_dir: Path) -> Path:
-    common = _read_small(git_dir / "commondir").rstrip(b"\r\n")
-    return git_dir / os.fsdecode(common) if common else git_dir
-
-
-def _read_small(path: Path) -> bytes:
-    """The beginning of a regular file; b"" for anything else, a name that is none included."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return b""
-    try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return read_up_to(descriptor, _MAX_REF_FILE_BYTES) if regular else b""
-    finally:
-        os.close(descriptor)
-
-
 def head_commit(place: GitPlace) -> str:
     """The commit HEAD stands on, read from HEAD, the ref file or packed-refs; "" when there is none yet."""
-    head = _read_small(place.git_dir / "HEAD").strip()
+    head = read_small(place.git_dir / "HEAD").strip()
     if head.startswith(b"ref: "):
         head = _resolve_ref(place, head[len(b"ref: ") :].strip())
-    return head.decode("ascii") if _SHA.fullmatch(head) else ""
+    return head.decode("ascii") if SHA.fullmatch(head) else ""
 
 
 def shallow_commits(place: GitPlace) -> frozenset[str]:
     """The commits below which a shallow clone has no history."""
-    words = _read_small(place.common_dir / "shallow").split()
-    return frozenset(word.decode("ascii") for word in words if _SHA.fullmatch(word))
+    words = read_small(place.common_dir / "shallow").split()
+    return frozenset(word.decode("ascii") for word in words if SHA.fullmatch(word))
 
 
 def _resolve_ref(place: GitPlace, ref: bytes) -> bytes:
     if not ref.startswith(b"refs/") or b".." in ref:
         return b""
     for directory in (place.git_dir, place.common_dir):
-        if loose := _read_small(directory / os.fsdecode(ref)).strip():
+        if loose := read_small(directory / os.fsdecode(ref)).strip():
             return loose
-    packed = _read_small(place.common_dir / "packed-refs")
+    packed = read_small(place.common_dir / "packed-refs")
     return next((line[: -len(ref)].strip() for line in packed.split(b"\n") if line.endswith(b" " + ref)), b"")
 
 
 def git_names(root: Path, place: GitPlace) -> GitNames:
     """Ask git which files are sources and which are ignored. Raises GitUnavailable."""
-    if shutil.which("git") is None:
-        raise GitUnavailable("git is not installed")
+    git = find_program("git", root, place.top)
+    if git is None:
+        raise GitUnavailable(NO_GIT)
     if blocking := next(_blocking_files(root, place), None):
         raise GitUnavailable(
             f"git would wait for ever on {escape_path(os.fsencode(os.path.relpath(blocking, root)))}"
         )
+    try:
+        with tempfile.TemporaryDirectory(prefix="listing-") as room:
+            return _ask(_Question(git, root, place, _furnish_for_listing(Path(room), place)))
+    except OSError as error:
+        raise GitUnavailable(f"git cannot be asked: {error.strerror}") from error
+
+
+class _Question(NamedTuple):
+    git: str  # the program
+    root: Path
+    place: GitPlace
+    room: Path  # the repository that git sees
+
+
+def _ask(question: _Question) -> GitNames:
     if (
-        root != place.top
-        and _git(root, place, "check-ignore", "-q", "--", ".", expected=(0, 1)).returncode == 0
+        question.root != question.place.top
+        and _git(question, "check-ignore", "-q", "--", ".", expected=(0, 1)).returncode == 0
     ):
         raise DirectoryIgnored("the repository around it ignores this directory")
-    listed = _git(root, place, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+    listed = _git(question, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
     ignored = _git(
-        root, place, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"
+        question, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"
     ).stdout
     return _names(listed.split(b"\0"), ignored.split(b"\0"))
+
+
+def _furnish_for_listing(room: Path, place: GitPlace) -> Path:
+    """The index by a link, for it may be large; the exclude file; objects for what is not checked out."""
+    try:
+        check_objects(place)
+        objects = place.common_dir / "objects"
+    except ForeignGit:
+        objects = None
+    furnish(room, objects, 64 if _SHA256.search(read_small(place.common_dir / "config")) else 40)
+    with os.scandir(place.git_dir) as entries:
+        parts = [entry for entry in entries if entry.name == "index" or entry.name.startswith("sharedindex.")]
+    for part in parts:
+        os.close(open_regular(part.path))
+        (room / part.name).symlink_to(os.path.abspath(part.path))
+    (room / "info").mkdir()
+    (room / "info" / "exclude").write_bytes(read_small(place.common_dir / "info" / "exclude"))
+    return room
+
+
+def furnish(directory: Path, objects: Path | None, hash_length: int) -> None:
+    """What makes a directory a bare repository; written by hand, because `git init` copies templates."""
+    for part in ("objects/info", "objects/pack", "refs"):
+        (directory / part).mkdir(parents=True)
+    (directory / "HEAD").write_bytes(b"ref: refs/heads/none\n")
+    settings = b"[core]\n\trepositoryformatversion = 1\n\tbare = true\n"
+    if hash_length == 64:
+        settings += b"[extensions]\n\tobjectFormat = sha256\n"
+    (directory / "config").write_bytes(settings)
+    if objects is not None:
+        line = _quoted(os.fsencode(objects.absolute())) + b"\n"
+        (directory / "objects" / "info" / "alternates").write_bytes(line)
+
+
+def _quoted(path: bytes) -> bytes:
+    """As C strings are, which git understands where a path would end at a newline or begin like a comment."""
+    plain = b"/" + bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"._-"
+    return b'"' + b"".join(bytes([byte]) if byte in plain else b"\\%03o" % byte for byte in path) + b'"'
 
 
 def _blocking_files(root: Path, place: GitPlace) -> Iterator[Path]:
     """Files that `ls-files` would open and never see the end of, though nobody writes to them."""
     above = (top / ".gitignore" for top in (root, *root.parents) if top.is_relative_to(place.top))
-    of_git = (place.git_dir / "index", place.common_dir / "config", place.common_dir / "info" / "exclude")
+    of_git = (place.git_dir / "index", place.common_dir / "info" / "exclude")
     yield from filter(_is_endless, itertools.chain(of_git, above))
-    waiting = [os.fspath(root)]
+    waiting, own = [os.fspath(root)], os.fspath(place.top / ".git")  # which git does not read here
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     if entry.name == ".gitignore" and _is_endless(entry):
                         yield Path(entry.path)
+                    elif entry.name == ".git" and entry.path != own:
+                        yield from filter(_is_endless, (Path(entry.path) / name for name in _READ_OF_NESTED))
                     elif entry.name != ".git" and entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:  # git does not get in either
@@ -178,35 +195,38 @@ def _names(listed: list[bytes], ignored: list[bytes]) -> GitNames:
 
 
 def _git(
-    root: Path, place: GitPlace, *arguments: str, expected: tuple[int, ...] = (0,)
+    question: _Question, *arguments: str, expected: tuple[int, ...] = (0,)
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git on this tree with nothing but what is said here. Raises GitUnavailable."""
     options = [part for setting in SWITCHED_OFF for part in ("-c", setting)]
-    command = ["git", "--no-pager", "--no-optional-locks", *options, *arguments]
+    command = [question.git, "--no-pager", "--no-optional-locks", *options, *arguments]
+    env = environment(question.room, question.root, question.place.top)
+    env |= {"GIT_WORK_TREE": str(question.place.top.absolute())}
     try:
-        done = subprocess.run(
-            command, cwd=root, env=environment(place), stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+        done = programs.run(
+            command,
+            cwd=question.root,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+        )
     except subprocess.TimeoutExpired as error:
         raise GitUnavailable(f"git did not answer within {TIMEOUT_S} s") from error
-    except OSError as error:
-        raise GitUnavailable(f"git cannot be started: {error.strerror}") from error
     if done.returncode not in expected:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise GitUnavailable(f"git failed: {said[-1] if said else f'exit code {done.returncode}'}")
     return done
 
 
-def environment(place: GitPlace) -> dict[str, str]:
-    """Nothing is inherited but PATH. An explicit GIT_DIR needs no safe.directory, and GIT_WORK_TREE overrides
-    `core.worktree`."""
+def environment(git_dir: Path, *outside: Path) -> dict[str, str]:
+    """Nothing is inherited but the parts of PATH outside of these directories. An explicit GIT_DIR needs no
+    safe.directory, and keeps git from looking for another."""
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": programs.path_variable(*outside),
         "LC_ALL": "C",
         "HOME": "/nonexistent",
-        "GIT_DIR": str(place.git_dir.absolute()),
-        "GIT_WORK_TREE": str(place.top.absolute()),
+        "GIT_DIR": str(git_dir.absolute()),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 from corpus.paths import escape_path
 from corpus.scan import ignoring
 from corpus.scan.beneath import Beneath, UnstableFile
-from corpus.scan.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, find_git, git_names, head_commit
+from corpus.scan.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, git_names, head_commit
+from corpus.scan.gitplace import ForeignGit, check_own, find_git
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report
@@ -147,8 +148,9 @@ def _selection(root: Path) -> tuple[Selection, str, str]:
     if place is None:
         return ignoring.IgnoreFiles(), f"{ignoring.WALKED} (not a git repository)", ""
     try:
+        check_own(place)
         names = git_names(root, place)
-    except DirectoryIgnored as why:
+    except (DirectoryIgnored, ForeignGit) as why:
         return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", ""
     except GitUnavailable as why:
         return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", head_commit(place)

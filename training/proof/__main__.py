@@ -1,15 +1,17 @@
 """What a training bought: the proof card of a model on its dataset's held-out files. See --help."""
 
-from __future__ import annotations
-
+import os
 import sys
-from pathlib import Path
 
-if not __package__:  # run as a file: Python put training/ first on the path, where `corpus` is not
-    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import errno
+from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError

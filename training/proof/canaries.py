@@ -6,13 +6,14 @@ lies in a training file, once greedily and several times by sampling. With redac
 without it says whether the question was a hard one: if that is 0 too, the experiment showed nothing.
 """
 
-from __future__ import annotations
-
+import os
 import sys
-from pathlib import Path
 
-if not __package__:  # run as a file: Python put training/ first on the path, where `corpus` is not
-    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import json
@@ -23,6 +24,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from corpus.durable import write_atomically
 from corpus.ownership import PROOF, claim, note_made, output_directory

@@ -1,0 +1,67 @@
+"""`effectiveness COMMAND ...`: every command of this product behind one name."""
+
+import sys
+
+from effectiveness.isolation import isolate
+
+# Name -> where its `main(arguments)` is, and what it is for. Imported when it is asked for: --help needs no torch.
+COMMANDS = {
+    "dataset": ("create_training_dataset_effectiveness:main", "a repository -> a dataset of token windows"),
+    "train": ("training.model_trainer_unified:main", "a dataset -> a model"),
+    "complete": ("effectiveness.complete:main", "what a model writes after a text, or between two"),
+    "proof": (
+        "training.proof.__main__:main",
+        "what a training bought, beside a control and a table of counts",
+    ),
+    "ablate": ("training.ablate:main", "which technique pays, at equal steps and tokens"),
+}
+HELP_FLAGS = ("-h", "--help")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    if arguments is None:
+        isolate()
+        arguments = sys.argv[1:]
+    name, *rest = arguments or [""]
+    if name in HELP_FLAGS:
+        print(_help())
+        return 0
+    if name not in COMMANDS:
+        return _refuse(name)
+    place, _ = COMMANDS[name]
+    sys.argv[:] = [f"effectiveness {name}", *rest]  # as it is named in usage lines
+    return _find(place)(rest)
+
+
+def _find(place: str):
+    from importlib import import_module
+
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
+
+
+def _help() -> str:
+    rows = [f"  {name:10s}{what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: effectiveness COMMAND ...",
+            "",
+            "commands:",
+            *rows,
+            "",
+            "effectiveness COMMAND --help lists the flags of one.",
+            "exit codes: 0 done, 1 failed, 2 usage or missing input, 3 done but some files could not be read,",
+            "            130/143 stopped by a signal",
+        ]
+    )
+
+
+def _refuse(name: str) -> int:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(COMMANDS)}"
+    said = f"unknown command {name!r}" if name else "no command"
+    print(f"error: {said}; {hint}; see --help\nFAILED", file=sys.stderr, flush=True)
+    return 2
