@@ -23,10 +23,11 @@ if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) i
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import select
+from functools import partial
 from pathlib import Path
 
 from corpus.console import Console
+from corpus.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
 from corpus.hardware import DEVICES
 from corpus.history.dates import parse_until
 from corpus.pool import available_cores
@@ -83,15 +84,9 @@ EXAMPLES = """examples:
   %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
 
 exit codes: 0 done, 1 failed and nothing changed, 2 usage or missing input,
-            3 done but some files could not be read (they are listed), 130/143 stopped by a signal
+            3 done but some files could not be read (they are listed), 130/143 stopped by a signal (129: hung up);
+            then, too, the last lines say whether the dataset was replaced
 """
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Tells a mistake in one line, as every other one is told; the flags are in --help."""
-
-    def error(self, message: str) -> None:
-        sys.exit(fail(f"error: {message}; see --help", 2))
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -201,55 +196,20 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
 
 
 def main(argv: list[str] | None = None) -> int:
+    claim_standard_streams()
     flags = arguments().parse_args(argv)
-    console = Console(flags.quiet)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.unraisablehook = raise_again
+    return ending_of(partial(build, flags))
+
+
+def build(flags: argparse.Namespace, publication: Publication) -> int:
     try:
         options = options_from(flags)
-        from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second
-
-        metadata = build_dataset(options, console)
     except FileNotFoundError as error:
         return fail(f"FileNotFoundError: {error}", 2)
-    except UserError as error:
-        return fail(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
-        return fail("stopped; nothing was changed", 130)
-    except BrokenPipeError:
-        if not nobody_reads():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries to write once more at its end
-        return fail("stopped: nobody reads what is printed (with --quiet nothing is, until the end)", 1)
-    return 3 if metadata["unreadable"] else 0
+    from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second
 
-
-def raise_again(dropped: "sys.UnraisableHookArgs") -> None:
-    """What a signal's handler raises while Python runs a finalizer, Python drops: the build would go on. Once more."""
-    stop = dropped.exc_value
-    if not isinstance(stop, KeyboardInterrupt | SystemExit):
-        sys.__unraisablehook__(dropped)
-        return
-
-    def stop_now(*_) -> None:
-        raise stop
-
-    signal.signal(signal.SIGALRM, stop_now)
-    signal.setitimer(signal.ITIMER_REAL, 0.001)  # seconds: when the finalizer is over
-
-
-def nobody_reads() -> bool:
-    """Whether the other end of standard output is closed, as by `| head -1`."""
-    stdout = select.poll()
-    stdout.register(1, 0)
-    return any(events & select.POLLERR for _, events in stdout.poll(0))
-
-
-def fail(message: str, exit_code: int) -> int:
-    print(f"{message}\nFAILED", file=sys.stderr, flush=True)
-    return exit_code
+    build_dataset(options, Console(flags.quiet), publication)
+    return publication.exit_code
 
 
 if __name__ == "__main__":

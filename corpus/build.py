@@ -14,6 +14,7 @@ from corpus import duplicates
 from corpus.augment.facts import RepositoryFacts, local_names, macro_names
 from corpus.console import Console
 from corpus.curriculum import order_by_complexity
+from corpus.endings import Publication
 from corpus.hardware import plan_context
 from corpus.history.later import Changes, History, find_changes
 from corpus.history.past import Past, WrittenTree, read_past
@@ -37,16 +38,24 @@ from corpus.tokenization.source import (
     unusable,
 )
 
+SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
 NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
 
 
-def build_dataset(options: BuildOptions, console: Console) -> dict:
-    """Build and publish the dataset; returns its metadata. Raises UserError; then nothing has changed."""
+def build_dataset(options: BuildOptions, console: Console, publication: Publication | None = None) -> dict:
+    """Build and publish the dataset; returns its metadata.
+
+    Raises UserError, then nothing has changed; CannotPrint, then `publication` knows.
+    """
+    publication = publication or Publication()
     tell = Story(console)
     choice = choose_tokenizer(options.tokenizer)
-    with publishing(options.output, say=tell.note) as staging, Crew(options.workers) as crew:
+    with (
+        publishing(options.output, say=tell.note, publication=publication) as staging,
+        Crew(options.workers) as crew,
+    ):
         scratch = staging / SCRATCH
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
@@ -65,6 +74,7 @@ def build_dataset(options: BuildOptions, console: Console) -> dict:
         )  # 6
         tell.split(corpus, order)  # 7
         metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)  # 8
+        publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
     tell.saved(options.output, metadata)
     return metadata
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import time
 
+from corpus.endings import print_line
+
 _ASCII_MARKS = str.maketrans(
-    {"✓": "+", "✗": "x", "✅": "OK", "→": "->", "·": "-", "–": "-", "—": "-", "≥": ">="}
+    {"✓": "+", "✗": "x", "✅": "OK", "❌": "FAILED", "→": "->", "·": "-", "–": "-", "—": "-", "≥": ">="}
 )
 
 
 class Console:
-    """Writes lines to standard output; characters that its encoding lacks degrade to ASCII."""
+    """Writes lines to standard output; characters that its encoding lacks degrade to ASCII. Raises CannotPrint."""
 
     def __init__(self, quiet: bool = False):
         self._quiet = quiet
@@ -27,7 +29,7 @@ class Console:
             line.encode(self._encoding)
         except UnicodeEncodeError:
             line = line.translate(_ASCII_MARKS).encode("ascii", "backslashreplace").decode("ascii")
-        print(line, flush=True)
+        print_line(line)
 
 
 class Stopwatch:

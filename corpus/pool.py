@@ -11,25 +11,29 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
 from typing import TypeVar
 
+from corpus.endings import STOPPING, signals_waiting
 from corpus.lifeline import die_with_parent
 from corpus.records import UserError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-STOPPING = {signal.SIGINT, signal.SIGTERM}
 _M_MMAP_THRESHOLD = -3  # of malloc.h
 PENDING_PER_WORKER = 2  # results wait for their turn, so this bounds memory
 DEAD_WORKER = "a worker process died (killed, or out of memory); nothing was changed; try --workers 1"
+LOOK_S = 0.1  # between two looks at whether a thread of the executor died before it could say so
 
 
 def available_cores() -> int:
@@ -46,6 +50,7 @@ class Crew:
     def __init__(self, workers: int):
         self.workers = workers
         self._executor: ProcessPoolExecutor | None = None
+        self._processes: list[BaseProcess] = []
         self._begun: deque[Future] = deque()
 
     def __enter__(self) -> Crew:
@@ -54,6 +59,8 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:  # nobody waits for what they do, however long that may take
+            _kill(self._processes)
         self.close()
 
     def close(self) -> None:
@@ -134,25 +141,75 @@ class Crew:
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
             # Forking is 0.3 s faster a worker than spawning, and safe here: the parent has no threads yet.
-            method = "fork" if sys.platform == "linux" else "spawn"
-            context = multiprocessing.get_context(method)
-            arguments = (context.Barrier(self.workers),)
-            self._executor = ProcessPoolExecutor(self.workers, context, _start_worker, arguments)
-            _launch(self._executor)
+            context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+            self._executor, self._processes = _launch(self.workers, context, everybody=True)
             _map_large_blocks()  # not in the workers, who would need a twentieth more time
         return self._executor
 
 
-def _launch(executor: ProcessPoolExecutor) -> None:
-    """Start the processes. Signals wait meanwhile: what a handler raises within a fork, Python drops, and a process
-    that is stopped while it reads its modules prints a traceback."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+def _launch(
+    workers: int, context: BaseContext, everybody: bool = False
+) -> tuple[ProcessPoolExecutor, list[BaseProcess]]:
+    """An executor whose processes run, and they. Raises UserError (exit code 1) when one of them or of the threads that
+    feed them cannot be started; then none is left."""
+    before = set(multiprocessing.active_children())
     try:
-        executor.submit(available_cores)  # any task: the first one starts all processes
-    except BrokenPipeError:  # a spawned one that could not start: Python's own file cannot be read, say
-        raise UserError(DEAD_WORKER, exit_code=1) from None
+        arguments = (context.Barrier(workers),) if everybody else ()
+        executor = ProcessPoolExecutor(workers, context, _start_worker, arguments)
+        _wait_for_first(executor)
+    except BaseException as error:
+        _kill(set(multiprocessing.active_children()) - before)
+        if isinstance(error, BrokenProcessPool | BrokenPipeError):  # Python's own files cannot be read, say
+            raise UserError(DEAD_WORKER, exit_code=1) from None
+        if isinstance(error, OSError | RuntimeError):  # no process, no descriptor; no thread
+            raise UserError(_cannot_start(workers, error), exit_code=1) from None
+        raise
+    return executor, [child for child in multiprocessing.active_children() if child not in before]
+
+
+def _cannot_start(workers: int, error: OSError | RuntimeError) -> str:
+    """
+    >>> _cannot_start(2, BlockingIOError(11, "Resource temporarily unavailable"))[:72]
+    'cannot start 2 worker processes (Resource temporarily unavailable); noth'
+    """
+    why = (error.strerror if isinstance(error, OSError) else None) or error
+    processes = f"{workers} worker processes" if workers > 1 else "a worker process"
+    fewer = ", or try --workers 1" if workers > 1 else ""
+    return (
+        f"cannot start {processes} ({why}); nothing was changed; raise the limits of processes and of open files "
+        f"(ulimit -u, ulimit -n){fewer}"
+    )
+
+
+def _wait_for_first(executor: ProcessPoolExecutor) -> None:
+    """Start the processes, and see a first task done: then all threads that the executor needs were started."""
+    thread_errors: list[BaseException] = []
+    tell_thread_error, threading.excepthook = (
+        threading.excepthook,
+        lambda it: thread_errors.append(it.exc_value),
+    )
+    try:
+        first = _submit_first(executor)
+        while not wait([first], timeout=LOOK_S).done:
+            if thread_errors:
+                raise thread_errors[0]
+        first.result()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        threading.excepthook = tell_thread_error
+
+
+def _submit_first(executor: ProcessPoolExecutor) -> Future:
+    """Signals wait meanwhile: what a handler raises within a fork, Python drops, and a process that is stopped while it
+    reads its modules prints a traceback."""
+    with signals_waiting():
+        return executor.submit(available_cores)  # any task: the first one starts all processes
+
+
+def _kill(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
 
 
 _everybody: Barrier | None = None  # of this worker process
@@ -161,10 +218,14 @@ _everybody: Barrier | None = None  # of this worker process
 def _start_worker(everybody: Barrier | None = None) -> None:
     """Signals and the end of the parent reach a worker without a word: the parent is the one who speaks."""
     global _everybody
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of the terminal
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a hang-up go to every process of the terminal
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler that was forked along
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    die_with_parent()
+    try:
+        die_with_parent()
+    except RuntimeError:  # no thread to be had: what is raised here, the executor would print as a traceback
+        os._exit(1)
     _everybody = everybody
 
 
@@ -216,10 +277,15 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
 
 def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
     """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_worker) as executor:
-        _launch(executor)
-        [result] = _bounded(executor, function, [task], limit=1)
-    return result
+    executor, processes = _launch(1, multiprocessing.get_context("spawn"))
+    try:
+        with _death_told():
+            return executor.submit(function, task).result()
+    except BaseException:
+        _kill(processes)
+        raise
+    finally:
+        executor.shutdown()
 
 
 def cut_into_shards(sizes: Iterable[int], shard_bytes: int) -> Iterator[range]:

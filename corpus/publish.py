@@ -47,6 +47,7 @@ from corpus.durable import (
     write_all,
 )
 from corpus.durable import write_atomically as write_atomically
+from corpus.endings import Publication, signals_waiting, tell_on_stderr
 from corpus.ownership import is_dataset
 from corpus.paths import escape_path
 from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
@@ -69,7 +70,7 @@ _MAX_NAMED = 3  # foreign files named in an error
 
 
 def _say_on_stderr(note: str) -> None:
-    print(f"note: {note}", file=sys.stderr, flush=True)
+    tell_on_stderr(f"note: {note}")
 
 
 @contextmanager
@@ -80,11 +81,13 @@ def publishing(
     owned: Collection[str] = DATASET_OWNED,
     expected_bytes: int | None = None,
     say: Callable[[str], None] = _say_on_stderr,
+    publication: Publication | None = None,
 ) -> Iterator[Path]:
     """Yield an empty staging directory; on clean exit it becomes `output`, on an exception it is removed.
 
     `manifest` is the file that marks a complete directory; `owned` are `fnmatch` patterns of relative paths:
-    what we may replace, and all we may publish. `say` gets one line for each thing found and mended.
+    what we may replace, and all we may publish. `say` gets one line for each thing found and mended; `publication`
+    knows from the rename on that it has happened.
     Raises UserError: exit code 2 when `output` is no place for us (nothing is touched), 1 when another
     run holds it, the disk is full or fails (`output` is as it was).
     """
@@ -95,12 +98,16 @@ def publishing(
             _recover(place, say)
             place.refuse_unless_ours(manifest, owned)
             require_space(place.target, expected_bytes or 0)
-            staging = place.new_staging()
+        staging = place.new_staging()
         try:
+            with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
+                staging.mkdir(mode=0o700)  # holds the text of a repository while it is worked on
             with one_line_for(place.target, WRITE_FAILED, staging, expected_bytes):
                 yield staging
                 _complete(staging, manifest, owned)
                 _make_durable(staging, manifest, _mode_for(place.target))
+                if publication:
+                    publication.expect(place.target, staging)
                 _show(staging, place)
         finally:
             _discard(staging, say)  # after a swap this name holds the old directory
@@ -140,9 +147,7 @@ class _Place:
 
     def new_staging(self) -> Path:
         name = f".{name_stem(self.target)}.staging-{os.getpid()}-{secrets.token_hex(4)}"
-        staging = self.target.with_name(name)
-        staging.mkdir(mode=0o700)  # holds the text of a repository while it is worked on
-        return staging
+        return self.target.with_name(name)
 
     def stale_stagings(self) -> list[Path]:
         """Staging directories of earlier runs. Only for who holds the lock: then every one is stale."""
@@ -232,20 +237,27 @@ os.register_at_fork(after_in_child=_drop_locks_in_child)
 @contextmanager
 def _locked(place: _Place) -> Iterator[None]:
     """Hold the lock of `place`, or raise UserError (exit code 1) that says who does."""
-    with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
-        fd = _acquire(place)
-    _held_locks.add(fd)
+    fd = None
     try:
+        with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED), signals_waiting():
+            fd = _acquire(place)
+            _held_locks.add(fd)
         with one_line_for(place.target, DEVICE_FAILED):
             os.ftruncate(fd, 0)
             write_all(fd, _who_we_are().encode())
         yield
     finally:
-        with suppress(OSError):  # a lock file that stays is taken over by the next run
-            place.lock.unlink(missing_ok=True)  # while we hold it, so nobody else can lose theirs
-        _held_locks.discard(fd)
-        with suppress(OSError):  # a close that fails has closed
-            os.close(fd)
+        if fd is not None:
+            with signals_waiting():
+                _release(place, fd)
+
+
+def _release(place: _Place, fd: int) -> None:
+    with suppress(OSError):  # a lock file that stays is taken over by the next run
+        place.lock.unlink(missing_ok=True)  # while we hold it, so nobody else can lose theirs
+    _held_locks.discard(fd)
+    with suppress(OSError):  # a close that fails has closed
+        os.close(fd)
 
 
 def _acquire(place: _Place) -> int:
@@ -330,9 +342,20 @@ def _show(staging: Path, place: _Place) -> None:
         undo = partial(os.rename, place.target, staging)
     try:
         sync_path(place.target.parent)
-    except OSError:
-        undo()
+    except OSError as error:
+        _undo(undo, place, error)
         raise
+
+
+def _undo(undo: Callable[[], None], place: _Place, error: OSError) -> None:
+    try:
+        undo()
+    except OSError:
+        raise UserError(
+            f"cannot write {spell(place.target)}: {error.strerror}; it is new and complete, but a power cut may bring "
+            "back the old one",
+            exit_code=1,
+        ) from error
 
 
 def _swap(staging: Path, place: _Place) -> None:
@@ -346,11 +369,12 @@ def _swap(staging: Path, place: _Place) -> None:
 
 
 def _swap_in_steps(staging: Path, place: _Place) -> None:
-    os.rename(place.target, place.previous)
     try:
+        os.rename(place.target, place.previous)
         os.rename(staging, place.target)
     except BaseException:  # a signal, too: nobody should find the place empty
-        os.rename(place.previous, place.target)
+        if not os.path.lexists(place.target):
+            os.rename(place.previous, place.target)
         raise
     with suppress(OSError):  # published; the next run removes what is left
         os.rename(place.previous, staging)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,25 @@ from dataset_facts import Facts, read_facts
 from dated_repository import make_dated_repository
 from small_repository import make_repository
 
+from corpus.endings import STOPPING
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = ROOT / "create_training_dataset_effectiveness.py"
 
 # A shell script's background jobs ignore Ctrl-C, and so does all they start: tests that send it failed there.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """A command that is called, not started, takes over what Python does at a signal."""
+    before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
+    hook = sys.unraisablehook
+    yield
+    sys.unraisablehook = hook
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from corpus.augment.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 RENAMING = ("--kind", "variable_renaming")
@@ -88,7 +93,24 @@ def test_a_mistake_is_one_line_and_exit_code_2(tree: Path, arguments: list[str],
     done = run(*arguments, *RENAMING, cwd=tree.parent)
     assert done.returncode == 2
     assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    [_, last] = done.stderr.splitlines()
+    assert last == "FAILED"
+
+
+def test_a_tree_that_was_written_is_said_to_be_there_though_its_table_cannot_be_printed(
+    tree, tmp_path, capsys
+):
+    with open("/dev/full", "w") as full, redirect_stdout(full):
+        assert main([str(tree), *RENAMING, "--out", str(tmp_path / "out")]) == 0
+    assert "is the new one, complete" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a.py").is_file()
+
+
+def test_a_tree_that_cannot_be_written_whole_is_not_written(tree, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert main([str(tree), *RENAMING, "--out", str(tmp_path / "out")]) == 143
+    assert "nothing was changed" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["tree"]
 
 
 def test_an_unknown_kind_is_a_usage_error(tree: Path) -> None:

@@ -14,6 +14,8 @@ from conftest import COMMAND, build_dataset
 from small_repository import make_repository
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from corpus.endings import raise_again
+
 FLAGS = {
     *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
     *("--core", "--test", "--keep-secrets", "--device", "--until", "--quiet", "--help", "-h"),
@@ -114,9 +116,7 @@ class _StoppedWhileItEnds:
 
 
 def test_a_signal_that_python_drops_in_a_finalizer_stops_the_build_all_the_same(monkeypatch):
-    import create_training_dataset_effectiveness as command
-
-    monkeypatch.setattr(sys, "unraisablehook", command.raise_again)
+    monkeypatch.setattr(sys, "unraisablehook", raise_again)
     before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(KeyboardInterrupt):
         try:

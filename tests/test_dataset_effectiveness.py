@@ -28,6 +28,8 @@ import dataset_later_texts as later_texts
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
+from corpus.console import Console
+from corpus.endings import CannotPrint, claim_standard_streams, ending_of, tell_on_stderr
 from corpus.records import DATASET_FILES, METADATA_FILE
 
 DEFAULT_DIRECTORY = "training_data_effectiveness"
@@ -186,17 +188,24 @@ def main(arguments: list[str]) -> int:
         return 2
     facts = read_facts(directory)
     failed = [(test.__name__, wrong) for test in TESTS if (wrong := what_is_wrong(test, facts))]
-    say = _printer()
+    try:
+        _tell(facts, failed)
+    except CannotPrint as error:  # the exit code is an answer, too
+        tell_on_stderr(f"note: {error}")
+    return 1 if failed else 0
+
+
+def _tell(facts: Facts, failed: list[tuple[str, str]]) -> None:
+    say = Console().say
     if not failed:
         for line in summary(facts):
             say(line)
-        return 0
     for name, wrong in failed:
         say(f"❌ {name[5:].replace('_', ' ')}")
         for line in wrong.splitlines():
             say(f"  ✗ {line}")
-    say(f"❌ {len(failed)} of {len(TESTS)} tests failed: {directory}")
-    return 1
+    if failed:
+        say(f"❌ {len(failed)} of {len(TESTS)} tests failed: {facts.directory}")
 
 
 def what_is_wrong(test: Callable[[Facts], None], facts: Facts) -> str:
@@ -222,33 +231,6 @@ def summary(facts: Facts) -> list[str]:
     ]
 
 
-def _quiet_when_nobody_reads(command: Callable[[list[str]], int]) -> int:
-    """The exit code of the command, also where its reader went (`| head -1`) or where it was stopped."""
-    try:
-        exit_code = command(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # or the interpreter tries again at its end
-        return 141
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    return exit_code
-
-
-def _printer() -> Callable[[str], None]:
-    """`print` that a C locale does not kill: marks become ASCII, other characters are escaped."""
-    encoding = sys.stdout.encoding or "ascii"
-    marks = {"✅": "[ok]", "❌": "[FAILED]", "✓": "+", "✗": "-"}
-    try:
-        "".join(marks).encode(encoding)
-    except UnicodeEncodeError:
-        table = str.maketrans(marks)
-        return lambda line: print(line.translate(table).encode(encoding, "backslashreplace").decode(encoding))
-    return print
-
-
 if __name__ == "__main__":
-    sys.exit(_quiet_when_nobody_reads(main))
+    claim_standard_streams()
+    sys.exit(ending_of(lambda publication: main(sys.argv[1:])))

@@ -74,7 +74,21 @@ def test_script_prints_what_it_verified(small_dataset):
 
 def test_script_survives_a_locale_without_check_marks(small_dataset):
     done = run_script(str(small_dataset), PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, b"[ok] All tests passed!")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, b"OK All tests passed!")
+
+
+@pytest.mark.parametrize(("way", "exit_code"), [("", 0), ("one row too short", 1)])
+def test_script_answers_by_its_exit_code_where_nothing_can_be_printed(
+    way, exit_code, small_dataset, tmp_path
+):
+    ways = {each.name: each for each in WAYS}
+    directory = ways[way].apply(small_dataset, tmp_path) if way else small_dataset
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, SCRIPT, str(directory)], stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.returncode == exit_code
+    assert done.stderr.startswith(b"note: standard output cannot be written to")
 
 
 def test_script_names_file_and_line_of_what_is_wrong(small_dataset, tmp_path):

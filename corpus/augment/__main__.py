@@ -16,14 +16,20 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 
 import argparse
 import difflib
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
 from corpus.augment.facts import local_names, macro_names
+from corpus.console import Console
+from corpus.durable import name_stem, remove_tree, umask
+from corpus.endings import OneLineParser, Publication, claim_standard_streams, ending_of, print_bytes
 from corpus.languages import Language, language_of
 from corpus.records import UserError
 from corpus.syntax import has_grammar, parse, table_of
@@ -46,18 +52,19 @@ class Yield:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    claim_standard_streams()
     options = _options(arguments)
-    try:
-        if options.path.is_dir():
-            return _vary_tree(options.path, options.out, options.kind, options.seed)
-        return _show_file(options.path, options.kind, options.seed, options.diff)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return ending_of(partial(_run, options))
+
+
+def _run(options: argparse.Namespace, publication: Publication) -> int:
+    if options.path.is_dir():
+        return _vary_tree(options.path, options.out, options.kind, options.seed, publication)
+    return _show_file(options.path, options.kind, options.seed, options.diff)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m corpus.augment",
         description="Print the proven variant of a file, or write those of a tree.",
         epilog="example: python -m corpus.augment corpus/paths.py --kind variable_renaming --diff",
@@ -82,14 +89,8 @@ def _show_file(path: Path, kind: str, seed: int, diff: bool) -> int:
     if isinstance(result, Refusal):
         print(f"{path}: no {kind}: {result.reason}", file=sys.stderr)
         return NO_VARIANT
-    _print(result.text if not diff else _diff(source, result.text, path))
+    print_bytes(result.text if not diff else _diff(source, result.text, path))
     return 0
-
-
-def _print(text: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
 
 
 def _diff(before: bytes, after: bytes, path: Path) -> bytes:
@@ -103,7 +104,7 @@ def _diff(before: bytes, after: bytes, path: Path) -> bytes:
     return b"".join(line if line.endswith(b"\n") else line + b"\n" for line in lines)
 
 
-def _vary_tree(root: Path, out: Path | None, kind: str, seed: int) -> int:
+def _vary_tree(root: Path, out: Path | None, kind: str, seed: int, publication: Publication) -> int:
     if out is None:
         raise UserError(f"{root} is a directory: say with --out where its variants are to go")
     if out.exists():
@@ -112,15 +113,33 @@ def _vary_tree(root: Path, out: Path | None, kind: str, seed: int) -> int:
         raise UserError(f"{out} lies in {root}: --out must name a directory outside of it")
     facts = facts_of(root)
     yields: dict[str, Yield] = {}
-    for path in files_below(root):
-        relative = path.relative_to(root)
-        raw = path.read_bytes()
-        text = _vary_into(yields, path, relative.as_posix(), kind, seed, facts)
-        target = out / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(raw if text is None else text)
-    print(_table(yields))
-    return 0 if any(row.changed for row in yields.values()) else NO_VARIANT
+    with _new_directory(out, publication) as staging:
+        for path in files_below(root):
+            relative = path.relative_to(root)
+            raw = path.read_bytes()
+            text = _vary_into(yields, path, relative.as_posix(), kind, seed, facts)
+            target = staging / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(raw if text is None else text)
+    publication.exit_code = 0 if any(row.changed for row in yields.values()) else NO_VARIANT
+    Console().always(_table(yields))
+    return publication.exit_code
+
+
+@contextmanager
+def _new_directory(out: Path, publication: Publication) -> Iterator[Path]:
+    """A directory that is called `out` when it is complete, and removed when it will not be."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{name_stem(out)}.", dir=out.parent))
+    try:
+        yield staging
+        staging.chmod(0o777 & ~umask())
+        publication.expect(out, staging)
+        os.rename(staging, out)
+    except BaseException:
+        if staging.exists():
+            remove_tree(staging)
+        raise
 
 
 def _vary_into(

@@ -1,0 +1,218 @@
+"""What a command says at its end is true: "nothing was changed" where nothing was, and else where the new output is."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from corpus import publish
+from corpus.console import Console
+from corpus.endings import STOPPING, Publication, ending_of
+from corpus.ownership import SIGNATURE
+from corpus.records import METADATA_FILE, UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+UNCHANGED, REPLACED = "nothing was changed", "is the new one, complete"
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An output that holds the text "old"."""
+    place = tmp_path / "place"
+    place.mkdir()
+    assert ending_of(partial(write, place / "dataset", "old")) == 0
+    return place / "dataset"
+
+
+def write(
+    output: Path, text: str, publication: Publication, first: Callable = bool, then: Callable = bool
+) -> int:
+    """Publish `text`; call `first` before and `then` after it."""
+    with publish.publishing(output, publication=publication) as staging:
+        first()
+        (staging / METADATA_FILE).write_text(f"{text} {SIGNATURE.decode()}")
+    then()
+    return publication.exit_code
+
+
+def check(output: Path, exit_code: int, stderr: str) -> str:
+    """What the output holds, after the words were found to be true of it."""
+    text = (output / METADATA_FILE).read_text().split()[0]
+    assert text in ("old", "new")
+    assert (UNCHANGED in stderr) == (text == "old"), (exit_code, stderr)
+    assert (REPLACED in stderr) == (text == "new" and stderr != ""), (exit_code, stderr)
+    assert exit_code != 1 or text == "old"
+    assert exit_code != 0 or text == "new"
+    assert len(stderr.splitlines()) <= 2, stderr
+    return text
+
+
+def end_of_process() -> None:
+    """What the end of a process does: files are closed and their locks dropped."""
+    gc.collect()
+    for descriptor in publish._held_locks:
+        os.close(descriptor)
+    publish._held_locks.clear()
+
+
+def with_signal(command: Callable[[Publication], int], number: int, at: int) -> Callable[[Publication], int]:
+    """`command`, to which the signal comes before line `at` that runs in the files that publish, from 1."""
+    files = {publish.__file__, contextlib.__file__}
+    lines = 0
+
+    def trace(frame, event, _):
+        nonlocal lines
+        if frame.f_code.co_filename not in files:
+            return None
+        if event == "line":
+            lines += 1
+            if lines == at:
+                os.kill(os.getpid(), number)
+        return trace
+
+    def traced(publication: Publication) -> int:
+        sys.settrace(trace)
+        try:
+            return command(publication)
+        finally:
+            sys.settrace(None)
+
+    return traced
+
+
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_a_signal_within_publishing_is_told_truly(output, capsys, monkeypatch, can_swap):
+    signal_at_lines(output, capsys, monkeypatch, can_swap, every=12)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_a_signal_at_any_line_of_publishing_is_told_truly(output, capsys, monkeypatch, can_swap):
+    signal_at_lines(output, capsys, monkeypatch, can_swap, every=1)
+
+
+def signal_at_lines(output: Path, capsys, monkeypatch, can_swap: bool, every: int) -> None:
+    """One of the three signals at every so many lines of publish.py and contextlib.py that run."""
+    if not can_swap:
+        monkeypatch.setattr(publish, "exchange", cannot_swap)
+    seen, at, exit_code = set(), 1, -1
+    while exit_code != 0:
+        number = STOPPING[at // every % 3]
+        exit_code = ending_of(with_signal(partial(write, output, "new"), number, at))
+        end_of_process()
+        seen.add((check(output, exit_code, capsys.readouterr().err), exit_code))
+        assert exit_code in (0, 128 + number)
+        assert ending_of(partial(write, output, "old")) == 0
+        assert os.listdir(output.parent) == [output.name], f"left behind by the run after line {at}"
+        capsys.readouterr()
+        at += every
+    assert at > 250
+    assert {text for text, exit_code in seen if exit_code} == {"old", "new"}
+
+
+def cannot_swap(one: Path, other: Path) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+FAILURES = {
+    "a user's mistake": UserError("mind this", exit_code=2),
+    "no memory": MemoryError(),
+    "no descriptor": OSError(errno.EMFILE, os.strerror(errno.EMFILE), b"caf\xe9"),
+    "Ctrl-C": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("when", ["first", "then"])
+def test_what_fails_before_or_after_publishing_is_told_truly(output, capsys, failure, when):
+    exit_code = ending_of(partial(write, output, "new", **{when: raising(FAILURES[failure])}))
+    stderr = capsys.readouterr().err
+    if failure == "a user's mistake" and when == "first":
+        assert (exit_code, stderr) == (2, "error: mind this\nFAILED\n")
+    else:
+        assert check(output, exit_code, stderr) == ("old" if when == "first" else "new")
+        assert exit_code == (130 if failure == "Ctrl-C" else when == "first")
+
+
+def closed_pipe() -> io.TextIOWrapper:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return open(writing, "w")
+
+
+def full_disk() -> io.TextIOWrapper:
+    return open("/dev/full", "w")
+
+
+STREAMS = {"a full disk": full_disk, "nobody reads": closed_pipe}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("unreadable", [0, 3])
+@pytest.mark.parametrize("when", ["first", "then"])
+def test_what_cannot_be_printed_is_told_truly(output, capsys, monkeypatch, stream, unreadable, when):
+    def command(publication: Publication) -> int:
+        publication.exit_code = unreadable
+        return write(output, "new", publication, **{when: lambda: Console().say("line")})
+
+    with STREAMS[stream]() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        exit_code = ending_of(command)
+    assert check(output, exit_code, capsys.readouterr().err) == ("old" if when == "first" else "new")
+    assert exit_code == (1 if when == "first" else unreadable)
+
+
+def test_a_second_signal_does_not_stop_the_clearing_up_and_a_third_one_does(output, capsys):
+    def clear_up(publication: Publication, signals: int) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            for _ in range(signals):
+                os.kill(os.getpid(), signal.SIGHUP)
+            print("cleared up")
+
+    assert ending_of(partial(clear_up, signals=1)) == 143
+    assert "cleared up" in capsys.readouterr().out
+    assert ending_of(partial(clear_up, signals=2)) == 129
+    assert "cleared up" not in capsys.readouterr().out
+
+
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored():
+    """As by nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert ending_of(lambda publication: os.kill(os.getpid(), signal.SIGHUP) or 0) == 0
+
+
+CLOSED = """
+import os, sys
+from corpus.endings import claim_standard_streams
+claim_standard_streams()
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(1, b"of a library"); os.write(2, b"of a library"); print("ours"); print("ours", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_is_printed_to_a_closed_stream_lands_in_no_file(tmp_path, closed):
+    command = f'exec "$@" {closed}'
+    arguments = ["bash", "-c", command, "-", sys.executable, "-c", CLOSED, str(tmp_path / "file")]
+    assert subprocess.run(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    assert (tmp_path / "file").read_bytes() == b""
