@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NATIVE := effectiveness/memory/_native.abi3.so
 REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 OUTPUT ?= training_data_effectiveness
 MODEL ?= models/short-run
@@ -21,7 +22,7 @@ PROMPT ?= def main(
 .PHONY: run test lint torture benchmark clean
 .DELETE_ON_ERROR:
 
-run: $(READY)
+run: $(READY) $(NATIVE)
 	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
 	@echo; echo "Training into $(MODEL) with $(TRAIN); make run TRAIN=--overwrite deletes a run that is there:"
@@ -33,23 +34,31 @@ run: $(READY)
 	@$(BIN)/python -m training.proof --dataset "$(OUTPUT)" --model "$(MODEL)" --max-windows 100 --prompts 40
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
 
-test: $(READY) tests/oracles/node_modules
+test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
 
-torture: $(READY) tests/oracles/node_modules
+torture: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m torture
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-benchmark: $(READY)
+benchmark: $(READY) $(NATIVE)
 	$(BIN)/python benchmarks/dataset.py
 
 # A stamp, so that an environment is made again when the pins change.
 $(READY): requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# The memory's compiled part. It needs a C compiler, gcc or clang, and nothing else.
+$(NATIVE): effectiveness/memory/_native.c $(wildcard effectiveness/memory/native/*.h) setup.py | $(READY)
+	@command -v $(firstword $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('CC'))")) >/dev/null \
+	    || command -v "$(CC)" >/dev/null \
+	    || { echo "no C compiler: the memory needs gcc or clang (Debian: apt install gcc; macOS: xcode-select --install)" >&2; exit 2; }
+	@$(BIN)/python setup.py -q build_ext --inplace 2>/dev/null || $(BIN)/python setup.py build_ext --inplace
 	@touch $@
 
 # The JavaScript and TypeScript oracles parse with Babel; without npm they are skipped, and the suite says so.
@@ -59,4 +68,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/oracles/node_modules .ruff_cache
+	rm -rf $(VENV) tests/oracles/node_modules .ruff_cache build $(NATIVE)
