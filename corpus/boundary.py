@@ -42,6 +42,8 @@ def reading(what: str, way_out: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """The exception's type and what it says, as one short line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     said = " ".join(str(error).split())
     said = said if len(said) <= MAX_REASON_CHARACTERS else f"{said[:MAX_REASON_CHARACTERS]}..."
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

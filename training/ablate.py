@@ -26,6 +26,7 @@ from corpus.records import UserError
 from training.ablation import table as table
 from training.ablation.arms import ARMS, RunSpec, dataset_digest
 from training.ablation.results import Key, append_result, key_of, read_results
+from training.arguments import Parser
 from training.recut import check_overlap
 from training.rows import Dataset, open_dataset
 
@@ -44,7 +45,7 @@ exit codes: 0 done, 1 a run failed, 2 usage or missing input, 130 stopped (finis
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m training.ablate",
         description="Compare techniques on one dataset (or several) at equal steps and tokens.",
         epilog="\n  ".join(["arms, and what each is compared with:", *_arm_lines()]) + f"\n\n{EXAMPLES}",
@@ -83,8 +84,8 @@ def _arm_lines() -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = make_parser().parse_args(argv)
     try:
+        arguments = make_parser().parse_args(argv)
         return _run(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

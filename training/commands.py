@@ -14,10 +14,20 @@ from types import FrameType
 
 from torch import nn
 
+from corpus.boundary import reading
 from corpus.ownership import note_made
 from corpus.records import LATER, UserError
 from training import checkpoint, run_directory, setup, starting_model
-from training.complete import Completion, complete_gaps, complete_text, completion_scores, find_gaps
+from training.complete import (
+    MIN_POSITIONS,
+    Completion,
+    check_vocabulary,
+    complete_gaps,
+    complete_text,
+    completion_scores,
+    find_gaps,
+    read_prompt,
+)
 from training.config import Config
 from training.devices import choose_device
 from training.evaluate import Evaluation
@@ -316,12 +326,22 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
     source = arguments.checkpoint or Path(config.output.directory)
     if not (source / "config.json").is_file():
         raise UserError(f"{source} holds no finished model; give the --output of a run as --checkpoint")
+    text, suffix = read_prompt(arguments.complete), arguments.suffix
     device = choose_device(config.device_backend.device)
     vocabulary = Vocabulary(source)
-    model = load_pretrained(str(source), window=1, vocab_size=1).to(device)
+    model = load_pretrained(str(source), window=MIN_POSITIONS, vocab_size=1).to(device)
+    check_vocabulary(str(source), model, vocabulary)
+    if suffix is not None and not starting_model.can_fill(model, vocabulary):
+        raise UserError(
+            f"--suffix: {source} never learnt to fill in the middle; train it with --set objectives.fim_rate=0.5, or "
+            "leave --suffix out"
+        )
     settings = generation_settings(config.inference, vocabulary.control)
-    text = complete_text(model, vocabulary, arguments.complete, arguments.suffix, settings)
+    with reading(f"{source} cannot complete", "give the --output of a run as --checkpoint"):
+        written = complete_text(model, vocabulary, text, suffix, settings, seed=config.training.seed)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(arguments.complete + text + (arguments.suffix or ""), flush=True)
+    if config.inference.do_sample:
+        print(f"sampled with --seed {config.training.seed}", file=sys.stderr, flush=True)
+    print(text + written + (suffix or ""), flush=True)
     return 0

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
+from corpus.boundary import reading
 from corpus.records import ORIGINAL, VARIANTS, UserError
-from corpus.seeding import rng_for
+from corpus.seeding import key_for, rng_for
 from training.rows import Rows
 from training.vocabulary import Vocabulary
 
 MAX_LINE_TOKENS = 48
+MIN_POSITIONS = 8  # for a prompt, its control tokens and something behind it
 MIN_PROMPT_CHARACTERS = 40  # less context is a lottery
 MIN_TARGET_CHARACTERS = 4  # a lone bracket says nothing
 
@@ -74,10 +77,29 @@ def num_positions(model: nn.Module) -> int:
     return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1024
 
 
+def read_prompt(given: str) -> str:
+    """`given`, or for "-" what standard input holds. Raises UserError for bytes that are not UTF-8."""
+    if given != "-":
+        return given
+    with reading("--complete -: standard input", "give it UTF-8 text"):
+        return sys.stdin.buffer.read().decode("utf-8")
+
+
+def check_vocabulary(name: str, model: nn.Module, vocabulary: Vocabulary) -> None:
+    """Raises UserError where the tokenizer beside a model gives ids that it has no row for."""
+    num_rows, num_ids = model.get_input_embeddings().weight.shape[0], vocabulary.num_bytes.shape[0]
+    if num_ids > num_rows:
+        raise UserError(f"{name}: its tokenizer has ids up to {num_ids - 1:,}, the model {num_rows:,} rows")
+
+
 def complete_text(
-    model: nn.Module, vocabulary: Vocabulary, text: str, suffix: str | None, settings: dict
+    model: nn.Module, vocabulary: Vocabulary, text: str, suffix: str | None, settings: dict, *, seed: int
 ) -> str:
-    """Continue `text` (or fill between it and `suffix`) with `settings` of the configuration's `inference`."""
+    """Continue `text` (or fill between it and `suffix`) with `settings` of the configuration's `inference`.
+
+    What is drawn where it samples depends on `seed` and the model alone.
+    """
+    torch.manual_seed(key_for(seed, "sampling"))
     positions = num_positions(model)
     new_tokens = min(settings["max_new_tokens"], positions // 2)
     ids = prompt_ids(vocabulary, text, suffix, positions - new_tokens)

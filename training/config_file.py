@@ -16,24 +16,37 @@ from pathlib import Path
 
 import yaml
 
+from corpus.boundary import read_regular, reading
 from corpus.records import UserError
 from training.config import MEASURED, RECIPES, SECTIONS, Config, check_combinations
 
 MAX_CONFIG_BYTES = 1_000_000
-NUMBER = re.compile(r"[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)")
+NUMBER = re.compile(r"[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)", re.ASCII)
+LEADING_ZEROS = re.compile(r"[+-]?0\d+", re.ASCII)
+MAX_DIGITS = 40
+SHOWN_CHARACTERS = 60
 
 
-def load_config(path: Path | None, overrides: typing.Sequence[str] = ()) -> Config:
-    """Read the YAML at `path` (None: defaults only), then apply `section.key=value` overrides.
+def load_config(
+    path: Path | None,
+    overrides: typing.Sequence[str] = (),
+    flags: typing.Mapping[str, tuple[str, object]] = {},
+) -> Config:
+    """Read the YAML at `path` (None: defaults only), then apply `section.key=value` overrides, then flags.
 
-    Raises UserError naming file, line and the nearest known key.
+    `flags` are settings with a flag of their own: {"--epochs": ("training.num_epochs", 3)}; None is not given.
+    Raises UserError naming file, line or flag, and the nearest known key.
     """
     values: dict[str, typing.Any] = {name: {} for name in SECTIONS}
     if path is not None:
         _read_yaml(path, values)
     for override in overrides:
         _read_override(override, values)
+    for flag, (key, value) in flags.items():
+        if value is not None:
+            section, name = key.split(".")
+            values[section][name] = _parse(str(value), SECTIONS[section], name, flag)
     recipe = values.pop("recipe", MEASURED)
     sections = {name: SECTIONS[name](**given) for name, given in values.items()}
     config = Config(recipe=recipe, **sections)
@@ -50,6 +63,8 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem="anchors and aliases are not allowed", problem_mark=event.start_mark
             )
+        if getattr(event, "tag", None):
+            raise yaml.MarkedYAMLError(problem="tags are not allowed", problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
@@ -71,26 +86,24 @@ def _read_yaml(path: Path, values: dict[str, dict]) -> None:
 
 
 def _compose(path: Path) -> yaml.Node:
+    raw = read_regular(path, max_bytes=MAX_CONFIG_BYTES, way_out="pass --config FILE")
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read the configuration {path}: {error.strerror}; pass --config FILE"
-        ) from error
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise UserError(f"{path} has {len(raw):,} bytes; a configuration has at most {MAX_CONFIG_BYTES:,}")
-    try:
-        loader = _StrictLoader(raw.decode("utf-8"))
-        root = loader.get_single_node()
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        hint = "; indent with spaces" if "\\t" in error.problem else ""
-        raise UserError(f"{path}:{line}: {error.problem}{hint}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    with reading(f"{path} is not valid YAML", "see the documented settings"):
+        try:
+            root = _StrictLoader(text).get_single_node()
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else "?"
+            raise UserError(f"{path}:{line}: {_yaml_problem(error)}") from error
     return root if root is not None else yaml.MappingNode("tag:yaml.org,2002:map", [])
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
+    if (error.context or "").startswith("expected a single document"):
+        return "a second document begins here (---); a configuration is one"
+    return f"{error.problem}; indent with spaces" if "\\t" in error.problem else error.problem
 
 
 def _entries(node: yaml.Node, where: str, known: typing.Collection[str], what: str):
@@ -117,12 +130,18 @@ def _read_override(override: str, values: dict[str, dict]) -> None:
         return
     section, dot, name = key.strip().partition(".")
     if not equals or not dot:
-        raise UserError(f"--set {override}: expected section.key=value, e.g. optimization.batch_size=8")
+        raise UserError(
+            f"--set {_short(override)}: expected section.key=value, e.g. optimization.batch_size=8"
+        )
     if section not in SECTIONS:
-        raise UserError(f"--set {override}: unknown section: {section}{_nearest(section, SECTIONS)}")
+        raise UserError(
+            f"--set {_short(override)}: unknown section: {_short(section)}{_nearest(section, SECTIONS)}"
+        )
     known = _settings(SECTIONS[section])
     if name not in known:
-        raise UserError(f"--set {override}: unknown key in {section}: {name}{_nearest(name, known)}")
+        raise UserError(
+            f"--set {_short(override)}: unknown key in {section}: {_short(name)}{_nearest(name, known)}"
+        )
     text = text.strip()
     listed = text.startswith("[") and text.endswith("]")
     value = [part.strip() for part in text[1:-1].split(",") if part.strip()] if listed else text
@@ -130,8 +149,8 @@ def _read_override(override: str, values: dict[str, dict]) -> None:
 
 
 def _parse_recipe(value: str | list[str], where: str) -> str:
-    if value not in RECIPES:
-        raise UserError(f"{where}: expected one of {', '.join(RECIPES)}, got {value}")
+    if not isinstance(value, str) or value not in RECIPES:
+        raise UserError(f"{where}: expected one of {', '.join(RECIPES)}, got {_short(value)}")
     return value
 
 
@@ -149,7 +168,13 @@ def _is_null(node: yaml.ScalarNode) -> bool:
 
 
 def _shown(node: yaml.Node) -> str:
-    return node.value if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+    return _short(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+
+
+def _short(value: object) -> str:
+    """For a message: what was given may be a whole file."""
+    text = str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def _nearest(name: str | None, known: typing.Iterable[str]) -> str:
@@ -168,13 +193,16 @@ def _parse(value: str | list[str], section: type, name: str, where: str):
     if optional and value in ("null", "auto", ""):
         return None
     if kind is tuple:
-        parsed = tuple(value) if isinstance(value, list) else (value,)
-        if not parsed or not all(parsed):
+        parsed = tuple(_parse_str(part, where) for part in (value if isinstance(value, list) else [value]))
+        if not parsed:
             raise UserError(f"{where}: expected a list of names such as [q_proj, v_proj], got an empty one")
         return parsed
     if isinstance(value, list):
         raise UserError(f"{where}: expected one {_TYPE_WORDS[kind]}, got a list")
     parsed = _PARSERS[kind](value, where)
+    if kind is str and parsed.startswith("~"):  # only paths do
+        with reading(f"{where}: {_short(parsed)}", "write the whole path"):
+            parsed = str(Path(parsed).expanduser())
     _check_limits(parsed, _settings(section)[name].metadata, where)
     return parsed
 
@@ -189,26 +217,30 @@ def _kind(section: type, name: str) -> tuple[type, bool]:
 
 def _parse_bool(text: str, where: str) -> bool:
     if text not in ("true", "false"):
-        raise UserError(f"{where}: expected true or false, got {text}")
+        raise UserError(f"{where}: expected true or false, got {_short(text)}")
     return text == "true"
 
 
 def _parse_int(text: str, where: str) -> int:
     if not INTEGER.fullmatch(text):
-        hint = "; write it without leading zeros" if text.lstrip("+-").startswith("0") else ""
-        raise UserError(f"{where}: expected a whole number, got {text or 'nothing'}{hint}")
+        hint = "; write it without leading zeros" if LEADING_ZEROS.fullmatch(text) else ""
+        raise UserError(f"{where}: expected a whole number, got {_short(text) or 'nothing'}{hint}")
+    if len(text) > MAX_DIGITS:  # far beyond every limit, and beyond what Python reads
+        raise UserError(f"{where}: {_short(text)} has {len(text):,} digits, at most {MAX_DIGITS} are read")
     return int(text)
 
 
 def _parse_float(text: str, where: str) -> float:
     if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-        raise UserError(f"{where}: expected a number such as 0.1 or 2e-5, got {text or 'nothing'}")
+        raise UserError(f"{where}: expected a number such as 0.1 or 2e-5, got {_short(text) or 'nothing'}")
     return float(text)
 
 
 def _parse_str(text: str, where: str) -> str:
     if not text or text == "null":
         raise UserError(f"{where}: expected a value, got nothing")
+    if not text.isprintable():  # control characters, and bytes that are not UTF-8
+        raise UserError(f"{where}: expected printable text, got {text!r}")
     return text
 
 
@@ -222,7 +254,7 @@ def _check_limits(value, limits, where: str) -> None:
     if limits["choices"] and value not in limits["choices"]:
         close = difflib.get_close_matches(value, limits["choices"], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"{where}: expected one of {', '.join(limits['choices'])}, got {value}{hint}")
+        raise UserError(f"{where}: expected one of {', '.join(limits['choices'])}, got {_short(value)}{hint}")
     if limits["low"] is not None and value < limits["low"]:
         raise UserError(f"{where}: must be at least {limits['low']}, got {value}")
     if limits["above"] is not None and value <= limits["above"]:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError
+from training.arguments import Parser, check_paths, check_texts, fail
 
+PATHS = ("config", "sequences", "output", "checkpoint")
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 EXAMPLES = """examples:
@@ -35,7 +37,7 @@ exit codes: 0 done, 1 failed, 2 usage, config or missing input, 130/143 stopped 
 
 def make_parser() -> argparse.ArgumentParser:
     """All flags; frozen by a test."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="model_trainer_unified.py",
         description="Train a causal language model on a dataset of token windows, and evaluate it on held-out files.",
         epilog=EXAMPLES,
@@ -82,7 +84,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and train nothing")
     parser.add_argument(
-        "--complete", metavar="TEXT", help='print a completion, e.g. --complete "fn calculate("'
+        "--complete",
+        metavar="TEXT",
+        help='print a completion, e.g. --complete "fn calculate(" (-: of what standard input holds)',
     )
     parser.add_argument("--suffix", metavar="TEXT", help="with --complete: what comes after the gap")
     parser.add_argument(
@@ -93,33 +97,27 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = make_parser().parse_args(argv)
     try:
+        arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
         return _run(arguments)
     except UserError as error:
-        return _fail(str(error), error.exit_code)
+        return fail(str(error), error.exit_code)
     except KeyboardInterrupt:  # before training, where signals are not yet waited for
-        return _fail("stopped; nothing was changed", 130)
+        return fail("stopped; nothing was changed", 130)
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("nobody reads the output any more; run it again with --resume", 1)
+        return fail("nobody reads the output any more; run it again with --resume", 1)
     except OSError as error:
-        if error.errno not in DISK_TROUBLE:
-            raise
-        return _fail(
-            f"{error.strerror}: {error.filename or 'a file of the output'}; free some space and --resume", 1
-        )
-
-
-def _fail(message: str, exit_code: int) -> int:
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    if not sys.stdout.isatty():
-        print("FAILED", flush=True)
-    return exit_code
+        where, why = error.filename or "a file of the output", error.strerror or str(error)
+        if error.errno in DISK_TROUBLE:
+            return fail(f"{why}: {where}; free some space and --resume", 1)
+        return fail(f"cannot use {where} ({why})", 1)
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
+    check_texts(arguments)
+    check_paths(arguments, PATHS)
     if arguments.suffix is not None and arguments.complete is None:
         raise UserError("--suffix needs --complete TEXT, the text before the gap")
     if arguments.resume and arguments.checkpoint is not None:
@@ -136,7 +134,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from training import commands  # after the flags: --help and mistyped flags are answered without torch
     from training.config_file import load_config
 
-    config = load_config(arguments.config, _overrides(arguments))
+    config = load_config(arguments.config, arguments.overrides, _settings(arguments))
     if arguments.complete is not None:
         return commands.complete(config, arguments)
     if arguments.dry_run:
@@ -146,16 +144,15 @@ def _run(arguments: argparse.Namespace) -> int:
     return commands.train(config, arguments)
 
 
-def _overrides(arguments: argparse.Namespace) -> list[str]:
-    """Flags that name a setting count as the last --set."""
-    flags = {
-        "training.num_epochs": arguments.epochs,
-        "training.seed": arguments.seed,
-        "device_backend.device": arguments.device,
-        "output.directory": arguments.output,
-        "device_backend.deterministic": "true" if arguments.deterministic else None,
+def _settings(arguments: argparse.Namespace) -> dict[str, tuple[str, object]]:
+    """Flags that name a setting: flag -> (setting, value or None)."""
+    return {
+        "--epochs": ("training.num_epochs", arguments.epochs),
+        "--seed": ("training.seed", arguments.seed),
+        "--device": ("device_backend.device", arguments.device),
+        "--output": ("output.directory", arguments.output),
+        "--deterministic": ("device_backend.deterministic", "true" if arguments.deterministic else None),
     }
-    return arguments.overrides + [f"{key}={value}" for key, value in flags.items() if value is not None]
 
 
 if __name__ == "__main__":

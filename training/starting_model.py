@@ -25,6 +25,7 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
             settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
         )
         model = _build_preset(run, preset)
+        setattr(model.config, CAN_FILL, False)
         what = f"preset {preset}, from scratch"
     else:
         model = _load_model(run, name)

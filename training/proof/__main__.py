@@ -15,6 +15,7 @@ from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError
+from training.arguments import Parser
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
@@ -30,7 +31,7 @@ exit codes: 0 done, 1 many test files stand in train (the card says which) or it
 
 def make_parser() -> argparse.ArgumentParser:
     """All flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python3 -m training.proof",
         description="Compare a trained model with a control, an n-gram and its own start on held-out files.",
         epilog=EXAMPLES,
@@ -69,8 +70,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = make_parser().parse_args(argv)
     try:
+        arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
         from training.proof.prove import prove  # after the flags: --help and typos are answered without torch
 

@@ -30,6 +30,7 @@ from corpus.durable import write_atomically
 from corpus.ownership import PROOF, claim, note_made, output_directory
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
+from training.arguments import Parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CANARIES_FILE = "canaries.json"
@@ -247,7 +248,7 @@ EXAMPLES = """examples:
 
 def make_parser() -> argparse.ArgumentParser:
     """All flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python3 -m training.proof.canaries",
         description="Plant fake secrets in a copy of a repository, train on it, and count which come back.",
         epilog=EXAMPLES,
@@ -280,8 +281,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the experiment; exit code 1 where a redacted secret came back."""
-    arguments = make_parser().parse_args(argv)
     try:
+        arguments = make_parser().parse_args(argv)
         if not arguments.repository.is_dir():
             raise UserError(
                 f"--repository {arguments.repository}: no such directory; give one with source files"
