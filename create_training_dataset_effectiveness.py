@@ -32,6 +32,7 @@ from corpus.hardware import DEVICES
 from corpus.history.dates import parse_until
 from corpus.pool import available_cores
 from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
+from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
@@ -204,6 +205,7 @@ def main(argv: list[str] | None = None) -> int:
 def build(flags: argparse.Namespace, publication: Publication) -> int:
     try:
         options = options_from(flags)
+        distrust(options.root, options.output)
     except FileNotFoundError as error:
         return fail(f"FileNotFoundError: {error}", 2)
     from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second

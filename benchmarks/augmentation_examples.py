@@ -15,11 +15,14 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 import subprocess
 from pathlib import Path
 
+from effectiveness import programs
+from effectiveness.isolation import ROOT
+
 
 def example(kind: str, path: Path) -> str:
     """A heading and the diff, or the reason for none; headers of the diff, which spell the path, are left out."""
-    command = [sys.executable, "-m", "corpus.augment", str(path), "--kind", kind, "--diff"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    command = programs.python(Path(ROOT, "corpus", "augment", "__main__.py"), path, "--kind", kind, "--diff")
+    done = programs.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     lines = done.stdout.splitlines()[2:] or done.stderr.splitlines()
     return "\n".join([f"## {kind}: `{_shown(path)}`", "", "```diff", *lines, "```", ""])
 

@@ -11,13 +11,13 @@ import json
 import random
 import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.languages import language_of
+from effectiveness.programs import find_program, run
 
 MAX_FILE_BYTES = 200_000  # a single generated giant must not be a large part of a small corpus
 MIN_WORD_LETTERS = 4
@@ -101,7 +101,7 @@ def commit_all(directory: Path) -> None:
         "maintenance.auto=false",
     ]
     for arguments in (["init", "-q"], ["add", "-A", "-f"], [*who, "commit", "-q", "-m", "corpus"]):
-        subprocess.run(["git", "-c", "core.autocrlf=false", *arguments], cwd=directory, check=True)
+        run([find_program("git"), "-c", "core.autocrlf=false", *arguments], cwd=directory, check=True)
 
 
 def multiply(source: Path, directory: Path, copies: int) -> None:

@@ -21,7 +21,6 @@ import argparse
 import json
 import shlex
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from benchmarks import corpora, measure, outcome
 from benchmarks.outcome import CORES, MEGABYTE, Outcome
+from effectiveness import programs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -176,7 +176,7 @@ def missing_extras(python: str) -> dict[str, str]:
     found = {}
     for name, requirement in EXTRAS.items():
         module = name.partition(".")[0]
-        probe = subprocess.run([python, "-c", f"import {module}"], capture_output=True)
+        probe = programs.run([python, "-c", f"import {module}"], capture_output=True)
         if probe.returncode:
             found[name] = f"not measured: {python} cannot import it; {python} -m pip install {requirement}"
     return found
@@ -261,6 +261,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--growth-augmentations", default="none", metavar="KINDS", help="as --augmentations of the build")
     add(
         "--baseline-python",
+        type=os.path.abspath,
         default=sys.executable,
         metavar="PYTHON",
         help="has datasets, transformers, datatrove",

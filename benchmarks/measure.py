@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from effectiveness import programs
+
 SAMPLE_INTERVAL_S = 0.04
 PSS_EVERY = 5  # samples: adding up pages costs milliseconds that the measured process would miss
 _PROC = Path("/proc")
@@ -82,7 +84,7 @@ def _read(path: Path) -> str:
 def run(command: Sequence[str], *, environment: dict[str, str] | None = None, cwd: Path | None = None) -> Run:
     """Run `command` to its end. Lines `inner_s X` and `rows N` of its output are kept. Raises MeasurementError."""
     started_s = time.perf_counter()
-    process = subprocess.Popen(
+    process = programs.start(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measure
+from effectiveness.programs import find_program, run
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
@@ -171,7 +171,12 @@ def _values(path: str, name: str) -> Iterator[str]:
 
 def commit() -> str:
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        program = find_program("git")
+        return (
+            run([program, *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+            if program
+            else ""
+        )
 
     changed = " with uncommitted changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + changed

@@ -18,10 +18,11 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 
 import argparse
 import shutil
-import subprocess
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
+
+from effectiveness import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("concurrent", "email", "http", "importlib", "json", "urllib", "wsgiref")
@@ -74,7 +75,7 @@ def build(corpus: Path, dataset: Path) -> None:
     """With the tokenizer of the corpus itself, windows of 1024 and all four augmentations."""
     script = ROOT / "create_training_dataset_effectiveness.py"
     flags = ["--output", str(dataset), "--tokenizer", "local", "--max-tokens", "1024"]
-    subprocess.run([sys.executable, str(script), str(corpus), *flags], check=True)
+    programs.run(programs.python(script, corpus, *flags), check=True)
 
 
 def campaign(datasets: list[Path], results: Path) -> list[str]:

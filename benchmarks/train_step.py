@@ -35,6 +35,7 @@ from benchmarks.outcome import ROOT
 from benchmarks.step_outcome import Steps, bars, markdown
 from corpus.jsonl import JsonLinesWriter, read_metadata, write_metadata
 from corpus.records import DATASET_FILES, METADATA_FILE
+from effectiveness import programs
 
 CONTESTANTS = ("ours", "bare", "bare_chunked", "hf_trainer")
 MEMORY_CONTESTANTS = ("ours", "ours_whole", "hf_trainer")
@@ -45,6 +46,7 @@ REPEATED_ROWS = 4000  # of the dataset, for the long file
 EXTRA = "accelerate==1.15.0"
 LOAD = """
 import sys, time
+sys.path.append(sys.argv.pop(1))
 from pathlib import Path
 from training.rows import open_dataset, open_rows
 dataset = open_dataset(Path(sys.argv[1]))
@@ -67,7 +69,7 @@ class Processes:
         python = flags.baseline_python if name == "hf_trainer" else sys.executable
         script = ROOT / "benchmarks" / "step_contestants.py"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        return subprocess.Popen([python, script, name, json.dumps(options)], **pipes)
+        return programs.start([python, script, name, json.dumps(options)], **pipes)
 
     def __enter__(self) -> dict[str, subprocess.Popen]:
         return self.processes
@@ -135,7 +137,7 @@ def measure_start(sequences: Path, work: Path, flags: argparse.Namespace) -> lis
 def time_lines(command: list, marks: dict[str, str]) -> dict[str, float]:
     """Seconds from starting the command until it prints a line that begins with each mark."""
     started_at, seconds = time.perf_counter(), {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with programs.start(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             for mark, name in marks.items():
                 if line.startswith(mark):
@@ -158,9 +160,8 @@ def measure_load(sequences: Path, work: Path, flags: argparse.Namespace) -> list
 
 
 def load(dataset: Path) -> tuple[float, int]:
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, dataset], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
+    command = programs.python("-c", LOAD, ROOT, dataset)
+    done = programs.run(command, stdout=subprocess.PIPE, text=True, check=True)
     seconds, tokens = done.stdout.split()
     return float(seconds), int(tokens)
 
@@ -201,7 +202,13 @@ def arguments() -> argparse.ArgumentParser:
         metavar="DIR",
         help="else: build one of this tree",
     )
-    add("--baseline-python", default=sys.executable, metavar="PYTHON", help="has accelerate and transformers")
+    add(
+        "--baseline-python",
+        type=os.path.abspath,
+        default=sys.executable,
+        metavar="PYTHON",
+        help="has accelerate and transformers",
+    )
     add(
         "--contestants",
         default=",".join(CONTESTANTS),
@@ -259,7 +266,7 @@ def contestants(flags: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     if "hf_trainer" not in names:
         return names, {}
     python = flags.baseline_python
-    probe = subprocess.run([python, "-c", "import accelerate, torch, transformers"], capture_output=True)
+    probe = programs.run([python, "-c", "import accelerate, torch, transformers"], capture_output=True)
     if probe.returncode == 0:
         return names, {}
     names.remove("hf_trainer")
@@ -271,7 +278,7 @@ def build(repo: Path, output: Path) -> Path:
     """A dataset of a real tree. Not timed."""
     command = [sys.executable, ROOT / "create_training_dataset_effectiveness.py", repo, "--output", output]
     command += ["--tokenizer", "local", "--max-tokens", str(WINDOW), "--quiet"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    programs.run(command, check=True, stdout=subprocess.DEVNULL)
     return output / DATASET_FILES["train"]
 
 

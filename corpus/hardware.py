@@ -9,9 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import subprocess
 
 from corpus.records import ContextPlan, UserError
+from effectiveness.programs import find_program, run
 
 GIB = 1 << 30
 
@@ -103,8 +103,10 @@ def _apple() -> tuple[str, int] | None:
     """Apple silicon shares one memory between CPU and GPU, so the machine's memory is the card's."""
     if platform.system() != "Darwin" or platform.machine() != "arm64":
         return None
-    brand = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
-    return brand.stdout.strip() or "Apple silicon", _physical_memory_bytes()
+    sysctl = find_program("sysctl")
+    command = [sysctl, "-n", "machdep.cpu.brand_string"]
+    brand = run(command, capture_output=True, text=True).stdout.strip() if sysctl else ""
+    return brand or "Apple silicon", _physical_memory_bytes()
 
 
 def _physical_memory_bytes() -> int:

@@ -63,20 +63,24 @@ def isolate(beside: str | None = None) -> None:
         _start_again()
 
 
-def distrust(*places: os.PathLike | str) -> None:
+def distrust(scanned: os.PathLike | str, *more: os.PathLike | str) -> None:
     """From now on nothing below these directories is imported or run, here and by what is started later, even where
     PYTHONPATH, PATH, an editable install or another variable of the environment names it in full.
 
-    The command's own files and the interpreter's library stay, wherever they lie.
+    Nor is `scanned` itself imported as a package from the directory that holds it. The command's own files and the
+    interpreter's library stay, wherever they lie.
     """
     if not _command:  # called as a function, in somebody else's process
         return
-    roots = tuple(os.path.realpath(place) for place in places)
-    own = {ROOT, *_of_the_interpreter()}
-    sys.path[:] = [p for p in sys.path if p in own or search_path(p, roots, parents_too=True)]
+    roots = tuple(os.path.realpath(place) for place in (scanned, *more))
+    own, before = {ROOT, *_of_the_interpreter()}, list(sys.path)
+    sys.path[:] = [p for p in sys.path if p in own or (search_path(p, roots) and not _holds(p, roots[0]))]
     sys.path_importer_cache.clear()
     sys.pycache_prefix = _kept(sys.pycache_prefix, roots)
-    if _clean_environment(roots):
+    libraries = _clean_environment(roots)
+    for path in (p for p in before if p not in sys.path):
+        print(f"note: nothing is imported from {path!a}: it belongs to what is scanned", file=sys.stderr)
+    if libraries:
         _start_again()
 
 
@@ -122,7 +126,11 @@ def _of_the_interpreter() -> set[str]:
 
 def _named_by_a_relative_path() -> set[str]:
     """Entries that Python has made absolute: "" and "." of PYTHONPATH, and what `-c` and `-m` add."""
-    site, here = sys.modules.get("site"), os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError:  # the directory is gone, and whatever was in it
+        return set()
+    site = sys.modules.get("site")
     asked = [] if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
     relative = [p for p in [*asked, *([site.getusersitepackages()] if site else [])] if not os.path.isabs(p)]
     return {os.path.abspath(p) for p in relative} | ({here} - set(asked))
@@ -141,7 +149,9 @@ def _clean_environment(roots: tuple[str, ...]) -> bool:
     before = [os.environ.get(name) for name in LIBRARY_PATHS]
     for name in SEARCH_PATHS:
         if name in os.environ:
-            kept = search_path(os.environ[name], roots, parents_too=name == "PYTHONPATH")
+            kept = search_path(os.environ[name], roots)
+            if name == "PYTHONPATH":
+                kept = [p for p in kept if not (roots and _holds(p, roots[0]))]
             _set(name, os.pathsep.join(kept) or (NOWHERE if name == "PATH" else None))
     for name in CODE_DIRECTORIES:
         _set(name, _kept(os.environ.get(name), roots))
@@ -154,19 +164,33 @@ def _clean_environment(roots: tuple[str, ...]) -> bool:
     return before != [os.environ.get(name) for name in LIBRARY_PATHS]
 
 
-def search_path(parts: str, roots: tuple[str, ...] = (), parents_too: bool = False) -> list[str]:
-    """The absolute parts of PATH or the like that do not lie below a root, whatever links they are made of.
-
-    `roots` are real paths. `parents_too`: nor above one, where the root itself could be imported as a package.
-    """
-    kept = [p for p in parts.split(os.pathsep) if os.path.isabs(p)]
-    real = [(p, os.path.realpath(p)) for p in kept]
-    return [p for p, r in real if not any(is_below(r, q) or (parents_too and is_below(q, r)) for q in roots)]
+def search_path(parts: str, roots: tuple[str, ...] = ()) -> list[str]:
+    """The absolute parts of PATH or the like that do not lie below a root (a real path), whatever links they are."""
+    kept = [part for part in parts.split(os.pathsep) if os.path.isabs(part)]
+    return [part for part in kept if not any(is_below(os.path.realpath(part), root) for root in roots)]
 
 
 def is_below(path: str, root: str) -> bool:
-    """Whether `path` is `root` or lies below it; both are real paths."""
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+    """Whether `path` is `root` or lies below it, as the file system sees it: case and mounts may hide it in a name."""
+    sought = _identity(root)
+    while _identity(path) != sought:
+        above = os.path.dirname(path)
+        if above == path:
+            return False
+        path = above
+    return True
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    try:
+        found = os.stat(path)
+    except OSError:  # not there: nothing but its name
+        return path
+    return found.st_dev, found.st_ino
+
+
+def _holds(path: str, root: str) -> bool:
+    return _identity(path) == _identity(os.path.dirname(root))
 
 
 def _kept(path: str | None, roots: tuple[str, ...]) -> str | None:

@@ -33,6 +33,7 @@ from corpus.endings import OneLineParser, Publication, claim_standard_streams, e
 from corpus.languages import Language, language_of
 from corpus.records import UserError
 from corpus.syntax import has_grammar, parse, table_of
+from effectiveness.isolation import distrust
 
 NO_VARIANT = 3  # exit code
 MAX_FILE_BYTES = 2_000_000
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, publication: Publication) -> int:
+    distrust(options.path if options.path.is_dir() else options.path.parent)
     if options.path.is_dir():
         return _vary_tree(options.path, options.out, options.kind, options.seed, publication)
     return _show_file(options.path, options.kind, options.seed, options.diff)

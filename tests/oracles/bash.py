@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-_SHFMT = shutil.which("shfmt", path=_PATH)
+from effectiveness import programs
+
+_BESIDE = Path(sys.executable).parent / "shfmt"
+_SHFMT = str(_BESIDE) if _BESIDE.is_file() else programs.find_program("shfmt")
 MISSING = "" if _SHFMT else "shfmt is not installed (pip install shfmt-py)"
 
 
@@ -21,5 +20,5 @@ def equal(before: bytes, after: bytes, path: str = "file.sh", mode: str = "layou
 
 def _minified(text: bytes) -> bytes | None:
     assert _SHFMT is not None
-    done = subprocess.run([_SHFMT, "-mn", "-ln", "bash"], input=text, capture_output=True, timeout=60)
+    done = programs.run([_SHFMT, "-mn", "-ln", "bash"], input=text, capture_output=True, timeout=60)
     return None if done.returncode else done.stdout

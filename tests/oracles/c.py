@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-MISSING = "" if shutil.which("gcc") and shutil.which("g++") else "gcc and g++ are not installed"
+from effectiveness import programs
+
+_GCC, _GXX = (programs.find_program(name) or "" for name in ("gcc", "g++"))
+MISSING = "" if _GCC and _GXX else "gcc and g++ are not installed"
 
 _CXX = (".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".tpp", ".inl")
 # Functions that nobody calls are compiled, too: else nothing would be seen of them.
@@ -52,8 +53,8 @@ def _tokens(text: bytes, path: str) -> list[bytes]:
 
 
 def _run(text: bytes, path: str, arguments: tuple[str, ...]) -> bytes | None:
-    command = ["g++", *arguments, "-x", "c++"] if _is_cxx(path) else ["gcc", *arguments, "-x", "c"]
-    done = subprocess.run([*command, "-"], input=text, capture_output=True, timeout=300)
+    command = [_GXX, *arguments, "-x", "c++"] if _is_cxx(path) else [_GCC, *arguments, "-x", "c"]
+    done = programs.run([*command, "-"], input=text, capture_output=True, timeout=300)
     return None if done.returncode else done.stdout
 
 

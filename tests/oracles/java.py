@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-MISSING = "" if shutil.which("javac") else "javac is not installed"
+from effectiveness import programs
+
+_JAVAC = programs.find_program("javac") or ""
+MISSING = "" if _JAVAC else "javac is not installed"
 
 _FLAGS = ("-g:none", "-nowarn", "-proc:none", "-implicit:none", "-encoding", "UTF-8", "-d", "out")
 _JDK_MODULE = re.compile(r"(?:java|jdk)\.[a-z.]+")
@@ -58,8 +59,8 @@ def _classes(sources: tuple[tuple[str, bytes], ...], library: str = "") -> dict[
             file.write_bytes(text)
         listing = Path(directory, "sources")
         listing.write_text("\n".join(f"in/{name}" for name, _ in sources))
-        command = ["javac", *_FLAGS, *module, f"@{listing.name}"]
-        done = subprocess.run(command, cwd=directory, capture_output=True, timeout=300)
+        command = [_JAVAC, *_FLAGS, *module, f"@{listing.name}"]
+        done = programs.run(command, cwd=directory, capture_output=True, timeout=300)
         if done.returncode:
             return None
         out = Path(directory, "out")

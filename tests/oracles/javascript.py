@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import atexit
 import json
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
+from effectiveness import programs
+
 _HERE = Path(__file__).parent
+_NODE = programs.find_program("node") or ""
 
 
 def _missing() -> str:
-    if not shutil.which("node"):
+    if not _NODE:
         return "node is not installed"
     if not (_HERE / "node_modules" / "@babel" / "traverse").is_dir():
         return "run `npm ci --prefix tests/oracles`"
@@ -38,7 +40,7 @@ def equal(before: bytes, after: bytes, path: str = "file.js", mode: str = "renam
 
 @cache
 def _judge() -> subprocess.Popen[str]:
-    command = ["node", "--stack-size=4000", str(_HERE / "bindings.js")]
-    judge = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [_NODE, "--stack-size=4000", str(_HERE / "bindings.js")]
+    judge = programs.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(judge.kill)
     return judge

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-MISSING = "" if shutil.which("rustc") else "rustc is not installed"
+from effectiveness import programs
+
+_RUSTC = programs.find_program("rustc") or ""
+MISSING = "" if _RUSTC else "rustc is not installed"
 
 _FLAGS = (
     "-Zlocation-detail=none",
@@ -51,8 +52,8 @@ def equal_library(root: Path, changed: dict[Path, bytes]) -> bool | None:
 def compiled(root: Path) -> set[Path]:
     """The files that rustc reads of a crate, with the features and the machine at hand."""
     edition, features = _manifest(root.parent / "Cargo.toml")
-    command = ["rustc", "--emit=dep-info=-", "--crate-type=lib", "--edition", edition, *features]
-    done = subprocess.run([*command, "lib.rs"], cwd=root, env=_environment(), capture_output=True, text=True)
+    command = [_RUSTC, "--emit=dep-info=-", "--crate-type=lib", "--edition", edition, *features]
+    done = programs.run([*command, "lib.rs"], cwd=root, env=_environment(), capture_output=True, text=True)
     return {root / name for name in re.findall(r"^(.+\.rs):$", done.stdout, re.MULTILINE)}
 
 
@@ -77,8 +78,8 @@ def _build(
             file = Path(directory, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text)
-        done = subprocess.run(
-            ["rustc", *_FLAGS, *extra, "--edition", edition, "--out-dir", "out", "lib.rs"],
+        done = programs.run(
+            [_RUSTC, *_FLAGS, *extra, "--edition", edition, "--out-dir", "out", "lib.rs"],
             cwd=directory,
             env=_environment(),
             capture_output=True,
@@ -91,7 +92,7 @@ def _build(
 
 
 def _environment() -> dict[str, str]:
-    path = str(Path(shutil.which("rustc") or "rustc").parent) + ":/usr/local/bin:/usr/bin:/bin"
+    path = str(Path(_RUSTC).parent) + ":/usr/local/bin:/usr/bin:/bin"
     return {"RUSTC_BOOTSTRAP": "1", "PATH": path, "HOME": str(Path.home())}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError
+from effectiveness.isolation import distrust
 from training.arguments import Parser
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
@@ -73,6 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
+        if arguments.control_repository is not None:
+            distrust(arguments.control_repository)
         from training.proof.prove import prove  # after the flags: --help and typos are answered without torch
 
         return prove(arguments)

@@ -30,6 +30,8 @@ from corpus.durable import write_atomically
 from corpus.ownership import PROOF, claim, note_made, output_directory
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
+from effectiveness import programs
+from effectiveness.isolation import distrust
 from training.arguments import Parser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -124,11 +126,11 @@ def _with_lines(text: str, added: Sequence[str], rng: random.Random) -> str:
 def build(repository: Path, output: Path, *, window: int, seed: int, keep_secrets: bool) -> None:
     """Raises UserError with the command's last line where it fails."""
     command = [
-        *(sys.executable, str(ROOT / "create_training_dataset_effectiveness.py"), str(repository), "--quiet"),
+        *programs.python(ROOT / "create_training_dataset_effectiveness.py", repository, "--quiet"),
         *("--output", str(output), "--max-tokens", str(window), "--tokenizer", "local", "--seed", str(seed)),
         *("--augmentations", "none", *(["--keep-secrets"] if keep_secrets else [])),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = programs.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, 3):
         raise UserError(f"cannot build a dataset of the planted copy: {done.stderr.strip()[-300:]}", 1)
 
@@ -287,6 +289,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(
                 f"--repository {arguments.repository}: no such directory; give one with source files"
             )
+        distrust(arguments.repository, arguments.output)
         claim(arguments.output, PROOF, (CANARIES_FILE,))
         result = experiment(arguments)
     except UserError as error:

@@ -17,7 +17,6 @@ import dataclasses
 import itertools
 import json
 import subprocess
-import sys
 import sysconfig
 import tempfile
 from argparse import Namespace
@@ -31,6 +30,7 @@ from corpus.durable import files_and_directories, write_atomically
 from corpus.ownership import CONTROL, claim, note_made
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
+from effectiveness import programs
 from training import models
 from training.config import Config, Output
 from training.proof.baselines import FileTokens
@@ -289,13 +289,13 @@ def run_dataset_command(repository: Path, output: Path, like: Dataset, flags: Se
     window = like.window
     overlap = options.get("overlap", like.metadata.get("overlap_tokens", 0) / window)
     command = [
-        *(sys.executable, str(ROOT / "create_training_dataset_effectiveness.py"), str(repository)),
+        *programs.python(ROOT / "create_training_dataset_effectiveness.py", repository),
         *("--output", str(output), "--max-tokens", str(window), "--overlap", str(overlap), "--quiet"),
         *("--augmentations", options.get("augmentations") or "none", "--seed", str(options.get("seed", 42))),
         *flags,
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = programs.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, 3):  # 3: done, some inputs could not be read
         lines = [line for line in done.stderr.splitlines() if line and line != "FAILED"]
         raise UserError(

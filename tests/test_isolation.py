@@ -1,0 +1,343 @@
+"""Nothing of the working directory or of a scanned repository is imported, loaded or started, by whatever way."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_repository import make_repository
+
+from effectiveness import isolation, programs
+from effectiveness.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCT = [
+    ROOT / "create_training_dataset_effectiveness.py",
+    *(
+        path
+        for name in ("effectiveness", "corpus", "training", "benchmarks")
+        for path in (ROOT / name).rglob("*.py")
+    ),
+]
+SCRIPTS = [
+    path
+    for path in [*PRODUCT, *(ROOT / "tests").glob("*.py")]
+    if '\nif __name__ == "__main__":\n    sys.exit(' in path.read_text("utf-8")
+    and path.name != "publish_victim.py"
+]
+ENTRY_POINTS = [
+    *(
+        ["create_training_dataset_effectiveness.py"],
+        ["training/model_trainer_unified.py"],
+        ["training/ablate.py"],
+    ),
+    *(["training/proof/__main__.py"], ["training/proof/canaries.py"], ["corpus/augment/__main__.py"]),
+    *(["effectiveness"], *(["effectiveness", name] for name in COMMANDS)),
+]
+# Python's, the requirements', ours, and what Python looks for by itself.
+MODULES = [
+    "argparse",
+    "ast",
+    "ctypes",
+    "json",
+    "pathlib",
+    "random",
+    "select",
+    "signal",
+    "socket",
+    "struct",
+    "subprocess",
+    "tempfile",
+    "typing",
+    "numpy",
+    "orjson",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "yaml",
+    "rensa",
+    "gigatoken",
+    "tqdm",
+    "tree_sitter",
+    "triton",
+    "numba",
+    "flash_attn",
+    "matplotlib",
+    "corpus",
+    "training",
+    "effectiveness",
+    "benchmarks",
+    "create_training_dataset_effectiveness",
+    "dataset_checks",
+]
+PACKAGES = ("multiprocessing", "concurrent", "importlib", "logging", "collections", "email")
+BY_ITSELF = ("sitecustomize", "usercustomize")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A repository whose every file leaves a trace when it is imported or started."""
+    root = tmp_path / "hostile"
+    make_repository(root)
+    trap = f"import posix\nposix.close(posix.open({str(tmp_path / 'RAN')!r}, 65, 420))\nraise SystemExit('trapped')\n"
+    for name in (*MODULES, *BY_ITSELF):
+        (root / f"{name}.py").write_text(trap)
+    for name in PACKAGES:
+        (root / name).mkdir()
+        (root / name / "__init__.py").write_text(trap)
+    for directory in (root, root / "node_modules" / ".bin"):
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in ("git", "gcc", "cc", "ldconfig", "nvidia-smi", "python3", "sysctl", "uname"):
+            (directory / name).write_text(f"#!/bin/sh\n: > '{tmp_path}/RAN'\nexit 1\n")
+            (directory / name).chmod(0o755)
+    return root
+
+
+def without_python_variables() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def run(
+    flags: list[str], words: list[object], cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *flags, *map(str, words)]
+    env = without_python_variables() | variables
+    return subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def ran(hostile: Path) -> bool:
+    return (hostile.parent / "RAN").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["-I"]], ids=" ".join)
+@pytest.mark.parametrize("entry", ENTRY_POINTS, ids=" ".join)
+def test_every_command_starts_in_a_hostile_directory_and_imports_nothing_of_it(hostile, entry, flags):
+    done = run(flags, [ROOT / entry[0], *entry[1:], "--help"], hostile)
+    assert (done.returncode, done.stdout[:7]) == (0, "usage: "), done.stderr
+    assert not ran(hostile)
+
+
+@pytest.mark.parametrize("entry", ENTRY_POINTS[:6], ids=" ".join)
+def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile, entry):
+    for name in BY_ITSELF:
+        (hostile / f"{name}.py").unlink()  # the interpreter runs these before any line of ours
+    for name in (*PACKAGES, "argparse", "typing"):  # what `site` may load for a .pth file of this environment
+        assert (hostile / name).exists() or (hostile / f"{name}.py").exists()
+    done = run(
+        [],
+        [ROOT / entry[0], "--help"],
+        hostile,
+        PYTHONPATH=f"::.:{ROOT}/nothing",
+        PYTHONPYCACHEPREFIX="cache",
+    )
+    assert (done.returncode, done.stdout[:7]) == (0, "usage: "), done.stderr
+    assert not ran(hostile) and not (hostile / "cache" / str(ROOT)[1:] / "corpus").exists()
+
+
+def test_python_safe_path_does_not_keep_a_command_from_its_own_packages(hostile):
+    for entry in ENTRY_POINTS[:7]:
+        assert run([], [ROOT / entry[0], "--help"], hostile, PYTHONSAFEPATH="1").returncode == 0
+
+
+def test_the_front_door_opens_from_the_checkout(tmp_path):
+    done = run([], ["-m", "effectiveness", "complete", tmp_path / "none", "x"], ROOT)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+    assert run([], ["-m", "effectiveness", "datset"], ROOT).stderr.startswith(
+        "error: unknown command 'datset'; did you"
+    )
+
+
+PATHS = {
+    "empty": ":{real}",
+    "relative": "node_modules/.bin:.:{real}",
+    "within": "{root}/node_modules/.bin:{real}",
+    "link": "{root}/../elsewhere/.bin:{real}",
+}
+
+
+@pytest.mark.parametrize("how", PATHS)
+def test_a_build_in_a_hostile_repository_runs_nothing_of_it(hostile, how):
+    """Workers are forked and spawned, git is asked, the library of a graphics card is looked for."""
+    (hostile.parent / "elsewhere").symlink_to(hostile / "node_modules")
+    variables = {"PATH": PATHS[how].format(root=hostile, real=os.environ["PATH"]), "LD_LIBRARY_PATH": ":"}
+    flags = []
+    match how:
+        case "relative":
+            flags = ["-E"]  # whose children do not read PYTHONSAFEPATH
+        case "within":
+            for name in BY_ITSELF:
+                (hostile / f"{name}.py").unlink()
+            variables |= {"PYTHONPATH": str(hostile), "LD_LIBRARY_PATH": str(hostile)}
+    words = ["--output", hostile.parent / "data", "--workers", "2", "--max-tokens", "64"]
+    words += ["--until", "2999-01-01"] if how == "link" else []
+    subprocess.run(["git", "-C", hostile, "init", "-q"], check=True)
+    subprocess.run(["git", "-C", hostile, "add", "."], check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", hostile, *who, "commit", "-qm", "one"], check=True)
+    done = run(flags, [ROOT / "create_training_dataset_effectiveness.py", *words], hostile, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not ran(hostile)
+    assert "no git on PATH" not in done.stdout
+    assert ("nothing is imported from" in done.stderr) == (how == "within")
+
+
+PROBE = """
+import os, sys
+if __name__ in ("__main__", "__mp_main__"):
+    sys.path.insert(0, {root!r})
+    from effectiveness.isolation import isolate
+    isolate()
+import multiprocessing, subprocess
+def look(queue=None):
+    print(multiprocessing.current_process().name.partition("-")[0], *sys.path, sep="|", flush=True)
+if __name__ == "__main__":
+    look()
+    for method in ("fork", "spawn", "forkserver"):
+        process = multiprocessing.get_context(method).Process(target=look)
+        process.start()
+        process.join()
+    subprocess.run([sys.executable, "-c", "import sys; print('plain', *sys.path, sep='|')"])
+    print("env", os.environ["PATH"], os.environ.get("LD_LIBRARY_PATH"), os.environ.get("PYTHONPATH"), sep="|")
+"""
+NAMES = ["MainProcess", "ForkProcess", "SpawnProcess", "ForkServerProcess", "plain", "env"]
+
+
+@pytest.mark.parametrize("flags", [[], ["-I"], ["-P"], ["-E"], ["-s"]], ids=" ".join)
+def test_no_child_has_the_working_directory_on_its_path(hostile, tmp_path, flags):
+    """Forked, spawned, from a server, with its resource tracker, and a plain one that a library may start."""
+    probe = tmp_path / "elsewhere" / "probe.py"
+    probe.parent.mkdir()
+    probe.write_text(PROBE.format(root=str(ROOT)))
+    variables = {"LD_LIBRARY_PATH": "/nowhere:", "PATH": f":{os.environ['PATH']}"}
+    done = run(flags, [probe], hostile, **variables)
+    lines = [line.split("|") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == NAMES, done.stderr
+    for _, *path in lines[:-1]:
+        assert not {"", ".", str(hostile), os.path.realpath(hostile)} & set(path)
+    assert lines[-1] == ["env", os.environ["PATH"], "/nowhere", "None"]
+    assert not ran(hostile)
+
+
+def test_a_module_started_by_name_leaves_the_working_directory_behind(hostile):
+    """The file's directory is the working directory, which Python has put first; what `runpy` needs is not in it."""
+    for path in hostile.glob("*"):
+        if path.stem not in ("multiprocessing", "subprocess", "numpy"):
+            path.rename(hostile.parent / path.name)
+    (hostile / "probe.py").write_text(PROBE.format(root=str(ROOT)))
+    done = run([], ["-m", "probe"], hostile)
+    assert [line.partition("|")[0] for line in done.stdout.splitlines()] == NAMES, done.stderr
+    assert str(hostile) not in done.stdout and not ran(hostile)
+
+
+def test_our_packages_are_ours_whatever_else_has_their_names(tmp_path):
+    for name in isolation.PACKAGES:
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('another one')\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from effectiveness.isolation import isolate; isolate(); "
+        f"sys.path.insert(0, {str(tmp_path)!r}); import corpus, training, create_training_dataset_effectiveness as c; "
+        "print(corpus.__file__, training.__file__, c.__file__)"
+    )
+    done = run(["-I"], ["-c", code], tmp_path)
+    assert all(place.startswith(f"{ROOT}/") for place in done.stdout.split()) and done.stdout, done.stderr
+
+
+# --- programs --------------------------------------------------------------------------------------------
+
+
+def test_a_program_within_what_is_scanned_is_not_found_by_any_name(hostile, tmp_path, monkeypatch):
+    (tmp_path / "into").symlink_to(hostile)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").symlink_to(hostile / "git")
+    (tmp_path / "good").mkdir()
+    real = tmp_path / "good" / "git"
+    real.write_text("#!/bin/sh\n")
+    real.chmod(0o755)
+    monkeypatch.chdir(hostile)
+    parts = [
+        "",
+        ".",
+        "node_modules/.bin",
+        "~",
+        str(hostile),
+        f"{tmp_path}/good/../hostile",
+        f"{tmp_path}/into",
+    ]
+    monkeypatch.setenv("PATH", os.pathsep.join([*parts, str(tmp_path / "bin"), str(tmp_path / "good")]))
+    assert programs.find_program("git", hostile) == str(real)
+    assert programs.path_variable(hostile) == os.pathsep.join([str(tmp_path / "bin"), str(tmp_path / "good")])
+    assert programs.find_program("git", tmp_path) is None and programs.path_variable(tmp_path) == os.devnull
+    assert programs.find_program("git", "/") is None
+
+
+def test_a_program_without_its_whole_path_is_not_started():
+    with pytest.raises(AssertionError, match="would be looked up"):
+        programs.run(["git", "--version"])
+
+
+STARTERS = {
+    *(
+        "subprocess.run",
+        "subprocess.Popen",
+        "subprocess.call",
+        "subprocess.check_call",
+        "subprocess.check_output",
+    ),
+    *(
+        "subprocess.getoutput",
+        "subprocess.getstatusoutput",
+        "os.system",
+        "os.popen",
+        "os.startfile",
+        "pty.spawn",
+    ),
+    *("shutil.which", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "find_library"),
+    *("ctypes.util.find_library", "os.posix_spawn", "os.posix_spawnp", "webbrowser.open"),
+}
+
+
+def starts_of(path: Path) -> set[str]:
+    calls = [
+        ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)
+    ]
+    return {name for name in calls if name in STARTERS or name.startswith(("os.exec", "os.spawn"))}
+
+
+@pytest.mark.parametrize("path", [*PRODUCT, *(ROOT / "tests" / "oracles").glob("*.py")], ids=lambda p: p.name)
+def test_programs_are_started_in_one_place_only(path):
+    allowed = {
+        "programs.py": {"subprocess.run", "subprocess.Popen"},
+        "isolation.py": {"os.execv"},  # this interpreter, once more
+    }
+    assert starts_of(path) <= (
+        allowed.get(path.name, set()) if path.parent.name == "effectiveness" else set()
+    )
+    imported = {a.name for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.ImportFrom)
+                and n.module in ("subprocess", "os", "shutil") for a in n.names}  # fmt: skip
+    assert not {f"{m}.{name}" for m in ("subprocess", "os", "shutil") for name in imported} & STARTERS
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_script_isolates_itself_before_it_imports_anything(path):
+    first = [node for node in ast.parse(path.read_text("utf-8")).body if not isinstance(node, ast.Expr)][:3]
+    if path.parent.name == "effectiveness":
+        assert [ast.unparse(node) for node in first[:2]] == ["import os", "import sys"]
+        return
+    assert [ast.unparse(node) for node in first[:2]] == ["import os", "import sys"]
+    assert ast.unparse(first[2]).startswith(
+        "if __name__ in ('__main__', '__mp_main__'):\n    sys.path.insert(0, "
+    )
+    assert ast.unparse(first[2].body[-1]).startswith("isolate(")
+
+
+def test_isolation_imports_only_what_the_interpreter_has_loaded():
+    tree = ast.parse((ROOT / "effectiveness" / "isolation.py").read_text("utf-8"))
+    top = {name for n in tree.body for name in ([a.name for a in n.names] if isinstance(n, ast.Import) else
+           [n.module] if isinstance(n, ast.ImportFrom) else [])}  # fmt: skip
+    done = run(["-S", "-P"], ["-c", "import sys; print(*sys.modules)"], ROOT)
+    assert top <= {*done.stdout.split(), "os"}
+    assert len(SCRIPTS) >= 15 and str(ROOT) == isolation.ROOT
