@@ -58,7 +58,7 @@ def detect(device: str = "auto") -> tuple[str, str, int]:
             return (kind, *found)
     if device in probes:
         raise UserError(f"--device {device}: no such device on this machine; use --device cpu or auto")
-    return "cpu", platform.processor() or platform.machine(), _physical_memory_bytes()
+    return "cpu", platform.machine(), _physical_memory_bytes()  # `platform.processor` starts a program
 
 
 def _tier(device: str, memory_bytes: int) -> tuple[str, int, str]:
