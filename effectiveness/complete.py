@@ -2,6 +2,8 @@
 
 import argparse
 
+from corpus.endings import OneLineParser
+
 EXAMPLES = """examples:
   effectiveness complete models/mine "fn calculate("
   effectiveness complete models/mine "fn calculate(" --suffix "}"
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="effectiveness complete",
         description="Print what a trained model writes after TEXT, or between TEXT and --suffix.",
         epilog=EXAMPLES,
