@@ -107,6 +107,12 @@ def made_in(directory: Path) -> list[str]:
     return [name for name, digests in sorted(made.items()) if _is_as_made(directory / name, digests)]
 
 
+def is_as_noted(directory: Path) -> bool:
+    """Whether every file we noted stands there unchanged."""
+    marker = _marker(directory)
+    return marker is not None and made_in(directory) == sorted(marker["made"])
+
+
 def foreign_in(directory: Path, owned: Iterable[str]) -> list[str]:
     """Names in `directory` that are neither in `owned` nor litter of a kill; none where there is no directory."""
     if not directory.is_dir():

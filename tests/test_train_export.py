@@ -29,6 +29,7 @@ from training.lora import LoraLinear, merge_adapters
 from training.model_trainer_unified import main
 from training.models import adapt
 from training.objective import DOCUMENTS, Objective
+from training.training_facts import TrainingFacts
 
 ROOT = Path(__file__).parent.parent
 
@@ -91,7 +92,14 @@ def test_loaded_logits_are_the_logits_in_memory(sequences, tmp_path):
 
 def export(run, model, output: Path, config=None) -> None:
     tokenizer, control = run.dataset.tokenizer, run.vocabulary.control
-    export_model(output, model, tokenizer=tokenizer, control=control, config=config or run.config, card="")
+    trained = TrainingFacts(facts={}, num_steps=0, best_step=0, is_finite=True)
+    settings = {
+        "tokenizer": tokenizer,
+        "control": control,
+        "config": config or run.config,
+        "trained": trained,
+    }
+    export_model(output, model, card="", **settings)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "starcoder2"])

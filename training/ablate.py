@@ -15,6 +15,8 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
     isolate()
 
 import argparse
+import multiprocessing
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ from training.ablation.arms import ARMS, RunSpec, dataset_digest
 from training.ablation.results import Key, append_result, key_of, read_results
 from training.arguments import Parser
 from training.recut import check_overlap
-from training.rows import Dataset, open_dataset
+from training.rows import Dataset, open_dataset, refuse_nothing_held_out
+from training.stopping import exit_code_of, interrupting
 
 DEFAULT_ARMS = (
     *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
@@ -41,7 +44,7 @@ EXAMPLES = """examples:
   python -m training.ablate --dataset DIR --arms baseline,recipe,recipe-with-dropout
   python -m training.ablate --dataset DIR --report-only
 
-exit codes: 0 done, 1 a run failed, 2 usage or missing input, 130 stopped (finished runs are kept)"""
+exit codes: 0 done, 1 a run failed, 2 usage or missing input, 129/130/143 stopped (finished runs are kept)"""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -86,13 +89,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
         arguments = make_parser().parse_args(argv)
-        return _run(arguments)
+        with interrupting():
+            return _run(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f"stopped; finished runs are in {arguments.results}, start again to go on", file=sys.stderr)
-        return 130
+        return exit_code_of(interrupt)
 
 
 def say(line: str) -> None:
@@ -113,6 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _open(path: Path) -> Dataset:
     dataset = open_dataset(path)
+    refuse_nothing_held_out(dataset, "val", "test")
     check_overlap(dataset)
     return dataset
 
@@ -202,6 +207,8 @@ def _make(run: Planned) -> str:
     """In a worker: make one run and append its record; what to say about it."""
     from training.ablation.run import run_arm  # torch is for the workers: they are forked without it
 
+    if multiprocessing.parent_process() is not None:  # the run under way is finished, as at Ctrl-C
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spec = run.spec
     name = f"{spec.arm} seed {spec.seed} on {spec.dataset.name}"
     try:

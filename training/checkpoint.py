@@ -30,6 +30,7 @@ MANIFEST = "checkpoint.json"
 FORMAT = 1
 OWNED = (MANIFEST, "model.safetensors", "optimizer.safetensors", "ema.safetensors")
 REMOVING = ".removing-"
+LEFT_BEHIND = re.compile(r"\.(step-\d{8,}|best)\.(lock|previous|staging-[0-9]+-[0-9a-f]{8})")
 STEP_NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -159,6 +160,25 @@ def keep_last(directory: Path, count: int) -> None:
     remove(step_directories(directory)[:-count])
     for left in sorted(directory.glob(f"{REMOVING}*")):
         _remove_ours(left)
+
+
+def recover(directory: Path) -> None:
+    """Mend what kills while saving left: put back what was between two renames, remove what was half-written.
+
+    Only for who holds the run's lock: then nobody is writing.
+    """
+    if not directory.is_dir():
+        return
+    for name in sorted(os.listdir(directory)):
+        if not (found := LEFT_BEHIND.fullmatch(name)):
+            continue
+        path, target = directory / name, directory / found[1]
+        if found[2] == "lock":
+            path.unlink()
+        elif found[2] == "previous" and not target.exists():
+            os.rename(path, target)
+        else:
+            _remove_ours(path)
 
 
 def remove(checkpoints: Iterable[Path]) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
+import json
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from torch import nn
 
@@ -37,7 +34,9 @@ from training.loop import State, Stopped, Trainer
 from training.metrics import read_metrics
 from training.objective import Objective
 from training.report import Outcome, model_card, write_report
-from training.rows import open_rows
+from training.rows import open_rows, refuse_nothing_held_out
+from training.stopping import StopRequest, stop_requests
+from training.training_facts import TrainingFacts, read_training_facts
 from training.vocabulary import Vocabulary
 
 
@@ -45,12 +44,12 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     """Train, evaluate, export. Returns the exit code: 0, or 130/143 after a signal (everything is saved)."""
     _refuse_overwriting_the_source(config, arguments.checkpoint)
     run = setup.open_run(config, arguments)
-    try:
-        with _stop_requests() as stop:
+    with stop_requests() as stop:  # to the very end: what is said of a signal is then true
+        try:
             return _train(run, arguments, stop)
-    finally:
-        run.console.close()
-        run.engine.close()
+        finally:
+            run.console.close()
+            run.engine.close()
 
 
 def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest) -> int:
@@ -68,7 +67,11 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest) -> 
         if overwrite and run.engine.rank == 0:
             run_directory.delete_run(run.output, run.console.say)
         _say_start(run, trainer, facts)
-        return _train_and_finish(run, trainer, Journal(run, trainer, facts, stop), stop)
+        if found is not None and _is_finished(run, trainer):
+            return _say_finished(run, trainer)
+        return _train_and_finish(
+            run, trainer, Journal(run, trainer, facts, stop, is_resumed=found is not None), stop
+        )
 
 
 def _train_and_finish(run: setup.Run, trainer: Trainer, journal: Journal, stop: StopRequest) -> int:
@@ -81,6 +84,40 @@ def _train_and_finish(run: setup.Run, trainer: Trainer, journal: Journal, stop: 
         return 128 + stop.signal_number
     finally:
         journal.close()
+    if problem := _what_is_not_finite(trainer.state):
+        raise UserError(problem, exit_code=1)
+    run.console.say_end("COMPLETE")
+    return 0
+
+
+def _what_is_not_finite(state: State) -> str:
+    """Why a run that came to its end is none to rely on; "" for one that is."""
+    if state.last_evaluation_is_finite:
+        return ""
+    return (
+        f"the held-out loss was not finite at the end (nor in {state.num_not_finite} evaluations before it): the "
+        f"training has diverged; exported is step {state.best_step}, the best before; lower optimization.learning_rate"
+    )
+
+
+def _is_finished(run: setup.Run, trainer: Trainer) -> bool:
+    """Whether nothing is left to do: the last step is made, and the model of just these settings is exported."""
+    if not trainer.is_done() or not run_directory.is_whole(run.output):
+        return False
+    try:
+        exported = read_training_facts(run.output)
+    except UserError:  # not exported, or not whole: it is made again
+        return False
+    configs = (exported.facts["config"], json.loads(json.dumps(run.config.as_dict())))
+    first, second = ({key: c[key] for key in c.keys() - {"output"}} for c in configs)
+    return exported.is_finite and exported.num_steps == trainer.state.step and first == second
+
+
+def _say_finished(run: setup.Run, trainer: Trainer) -> int:
+    run.console.say(
+        f"finished at step {trainer.state.step}: nothing is left to do, nothing was changed; more --epochs (or "
+        "training.max_steps) go on"
+    )
     run.console.say_end("COMPLETE")
     return 0
 
@@ -103,32 +140,6 @@ def _locked(run: setup.Run, may_hold: dict[str, bool]):
         run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
         run_directory.take(run.output, run.dataset.tokenizer)
         yield
-
-
-@dataclass(slots=True)
-class StopRequest:
-    """Set by the first SIGINT or SIGTERM; a second one ends the process at once."""
-
-    signal_number: int = 0
-
-    def __call__(self) -> bool:
-        return self.signal_number != 0
-
-    def handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal_number:
-            os._exit(128 + number)
-        self.signal_number = number
-
-
-@contextmanager
-def _stop_requests():
-    stop = StopRequest()
-    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
@@ -177,6 +188,8 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
         f"data    {len(trainer.batches.rows):,} rows, {plan.num_packs:,} packs and {plan.num_steps:,} steps "
         f"an epoch, about {trainer.schedule.num_updates:,} steps in all"
     )
+    if not run.dataset.num_held_out_bytes("val"):
+        say("data    no val file is held out: nothing is evaluated, and the last weights are exported")
     if state.step:
         say(f"resumed at step {state.step}, epoch {state.epoch + 1}")
 
@@ -186,21 +199,24 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
 
 def _finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     """Take the best weights, score them on held-out files, export them, and write it all down."""
-    _load_best(run, trainer.model)
+    best_step = _load_best(run, trainer.model, trainer.state)
     val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
+    trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
     journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
-        _hand_over(run, trainer, journal, val, test)
+        _hand_over(run, trainer, journal, best_step, val, test)
     run.engine.barrier()
 
 
-def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluation, test: Evaluation) -> None:
+def _hand_over(
+    run: setup.Run, trainer: Trainer, journal: Journal, best_step: int, val: Evaluation, test: Evaluation
+) -> None:
     """Complete held-out gaps, export, report: the first process's work alone."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
         model, _ = starting_model.build_model(run, setup.num_source_tokens(trainer.batches.rows))
-        _load_best(run, model)
-    outcome = _outcome(run, model, trainer.state.best_step, journal, val, test)
+        _load_best(run, model, trainer.state)
+    outcome = _outcome(run, model, best_step, journal, val, test)
     export_model(
         run.output,
         model,
@@ -208,6 +224,12 @@ def _hand_over(run: setup.Run, trainer: Trainer, journal: Journal, val: Evaluati
         control=run.vocabulary.control,
         config=run.config,
         card=model_card(outcome),
+        trained=TrainingFacts(
+            facts=journal.facts,
+            num_steps=trainer.state.step,
+            best_step=best_step,
+            is_finite=trainer.state.last_evaluation_is_finite,
+        ),
     )
     run.console.say(f"model   {run.output}")
     if run.config.output.report:
@@ -257,12 +279,22 @@ def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Com
     return complete_gaps(model, run.vocabulary, gaps)
 
 
-def _load_best(run: setup.Run, model: nn.Module) -> None:
+def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
+    """Put the best weights into `model`; the step they are of. Raises UserError (exit code 1) where none ever were."""
+    path = run.checkpoints / run_directory.BEST
+    if state.num_not_finite and not path.exists():
+        raise UserError(
+            f"no evaluation was finite ({state.num_not_finite} were not), so there is no model to export; lower "
+            "optimization.learning_rate and train again with --overwrite",
+            exit_code=1,
+        )
     try:
-        best = checkpoint.read(run.checkpoints / setup.BEST)
+        best = checkpoint.read(path)
         checkpoint.load_model_tensors(model, best.tensors["model"])
+        return best.state["step"]
     except checkpoint.DamagedCheckpoint as error:
         run.console.say(f"the best checkpoint cannot be read ({error}); exporting the last weights")
+        return state.step
 
 
 # --- other commands --------------------------------------------------------------------------------------
@@ -273,6 +305,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
     arguments.checkpoint = arguments.checkpoint or Path(config.output.directory)
     run = setup.open_run(config, arguments)
     try:
+        refuse_nothing_held_out(run.dataset, "val", "test", LATER)
         model, what = starting_model.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model))
         run.console.say(f"model   {what}")
@@ -289,6 +322,9 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
 
 def _say_evaluation(run: setup.Run, label: str, evaluation: Evaluation) -> None:
     headline, say = evaluation.headline, run.console.say
+    if headline.num_tokens == 0:
+        say(f"{label}: none, no file is held out")
+        return
     say(
         f"{label}: {headline.nats_per_token:.4f} nats per token, perplexity {headline.perplexity:.3f}, "
         f"{headline.bits_per_byte:.4f} bits per byte, {headline.num_tokens:,} tokens"

@@ -60,6 +60,11 @@ class Evaluation:
     by_language: dict[str, Score] = field(default_factory=dict)
     by_variant: dict[str, Score] = field(default_factory=dict)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether its loss is a number; nothing held out is no reason to doubt a model."""
+        return self.headline.num_tokens == 0 or math.isfinite(self.headline.nats)
+
     def as_dict(self) -> dict:
         parts = {"role": self.by_role, "language": self.by_language, "variant": self.by_variant}
         nested = {name: {k: s.as_dict() for k, s in scores.items()} for name, scores in parts.items()}

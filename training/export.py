@@ -6,7 +6,8 @@ import copy
 import json
 import os
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,20 +16,31 @@ from torch import nn
 
 from corpus.ownership import note_made
 from corpus.publish import write_atomically
+from corpus.records import UserError
 from training.batches import ControlTokens
 from training.lora import LoraLinear, merge_adapters
 from training.models import silence_transformers
+from training.run_directory import STAGING, remove_staging
+from training.training_facts import TrainingFacts, write_training_facts
 
 ADAPTER_DIRECTORY = "adapter"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def export_model(
-    output: Path, model: nn.Module, *, tokenizer: Path, control: ControlTokens, config, card: str
+    output: Path,
+    model: nn.Module,
+    *,
+    tokenizer: Path,
+    control: ControlTokens,
+    config,
+    card: str,
+    trained: TrainingFacts,
 ) -> None:
     """Write `model` (on any device; left as it is) so that it loads from `output`. Each file is replaced whole.
 
     `config` is the configuration: `model.torch_dtype` is the dtype written, `inference` the generation settings.
+    Raises UserError (exit code 1), and replaces nothing, where a weight is not finite.
     """
     output.mkdir(parents=True, exist_ok=True)
     has_adapters = any(isinstance(module, LoraLinear) for module in model.modules())
@@ -36,25 +48,59 @@ def export_model(
         _write_adapter(output / ADAPTER_DIRECTORY, model, config)
     merged = copy.deepcopy(model).cpu() if has_adapters else model
     merge_adapters(merged)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export-") as staging:
-        _save_model(Path(staging), merged, config, control)
-        _copy_tokenizer(tokenizer, Path(staging))
-        (Path(staging) / "README.md").write_text(card, encoding="utf-8")
-        _move_into(Path(staging), output)
+    with _staging(output) as staging:
+        _save_model(staging, merged, config, control)
+        _copy_tokenizer(tokenizer, staging)
+        (staging / "README.md").write_text(card, encoding="utf-8")
+        write_training_facts(staging, trained)
+        _move_into(staging, output)
+
+
+@contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """An empty directory in `output`; what a kill left of an earlier one is removed."""
+    staging = output / STAGING
+    remove_staging(output)
+    staging.mkdir(mode=0o700)
+    try:
+        yield staging
+    finally:
+        remove_staging(output)
 
 
 def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
     from transformers import GenerationConfig
 
     silence_transformers()
-    dtype = getattr(torch, config.model.torch_dtype)
-    tensors = {name: t.to(dtype) if t.is_floating_point() else t for name, t in model.state_dict().items()}
-    model.save_pretrained(staging, state_dict=tensors)
+    model.save_pretrained(staging, state_dict=_tensors_to_write(model, config.model.torch_dtype))
     described = json.loads((staging / "config.json").read_text())
     described["dtype"] = config.model.torch_dtype
     described["use_cache"] = True
     (staging / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
+
+
+def _tensors_to_write(model: nn.Module, dtype: str) -> dict[str, torch.Tensor]:
+    """All weights in `dtype`; tied ones stay one tensor, which is how they come to be written once."""
+    converted: dict[tuple, torch.Tensor] = {}
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if same not in converted:
+            written = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+            _refuse_unless_finite(name, written, dtype)
+            converted[same] = written
+        tensors[name] = converted[same]
+    return tensors
+
+
+def _refuse_unless_finite(name: str, tensor: torch.Tensor, dtype: str) -> None:
+    if not torch.isfinite(tensor).all():
+        raise UserError(
+            f"{name} is not finite in {dtype}, so the model is not exported; its checkpoints stay: --resume with "
+            "another model.torch_dtype, or train again with a lower optimization.learning_rate",
+            exit_code=1,
+        )
 
 
 def generation_settings(inference, control: ControlTokens) -> dict:

@@ -15,7 +15,7 @@ from training import checkpoint, devices, setup
 from training.console import duration
 from training.evaluate import Evaluation, HeldOut, evaluate
 from training.event_files import EventFile
-from training.loop import Hooks, State, Stopped, Trainer
+from training.loop import Hooks, Stopped, Trainer
 from training.metrics import METRICS, MetricsFile, read_metrics
 from training.run_directory import EVENTS_FILE, METRICS_FILE
 
@@ -25,8 +25,17 @@ STEPS_BEFORE_ETA = 20
 class Journal:
     """The loop's hooks for one run."""
 
-    def __init__(self, run: setup.Run, trainer: Trainer, facts: dict, must_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        run: setup.Run,
+        trainer: Trainer,
+        facts: dict,
+        must_stop: Callable[[], bool],
+        *,
+        is_resumed: bool = False,
+    ) -> None:
         self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
+        self.is_resumed = is_resumed
         self.held_out = setup.make_held_out(
             run, setup.open_split(run, "val"), variants=False, fixed_length=trainer.batches.fixed_length
         )
@@ -39,11 +48,19 @@ class Journal:
     def _open_files(self) -> None:
         path, wants_events = self.run.output / METRICS_FILE, self.run.config.output.tensorboard
         note_made(self.run.output, {METRICS_FILE: None} | ({EVENTS_FILE: None} if wants_events else {}))
-        self.metrics = MetricsFile(path, keep_until_step=_last_step_kept(self.trainer.state))
+        self.metrics = MetricsFile(path, keep=self._is_from_before)
         if wants_events:
             self.events = EventFile(self.run.output / "tensorboard")
             for record in read_metrics(path):  # what a resumed run goes on from
                 self.events.add(record)
+
+    def _is_from_before(self, record: dict) -> bool:
+        """Whether a record was made before the checkpoint this run goes on from; all others will be made again."""
+        state = self.trainer.state
+        if not self.is_resumed or record["event"] == "test":
+            return False
+        is_due = state.evaluation_is_due and record["event"] in ("evaluation", "epoch")
+        return record["step"] < state.step or (record["step"] == state.step and not is_due)
 
     def hooks(self) -> Hooks:
         return Hooks(
@@ -53,6 +70,7 @@ class Journal:
             report=self.report,
             say=self.run.console.say,
             must_stop=self.must_stop,
+            weights_are_finite=self.weights_are_finite,
         )
 
     def close(self) -> None:
@@ -65,9 +83,18 @@ class Journal:
         with averaged(self.trainer):
             return score(self.run, self.trainer.wrapped, self.held_out, self.must_stop)
 
+    def weights_are_finite(self) -> bool:
+        """Of all trained weights, as they are evaluated: the average where there is one."""
+        average, model = self.trainer.average, self.trainer.model
+        weights = average.weights.values() if average else (p for p in model.parameters() if p.requires_grad)
+        mine = (w.detach().to_local() if hasattr(w, "to_local") else w.detach() for w in weights)
+        return not self.run.engine.any(not all(bool(w.isfinite().all()) for w in mine))
+
     def save(self) -> None:
         """A checkpoint to resume from, and no more of them than are to be kept."""
         trainer = self.trainer
+        if self.metrics:
+            self.metrics.sync()  # a checkpoint is never newer than its records
         files = {
             "model": checkpoint.model_tensors(trainer.model),
             "optimizer": checkpoint.optimizer_tensors(trainer.optimizers, trainer.model),
@@ -144,14 +171,11 @@ class Journal:
 def _held_out(record: dict) -> str:
     """ "1.2345 (0.678 bits per byte)"; a small repository may have left no file to hold out."""
     nats, bits = record["val_loss_nats"], record["bits_per_byte"]
-    if math.isnan(nats) and record["num_held_out_tokens"] == 0:
+    if record["num_held_out_tokens"] == 0:
         return "none, no file is held out"
+    if not math.isfinite(nats):
+        return "not finite"
     return f"{nats:.4f} ({bits:.3f} bits per byte)"
-
-
-def _last_step_kept(state: State) -> int:
-    """A new run keeps no lines of an old one; a resumed one keeps all up to its step."""
-    return state.step if state.step else -1
 
 
 def _flat(values: dict) -> dict:

@@ -47,6 +47,8 @@ class State:
     best_nats: float | None = None
     best_step: int = 0
     num_evaluations_without_gain: int = 0
+    num_not_finite: int = 0  # evaluations
+    last_evaluation_is_finite: bool = True
     last_update: int | None = None  # patience ended the run: the cool-down ends here
     loss_scale: dict = field(default_factory=dict)  # of fp16
 
@@ -75,6 +77,7 @@ class Hooks:
     report: Callable[[str, dict], None]  # ("step" | "epoch" | "evaluation", values)
     say: Callable[[str], None]
     must_stop: Callable[[], bool]
+    weights_are_finite: Callable[[], bool] = lambda: True  # those that `evaluate` scored
 
 
 class Stopped(Exception):
@@ -289,10 +292,10 @@ class Trainer:
         """Score the held-out rows, keep the best, and close the epoch where it ends."""
         state = self.state
         evaluation = hooks.evaluate()
-        nats = evaluation.headline.nats_per_token
         plan_is_done = state.step_in_epoch == self.batches.epoch(state.epoch).num_steps
-        if state.best_nats is None or nats < state.best_nats or math.isnan(nats):
-            state.best_nats = None if math.isnan(nats) else nats
+        if self._is_best(evaluation, hooks):
+            nats = evaluation.headline.nats_per_token  # not a number where nothing is held out
+            state.best_nats = nats if math.isfinite(nats) else None
             state.best_step, state.num_evaluations_without_gain = state.step, 0
             hooks.save_best(evaluation)
         else:
@@ -307,6 +310,18 @@ class Trainer:
         self._heed_patience(hooks)
         if state.step and (state.step % self.limits.save_steps == 0 or self.is_done()):
             hooks.save()
+
+    def _is_best(self, evaluation: Evaluation, hooks: Hooks) -> bool:
+        """The lowest finite loss so far, of finite weights; the latest weights where nothing is held out."""
+        state, nats = self.state, evaluation.headline.nats_per_token
+        doubtful = "loss" if not evaluation.is_finite else "" if hooks.weights_are_finite() else "weights"
+        state.last_evaluation_is_finite = not doubtful
+        if doubtful:
+            state.num_not_finite += 1
+            what = "held-out loss is" if doubtful == "loss" else "weights are"
+            hooks.say(f"step {state.step}: {what} not finite, never the best ({state.num_not_finite} so far)")
+            return False
+        return state.best_nats is None or evaluation.headline.num_tokens == 0 or nats < state.best_nats
 
     def _heed_patience(self, hooks: Hooks) -> None:
         state, patience = self.state, self.limits.patience

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.durable import write_atomically
+from corpus.records import UserError
+
 
 @dataclass(slots=True, kw_only=True)
 class Period:
@@ -70,14 +73,12 @@ WALL_CLOCK = ("tokens_per_s", "data_wait_share", "memory_bytes", "elapsed_s")  #
 class MetricsFile:
     """training_metrics.jsonl: one object a line, flushed line by line."""
 
-    def __init__(self, path: Path, *, keep_until_step: int) -> None:
-        """Go on after `keep_until_step`: lines of later steps, and one that a kill tore, are dropped."""
+    def __init__(self, path: Path, *, keep: Callable[[dict], bool]) -> None:
+        """Go on after the records that `keep` is true for; the others, and one that a kill tore, are dropped."""
         self.path = path
-        kept = [line for line in read_metrics(path) if line["step"] <= keep_until_step]
+        kept = [record for record in read_metrics(path) if keep(record)]
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.tmp")
-        staged.write_text("".join(_line(record) for record in kept))
-        os.replace(staged, path)
+        write_atomically(path, "".join(_line(record) for record in kept).encode())
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, record: dict) -> None:
@@ -85,20 +86,30 @@ class MetricsFile:
         self._file.write(_line(record))
         self._file.flush()
 
+    def sync(self) -> None:
+        """What was written survives a power cut."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         self._file.close()
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """All whole records of a metrics file; none when it is not there."""
+    """All whole records of a metrics file; none when it is not there. Raises UserError naming a line that is none."""
     if not path.exists():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):
-            break  # torn by a kill
-        records.append(json.loads(line))
-    return records
+    *whole, _torn = path.read_bytes().split(b"\n")  # what follows the last end of line was torn by a kill
+    return [_record(path, number, line) for number, line in enumerate(whole, 1)]
+
+
+def _record(path: Path, number: int, line: bytes) -> dict:
+    try:
+        record = json.loads(line)
+        if isinstance(record["step"], int) and isinstance(record["event"], str):
+            return record
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise UserError(f"{path}:{number}: not a record of a training; move the file away")
 
 
 def _line(record: dict) -> str:

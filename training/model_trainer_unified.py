@@ -32,7 +32,7 @@ EXAMPLES = """examples:
   ... --complete "fn calculate(" --checkpoint models/mine
   torchrun --nproc_per_node 2 training/model_trainer_unified.py ...
 
-exit codes: 0 done, 1 failed, 2 usage, config or missing input, 130/143 stopped by a signal (saved)"""
+exit codes: 0 done, 1 failed, 2 usage, config or missing input, 129/130/143 stopped by a signal (saved)"""
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -93,6 +93,11 @@ class Dataset:
         """Whether it was built with --until and something new was committed later."""
         return self.metadata.get("later_sequences", 0) > 0
 
+    def num_held_out_bytes(self, split: str) -> int:
+        """Bytes of the rows of "val", "test" or "later": 0 where a small repository left no file for it."""
+        file = self.path_of(split)
+        return file.stat().st_size if file.is_file() else 0
+
     def path_of(self, split: str) -> Path:
         """The file of "train", "val", "test" or "later"."""
         if split == LATER:
@@ -120,6 +125,15 @@ def open_dataset(sequences: Path) -> Dataset:
         if not needed.is_file():
             raise UserError(f"{needed} is missing: not a complete dataset; build it again")
     return dataset
+
+
+def refuse_nothing_held_out(dataset: Dataset, *splits: str) -> None:
+    """Raises UserError where none of `splits` has a row: found out before anything is trained or measured."""
+    if not any(dataset.num_held_out_bytes(split) for split in splits):
+        raise UserError(
+            f"{dataset.directory} holds out no {' or '.join(splits)} file, so there is nothing to evaluate on; build "
+            "it from a repository of more files"
+        )
 
 
 def open_rows(dataset: Dataset, split: str, *, write_cache: bool = True) -> Rows:

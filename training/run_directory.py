@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from corpus.disk_errors import spell
-from corpus.ownership import LOCK, MODEL, check, claim, foreign_in, made_in
+from corpus.durable import remove_tree
+from corpus.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
 from corpus.records import UserError
 from training import checkpoint
 from training.event_files import FILE_NAME
@@ -22,6 +23,7 @@ METRICS_FILE, REPORT_FILE, FACTS_FILE = (
 )
 EVENTS_FILE = f"tensorboard/{FILE_NAME}"
 WEIGHTS_FILE = "model.safetensors"
+STAGING = ".export-staging"  # the next export while it is written
 WRITTEN = (
     *(
         "config.json",
@@ -50,6 +52,15 @@ def refuse_unless_free(output: Path, tokenizer: Path, *, resume: bool, overwrite
 def take(output: Path, tokenizer: Path) -> None:
     """Mark the directory as ours. Raises UserError as `refuse_unless_free` does."""
     claim(output, MODEL, _names(tokenizer))
+    remove_staging(output)
+    checkpoint.recover(output / CHECKPOINTS)
+
+
+def remove_staging(output: Path) -> None:
+    """What a kill left of an export."""
+    staging = output / STAGING
+    if staging.is_dir() and not staging.is_symlink():
+        remove_tree(staging)
 
 
 def what_it_holds(output: Path) -> str:
@@ -61,6 +72,11 @@ def what_it_holds(output: Path) -> str:
     if (output / WEIGHTS_FILE).exists():
         found.append("a finished model")
     return ", ".join(found)
+
+
+def is_whole(output: Path) -> bool:
+    """Whether everything that was written there is there, and as it was written."""
+    return is_as_noted(output) and not (output / STAGING).exists()
 
 
 def delete_run(output: Path, say: Callable[[str], None]) -> None:

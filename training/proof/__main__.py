@@ -17,6 +17,7 @@ from corpus.ownership import output_directory
 from corpus.records import UserError
 from effectiveness.isolation import distrust
 from training.arguments import Parser
+from training.stopping import exit_code_of, interrupting
 
 NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 
@@ -76,13 +77,14 @@ def main(argv: list[str] | None = None) -> int:
         _check_flags(arguments)
         if arguments.control_repository is not None:
             distrust(arguments.control_repository)
-        from training.proof.prove import prove  # after the flags: --help and typos are answered without torch
+        with interrupting():
+            from training.proof.prove import prove  # --help and typos are answered without torch
 
-        return prove(arguments)
+            return prove(arguments)
     except UserError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("stopped; the card of before, if there was one, is unchanged", 130)
+    except KeyboardInterrupt as interrupt:
+        return _fail("stopped; the card of before, if there was one, is unchanged", exit_code_of(interrupt))
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise

@@ -9,22 +9,23 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from corpus.jsonl import digest, read_metadata
+from corpus.jsonl import digest
 from corpus.records import DATASET_FILES, UserError
-from training import checkpoint, models, setup
+from training import models
 from training.config import SECTIONS, Config
 from training.rows import Dataset
+from training.training_facts import read_training_facts
 
 NOT_TRAINED_WITH = ("output", "device_backend", "inference")  # sections that change no weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The output directory of a training, and what its checkpoints say about it."""
+    """The output directory of a training, and what is written of its weights."""
 
     directory: Path
     facts: dict  # of setup.facts
-    num_steps: int  # made, by the newest checkpoint
+    num_steps: int  # made by the whole training
     best_step: int  # whose weights were exported
 
     @property
@@ -38,23 +39,16 @@ class Finished:
 
 
 def open_finished(directory: Path) -> Finished:
-    """Raises UserError, one line, where there is no finished training."""
+    """Raises UserError, one line, where there is no finished training, or one of other weights."""
     if not (directory / "config.json").is_file():
         raise UserError(f"--model {directory} holds no finished model; give the --output of a training")
-    best = directory / setup.CHECKPOINTS / setup.BEST / checkpoint.MANIFEST
-    if not best.is_file():
+    trained = read_training_facts(directory)
+    if not trained.is_finite:
         raise UserError(
-            f"{best} is missing: without it nobody knows what the model was trained on; give the --output of a "
-            "training by training/model_trainer_unified.py, checkpoints included"
+            f"{directory}: its held-out loss was not finite; train again with a lower learning rate"
         )
-    manifest = read_metadata(best)
-    steps = checkpoint.step_directories(directory / setup.CHECKPOINTS)
-    last = read_metadata(steps[-1] / checkpoint.MANIFEST)["state"] if steps else manifest["state"]
     return Finished(
-        directory=directory,
-        facts=manifest["facts"],
-        num_steps=last["step"],
-        best_step=manifest["state"]["step"],
+        directory=directory, facts=trained.facts, num_steps=trained.num_steps, best_step=trained.best_step
     )
 
 

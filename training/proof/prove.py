@@ -38,7 +38,7 @@ from training.proof.mixture import fitted_on, mix, why_no_mixture
 from training.proof.overlap import is_hopeless, leak_line, overlap
 from training.proof.page import write_page
 from training.proof.scored_tokens import foreign_words, texts_of
-from training.rows import Dataset, open_dataset, open_rows
+from training.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 from training.vocabulary import Vocabulary
 
 CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
@@ -72,6 +72,10 @@ def prove(arguments: argparse.Namespace) -> int:
     case = open_case(arguments)
     claim(case.output, PROOF, (CARD_FILE, PAGE_FILE))  # found out now, not after minutes
     found = overlap_card(case)
+    if found["leaked"].issuperset(open_rows(case.dataset, "test").files):
+        raise UserError(
+            f"{case.dataset.directory}: every test file stands in train, too; build from a larger repository"
+        )
     controls = find_controls(case)
     card = make_card(case, controls, found)
     write_card(case.output, card)
@@ -86,6 +90,7 @@ def open_case(arguments: argparse.Namespace) -> Case:
     """Everything a user can get wrong is found here. Raises UserError."""
     device = devices.choose_device(arguments.device)
     dataset = open_dataset(arguments.dataset)
+    refuse_nothing_held_out(dataset, "test")
     models = tuple(open_finished(directory) for directory in arguments.model)
     for model in models:
         finished.check_dataset(model, dataset)
