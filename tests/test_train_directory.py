@@ -66,9 +66,7 @@ def test_a_dataset_is_no_output(sequences, capsys):
 
 def test_an_empty_name_is_no_output(sequences, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        main(["--sequences", str(sequences), "--output", ""])
-    assert stopped.value.code == 2
+    assert main(["--sequences", str(sequences), "--output", ""]) == 2
     assert main(["--sequences", str(sequences), "--set", "output.directory= "]) == 2
     assert not list(tmp_path.iterdir())
 
