@@ -44,9 +44,14 @@ def reason(error: BaseException) -> str:
     """The exception's type and what it says, as one short line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    said = " ".join(str(error).split())
+    said = printable(" ".join(str(error).split()))
     said = said if len(said) <= MAX_REASON_CHARACTERS else f"{said[:MAX_REASON_CHARACTERS]}..."
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""On one line of a terminal: control characters and lone surrogates are spelled (`\n`, `\udce9`)."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 @contextlib.contextmanager

@@ -113,6 +113,13 @@ def is_as_noted(directory: Path) -> bool:
     return marker is not None and made_in(directory) == sorted(marker["made"])
 
 
+def changed_in(directory: Path, names: Iterable[str]) -> list[str]:
+    """Those of `names` that we wrote there and that hold something else now; none in a directory that is not ours."""
+    made = (_marker(directory) or {"made": {}})["made"]
+    there = (name for name in names if name in made and os.path.lexists(directory / name))
+    return [name for name in there if not _is_as_made(directory / name, made[name])]
+
+
 def foreign_in(directory: Path, owned: Iterable[str]) -> list[str]:
     """Names in `directory` that are neither in `owned` nor litter of a kill; none where there is no directory."""
     if not directory.is_dir():

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import NoReturn
 
-from corpus.boundary import reading
+from corpus.boundary import printable, reading
 from corpus.records import UserError
 
 MAX_MESSAGE_CHARACTERS = 1500
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str, exit_code: int) -> int:
     """Print `message` as one line on stderr and FAILED as a log's last line; returns `exit_code`."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    line = printable(message)
     if len(line) > MAX_MESSAGE_CHARACTERS:
         line = f"{line[: MAX_MESSAGE_CHARACTERS // 2]} ... {line[-MAX_MESSAGE_CHARACTERS // 2 :]}"
     print(f"error: {line}", file=sys.stderr, flush=True)

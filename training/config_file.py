@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from corpus.boundary import read_regular, reading
+from corpus.boundary import printable, read_regular, reading
 from corpus.records import UserError
 from training.config import MEASURED, RECIPES, SECTIONS, Config, check_combinations
 
@@ -173,7 +173,7 @@ def _shown(node: yaml.Node) -> str:
 
 def _short(value: object) -> str:
     """For a message: what was given may be a whole file."""
-    text = str(value)
+    text = printable(str(value))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from corpus.boundary import read_json_object, reading
+from corpus.ownership import changed_in
 from corpus.records import UserError
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -85,6 +86,11 @@ def inside(name: str, directory: Path, file: str) -> Path:
 
 
 def read_config(name: str, directory: Path) -> dict:
-    """config.json as it stands. Raises UserError."""
+    """config.json as it stands. Raises UserError, also where it or the tokenizer is not what we exported there."""
+    if changed := changed_in(directory, (CONFIG, *TOKENIZER_FILES)):
+        raise UserError(
+            f"cannot load {name}: {changed[0]} was changed since it was exported; restore it, or copy the "
+            "model's files elsewhere to use them as they are"
+        )
     file = inside(name, directory, CONFIG)
     return read_json_object(file, max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL)

@@ -29,7 +29,9 @@ class Vocabulary:
         self.json = read_json_object(self.file, max_bytes=MAX_TOKENIZER_BYTES, way_out=ANOTHER)
         names = directory / "tokenizer_config.json"
         self.tokenizer = _open(self.file, self.json)
-        self.control = self._control(read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER))
+        named = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER)
+        with reading(f"{names}", ANOTHER):
+            self.control = self._control(named)
 
     @property
     def sha256(self) -> str:
