@@ -30,7 +30,7 @@ def find_directory(name: str, files: tuple[str, ...] = (CONFIG,)) -> Path:
     """
     with reading(f"cannot load {name}", A_MODEL):
         path = Path(name).expanduser()
-        exists, is_directory = path.exists(), path.is_dir()
+        exists, is_directory = path.exists(), path.is_dir() and bool(name.strip())
     if is_directory:
         return path
     if exists or not HUB_NAME.fullmatch(name):
