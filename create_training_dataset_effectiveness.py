@@ -27,9 +27,11 @@ from functools import partial
 from pathlib import Path
 
 from corpus.console import Console
+from corpus.disk_errors import spell
 from corpus.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
 from corpus.hardware import DEVICES
 from corpus.history.dates import parse_until
+from corpus.names import path_of, require_utf8, require_working_directory
 from corpus.pool import available_cores
 from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
 from effectiveness.isolation import distrust
@@ -57,10 +59,11 @@ def find_repository(asked: str | None) -> Path:
     """REPO, else the environment's, else the default place, else the git repository one stands in."""
     asked = asked or os.environ.get(REPOSITORY_VARIABLE)
     if asked:
-        root = Path(asked).expanduser()
+        root = path_of("the repository", asked)
         if not root.is_dir():
             raise FileNotFoundError(
-                f"{root} is no directory; name a repository, or: git clone https://example.com/you/repository {root}"
+                f"{spell(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
+                f"{spell(root)}"
             )
         return root
     default = Path(DEFAULT_REPOSITORY).expanduser()
@@ -177,11 +180,12 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(f"--workers must be in [1, {MAX_WORKERS}], got {flags.workers}; the cores are enough")
     if not -(1 << 63) <= flags.seed < 1 << 63:
         raise UserError(f"--seed must fit in 64 bits, got {flags.seed}; any small number will do")
-    if not flags.output:
-        raise UserError("--output is empty; name a directory, e.g. --output /data/mine")
+    require_working_directory()
+    for flag, globs in (("--core", flags.core), ("--test", flags.test)):
+        require_utf8(flag, globs)
     return BuildOptions(
         root=find_repository(flags.repo),
-        output=Path(flags.output).expanduser(),
+        output=path_of("--output", flags.output),
         tokenizer=flags.tokenizer,
         max_tokens=max_tokens,
         overlap=flags.overlap,

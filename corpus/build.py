@@ -18,7 +18,7 @@ from corpus.endings import Publication
 from corpus.hardware import plan_context
 from corpus.history.later import Changes, History, find_changes
 from corpus.history.past import Past, WrittenTree, read_past
-from corpus.pool import Crew, run_in_child
+from corpus.pool import DEAD_WORKER, ChildDied, Crew, run_in_child
 from corpus.publish import SCRATCH, publishing
 from corpus.records import SPLITS, BuildOptions, ContextPlan, Corpus, ScanResult, UserError
 from corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
@@ -40,6 +40,7 @@ from corpus.tokenization.source import (
 
 SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
+TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
 NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
 
@@ -60,7 +61,7 @@ def build_dataset(options: BuildOptions, console: Console, publication: Publicat
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
-        given = install_tokenizer(choice, staging / "tokenizer") if choice.files else None
+        given = install(choice, staging / "tokenizer") if choice.files else None
         corpus, history = scan(options, plan, past, given, scratch, crew)  # 1
         tell.scan(options, corpus)
         tell.plan(plan)  # 2
@@ -166,6 +167,19 @@ def _analyse(
         if with_macros and language in ("C", "C++"):
             macros |= macro_names(text)
     return duplicates.signatures(texts), macros
+
+
+def install(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """A tokenizer that others wrote, proven in a process of its own: its library may hang or die of it."""
+    try:
+        return run_in_child(_install, (choice, directory), limit_s=TOKENIZER_LIMIT_S)
+    except ChildDied as error:
+        why = "its library died of it" if str(error) == DEAD_WORKER else str(error)
+        raise unusable(choice.name, TokenizerError(why)) from None
+
+
+def _install(task: tuple[TokenizerChoice, Path]) -> TokenizerInfo:
+    return install_tokenizer(*task)
 
 
 def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:

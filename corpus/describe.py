@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.disk_errors import spell
 from corpus.jsonl import FileDigest, digest
 from corpus.records import (
     AUGMENTATION_KINDS,
@@ -94,7 +95,7 @@ def description_of(
     scan = corpus.scan
     return {
         "format_version": FORMAT_VERSION,
-        "source_repo": Path(os.path.realpath(options.root)).name,
+        "source_repo": spell(Path(os.path.realpath(options.root).rpartition("/")[2])),
         "repository_commit": scan.commit,
         "source_files_scanned": len(scan.files),
         "num_entries": scan.num_entries,

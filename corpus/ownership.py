@@ -83,6 +83,11 @@ def is_dataset(directory: Path) -> bool:
     return SIGNATURE in (_regular_bytes(directory / METADATA_FILE) or b"")
 
 
+def is_marker(raw: bytes) -> bool:
+    """Whether a file called MARKER holds what we write there."""
+    return _parsed(raw) is not None
+
+
 def note_made(directory: Path, files: dict[str, Path | None]) -> None:
     """Before files are moved to `directory`: note their names and the digests of what they hold (None: not known).
 
@@ -132,9 +137,13 @@ def foreign_in(directory: Path, owned: Iterable[str]) -> list[str]:
 
 def _marker(directory: Path) -> dict | None:
     raw = _regular_bytes(directory / MARKER)
+    return None if raw is None else _parsed(raw)
+
+
+def _parsed(raw: bytes) -> dict | None:
     try:
-        marker = json.loads(raw) if raw is not None else None
-    except ValueError:
+        marker = json.loads(raw)
+    except (ValueError, RecursionError):
         return None
     whole = isinstance(marker, dict) and isinstance(marker.get("kind"), str)
     return marker if whole and isinstance(marker.get("made"), dict) else None

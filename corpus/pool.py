@@ -275,14 +275,24 @@ def _bounded(executor: ProcessPoolExecutor, function, tasks: Iterable, limit: in
             future.cancel()
 
 
-def run_in_child(function: Callable[[Task], Result], task: Task) -> Result:
-    """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards."""
+class ChildDied(UserError):
+    """A child ended, or had to be ended, before its work."""
+
+
+def run_in_child(function: Callable[[Task], Result], task: Task, limit_s: float | None = None) -> Result:
+    """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards.
+
+    Raises ChildDied (exit code 1) when it is killed, or has not ended after `limit_s` seconds.
+    """
     executor, processes = _launch(1, multiprocessing.get_context("spawn"))
     try:
-        with _death_told():
-            return executor.submit(function, task).result()
-    except BaseException:
+        return executor.submit(function, task).result(limit_s)
+    except BaseException as error:
         _kill(processes)
+        if isinstance(error, BrokenProcessPool):
+            raise ChildDied(DEAD_WORKER, exit_code=1) from None
+        if isinstance(error, TimeoutError) and limit_s:
+            raise ChildDied(f"not done after {limit_s:g} s", exit_code=1) from None
         raise
     finally:
         executor.shutdown()

@@ -65,7 +65,7 @@ DATASET_OWNED = (
 )
 
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
-_STAGING = re.compile(r"\.(.+)\.staging-[0-9]+-[0-9a-f]{8}", re.DOTALL)
+STAGING = re.compile(r"\.(.+)\.staging-[0-9]+-[0-9a-f]{8}", re.DOTALL)
 _MAX_NAMED = 3  # foreign files named in an error
 
 
@@ -117,7 +117,7 @@ def require_space(path: Path, num_bytes: int) -> None:
     """Raise UserError when `num_bytes` do not fit beside `path`: an output or its staging directory."""
     available = available_bytes(path.parent)
     if num_bytes > available:
-        staged = _STAGING.fullmatch(path.name)
+        staged = STAGING.fullmatch(path.name)
         raise no_space(path.with_name(staged[1]) if staged else path, num_bytes, available)
 
 
@@ -151,7 +151,7 @@ class _Place:
 
     def stale_stagings(self) -> list[Path]:
         """Staging directories of earlier runs. Only for who holds the lock: then every one is stale."""
-        matches = map(_STAGING.fullmatch, sorted(os.listdir(self.target.parent)))
+        matches = map(STAGING.fullmatch, sorted(os.listdir(self.target.parent)))
         stem = name_stem(self.target)
         return [self.target.with_name(match[0]) for match in matches if match and match[1] == stem]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from corpus.console import Console, Stopwatch
+from corpus.disk_errors import spell
 from corpus.history.past import Past
 from corpus.leaks import format_leaks
 from corpus.records import DATASET_FILES, LATER_FILE, ROLES, SPLITS, BuildOptions, ContextPlan, Corpus
@@ -143,7 +144,9 @@ class Story:
 
     def saved(self, output: Path, metadata: dict) -> None:
         num_bytes = sum(metadata["files"][name]["bytes"] for name in DATASET_FILES.values())
-        self._step(8, "Save", f"{metadata['total_sequences']:,} rows, {num_bytes / 1e6:.1f} MB -> {output}")
+        self._step(
+            8, "Save", f"{metadata['total_sequences']:,} rows, {num_bytes / 1e6:.1f} MB -> {spell(output)}"
+        )
         for line in format_leaks(metadata["leak_report"]):
             self._detail(line)
         if "until" in metadata:
@@ -165,8 +168,8 @@ class Story:
                 f"  The number of rows is what {metadata['source_files_scanned']:,} files give; "
                 "it is never raised by copies."
             )
-        say(f"  Look: {output / 'report.html'}")
-        say(f"  Check: python3 tests/test_dataset_effectiveness.py {output}")
+        say(f"  Look: {spell(output / 'report.html')}")
+        say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
         say(f"COMPLETE in {total_s:.1f} s")
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from corpus import syntax
 from corpus.augment import AUGMENTATIONS, Variant, vary
+from corpus.boundary import PANIC, reason
 from corpus.curriculum import features_of
 from corpus.pool import Crew, cut_into_shards
 from corpus.records import VARIANTS, SourceFile
@@ -35,7 +36,7 @@ from corpus.rows.shard import (
     features_of_variant,
 )
 from corpus.rows.windows import Text
-from corpus.tokenization import Encoder
+from corpus.tokenization import Encoder, TokenizerError
 
 __all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
 
@@ -153,7 +154,7 @@ class RowMaker:
             return replace(shard.result(), encoder=self._encoder.backend)
 
     def _encoded(self, shard: Shard, file: SourceFile) -> Text:
-        return self._encode(shard, _read(self._texts, file.offset, file.num_bytes))
+        return self._encode(shard, file, _read(self._texts, file.offset, file.num_bytes))
 
     def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
         options, source = self._options, text.source
@@ -167,7 +168,7 @@ class RowMaker:
             table = syntax.table_of(tree) if tree is not None else None
             variants = self._variants(shard, file, source, table)
         for variant in variants:
-            encoded = self._encode(shard, variant.text)
+            encoded = self._encode(shard, file, variant.text)
             with shard.timed("complexity"):
                 changed = features_of_variant(features, tree, file.language, variant)
             shard.add_text(index, VARIANTS.index(variant.kind), encoded, changed)
@@ -176,10 +177,17 @@ class RowMaker:
             with shard.timed("augment"):
                 shard.add_masked(index, file, text, table)
 
-    def _encode(self, shard: Shard, source: bytes) -> Text:
+    def _encode(self, shard: Shard, file: SourceFile, source: bytes) -> Text:
         with shard.timed("tokenize"):
-            ids = self._encoder.encode(source)
-            return Text(source, ids, self._encoder.token_bytes(source, ids))
+            try:
+                ids = self._encoder.encode(source)
+                return Text(source, ids, self._encoder.token_bytes(source, ids))
+            except TokenizerError as error:
+                raise TokenizerError(f"{error} ({file.path})") from None
+            except BaseException as error:
+                if type(error).__name__ != PANIC:
+                    raise
+                raise TokenizerError(f"its library fails on {file.path}: {reason(error)}") from None
 
     def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> list[Variant]:
         options = self._options

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from corpus.ownership import MARKER, SIGNATURE, is_marker
 from corpus.paths import escape_path
+from corpus.publish import STAGING
+from corpus.records import METADATA_FILE
 from corpus.scan import ignoring
 from corpus.scan.beneath import Beneath, UnstableFile
 from corpus.scan.gitfiles import DirectoryIgnored, GitNames, GitUnavailable, git_names, head_commit
@@ -28,6 +32,7 @@ VANISHED = "vanished while scanning"
 TOO_LARGE = f"too large (over {MAX_FILE_BYTES >> 20} MB)"
 LOCK_FILE = "lock file"
 SUBMODULE = "submodule"
+OWN_OUTPUT = "own output"
 
 _METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
 _CACHES = frozenset(
@@ -46,6 +51,7 @@ _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"b
 _THIRD_PARTY = frozenset({b"third_party", b"third-party", b"thirdparty"})
 _VENDOR_MARKS = frozenset({b"modules.txt", b"autoload.php", b"composer", b"bundle"})  # Go, PHP, PHP, Ruby
 _CACHE_MARK = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
+_UNFINISHED = re.compile(STAGING.pattern.encode(), re.DOTALL)  # left behind by a killed run
 _LOCK_FILES = frozenset(
     b"Cargo.lock package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock "
     b"poetry.lock Pipfile.lock pdm.lock uv.lock pixi.lock conda-lock.yml go.sum go.work.sum Gemfile.lock "
@@ -279,11 +285,11 @@ class _Walk:
 
     def _name_reason(self, path: bytes) -> str:
         """Why a directory is not even opened; "" to open it."""
-        if path in self._own:
-            return "own output"
+        name = path.rpartition(b"/")[2]
+        if path in self._own or _UNFINISHED.fullmatch(name):
+            return OWN_OUTPUT
         if reason := self._selection.directory_reason(path):
             return reason
-        name = path.rpartition(b"/")[2]
         if name in _CACHES:
             return "tool cache"
         if self._not_vendored(path):
@@ -298,6 +304,8 @@ class _Walk:
             return "nested git repository"
         if b"CACHEDIR.TAG" in names and self._is_cache(path):
             return "tool cache"
+        if self._is_own_output(path, names):
+            return OWN_OUTPUT
         if b"pyvenv.cfg" in names:
             return "virtual environment"
         is_vendor = path.endswith(b"/vendor") and names & _VENDOR_MARKS and not self._not_vendored(path)
@@ -315,7 +323,18 @@ class _Walk:
         return stat.S_ISREG(dot_git.st_mode)
 
     def _is_cache(self, path: bytes) -> bool:
+        return self._head(path + b"/CACHEDIR.TAG", len(_CACHE_MARK)) == _CACHE_MARK
+
+    def _is_own_output(self, path: bytes, names: frozenset[bytes]) -> bool:
+        """Whether it is a dataset or a model that this product wrote: no source of the next one."""
+        metadata, marker = METADATA_FILE.encode(), MARKER.encode()
+        if metadata in names and SIGNATURE in self._head(path + b"/" + metadata, MAX_FILE_BYTES):
+            return True
+        return marker in names and is_marker(self._head(path + b"/" + marker, MAX_FILE_BYTES))
+
+    def _head(self, path: bytes, num_bytes: int) -> bytes:
+        """The first bytes of a file that says what a directory is; nothing where it cannot be read."""
         try:
-            return self._place.read_head(path + b"/CACHEDIR.TAG", len(_CACHE_MARK)) == _CACHE_MARK
+            return self._place.read_head(path, num_bytes)
         except (OSError, UnstableFile):
-            return False
+            return b""

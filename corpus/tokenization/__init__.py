@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.records import UserError
+
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
 FIM_TOKENS = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|repo_name|>", "<|file_sep|>")
@@ -55,7 +57,7 @@ HOSTILE_TEXTS = (
 )
 
 
-class TokenizerError(ValueError):
+class TokenizerError(UserError):
     """The tokenizer cannot serve: the message says why."""
 
 
@@ -86,7 +88,7 @@ class Encoder:
 
     def __init__(self, path: Path, sample: Iterable[bytes] = ()):
         config = json.loads(path.read_bytes())
-        self._control_ids = {token["id"] for token in config.get("added_tokens", ())}
+        self._controls = _control_tokens(config)
         # Its decoder joins bytes, and nothing changes the text before: one character of a token is one byte.
         decoder = (config.get("decoder") or {}).get("type")
         self._is_byte_level = decoder == "ByteLevel" and not config.get("normalizer")
@@ -109,13 +111,36 @@ class Encoder:
         return Tokenizer.from_str(self._plain)
 
     def encode(self, text: bytes) -> np.ndarray:
-        """Token ids of `text`, uint32[num_tokens]; never a control id."""
+        """Token ids of `text`, uint32[num_tokens]; never a control id, or TokenizerError."""
         if self._gigatoken is None or not _is_settled(text):
-            return self._encode_by_reference(text)
+            return self._checked(self._encode_by_reference(text))
         self._cached_bytes += len(text)
         if self._cached_bytes > RENEW_AFTER_BYTES:
             self._gigatoken, self._cached_bytes = _gigatoken(self._plain), 0
-        return self._gigatoken.encode(text)
+        return self._checked(self._gigatoken.encode(text))
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        """Merges may reach a control token, a normalizer spell it, a vocabulary hold its text."""
+        is_control = self._is_control.take(ids)
+        if is_control.any():
+            text = self._controls[int(ids[is_control.argmax()])]
+            raise TokenizerError(f"text in a file would become its control token {text!r}")
+        return ids
+
+    @cached_property
+    def _is_control(self) -> np.ndarray:
+        table = np.zeros(1 + max((*self._controls, *self.vocabulary.values())), bool)
+        table[list(self._controls)] = True
+        return table
+
+    @property
+    def control_texts(self) -> list[str]:
+        """What the control tokens are called."""
+        return list(self._controls.values())
+
+    def gives_back(self, text: str, ids: np.ndarray) -> bool:
+        """Whether the text of `ids` is `text`."""
+        return self._reference.decode(ids.tolist(), skip_special_tokens=False) == text
 
     def _encode_by_reference(self, text: bytes) -> np.ndarray:
         encoding = self._reference.encode(text.decode(), add_special_tokens=False)
@@ -138,23 +163,24 @@ class Encoder:
         return np.diff(bytes_before[char_ends], prepend=0).astype(np.int32)
 
     @cached_property
-    def _vocabulary(self) -> dict[str, int]:
+    def vocabulary(self) -> dict[str, int]:
+        """Text -> id of every entry that text can become."""
         return self._reference.get_vocab()
 
     @cached_property
     def _byte_lengths(self) -> np.ndarray:
         """Bytes that each id stands for. In a byte-level vocabulary one character stands for one byte."""
-        return self._of_each_id(map(len, self._vocabulary), np.int32)
+        return self._of_each_id(map(len, self.vocabulary), np.int32)
 
     def word_tokens(self) -> np.ndarray:
         """bool[vocab_size]: does the token begin a name (a letter or underscore, after at most one space)?"""
         # The byte-level and the sentencepiece spelling of a space.
-        firsts = (token.lstrip("\u0120\u2581")[:1] for token in self._vocabulary)
+        firsts = (token.lstrip("\u0120\u2581")[:1] for token in self.vocabulary)
         return self._of_each_id((first.isalpha() or first == "_" for first in firsts), bool)
 
     def _of_each_id(self, values: Iterable, dtype: type) -> np.ndarray:
         """`values` of the vocabulary's tokens, in its order, as an array that is indexed by id."""
-        ids = np.fromiter(self._vocabulary.values(), np.int64, len(self._vocabulary))
+        ids = np.fromiter(self.vocabulary.values(), np.int64, len(self.vocabulary))
         by_id = np.zeros(ids.max() + 1, dtype)
         by_id[ids] = np.fromiter(values, dtype, len(ids))
         return by_id
@@ -166,12 +192,22 @@ class Encoder:
     def _reject_unless_lossless(self) -> None:
         for text in HOSTILE_TEXTS[:4] + HOSTILE_TEXTS[5:6]:
             ids = self._encode_by_reference(text.encode())
-            if self._reference.decode(ids.tolist(), skip_special_tokens=False) != text:
+            if not self.gives_back(text, ids):
                 raise TokenizerError(
                     "it does not reproduce source text exactly (white space or case is lost)"
                 )
-            if self._control_ids & set(ids.tolist()):
-                raise TokenizerError("text in a file would become one of its control tokens")
+            self._checked(ids)
+
+
+def _control_tokens(config: dict) -> dict[int, str]:
+    """id -> text of what may not come from text: special tokens, and the one for what the vocabulary lacks."""
+    controls = {token["id"]: token["content"] for token in config.get("added_tokens", ()) if token["special"]}
+    model = config["model"]
+    if isinstance(model["vocab"], dict) and model.get("unk_token") in model["vocab"]:
+        controls[model["vocab"][model["unk_token"]]] = model["unk_token"]
+    elif isinstance(model["vocab"], list) and isinstance(model.get("unk_id"), int):
+        controls[model["unk_id"]] = model["vocab"][model["unk_id"]][0]
+    return controls
 
 
 def _is_settled(text: bytes) -> bool:

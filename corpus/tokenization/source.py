@@ -15,22 +15,29 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpus.boundary import read_regular, reading
+from corpus.disk_errors import spell
 from corpus.fim import FIM_SPELLINGS, own_spelling
+from corpus.names import path_of
 from corpus.records import UserError
 from corpus.tokenization import (
     END_OF_TEXT,
     FIM_TOKENS,
     MASK,
     PAD,
+    Encoder,
     TokenizerError,
     TokenizerInfo,
     train_bpe,
 )
+from corpus.tokenization.proof import prove
+from corpus.tokenization.reader import read_tokenizer, vocabulary_of
 
 DEFAULT_TOKENIZER = "microsoft/codebert-base"
 HUB_TIMEOUT_S = 3.0
 # All that may be extra special tokens of a tokenizer we write, in whichever spelling.
 FIM_CONTROL_TOKENS = tuple(dict.fromkeys((*FIM_TOKENS, *(text for row in FIM_SPELLINGS for text in row))))
+WAY_OUT = "name another, or --tokenizer local to train one on this repository"
 _HUB_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 
 
@@ -52,9 +59,9 @@ def choose_tokenizer(asked: str) -> TokenizerChoice:
             return TokenizerChoice(DEFAULT_TOKENIZER, "the default, found in the Hugging Face cache", files)
         reason = f"{DEFAULT_TOKENIZER} is neither cached nor reachable within {HUB_TIMEOUT_S:g} s"
         return TokenizerChoice("local", f"{reason}: a BPE trained on this repository", None)
-    path = Path(asked).expanduser()
-    if path.exists():
-        return TokenizerChoice(path.name, "asked for by path", path if path.is_dir() else path.parent)
+    path = path_of("--tokenizer", asked)
+    if os.path.lexists(path):
+        return TokenizerChoice(spell(Path(path.name)), "asked for by path", _directory_of(path))
     if files := _from_hub(asked):
         return TokenizerChoice(asked, "asked for by name", files)
     raise UserError(
@@ -63,22 +70,36 @@ def choose_tokenizer(asked: str) -> TokenizerChoice:
     )
 
 
+def _directory_of(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if path.name in _HUB_FILES and path.is_file():
+        return path.parent
+    raise UserError(
+        f"--tokenizer {spell(path)}: neither a directory nor a tokenizer.json; give one of them, "
+        "or --tokenizer local to train one on this repository"
+    )
+
+
 def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Write an existing tokenizer as tokenizer.json with all control tokens into `directory`."""
     directory.mkdir()
     try:
-        tokenizer, config = _load(choice.files)
-        names = _add_control_tokens(tokenizer, config)
-    except (OSError, ValueError) as error:
+        tokenizer, roles = read_tokenizer(choice.files, WAY_OUT)
+        with reading("it", WAY_OUT):
+            names = _add_control_tokens(tokenizer, roles)
+            whole = tokenizer.to_str().encode()
+            (directory / "tokenizer.json").write_bytes(whole)
+            prove(Encoder(directory / "tokenizer.json"))
+    except TokenizerError as error:
         raise unusable(choice.name, error) from error
-    (directory / "tokenizer.json").write_bytes(tokenizer.to_str().encode())
+    except UserError as error:
+        raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
     return describe_tokenizer(choice, directory, names)
 
 
 def unusable(name: str, why: Exception) -> UserError:
-    return UserError(
-        f"--tokenizer {name}: cannot be used: {why}; name another, or --tokenizer local to train one on this repository"
-    )
+    return UserError(f"--tokenizer {name}: cannot be used: {why}; {WAY_OUT}")
 
 
 def train_tokenizer(
@@ -97,7 +118,7 @@ def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str
     parsed = json.loads(raw)
     ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
     _write_transformers_config(directory, names, ids)
-    largest = max([*_vocabulary(parsed).values(), *ids.values()])
+    largest = max([*vocabulary_of(parsed).values(), *ids.values()])
     return TokenizerInfo(
         name=choice.name,
         reason=choice.reason,
@@ -107,11 +128,6 @@ def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str
         pad_id=ids[names["pad"]],
         mask_id=ids[names["mask"]],
     )
-
-
-def _vocabulary(parsed: dict) -> dict[str, int]:
-    vocab = parsed["model"]["vocab"]
-    return vocab if isinstance(vocab, dict) else {token: index for index, (token, _) in enumerate(vocab)}
 
 
 def _write_transformers_config(directory: Path, names: dict[str, str], added: Container[str]) -> None:
@@ -133,69 +149,17 @@ def _json(value: dict) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _load(files: Path):
-    """(tokenizers.Tokenizer, its tokenizer_config) from tokenizer.json, else from vocab.json and merges.txt."""
-    from tokenizers import Tokenizer
-
-    config_path = files / "tokenizer_config.json"
-    config = _read_json(config_path) if config_path.is_file() else {}
-    whole = files / "tokenizer.json"
-    if whole.is_file():
-        _reject_hostile(_read_json(whole))
-        return Tokenizer.from_file(str(whole)), config
-    if (files / "vocab.json").is_file() and (files / "merges.txt").is_file():
-        return _from_vocab_and_merges(files), config
-    raise TokenizerError(f"{files} holds neither tokenizer.json nor vocab.json with merges.txt")
-
-
-def _read_json(path: Path):
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise TokenizerError(f"{path} is not JSON: {error}") from None
-
-
-def _reject_hostile(parsed: object) -> None:
-    """A malformed tokenizer.json makes the Rust side panic, past every `except`: look at its shape first."""
-    model = parsed.get("model") if isinstance(parsed, dict) else None
-    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
-        raise TokenizerError("tokenizer.json holds no model with a vocabulary")
-    ids = list(_vocabulary(parsed).values())
-    if not ids or not all(isinstance(index, int) and 0 <= index < 1 << 24 for index in ids):
-        raise TokenizerError("tokenizer.json holds ids that are not small whole numbers")
-    for token in parsed.get("added_tokens") or ():
-        if not isinstance(token.get("content"), str) or not isinstance(token.get("id"), int):
-            raise TokenizerError("tokenizer.json holds an added token without content or id")
-
-
-def _from_vocab_and_merges(files: Path):
-    """CodeBERT and RoBERTa ship the GPT-2 form: a vocabulary and a list of merges."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    vocab = _read_json(files / "vocab.json")
-    _reject_hostile({"model": {"vocab": vocab}})
-    lines = (files / "merges.txt").read_text("utf-8").splitlines()
-    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    if any(len(merge) != 2 for merge in merges):
-        raise TokenizerError("merges.txt has a line that is not two parts")
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _add_control_tokens(tokenizer, config: dict) -> dict[str, str]:
+def _add_control_tokens(tokenizer, own: dict[str, str]) -> dict[str, str]:
     """Give every role a token: the tokenizer's own where it names one, else ours. Returns role -> text."""
     from tokenizers import AddedToken
 
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    own = {role: _token_text(config.get(f"{role}_token")) for role in ("bos", "eos", "unk", "pad", "mask")}
     roberta = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
     ours = {"bos": END_OF_TEXT, "eos": END_OF_TEXT, "unk": END_OF_TEXT, "pad": PAD, "mask": MASK}
-    is_roberta = not any(own.values()) and set(roberta.values()) <= set(vocabulary)
+    is_roberta = not own and set(roberta.values()) <= set(vocabulary)
     names = {}
     for role, fallback in ours.items():
-        chosen = roberta[role] if is_roberta else own[role]
+        chosen = roberta[role] if is_roberta else own.get(role)
         names[role] = chosen if chosen in vocabulary else fallback
     for role in (
         "bos",
@@ -205,16 +169,11 @@ def _add_control_tokens(tokenizer, config: dict) -> dict[str, str]:
             names[role] = names["eos"]
     if names["pad"] == names["eos"]:
         names["pad"] = PAD  # padding must not look like the end of a document
+    if names["mask"] in {text for role, text in names.items() if role != "mask"}:
+        names["mask"] = MASK  # nor a gap like the end, or like padding
     texts = dict.fromkeys((*names.values(), *(own_spelling(vocabulary) or FIM_SPELLINGS[0])))
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in texts])
     return names
-
-
-def _token_text(value: object) -> str | None:
-    """tokenizer_config.json spells a token as text or as {"content": text, ...}."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) else None
 
 
 def _from_hub(name: str) -> Path | None:
@@ -246,7 +205,11 @@ def _cached(name: str) -> Path | None:
     reference = repository / "refs" / "main"
     if not reference.is_file():
         return None
-    snapshot = repository / "snapshots" / reference.read_text("utf-8").strip()
+    way_out = "delete it, or --tokenizer local"
+    commit = read_regular(reference, max_bytes=1000, way_out=way_out).decode("ascii", "replace").strip()
+    if not commit.isalnum():
+        raise UserError(f"{spell(reference)} holds no name of a commit; {way_out}")
+    snapshot = repository / "snapshots" / commit
     has_tokenizer = (snapshot / "tokenizer.json").is_file() or (snapshot / "merges.txt").is_file()
     return snapshot if has_tokenizer else None
 
@@ -257,7 +220,7 @@ def _hub_is_reachable() -> bool:
     host = os.environ.get("HF_ENDPOINT", "https://huggingface.co").split("://")[-1].strip("/")
     try:
         socket.create_connection((host.split(":")[0], 443), timeout=HUB_TIMEOUT_S).close()
-    except OSError:
+    except (OSError, UnicodeError):  # no connection; no name of a host
         return False
     return True
 
