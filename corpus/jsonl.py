@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from corpus.boundary import read_regular
 from corpus.disk_errors import spell
 from corpus.durable import sync, write_all
 from corpus.records import UserError
@@ -182,12 +183,14 @@ def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
         os.close(fd)
 
 
+MAX_METADATA_BYTES = 1 << 30  # it names every file of the repository
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata of a file, without DIGEST_KEY. Raises UserError unless every byte is as written."""
-    try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it first") from None
+    if not os.path.lexists(path):
+        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it first")
+    raw = read_regular(path, max_bytes=MAX_METADATA_BYTES, way_out="build the dataset again")
     try:
         metadata = _verified(raw)
     except (ValueError, TypeError, RecursionError):  # not UTF-8, not JSON, not an object, not what we hashed

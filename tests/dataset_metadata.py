@@ -8,7 +8,9 @@ from pathlib import Path
 
 from dataset_rows import Bad, Problems, no_key_twice
 
-from corpus.records import METADATA_FILE
+from corpus.boundary import read_regular
+from corpus.jsonl import MAX_METADATA_BYTES
+from corpus.records import METADATA_FILE, UserError
 
 DIGEST_KEY = "metadata_sha256"
 COUNTS = {str: int}  # any keys, integers
@@ -72,11 +74,11 @@ def read_metadata(directory: Path, problems: Problems) -> dict:
 
 def _parsed(path: Path, problems: Problems) -> dict:
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, max_bytes=MAX_METADATA_BYTES, way_out="build the dataset again")
         metadata = json.loads(raw, object_pairs_hook=no_key_twice, parse_constant=_no_constant)
     except Bad as bad:
         problems.add("metadata", bad.args[1], METADATA_FILE)
-    except (OSError, ValueError, RecursionError) as error:
+    except (UserError, ValueError, RecursionError) as error:
         problems.add("metadata", f"cannot be read as JSON: {error}", METADATA_FILE)
     else:
         if type(metadata) is dict:

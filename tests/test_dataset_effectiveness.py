@@ -28,8 +28,9 @@ import dataset_later_texts as later_texts
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
+from corpus.boundary import reason
 from corpus.console import Console
-from corpus.endings import CannotPrint, claim_standard_streams, ending_of, tell_on_stderr
+from corpus.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
 from corpus.records import DATASET_FILES, METADATA_FILE
 
 DEFAULT_DIRECTORY = "training_data_effectiveness"
@@ -186,7 +187,10 @@ def main(arguments: list[str]) -> int:
     if not any((directory / name).exists() for name in (METADATA_FILE, *DATASET_FILES.values())):
         print(f"{directory}: holds no dataset ({METADATA_FILE} is missing)", file=sys.stderr)
         return 2
-    facts = read_facts(directory)
+    try:
+        facts = read_facts(directory)
+    except Exception as error:  # noqa: BLE001 - others wrote what is read; told below
+        return fail(f"{directory}: cannot be read as a dataset: {reason(error)}", 1)
     failed = [(test.__name__, wrong) for test in TESTS if (wrong := what_is_wrong(test, facts))]
     try:
         _tell(facts, failed)
@@ -213,6 +217,8 @@ def what_is_wrong(test: Callable[[Facts], None], facts: Facts) -> str:
         test(facts)
     except AssertionError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever odd metadata make of a check, it did not pass
+        return f"cannot be checked, {METADATA_FILE} is not of the shape it must have: {reason(error)}"
     return ""
 
 

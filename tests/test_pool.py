@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.pool import PENDING_PER_WORKER, Crew, cut_into_shards, run_in_child
+from corpus.pool import PENDING_PER_WORKER, ChildDied, Crew, cut_into_shards, run_in_child
 from corpus.records import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,6 +158,16 @@ def test_a_signal_that_falls_into_the_fork_of_a_worker_is_not_lost():
 
 def test_a_child_runs_elsewhere():
     assert run_in_child(_pid_plus, 0) != os.getpid()
+
+
+def test_a_child_that_takes_too_long_is_ended():
+    with pytest.raises(ChildDied, match=r"not done after 0\.2 s"):
+        run_in_child(time.sleep, 300, limit_s=0.2)
+
+
+def test_a_child_that_is_killed_is_one_line():
+    with pytest.raises(ChildDied, match="a worker process died"):
+        run_in_child(die, 3)
 
 
 def _pid_plus(number: int) -> int:

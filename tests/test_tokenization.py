@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from corpus.fim import FIM_SPELLINGS
 from corpus.records import UserError
@@ -18,6 +19,7 @@ from corpus.tokenization import (
     FIM_TOKENS,
     HOSTILE_TEXTS,
     Encoder,
+    TokenizerError,
     local_vocab_size,
     train_bpe,
     window_bounds,
@@ -168,6 +170,124 @@ def test_a_bases_own_fill_in_the_middle_tokens_are_used_and_none_is_added_beside
     assert {text: loaded[text] for text in before} == before
     assert set(loaded) - set(before) == {"<|pad|>", "<mask>"}
     assert info.vocab_size == len(before) + 2
+
+
+def odd_tokenizer(directory: Path, **changes) -> Path:
+    """A byte-level BPE whose tokenizer.json has these keys changed; "model." leads into the model."""
+    directory.mkdir()
+    train_bpe(iter(TEXTS), 700, directory / "tokenizer.json")
+    parsed = json.loads((directory / "tokenizer.json").read_text("utf-8"))
+    parsed["model"] |= changes.pop("model", {})
+    (directory / "tokenizer.json").write_text(json.dumps(parsed | changes), "utf-8")
+    return directory
+
+
+def refusal(source: Path, tmp_path: Path) -> str:
+    with pytest.raises(UserError) as raised:
+        install_tokenizer(choose_tokenizer(str(source)), tmp_path / "tokenizer")
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+def reaching(text: str, vocab: dict[str, int], merges: list) -> None:
+    """Add merges that make one token of `text`."""
+    for end in range(2, len(text) + 1):
+        vocab.setdefault(text[:end], len(vocab))
+        merges.append([text[: end - 1], text[end - 1]])
+
+
+@pytest.mark.parametrize("special", [True, False])
+@pytest.mark.parametrize("text", ["<EOT>", "stop", "[END]"])
+def test_merges_that_reach_a_control_token_refuse_the_tokenizer(text, special, tmp_path):
+    """Also one that its file calls ordinary, where tokenizer_config.json gives it a role."""
+    source = odd_tokenizer(tmp_path / "source")
+    parsed = json.loads((source / "tokenizer.json").read_text("utf-8"))
+    vocab, merges = parsed["model"]["vocab"], parsed["model"]["merges"]
+    merges[:] = []
+    reaching(text, vocab, merges)
+    parsed["pre_tokenizer"] = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "use_regex": False,
+        "trim_offsets": True,
+    }
+    entry = {**parsed["added_tokens"][0], "content": text, "id": vocab[text], "special": special}
+    parsed["added_tokens"] = [entry]
+    (source / "tokenizer.json").write_text(json.dumps(parsed), "utf-8")
+    (source / "tokenizer_config.json").write_text(json.dumps({"eos_token": text}), "utf-8")
+    assert f"would become its control token {text!r}" in refusal(source, tmp_path)
+
+
+def test_a_normalizer_that_spells_a_control_token_is_noticed_when_a_file_holds_what_it_replaces(tmp_path):
+    source = odd_tokenizer(tmp_path / "source")
+    parsed = json.loads((source / "tokenizer.json").read_text("utf-8"))
+    reaching("EOT", parsed["model"]["vocab"], parsed["model"]["merges"])
+    entry = {**parsed["added_tokens"][0], "content": "EOT", "id": parsed["model"]["vocab"]["EOT"]}
+    parsed["added_tokens"] = [entry]
+    parsed["normalizer"] = {"type": "Replace", "pattern": {"String": "zzz"}, "content": "EOT"}
+    parsed["model"]["merges"] = [
+        m for m in parsed["model"]["merges"] if m[0] in ("E", "EO") and m[1] in ("O", "T")
+    ]
+    (source / "tokenizer.json").write_text(json.dumps(parsed), "utf-8")
+    encoder = Encoder(source / "tokenizer.json")
+    for backend in ("as it is", "tokenizers"):
+        if backend == "tokenizers":
+            encoder._gigatoken = None
+        with pytest.raises(TokenizerError, match="would become its control token 'EOT'"):
+            encoder.encode(b"sleeps: zzz")
+
+
+@pytest.mark.parametrize("dropout", [0.3, 0.001, 1])
+def test_dropout_is_refused_since_the_same_text_would_have_other_ids(dropout, tmp_path):
+    said = refusal(odd_tokenizer(tmp_path / "source", model={"dropout": dropout}), tmp_path)
+    assert "tokenizer.json drops merges by chance" in said and "--tokenizer local" in said
+
+
+def test_truncation_and_padding_are_no_part_of_what_is_written(tmp_path):
+    cut = {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0}
+    pad = {"strategy": {"Fixed": 10**12}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0}
+    pad |= {"pad_type_id": 0, "pad_token": "!"}
+    source = odd_tokenizer(tmp_path / "source", truncation=cut, padding=pad)
+    info = install_tokenizer(choose_tokenizer(str(source)), tmp_path / "tokenizer")
+    written = json.loads(info.json_path.read_text("utf-8"))
+    assert written["truncation"] is None and written["padding"] is None
+    assert len(Encoder(info.json_path).encode(b"one two three four five six")) > 3
+
+
+def test_a_vocabulary_that_holds_the_text_of_its_control_token_is_refused(tmp_path):
+    """Unigram matches any entry; merges are not needed."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = [("<unk>", 0.0), ("</s>", 0.0), *((char, -9.0) for char in alphabet)]
+    tokenizer = Tokenizer(models.Unigram(vocab, unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    (tmp_path / "source").mkdir()
+    tokenizer.save(str(tmp_path / "source" / "tokenizer.json"))
+    (tmp_path / "source" / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    assert "would become its control token" in refusal(tmp_path / "source", tmp_path)
+
+
+def test_a_tokenizer_whose_library_hangs_or_dies_is_refused(tmp_path, monkeypatch):
+    from corpus import build
+
+    choice = choose_tokenizer(str(odd_tokenizer(tmp_path / "source")))
+    for died, said in (("a worker process died", "died of it"), ("not done after 1 s", "not done after 1 s")):
+        died = build.DEAD_WORKER if died.startswith("a worker") else died
+
+        def child(*_, died=died, **__):
+            raise build.ChildDied(died, exit_code=1)
+
+        monkeypatch.setattr(build, "run_in_child", child)
+        with pytest.raises(UserError, match=said) as raised:
+            build.install(choice, tmp_path / "tokenizer")
+        assert raised.value.exit_code == 2
+
+
+def test_a_file_that_is_no_tokenizer_does_not_stand_for_the_one_beside_it(tmp_path):
+    source = odd_tokenizer(tmp_path / "source")
+    (source / "notes.txt").write_text("")
+    with pytest.raises(UserError, match=r"notes\.txt: neither a directory nor a tokenizer\.json"):
+        choose_tokenizer(str(source / "notes.txt"))
 
 
 def test_auto_takes_codebert_from_the_cache_and_trains_one_without(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from corpus.records import UserError
+from corpus.tokenization import trials
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
@@ -43,6 +44,7 @@ _UNSETTLED = re.compile(
 )
 _ASCII = bytes(range(128))  # what is left without it is UTF-8 as before, and short
 
+NUM_TRIED = 250  # entries of the vocabulary on which the two encoders must agree, in every process
 # gigatoken remembers every word it has met and never forgets one; a new one takes 0.04 s.
 RENEW_AFTER_BYTES = 12 << 20
 
@@ -110,9 +112,9 @@ class Encoder:
 
         return Tokenizer.from_str(self._plain)
 
-    def encode(self, text: bytes) -> np.ndarray:
+    def encode(self, text: bytes, by_reference: bool = False) -> np.ndarray:
         """Token ids of `text`, uint32[num_tokens]; never a control id, or TokenizerError."""
-        if self._gigatoken is None or not _is_settled(text):
+        if by_reference or self._gigatoken is None or not _is_settled(text):
             return self._checked(self._encode_by_reference(text))
         self._cached_bytes += len(text)
         if self._cached_bytes > RENEW_AFTER_BYTES:
@@ -186,7 +188,9 @@ class Encoder:
         return by_id
 
     def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
-        texts = [text.encode() for text in HOSTILE_TEXTS] + [text for text in sample if _is_settled(text)]
+        own = (*trials.around(self.control_texts), *trials.of_vocabulary(self.vocabulary, NUM_TRIED))
+        texts = [*(text.encode() for text in (*HOSTILE_TEXTS, *own)), *sample]
+        texts = filter(_is_settled, texts)
         return all(np.array_equal(candidate.encode(text), self._encode_by_reference(text)) for text in texts)
 
     def _reject_unless_lossless(self) -> None:
