@@ -55,6 +55,11 @@ def parse_kinds(text: str) -> tuple[str, ...]:
     return tuple(kind for kind in AUGMENTATION_KINDS if kind in asked)
 
 
+# The window in tokens, whatever the hardware, e.g. 2048; None lets the hardware decide.
+# The flag --max-tokens goes before both.
+MAX_TOKENS: int | None = None
+
+
 def find_repository(asked: str | None) -> Path:
     """REPO, else the environment's, else the default place, else the git repository one stands in."""
     asked = asked or os.environ.get(REPOSITORY_VARIABLE)
@@ -76,9 +81,6 @@ def find_repository(asked: str | None) -> Path:
         )
     return found
 
-
-# The window in tokens, whatever the hardware; None lets the hardware decide. --max-tokens goes before both.
-MAX_TOKENS: int | None = None
 
 EXAMPLES = """examples:
   %(prog)s ~/projects/the-block
