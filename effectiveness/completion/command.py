@@ -1,0 +1,239 @@
+"""`effectiveness memory DATASET`: what the memory of a repository is worth on files that it never saw."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from corpus.durable import write_atomically
+from corpus.records import UserError
+from effectiveness.completion.confidence import Judgement, fit
+from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
+from effectiveness.completion.scoring import (
+    JOINED,
+    MEMORY,
+    Answered,
+    Reading,
+    Setup,
+    bits_per_byte,
+    fit_joined,
+    line_scores,
+    read_files,
+)
+from effectiveness.completion.spelling import TextCoder
+from effectiveness.completion.store import DIRECTORY, files_of, open_memory, write_judgement
+from training.rows import open_dataset
+
+EXAMPLES = """examples:
+  effectiveness memory training_data_effectiveness                       build it, and score it on test files
+  ... --score val --questions 100 --seed 7
+  ... --model models/mine                                                memory, model, and both joined
+  ... --json scores.json
+
+exit codes: 0 done, 1 failed, 2 usage or missing input"""
+
+FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
+FIT_QUESTIONS = 200  # about val files, from which confidence is fitted
+SHOWN_BEFORE = 3  # lines of the prompt in an example
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All flags."""
+    parser = argparse.ArgumentParser(
+        prog="effectiveness memory",
+        description="The memory of a dataset's training files: build it, ask it for lines of held-out files, score it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "dataset",
+        type=Path,
+        metavar="DATASET",
+        help="a finished dataset; the memory is kept in DATASET/memory",
+    )
+    add("--score", choices=("test", "val"), default="test", help="which held-out files, default: test")
+    add("--questions", type=int, default=300, metavar="N", help="next lines asked for, default: 300")
+    add(
+        "--seed", type=int, default=1, metavar="N", help="of the choice of questions and examples, default: 1"
+    )
+    add("--model", type=Path, metavar="MODEL", help="the --output of a training: score it, and both joined")
+    add(
+        "--max-tokens", type=int, default=0, metavar="N", help="held-out tokens to score, whole files; 0: all"
+    )
+    add(
+        "--examples",
+        type=int,
+        default=3,
+        metavar="N",
+        help="completions to show, drawn at random; default: 3",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        _run(arguments)
+    except UserError as error:
+        print(f"error: {error}\nFAILED", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped\nFAILED", file=sys.stderr, flush=True)
+        return 130
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    _check(arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    dataset = open_dataset(arguments.dataset)
+    coder = TextCoder(dataset.tokenizer)
+    held_out = {split: files_of(dataset, split) for split in ("val", "test")}
+    if not held_out[arguments.score]:
+        raise UserError(
+            f"{arguments.dataset}: no {arguments.score} file is held out; build from a larger repository"
+        )
+    before = time.perf_counter()
+    memory = open_memory(dataset, coder, _say)
+    index_s = time.perf_counter() - before
+    _say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
+    setup = _meet_model(arguments, Setup(coder=coder, memory=memory), held_out["val"])
+    rules = _fit_rules(setup, _fitting_half(held_out["val"]), dataset.directory / DIRECTORY, arguments.seed)
+    files = _sample(held_out[arguments.score], arguments.max_tokens, arguments.seed)
+    questions = draw_questions(files, coder, arguments.questions, arguments.seed)
+    reading = read_files(setup, files, questions)
+    figures = _figures(setup, reading, rules, index_s)
+    for line in _lines(arguments, figures, setup, reading, rules):
+        _say(line)
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps(figures, indent=1).encode() + b"\n")
+    _say("COMPLETE")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    for name, low in (("questions", 0), ("max_tokens", 0), ("examples", 0)):
+        if getattr(arguments, name) < low:
+            raise UserError(
+                f"--{name.replace('_', '-')} must be {low} or more, got {getattr(arguments, name)}"
+            )
+
+
+# --- fitting on val ---------------------------------------------------------------------------------------
+
+
+def _meeting_half(val: Sequence[HeldOutFile]) -> list[HeldOutFile]:
+    return sorted(val, key=lambda file: file.path)[::2]
+
+
+def _fitting_half(val: Sequence[HeldOutFile]) -> list[HeldOutFile]:
+    return sorted(val, key=lambda file: file.path)[1::2]
+
+
+def _meet_model(arguments: argparse.Namespace, setup: Setup, val: Sequence[HeldOutFile]) -> Setup:
+    """The setup with a model in it, if one is named, and the memory's weights for it, from half of the val files."""
+    if arguments.model is None:
+        return setup
+    from effectiveness.completion.network import load_network
+
+    network = load_network(arguments.model, setup.coder)
+    joined = fit_joined(setup.memory, network, _meeting_half(val), FIT_TOKENS)
+    return dataclasses.replace(setup, network=network, joined=joined)
+
+
+def _fit_rules(setup: Setup, val: Sequence[HeldOutFile], directory: Path, seed: int) -> dict[str, Judgement]:
+    """By arm, how to choose among candidates; from the other half of the val files."""
+    questions = draw_questions(val, setup.coder, FIT_QUESTIONS, seed)
+    asked = list({id(q.file): q.file for q in questions}.values())
+    answered = read_files(setup, asked, questions).answered
+    truths = [one.question.truth for one in answered]
+    rules = {arm: fit([one.lines[arm] for one in answered], truths) for arm in setup.arms}
+    for arm in (MEMORY, JOINED):
+        if arm in rules:
+            write_judgement(directory, arm, rules[arm])
+    return rules
+
+
+def _sample(files: Sequence[HeldOutFile], max_tokens: int, seed: int) -> list[HeldOutFile]:
+    """Whole files in a seeded order, until there are `max_tokens`; all of them for 0."""
+    order = sorted(files, key=lambda file: file.path)
+    if not max_tokens:
+        return order
+    random.Random(seed).shuffle(order)
+    chosen, total = [], 0
+    for file in order:
+        if total >= max_tokens:
+            break
+        chosen.append(file)
+        total += len(file.ids)
+    return chosen
+
+
+# --- what it found ----------------------------------------------------------------------------------------
+
+
+def _figures(setup: Setup, reading: Reading, rules: dict[str, Judgement], index_s: float) -> dict:
+    num_tokens = sum(len(file.ids) for file in reading.files)
+    arms = {
+        arm: line_scores(reading.answered, arm, rules[arm])
+        | {"bits_per_byte": bits_per_byte(reading, arm, setup.coder)}
+        for arm in setup.arms
+    }
+    return {
+        "arms": arms,
+        "num_questions": len(reading.answered),
+        "num_files": len(reading.files),
+        "num_tokens": num_tokens,
+        "index_s": round(index_s, 3),
+        "ms_per_token": round(1000 * reading.feed_seconds / max(1, num_tokens), 4),
+        "ms_per_line": round(1000 * reading.line_seconds / max(1, len(reading.answered)), 2),
+    }
+
+
+def _lines(arguments, figures: dict, setup: Setup, reading: Reading, rules: dict[str, Judgement]):
+    yield (
+        f"{arguments.score}: {figures['num_questions']} next lines and {figures['num_tokens']:,} tokens of "
+        f"{figures['num_files']} files that nothing was learned from"
+    )
+    yield "          exact  similarity  bits/byte"
+    for arm, of_arm in figures["arms"].items():
+        yield (
+            f"  {arm:7s} {100 * of_arm['exact']:5.1f} %     {of_arm['similarity']:.3f}      "
+            f"{of_arm['bits_per_byte']:.3f}"
+        )
+    yield f"  {figures['ms_per_token']:.3f} ms a token read, {figures['ms_per_line']:.0f} ms a line, of one core"
+    arm = setup.arms[-1]
+    chosen = list(reading.answered)
+    random.Random(arguments.seed).shuffle(chosen)
+    for one in chosen[: arguments.examples]:
+        yield from _example(one, arm, rules[arm], setup)
+
+
+def _example(one: Answered, arm: str, rule: Judgement, setup: Setup):
+    question = one.question
+    prompt = setup.coder.spell([*question.file.ids[: question.place].tolist(), *question.rest])
+    before = prompt.decode("utf-8", "replace").rstrip("\n").split("\n")[-SHOWN_BEFORE:]
+    line = rule.best(one.lines[arm])
+    yield ""
+    yield f"{question.file.path}, held out:"
+    yield from (f"  | {text}" for text in before)
+    yield f"  truth > {question.truth}"
+    text, mark = "nothing", ""
+    if line is not None:
+        mark = "right" if is_exact(line.text, question.truth) else "not the same"
+        text, mark = line.text, f"   ({100 * rule.confidence(line):.0f} % sure; {mark})"
+    yield f"  ours  > {text}{mark}"

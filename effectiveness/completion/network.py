@@ -1,0 +1,116 @@
+"""A causal model as a source of next-token distributions: over a file from its beginning, or after one prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from corpus.records import UserError
+from effectiveness.completion.spelling import TextCoder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from effectiveness.completion.lines import Hypothesis
+
+MAX_ROWS = 256  # distributions made at a time: 256 x 151,936 float32 are 156 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A model whose first `vocab_size` outputs are the ids of a memory."""
+
+    model: nn.Module
+    vocab_size: int
+    begin: int  # control token before a file's first token
+    window: int  # tokens it may see
+
+    def over_file(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """(place, float32 [t, V]) of each next token from the file's first on, with window / 2 and more before it."""
+        import torch
+
+        text = np.concatenate(([self.begin], np.asarray(ids, np.int64)))
+        step = max(1, self.window // 2)
+        for first in range(0, len(ids), step if len(ids) > self.window else self.window):
+            last = min(len(ids), first + (step if len(ids) > self.window else self.window))
+            start = max(0, last - self.window)
+            with torch.no_grad():
+                logits = self.model(input_ids=self._tensor([text[start:last]]), use_cache=False).logits[0]
+            for place in range(first, last, MAX_ROWS):
+                end = min(last, place + MAX_ROWS)
+                yield place, self._shares(logits[place - start : end - start])
+
+    def after(self, ids: Sequence[int]) -> Continuation:
+        """What follows the end of a text, of which it sees what the window has room for."""
+        return Continuation(self, [self.begin, *ids])
+
+    def _tensor(self, rows):
+        import torch
+
+        return torch.as_tensor(np.array(rows, dtype=np.int64), device=next(self.model.parameters()).device)
+
+    def _shares(self, logits) -> np.ndarray:
+        import torch
+
+        return torch.softmax(logits[..., : self.vocab_size].float(), -1).cpu().numpy()
+
+
+class Continuation:
+    """Distributions after a prompt and hypotheses that grow by a token at a time, on one key-value cache."""
+
+    def __init__(self, network: Network, ids: Sequence[int], room: int = 64) -> None:
+        self._network = network
+        self._prompt = list(ids)[-max(1, network.window - room) :]
+        self._cache = None
+        self._rows: dict[Hypothesis, int] = {}
+        self._shares = np.empty((0, network.vocab_size), np.float32)
+
+    def probabilities(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
+        """float32 [hypotheses, V]; they are those of the last call, or each is one of those with a token more."""
+        wanted = list(hypotheses)
+        if not all(ids in self._rows for ids in wanted):
+            self._advance(wanted)
+        return self._shares[[self._rows[ids] for ids in wanted]]
+
+    def _advance(self, wanted: list[Hypothesis]) -> None:
+        import torch
+
+        model = self._network.model.eval()
+        with torch.no_grad():
+            if self._cache is None:
+                inputs = [self._prompt]
+            else:
+                parents = torch.tensor([self._rows[ids[:-1]] for ids in wanted])
+                self._cache.reorder_cache(parents)
+                inputs = [[ids[-1]] for ids in wanted]
+            done = model(input_ids=self._network._tensor(inputs), past_key_values=self._cache, use_cache=True)
+        self._cache = done.past_key_values
+        self._shares = self._network._shares(done.logits[:, -1])
+        self._rows = {ids: row for row, ids in enumerate(wanted if len(wanted[0]) else [()])}
+
+
+def load_network(directory: Path, coder: TextCoder) -> Network:
+    """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
+    from training.models import load_pretrained
+    from training.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(directory)
+    if vocabulary.sha256 != coder.sha256:
+        raise UserError(
+            f"{directory} has another tokenizer than the dataset (sha256 {vocabulary.sha256[:12]}, "
+            f"{coder.sha256[:12]}); name a model that was trained on this dataset"
+        )
+    vocab_size = len(coder.token_bytes)
+    model = load_pretrained(str(directory), window=1, vocab_size=vocab_size).eval()
+    return Network(
+        model=model, vocab_size=vocab_size, begin=vocabulary.control.begin, window=num_positions(model)
+    )
+
+
+def num_positions(model: nn.Module) -> int:
+    config = model.config
+    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1024
