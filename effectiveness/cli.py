@@ -9,6 +9,10 @@ COMMANDS = {
     "dataset": ("create_training_dataset_effectiveness:main", "a repository -> a dataset of token windows"),
     "train": ("training.model_trainer_unified:main", "a dataset -> a model"),
     "complete": ("effectiveness.complete:main", "what a model writes after a text, or between two"),
+    "memory": (
+        "effectiveness.completion.command:main",
+        "what the repository itself says next, on held-out files",
+    ),
     "proof": (
         "training.proof.__main__:main",
         "what a training bought, beside a control and a table of counts",

@@ -56,6 +56,17 @@ class Memory:
         header = Header(paths=self.paths, tokenizer_sha256=self.tokenizer_sha256)
         self.digest = save(directory, self.index, header, self.file_starts, self.learned)
 
+    def with_learned(self, learned: bytes) -> Memory:
+        """The same static index, read with other weights: those of `Reader.learned`."""
+        return Memory(
+            index=self.index,
+            paths=self.paths,
+            file_starts=self.file_starts,
+            learned=learned,
+            tokenizer_sha256=self.tokenizer_sha256,
+            digest=self.digest,
+        )
+
     @property
     def vocab_size(self) -> int:
         return self.index.spelling.vocab_size

@@ -42,7 +42,7 @@ def save(
         "paths": list(header.paths),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    with publishing(directory, manifest=HEADER, owned=(HEADER, "*.bin")) as staging:
+    with publishing(directory, manifest=HEADER, owned=("*.json", "*.bin")) as staging:
         for name, array in arrays.items():
             with (staging / f"{name}.bin").open("wb") as file:
                 file.write(memoryview(np.ascontiguousarray(array)).cast("B"))
