@@ -133,7 +133,7 @@ def test_weights_behind_a_link_are_read_in_the_hubs_cache_and_nowhere_else(base,
     blobs.mkdir()
     shutil.copy(base / "model.safetensors", blobs / "f00d")
     (snapshot / "model.safetensors").symlink_to("../../blobs/f00d")
-    assert find_weights("x", snapshot) == [blobs / "f00d"]
+    assert find_weights("x", snapshot) == [snapshot / "model.safetensors"]
     (blobs / "f00d").rename(tmp_path / "f00d")
     (snapshot / "model.safetensors").unlink()
     (snapshot / "model.safetensors").symlink_to(tmp_path / "f00d")
@@ -266,6 +266,19 @@ def test_an_odd_argument_is_one_line_before_anything_is_done(capsys, monkeypatch
     line = refusal(capsys, flags)
     assert expected in line and "leading zeros" not in line
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_works_inside_a_folder_whose_name_is_not_utf8(sequences, monkeypatch, tmp_path, capsys):
+    folder = tmp_path / LATIN
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    shutil.copytree(sequences.parent, folder / "d")
+    monkeypatch.chdir(folder)
+    arguments = command(Path("d") / sequences.name, Path("m"), "--set", "training.max_steps=1")
+    assert main(arguments) == 0
+    assert main(completing(Path("m"), "--complete", "def ")) == 0
 
 
 def test_a_home_directory_is_meant_by_a_tilde(monkeypatch, tmp_path):

@@ -82,7 +82,9 @@ def inside(name: str, directory: Path, file: str) -> Path:
         raise UserError(f"cannot load {name}: {file} is a link out of the directory; {A_MODEL}")
     if not is_regular:
         raise UserError(f"cannot load {name}: {file} is no regular file; {A_MODEL}")
-    return real
+    return (
+        directory / file
+    )  # not `real`: safetensors opens no path that is not UTF-8, and this may be a relative one
 
 
 def read_config(name: str, directory: Path) -> dict:
