@@ -23,6 +23,7 @@ from training.proof.card_text import card_lines
 from training.proof.exam import scorer
 from training.proof.page import write_page
 from training.rows import open_dataset, open_rows
+from training.training_facts import read_training_facts, write_training_facts
 from training.vocabulary import Vocabulary
 
 FILES_PER_SPLIT = {"train": 12, "val": 6, "test": 8}
@@ -282,9 +283,19 @@ def test_a_model_with_another_tokenizer_is_refused(workshop, card, capsys):
 def test_a_training_that_changed_no_weight_is_refused(workshop, card, capsys):
     idle = workshop / "idle"
     shutil.copytree(workshop / "model", idle, ignore=shutil.ignore_patterns("control", "proof"))
+    trained = read_training_facts(idle)
     models.fresh_like(idle, 42).save_pretrained(idle)
+    write_training_facts(idle, trained)
     arguments = ["--dataset", str(workshop / "data"), "--model", str(idle), *QUICK]
     assert "bought nothing" in refusal(capsys, arguments, exit_code=1)
+
+
+def test_weights_of_another_training_than_the_facts_beside_them_are_refused(workshop, card, capsys):
+    mixed = workshop / "mixed"
+    shutil.copytree(workshop / "model", mixed, ignore=shutil.ignore_patterns("control", "proof"))
+    models.fresh_like(mixed, 42).save_pretrained(mixed)
+    arguments = ["--dataset", str(workshop / "data"), "--model", str(mixed), *QUICK]
+    assert "the weights are not those that training_facts.json describes" in refusal(capsys, arguments)
 
 
 @pytest.mark.parametrize(

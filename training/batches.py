@@ -71,6 +71,7 @@ class EpochPlan:
     num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document
     pack_starts: np.ndarray  # int64 [packs + 1]
     packs_per_step: int
+    first_pack: int = 0  # those before it were trained on in steps of another size
 
     @property
     def num_packs(self) -> int:
@@ -78,10 +79,10 @@ class EpochPlan:
 
     @property
     def num_steps(self) -> int:
-        return -(-self.num_packs // self.packs_per_step)
+        return -(-(self.num_packs - self.first_pack) // self.packs_per_step)
 
     def packs_of_step(self, step: int) -> range:
-        first = step * self.packs_per_step
+        first = self.first_pack + step * self.packs_per_step
         return range(first, min(first + self.packs_per_step, self.num_packs))
 
     def visits_of(self, packs: range) -> slice:
@@ -135,6 +136,7 @@ class Batches:
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
+        self._begin = 0, 0
         self._offsets = _even_offsets(self.visit_weights, seed)
         self.pace(pacing)
 
@@ -143,6 +145,10 @@ class Batches:
         self.pacing = pacing
         self._available_from = pacing.available_from(_quantiles(self.rows.table["complexity"]))
         self._plan: tuple[int, EpochPlan] | None = None
+
+    def begin_at(self, epoch: int, pack: int) -> None:
+        """Leave out what a resumed run has seen of `epoch`: the packs before `pack`."""
+        self._begin, self._plan = (epoch, pack), None
 
     def epoch(self, epoch: int) -> EpochPlan:
         """The plan of `epoch`; the latest one is kept."""
@@ -191,6 +197,7 @@ class Batches:
             num_pairs=num_pairs[order],
             pack_starts=pack_starts,
             packs_per_step=self.packs_per_step,
+            first_pack=min(self._begin[1], len(pack_starts) - 1) if epoch == self._begin[0] else 0,
         )
 
     def _fills(self, epoch: int, rows: np.ndarray) -> np.ndarray:
@@ -213,7 +220,11 @@ class Batches:
             else []
         )
         steps = [-(-self.num_pairs @ self._counts(int(e))[0] // max(pairs_per_step, 1)) for e in sample]
-        return max(1, last.num_steps + round(float(np.mean(steps or [0])) * (num_epochs - 1)))
+        return max(
+            1,
+            -(-last.num_packs // self.packs_per_step)
+            + round(float(np.mean(steps or [0])) * (num_epochs - 1)),
+        )
 
     def step_weight(self, plan: EpochPlan, step: int) -> float:
         """Sum of target weights of one step over all processes: the denominator of its loss."""

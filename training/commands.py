@@ -14,7 +14,7 @@ from torch import nn
 from corpus.boundary import reading
 from corpus.ownership import note_made
 from corpus.records import LATER, UserError
-from training import checkpoint, run_directory, setup, starting_model
+from training import checkpoint, resuming, run_directory, setup, starting_model
 from training.complete import (
     MIN_POSITIONS,
     Completion,
@@ -58,15 +58,20 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest) -> 
     run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
     found = _newest_checkpoint(run) if resume else None
     rows = setup.open_training_rows(run)
+    changed = resuming.changes(found, run) if found else []
     batches = setup.make_batches(run, rows)
     model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
-    trainer = setup.make_trainer(run, model, batches, State(**found.state) if found else State())
+    trainer = setup.make_trainer(
+        run, model, batches, resuming.state_of(found, run.config) if found else State()
+    )
     _restore(run, trainer, found)
     facts = setup.facts(run, what, model)
     with _locked(run, may_hold):  # nothing was written so far
         if overwrite and run.engine.rank == 0:
             run_directory.delete_run(run.output, run.console.say)
         _say_start(run, trainer, facts)
+        for line in changed:
+            run.console.say(line)
         if found is not None and _is_finished(run, trainer):
             return _say_finished(run, trainer)
         return _train_and_finish(
@@ -160,11 +165,6 @@ def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
 def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
     if found is None:
         return
-    if found.facts["dataset"] != setup.dataset_facts(run):
-        raise UserError(
-            f"{found.path} was trained on another dataset, where its place in the epoch means nothing; "
-            f"start a new run from its weights: --checkpoint {run.output} --output ANOTHER"
-        )
     try:
         checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
         checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])
@@ -175,6 +175,7 @@ def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | No
         raise UserError(
             f"cannot resume from {found.path} ({error}); use the configuration it was made with"
         ) from error
+    resuming.place(trainer, run.config)
     trainer.heed_early_end()
 
 

@@ -36,7 +36,10 @@ class State:
     """All of a run but its tensors; JSON, and together with the seed all that a resume needs."""
 
     epoch: int = 0
-    step_in_epoch: int = 0
+    step_in_epoch: int = 0  # from `first_pack` on
+    first_pack: int = 0  # packs of the epoch that were trained on in steps of another size
+    num_updates_shift: int = 0  # by which a change of that size has moved the schedule's end
+    schedule_is_due: bool = False  # such a change is to be reckoned with
     step: int = 0  # steps made, applied or not
     num_updates: int = 0  # steps applied: what the schedule counts
     num_bad_in_a_row: int = 0
@@ -305,7 +308,7 @@ class Trainer:
             hooks.report("epoch", {"period": self.epoch_period, "evaluation": evaluation})
         if plan_is_done:
             self.epoch_period = Period()
-            state.epoch, state.step_in_epoch = state.epoch + 1, 0
+            state.epoch, state.step_in_epoch, state.first_pack = state.epoch + 1, 0, 0
         state.evaluation_is_due = False
         self._heed_patience(hooks)
         if state.step and (state.step % self.limits.save_steps == 0 or self.is_done()):

@@ -286,6 +286,7 @@ def facts(run: Run, what: str, model: nn.Module) -> dict:
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
         "dataset": dataset_facts(run),
+        "optimizer": optimizer_kind(run.config, run.source),
         "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
         "config": run.config.as_dict(),
     }
@@ -293,10 +294,11 @@ def facts(run: Run, what: str, model: nn.Module) -> dict:
 
 def dataset_facts(run: Run) -> dict:
     """Which rows a run trains on: a resumed one needs the same."""
-    metadata = run.dataset.metadata
+    metadata, train = run.dataset.metadata, run.dataset.train
     return {
         "source_repo": metadata.get("source_repo"),
         "repository_commit": metadata.get("repository_commit"),
         "window": run.dataset.window,
+        "train_sha256": None if train.name in (metadata.get("files") or {}) else digest(train).sha256,
         "files": metadata.get("files"),
     }

@@ -1,0 +1,183 @@
+"""What may differ at --resume: every setting has a row, and the rest of an epoch is trained once whatever the batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from training_fixtures import command, use_tiny_models, write_dataset
+
+from corpus.jsonl import read_metadata, write_metadata
+from corpus.records import METADATA_FILE
+from training import checkpoint, resuming
+from training.config import SECTIONS
+from training.loop import Trainer
+from training.model_trainer_unified import main, make_parser
+
+BEGUN = (
+    "--set",
+    "training.max_steps=9",
+    "--set",
+    "data.curriculum=none",
+    "--set",
+    "optimization.warmup_steps=2",
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    use_tiny_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("data") / "d")
+
+
+@pytest.fixture(scope="module")
+def begun(sequences, tmp_path_factory):
+    """A run stopped after 9 steps of 4 packs, in its first epoch."""
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    output = tmp_path_factory.mktemp("begun") / "m"
+    assert main(command(sequences, output, *BEGUN)) == 0
+    patch.undo()
+    return output
+
+
+@pytest.fixture
+def copy(begun, tmp_path):
+    return Path(shutil.copytree(begun, tmp_path / "m"))
+
+
+def test_every_setting_has_one_row():
+    settings = {f"{name}.{f.name}" for name, section in SECTIONS.items() for f in dataclasses.fields(section)}
+    assert set(resuming.RULES) == settings | {"recipe"}
+    assert set(resuming.RULES.values()) == {
+        resuming.HARMLESS,
+        resuming.CHANGEABLE,
+        resuming.PACED,
+        resuming.REFUSED,
+    }
+
+
+def test_every_flag_is_decided_somewhere():
+    flags = {option for action in make_parser()._actions for option in action.option_strings}
+    assert set(resuming.FLAGS) == flags - {"-h", "--help", "--eval-only"}
+    assert {row for row in resuming.FLAGS.values() if "." in row} <= set(resuming.RULES)
+
+
+@pytest.mark.parametrize(
+    ("setting", "had"),
+    [
+        ("training.seed=7", "42"),
+        ("data.overlap=false", "true"),
+        ("data.packing=false", "true"),
+        ("data.weighting=none", '"visits"'),
+        ("objectives.fim_rate=0.5", "0.0"),
+        ("optimization.optimizer=adamw", '"muon"'),
+        ("optimization.ema_decay=0.9", "0.0"),
+        ("evaluation.max_windows=3", "null"),
+        ("model.preset=nano", '"auto"'),
+    ],
+)
+def test_a_setting_that_would_mean_something_else_is_refused_with_the_value_the_run_has(
+    sequences, copy, capsys, setting, had
+):
+    capsys.readouterr()
+    assert main(command(sequences, copy, *BEGUN, "--resume", "--set", setting)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: cannot resume with other settings: ")
+    assert (
+        f"{setting.partition('=')[0]} is " in line and f"the run has {had}" in line and "--checkpoint" in line
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "optimization.learning_rate=0.001",
+            "changed  optimization.learning_rate is 0.001, the run has null",
+        ),
+        ("model.dropout=0.2", "changed  model.dropout is 0.2, the run has 0.0"),
+        ("training.save_steps=7", "changed  training.save_steps is 7, the run has 500 (changes no weight)"),
+        ("optimization.lr_scheduler=cosine", 'is "cosine", the run has "flat_cooldown"'),
+    ],
+)
+def test_a_setting_that_may_change_is_told_with_both_values(sequences, copy, capsys, setting, told):
+    flags = (*BEGUN, "--set", "training.max_steps=10", "--resume", "--set", setting)
+    assert main(command(sequences, copy, *flags)) == 0
+    out = capsys.readouterr().out
+    assert told in out and "changed  training.max_steps is 10, the run has 9" in out
+
+
+def test_the_length_of_a_run_is_refused_within_an_epoch_that_a_curriculum_cuts_by_it(
+    sequences, tmp_path, capsys
+):
+    flags = ("--set", "training.max_steps=5")
+    assert main(command(sequences, tmp_path / "m", *flags)) == 0
+    state = checkpoint.newest(tmp_path / "m" / "checkpoints", print).state
+    assert state["step_in_epoch"] == 5
+    more = ("--set", "training.max_steps=9", "--resume")
+    assert main(command(sequences, tmp_path / "m", *more)) == 2
+    assert "training.max_steps is 9, the run has 5" in capsys.readouterr().err
+
+
+def seen_packs(monkeypatch) -> list[tuple[int, int]]:
+    """(epoch, pack) of every step from now on."""
+    seen, step = [], Trainer._step
+
+    def recorded(self, plan, hooks):
+        seen.extend((self.state.epoch, pack) for pack in plan.packs_of_step(self.state.step_in_epoch))
+        return step(self, plan, hooks)
+
+    monkeypatch.setattr(Trainer, "_step", recorded)
+    return seen
+
+
+@pytest.mark.parametrize("batches", [(16,), (64,), (1,), (3, 16), (7, 2, 5)])
+def test_the_rest_of_an_epoch_is_trained_exactly_once_whatever_the_batch_size(
+    sequences, copy, monkeypatch, batches
+):
+    seen, size = seen_packs(monkeypatch), {}
+    for number, batch in enumerate(batches):
+        is_last = number == len(batches) - 1
+        length = ("--epochs", "2") if is_last else ("--set", f"training.max_steps={9 + 3 * (number + 1)}")
+        size = ("--set", f"optimization.batch_size={batch}")
+        base = BEGUN[2:] if is_last else (*BEGUN[2:],)
+        assert main(command(sequences, copy, *base, *size, *length, "--resume")) == 0
+    counts = Counter(seen)
+    first = [pack for epoch, pack in seen if epoch == 0]
+    assert set(counts.values()) == {1}
+    assert first == list(range(36, max(first) + 1))
+    assert sorted(pack for epoch, pack in seen if epoch == 1)[0] == 0
+
+
+def test_the_same_batch_cut_into_other_micro_batches_keeps_every_step(sequences, copy, monkeypatch, capsys):
+    seen = seen_packs(monkeypatch)
+    flags = ("--set", "optimization.batch_size=2", "--set", "optimization.gradient_accumulation_steps=2")
+    assert main(command(sequences, copy, *BEGUN, "--set", "training.max_steps=10", *flags, "--resume")) == 0
+    assert seen == [(0, pack) for pack in range(36, 40)]
+
+
+def test_a_schedule_ends_where_the_run_does_after_a_change_of_batch_size(sequences, copy, monkeypatch):
+    ends, place = [], resuming.place
+    monkeypatch.setattr(
+        resuming, "place", lambda trainer, config: (place(trainer, config), ends.append(trainer))
+    )
+    flags = (*BEGUN[2:], "--epochs", "1", "--set", "optimization.batch_size=16", "--resume")
+    assert main(command(sequences, copy, *flags)) == 0
+    [trainer] = ends
+    assert trainer.schedule.num_updates == trainer.state.num_updates == trainer.state.step
+
+
+def test_a_dataset_of_the_same_rows_elsewhere_is_no_other_dataset(sequences, copy, tmp_path):
+    moved = Path(shutil.copytree(sequences.parent, tmp_path / "moved"))
+    metadata = read_metadata(moved / METADATA_FILE) | {"source_repo": "renamed"}
+    write_metadata(moved / METADATA_FILE, metadata)
+    flags = (*BEGUN, "--set", "training.max_steps=10", "--resume")
+    assert main(command(moved / sequences.name, copy, *flags)) == 0
