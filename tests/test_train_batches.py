@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,6 +243,66 @@ def test_a_torn_cache_is_parsed_again(tmp_path):
         file.write_bytes(file.read_bytes()[:40])
         again = open_rows(dataset, "train")
         assert np.array_equal(before.tokens, again.tokens)
+
+
+def shuffle(file: Path) -> None:
+    np.save(file, np.random.default_rng(0).permutation(np.load(file)))
+
+
+def flip_a_bit(file: Path) -> None:
+    raw = bytearray(file.read_bytes())
+    raw[-3] ^= 1
+    file.write_bytes(raw)
+
+
+def make_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+CACHE_DAMAGE = {
+    "shuffled": shuffle,
+    "a bit": flip_a_bit,
+    "empty": lambda file: file.write_bytes(b""),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:100]),
+    "another type": lambda file: np.save(file, np.load(file).astype(np.float64)),
+    "another shape": lambda file: np.save(file, np.load(file)[:, None]),
+    "a pipe": make_pipe,
+    "a directory": lambda file: (file.unlink(), file.mkdir()),
+    "gone": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("damage", CACHE_DAMAGE)
+@pytest.mark.parametrize("name", ["tokens.npy", "scored.npy", "table.npy"])
+def test_a_damaged_cache_is_noticed_and_made_again(tmp_path, damage, name):
+    if damage in ("shuffled", "another type", "a bit") and name != "tokens.npy":
+        pytest.skip("for one array of plain numbers")
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    before = open_rows(dataset, "train")
+    table = before.table.copy()
+    (file,) = (tmp_path / "d" / ".cache").glob(f"training_data_train-*/{name}")
+    whole = np.array(before.tokens)
+    CACHE_DAMAGE[damage](file)
+    again = open_rows(dataset, "train")
+    assert np.array_equal(whole, again.tokens) and np.array_equal(table, again.table)
+    assert isinstance(open_rows(dataset, "train").tokens, np.memmap)  # made again, not only passed over
+
+
+def test_an_edited_description_of_a_cache_is_not_believed(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    before = open_rows(dataset, "train")
+    (file,) = (tmp_path / "d" / ".cache").glob("training_data_train-*/rows.json")
+    file.write_text(file.read_text().replace("core_0", "core_9"))
+    assert open_rows(dataset, "train").files == before.files
+
+
+def test_directories_of_others_beside_the_cache_stay(tmp_path):
+    dataset = open_dataset(write_dataset(tmp_path / "d"))
+    theirs = tmp_path / "d" / ".cache" / "training_data_train-notes"
+    theirs.mkdir(parents=True)
+    open_rows(dataset, "train")
+    assert theirs.is_dir()
 
 
 def edit_row(row: dict, **metadata) -> dict:
