@@ -68,7 +68,7 @@ def random_documents(lengths=(20, 9, 1, 14)) -> list:
 
 
 def packed(*packs, fixed: bool = False):
-    return collate([list(p) for p in packs], window=64, pad=1, fixed_length=fixed)
+    return collate([list(p) for p in packs], window=64, pad=1, num_lines=len(packs) if fixed else 0)
 
 
 def loss_and_gradients(model, batches) -> tuple[float, dict[str, torch.Tensor]]:
@@ -227,6 +227,7 @@ def join(batches):
         position_ids=positions,
         weights=cat("weights", 0.0),
         rows=tuple(row for b in batches for row in b.rows),
+        bounds=None,  # found from the positions
     )
 
 

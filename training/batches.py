@@ -10,18 +10,23 @@ where files end. Documents are packed into sequences of one window; positions re
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from corpus.seeding import key_for, rng_for
+from training.attention import has_kernel
 from training.rows import MICRO, Rows
 
 MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
 MAX_SAMPLED_EPOCHS = 64
 FIM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
 ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
+LEAST_BOUNDS = 256  # of documents in a micro-batch of fixed shape
+PLANS_KEPT = 2  # the epoch at work, and the next one, whose first batch is made ahead
 
 
 Document = tuple[
@@ -98,18 +103,27 @@ class MicroBatch:
     position_ids: torch.Tensor
     weights: torch.Tensor  # float32
     rows: tuple[int, ...]  # whose documents these are, for error messages
+    bounds: torch.Tensor | None = (
+        None  # int32 [documents + 1] first token of each in the flattened batch, and its end
+    )
+    longest: int = 0  # tokens of the longest document, or more where shapes are fixed
+
+    def pinned(self) -> MicroBatch:
+        """In memory that a GPU reads by itself."""
+        return self._each(lambda tensor: tensor.pin_memory())
 
     def to(self, device: torch.device) -> MicroBatch:
-        """On `device`, without waiting where memory is pinned."""
-        moved = (self.input_ids, self.labels, self.position_ids, self.weights)
-        if device.type == "cuda":
-            moved = tuple(tensor.pin_memory().to(device, non_blocking=True) for tensor in moved)
-        elif device.type != "cpu":
-            moved = tuple(tensor.to(device) for tensor in moved)
-        ids, labels, positions, weights = moved
-        return MicroBatch(
-            input_ids=ids, labels=labels, position_ids=positions, weights=weights, rows=self.rows
-        )
+        """On `device`, without waiting where memory is pinned. Bounds go along where a kernel reads them."""
+        if device.type == "cpu":
+            return self
+        batch = self.pinned() if device.type == "cuda" and not self.input_ids.is_pinned() else self
+        moved = batch._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
+        return moved if has_kernel(device) else replace(moved, bounds=self.bounds)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MicroBatch:
+        names = ("input_ids", "labels", "position_ids", "weights", "bounds")
+        changed = {name: change(tensor) for name in names if (tensor := getattr(self, name)) is not None}
+        return replace(self, **changed)
 
 
 class Batches:
@@ -126,11 +140,10 @@ class Batches:
         weighting: str = "visits",
         packing: bool = True,
         fim_rate: float = 0.0,
-        fixed_length: bool = False,
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
         self.packs_per_step, self.packing, self.fim_rate = packs_per_step, packing, fim_rate
-        self.fixed_length = fixed_length
+        self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
         table = rows.table
         ones = np.full(len(table), MICRO, dtype=np.int64)
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
@@ -144,17 +157,26 @@ class Batches:
         """Follow another curriculum; plans made so far are forgotten."""
         self.pacing = pacing
         self._available_from = pacing.available_from(_quantiles(self.rows.table["complexity"]))
-        self._plan: tuple[int, EpochPlan] | None = None
+        self._plans: dict[int, EpochPlan] = {}
+        self._planning = threading.Lock()  # batches may be made ahead by a thread
 
     def begin_at(self, epoch: int, pack: int) -> None:
         """Leave out what a resumed run has seen of `epoch`: the packs before `pack`."""
         self._begin, self._plan = (epoch, pack), None
 
     def epoch(self, epoch: int) -> EpochPlan:
-        """The plan of `epoch`; the latest one is kept."""
-        if self._plan is None or self._plan[0] != epoch:
-            self._plan = epoch, self._make_plan(epoch)
-        return self._plan[1]
+        """The plan of `epoch`; the latest ones are kept."""
+        with self._planning:
+            if epoch not in self._plans:
+                while len(self._plans) >= PLANS_KEPT:
+                    del self._plans[next(iter(self._plans))]
+                self._plans[epoch] = self._make_plan(epoch)
+            return self._plans[epoch]
+
+    def without_packing(self) -> None:
+        """Give each document a sequence of its own: for models that let packed ones see each other."""
+        self.packing = False
+        self.pace(self.pacing)
 
     def visits(self, epoch: int) -> np.ndarray:
         """Row indices of an epoch in the order they are visited.
@@ -240,14 +262,14 @@ class Batches:
         mine = packs[rank::world]
         most = -(-len(packs) // world)  # every process makes equally many micro-batches
         chunks = [mine[first : first + size] for first in range(0, most, size)]
-        return [self._assemble(plan, epoch, chunk) for chunk in chunks]
+        return [self._assemble(plan, epoch, chunk, size if self.fixed_shape else 0) for chunk in chunks]
 
-    def _assemble(self, plan: EpochPlan, epoch: int, packs: range) -> MicroBatch:
+    def _assemble(self, plan: EpochPlan, epoch: int, packs: range, num_lines: int) -> MicroBatch:
         packed = [
             [self._document(plan, epoch, v) for v in range(plan.pack_starts[p], plan.pack_starts[p + 1])]
             for p in packs
         ]
-        return collate(packed, window=self.rows.window, pad=self.control.pad, fixed_length=self.fixed_length)
+        return collate(packed, window=self.rows.window, pad=self.control.pad, num_lines=num_lines)
 
     def _document(self, plan: EpochPlan, epoch: int, visit: int) -> Document:
         row = int(plan.rows[visit])
@@ -345,14 +367,14 @@ def _quantiles(complexity: np.ndarray) -> np.ndarray:
     return ranks / max(len(complexity), 1)
 
 
-def collate(packs: list[list[Document]], *, window: int, pad: int, fixed_length: bool = False) -> MicroBatch:
+def collate(packs: list[list[Document]], *, window: int, pad: int, num_lines: int = 0) -> MicroBatch:
     """Lay documents out in [packs, T] tensors; no packs give one line of padding.
 
-    T is the longest pack rounded up to ROUND_TO, or `window` when all batches must have one shape.
+    T is the longest pack rounded up to ROUND_TO. With `num_lines` the shape is [num_lines, window] whatever the packs.
     """
     longest = max((sum(len(inputs) for _, inputs, _, _ in pack) for pack in packs), default=1)
     rounded = min(-(-longest // ROUND_TO) * ROUND_TO, window)
-    shape = max(len(packs), 1), window if fixed_length else max(rounded, longest)
+    shape = (num_lines, window) if num_lines else (max(len(packs), 1), max(rounded, longest))
     ids, labels = np.full(shape, pad, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     positions = np.broadcast_to(np.arange(shape[1]), shape).copy()
     weights = np.zeros(shape, dtype=np.float32)
@@ -364,10 +386,28 @@ def collate(packs: list[list[Document]], *, window: int, pad: int, fixed_length:
             positions[place] = np.arange(len(inputs))
             at += len(inputs)
         positions[line, at:] = np.arange(shape[1] - at)  # padding is a document of its own
+    bounds, longest = _bounds(positions, num_lines * window)
     return MicroBatch(
         input_ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
         position_ids=torch.from_numpy(positions),
         weights=torch.from_numpy(weights),
         rows=tuple(row for documents in packs for row, *_ in documents),
+        bounds=torch.from_numpy(bounds),
+        longest=longest,
     )
+
+
+def _bounds(positions_BT: np.ndarray, num_fixed: int) -> tuple[np.ndarray, int]:
+    """(starts of documents and the end of the last one, int32; the longest one's tokens).
+
+    Where shapes are fixed, empty documents fill the bounds up to a power of two, and the longest one may have a window.
+    """
+    starts = np.flatnonzero(positions_BT == 0)
+    lengths = np.diff(starts, append=positions_BT.size)
+    size = len(starts) + 1
+    if num_fixed:
+        size = max(LEAST_BOUNDS, 1 << len(starts).bit_length())
+    bounds = np.full(size, positions_BT.size, dtype=np.int32)
+    bounds[: len(starts)] = starts
+    return bounds, positions_BT.shape[1] if num_fixed else int(lengths.max())

@@ -240,8 +240,8 @@ def _hand_over(
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
-    rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_length
-    held_out = setup.make_held_out(run, rows, variants=True, fixed_length=one_shape)
+    rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_shape
+    held_out = setup.make_held_out(run, rows, variants=True, fixed_shape=one_shape)
     return score(run, trainer.wrapped, held_out, must_stop)
 
 

@@ -12,6 +12,7 @@ import torch
 from corpus.records import UserError
 
 GIB = 1 << 30
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")  # CUDA and Metal, the CPU, cuBLAS
 
 
 def choose_device(asked: str) -> torch.device:
@@ -105,4 +106,29 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     text = str(error)
-    return "can't allocate memory" in text or "out of memory" in text
+    return any(words in text for words in OUT_OF_MEMORY)
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Give back what the allocator keeps for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+class Reading:
+    """Values on their way from the device; asking for them waits for what was queued before, and for nothing after."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values, self._arrival = values, None
+        if values.device.type == "cuda":
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._arrival = torch.cuda.Event()
+            self._arrival.record()
+
+    def tolist(self) -> list[float]:
+        if self._arrival is not None:
+            self._arrival.synchronize()
+        return self._values.tolist()

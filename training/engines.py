@@ -37,7 +37,7 @@ class SingleProcess:
     def clip(self, parameters: list[nn.Parameter], max_norm: float) -> torch.Tensor:
         """Scale gradients down to `max_norm` (0: leave them) and return their norm before that."""
         limit = max_norm if max_norm > 0 else float("inf")
-        return whole(nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+        return whole(nn.utils.clip_grad_norm_(parameters, limit))  # many at once where the device can
 
     def settle(self, module: nn.Module) -> None:
         """After forward passes without a backward pass: weights are again what the optimizer knows."""
@@ -97,7 +97,7 @@ class Sharded(DataParallel):
         from torch.distributed.fsdp import fully_shard
 
         mesh = dist.device_mesh.init_device_mesh(self.device.type, (self.world_size,))
-        for block in _blocks(objective):
+        for block in blocks(objective):
             fully_shard(block, mesh=mesh)
         return fully_shard(objective, mesh=mesh)
 
@@ -110,8 +110,8 @@ class Sharded(DataParallel):
 
 
 def make_engine(device: torch.device, distributed: str) -> SingleProcess:
-    """By the environment torchrun sets: one process, or `distributed` ("ddp" | "fsdp") over several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Without torchrun's environment one process, else `distributed` ("ddp" | "fsdp"), also over a single one."""
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
         return SingleProcess(device)
     if device.type == "mps":
         raise UserError("torchrun with several processes needs --device cuda or cpu, not mps")
@@ -133,7 +133,7 @@ def shard_like(tensor: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     return distribute_tensor(tensor, reference.device_mesh, reference.placements)
 
 
-def _blocks(objective: nn.Module) -> list[nn.Module]:
+def blocks(objective: nn.Module) -> list[nn.Module]:
     """The repeated blocks of a transformer: the members of its longest module list."""
     lists = [module for module in objective.modules() if isinstance(module, nn.ModuleList)]
     return list(max(lists, key=len, default=[]))

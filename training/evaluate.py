@@ -83,10 +83,10 @@ class HeldOut:
         batch_size: int,
         max_windows: int | None = None,
         variants: bool = True,
-        fixed_length: bool = False,
+        fixed_shape: bool = False,
     ) -> None:
         self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
-        self.fixed_length = fixed_length  # one shape for all batches: a compiled model is compiled once
+        self.fixed_shape = fixed_shape  # one shape for all batches: a compiled model is compiled once
         self.first_scored = first_scored_targets(rows)
         num_pairs = document_pairs(rows.table, rows.window)
         original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
@@ -108,7 +108,7 @@ class HeldOut:
             inputs, targets = document(self.rows, index, self.control)
             packs.append([(index, inputs, targets, self._weights(index, len(targets)))])
         window, pad = self.rows.window, self.control.pad
-        return collate(packs, window=window, pad=pad, fixed_length=self.fixed_length)
+        return collate(packs, window=window, pad=pad, num_lines=self.batch_size if self.fixed_shape else 0)
 
     def _weights(self, index: int, num_targets: int) -> np.ndarray:
         """1 for the targets to be scored; the end token is no source token."""

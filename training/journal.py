@@ -37,7 +37,7 @@ class Journal:
         self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
         self.is_resumed = is_resumed
         self.held_out = setup.make_held_out(
-            run, setup.open_split(run, "val"), variants=False, fixed_length=trainer.batches.fixed_length
+            run, setup.open_split(run, "val"), variants=False, fixed_shape=trainer.batches.fixed_shape
         )
         self.metrics = self.events = None
         if run.engine.rank == 0:

@@ -22,6 +22,7 @@ from torch import nn
 from corpus.records import UserError
 from corpus.seeding import key_for
 from training import devices
+from training.ahead import Ahead
 from training.batches import Batches, EpochPlan, MicroBatch
 from training.engines import SingleProcess
 from training.evaluate import Evaluation
@@ -87,6 +88,19 @@ class Stopped(Exception):
     """A signal asked the run to stop; the state is that of the last whole step."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeStep:
+    """A step whose update was made, or not: the device knows, and says so in `verdict` when it is read."""
+
+    step: int
+    verdict: (
+        devices.Reading
+    )  # [2 + micro-batches] weighted nats, norm of the gradient, nats of each micro-batch
+    rows: list[tuple[int, ...]]  # of each micro-batch
+    weight: float
+    num_tokens: int
+
+
 class Trainer:
     """One run: model, optimizers, schedule and state, and the loop over them."""
 
@@ -114,11 +128,19 @@ class Trainer:
         if state.loss_scale:
             self.scaler.load_state_dict(state.loss_scale)
         self.epoch_period, self.log_period = Period(**state.epoch_sums), Period(**state.log_sums)
+        # A GPU is asked how a step went when the next one is on its way: the optimizers skip a bad one by themselves.
+        self.reads_late = engine.device.type == "cuda" and not (
+            self.scaler.is_enabled() or average is not None or engine.shards_weights
+        )
+        self._unread: list[MadeStep] = []
+        self._ahead: Ahead | None = None
 
     # --- the loop ----------------------------------------------------------------------------------------
 
     def train(self, hooks: Hooks) -> None:
         """Train until the last epoch, `max_steps`, patience, or a stop request (raises Stopped, after saving)."""
+        if self.engine.device.type != "cpu":  # a CPU has nothing to make them with beside its work
+            self._ahead = Ahead(self._make_batches, pin=self.engine.device.type == "cuda")
         try:
             while not self.is_done():
                 if self.state.evaluation_is_due:
@@ -126,8 +148,13 @@ class Trainer:
                     continue
                 self._one_step(hooks)
         except Stopped:
+            self._read(hooks)
             hooks.save()
             raise
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
+                self._ahead = None
 
     def is_done(self) -> bool:
         return not self.state.evaluation_is_due and self._run_ends()
@@ -147,27 +174,24 @@ class Trainer:
         if plan.num_steps == 0:  # rows of weight 0.3 alone may leave an epoch without a visit
             state.evaluation_is_due = True
             return
-        nats, num_tokens, data_wait_s = self._step_with_retry(plan, hooks)
+        made, data_wait_s = self._step(plan, hooks)
+        self._unread.append(made)
         state.step += 1
         state.step_in_epoch += 1
-        self._account(plan, nats, num_tokens, time.perf_counter() - started_at, data_wait_s)
-        if state.step % limits.logging_steps == 0:
-            hooks.report("step", self._take_log())
+        self._read(hooks, unread=1 if self.reads_late else 0)
         epoch_ends = state.step_in_epoch == plan.num_steps
         mid_evaluation = limits.eval_steps is not None and state.step % limits.eval_steps == 0
-        state.evaluation_is_due = epoch_ends or mid_evaluation or self._run_ends()
-        if state.step % limits.save_steps == 0 and not state.evaluation_is_due:
-            hooks.save()
-
-    def _account(
-        self, plan, nats: float | None, num_tokens: int, elapsed_s: float, data_wait_s: float
-    ) -> None:
-        weight = self.batches.step_weight(plan, self.state.step_in_epoch - 1)
+        is_logged, is_saved = state.step % limits.logging_steps == 0, state.step % limits.save_steps == 0
+        if epoch_ends or mid_evaluation or is_logged or is_saved or self._run_ends():
+            self._read(hooks)
         for period in (self.epoch_period, self.log_period):
-            period.elapsed_s += elapsed_s
+            period.elapsed_s += time.perf_counter() - started_at
             period.data_wait_s += data_wait_s
-            if nats is not None:
-                period.add(nats=nats, weight=weight, num_tokens=num_tokens)
+        if is_logged:
+            hooks.report("step", self._take_log())
+        state.evaluation_is_due = epoch_ends or mid_evaluation or self._run_ends()
+        if is_saved and not state.evaluation_is_due:
+            hooks.save()
 
     def _take_log(self) -> dict:
         period, self.log_period = self.log_period, Period()
@@ -176,50 +200,82 @@ class Trainer:
 
     # --- one optimizer step ------------------------------------------------------------------------------
 
-    def _step_with_retry(self, plan: EpochPlan, hooks: Hooks) -> tuple[float | None, int, float]:
-        """`_step`, again with half the micro-batch while memory runs out. The effective batch stays."""
+    def _step(self, plan: EpochPlan, hooks: Hooks) -> tuple[MadeStep, float]:
+        """Make one step: what is to be read of it, and the seconds spent on data."""
+        state = self.state
+        torch.manual_seed(key_for(self.seed, "dropout", state.step, self.engine.rank))
+        self.model.train()
+        denominator = self.batches.step_weight(plan, state.step_in_epoch)
+        data_wait_s = 0.0
         while True:
-            try:
-                return self._step(plan, hooks)
-            except RuntimeError as error:
-                if not devices.is_out_of_memory(error):
-                    raise
-                self._halve_micro_batch(hooks, error)
+            started_at = time.perf_counter()
+            micro_batches = self._next_batches(plan)
+            data_wait_s += time.perf_counter() - started_at
+            losses = self._accumulate_or_shrink(micro_batches, denominator, hooks)
+            if losses is not None:
+                break
+        verdict = self._apply(losses)
+        visits = plan.visits_of(plan.packs_of_step(state.step_in_epoch))
+        made = MadeStep(
+            step=state.step,
+            verdict=verdict,
+            rows=[batch.rows for batch in micro_batches],
+            weight=denominator,
+            num_tokens=int(plan.num_pairs[visits].sum()),
+        )
+        return made, data_wait_s
 
-    def _halve_micro_batch(self, hooks: Hooks, error: RuntimeError) -> None:
+    def _make_batches(self, epoch: int, step: int, size: int) -> list[MicroBatch]:
+        rank, world = self.engine.rank, self.engine.world_size
+        return self.batches.micro_batches(epoch, step, size=size, rank=rank, world=world)
+
+    def _next_batches(self, plan: EpochPlan) -> list[MicroBatch]:
+        epoch, step, size = self.state.epoch, self.state.step_in_epoch, self.state.micro_batch_size
+        if self._ahead is None:
+            return self._make_batches(epoch, step, size)
+        batches = self._ahead.take((epoch, step, size))
+        self._ahead.foresee((epoch, step + 1, size) if step + 1 < plan.num_steps else (epoch + 1, 0, size))
+        return batches
+
+    def _accumulate_or_shrink(
+        self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks
+    ) -> list[torch.Tensor] | None:
+        """`_accumulate`, or None after memory ran out: micro-batches are smaller then, the effective batch stays.
+
+        Only forward and backward passes are ever made again; an update is made once or not at all.
+        """
+        try:
+            return self._accumulate(micro_batches, denominator, hooks)
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            self._refuse_to_shrink(error)
+        self._halve_micro_batch(hooks)  # after the `except`: its error holds the tensors of the failed pass
+        return None
+
+    def _refuse_to_shrink(self, error: RuntimeError) -> None:
         size = self.state.micro_batch_size
-        if size == 1 or self.engine.world_size > 1:
+        if self.engine.world_size > 1:
+            raise UserError(
+                f"out of memory with micro-batches of {size} sequences on process {self.engine.rank}: set a smaller "
+                "optimization.batch_size with more optimization.gradient_accumulation_steps, optimization."
+                "gradient_checkpointing: true, or device_backend.distributed: fsdp; then go on with --resume",
+                exit_code=1,
+            ) from error
+        if size == 1:
             raise UserError(
                 "out of memory with one sequence at a time: set optimization.gradient_checkpointing: true, or "
                 "build the dataset with a smaller --max-tokens (or a smaller model.preset)",
                 exit_code=1,
             ) from error
+
+    def _halve_micro_batch(self, hooks: Hooks) -> None:
+        size = self.state.micro_batch_size
         self.state.micro_batch_size = size // 2
         self._forget_gradients()
-        if self.engine.device.type == "cuda":
-            torch.cuda.empty_cache()
+        devices.free_cached_memory(self.engine.device)
+        torch.manual_seed(key_for(self.seed, "dropout", self.state.step, self.engine.rank))
         hooks.say(f"out of memory: micro-batches of {size // 2} instead of {size}, the same effective batch")
-
-    def _step(self, plan: EpochPlan, hooks: Hooks) -> tuple[float | None, int, float]:
-        """One step: (weighted nats or None when it was not applied, target tokens, seconds spent on data)."""
-        state, engine = self.state, self.engine
-        started_at = time.perf_counter()
-        micro_batches = self.batches.micro_batches(
-            state.epoch,
-            state.step_in_epoch,
-            size=state.micro_batch_size,
-            rank=engine.rank,
-            world=engine.world_size,
-        )
-        denominator = self.batches.step_weight(plan, state.step_in_epoch)
-        data_wait_s = time.perf_counter() - started_at
-        visits = plan.visits_of(plan.packs_of_step(state.step_in_epoch))
-        num_tokens = int(plan.num_pairs[visits].sum())
-        torch.manual_seed(key_for(self.seed, "dropout", state.step, engine.rank))
-        self.model.train()
-        losses = self._accumulate(micro_batches, denominator, hooks)
-        nats = self._apply(losses, hooks, micro_batches)
-        return nats, num_tokens, data_wait_s
 
     def _accumulate(
         self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks
@@ -238,53 +294,73 @@ class Trainer:
             losses.append(nats.detach())
         return losses
 
-    def _apply(
-        self, losses: list[torch.Tensor], hooks: Hooks, micro_batches: list[MicroBatch]
-    ) -> float | None:
-        """Update the weights, unless the loss or the gradient is not finite. One wait for the device."""
+    def _apply(self, losses: list[torch.Tensor]) -> devices.Reading:
+        """Update the weights, unless the loss or the gradient is not finite: then no optimizer does anything.
+
+        Returns the verdict of `MadeStep`.
+        """
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         norm = self.engine.clip(self.trained, self.limits.max_grad_norm)
-        total = self.engine.sum(torch.stack(losses).sum())
-        nats, grad_norm = torch.stack((total, norm.float())).tolist()
-        if math.isfinite(nats) and (math.isfinite(grad_norm) or self.scaler.is_enabled()):
-            self._update(grad_norm)
-            return nats
+        each = torch.stack(losses).float()
+        total = self.engine.sum(each.sum())
+        verdict = torch.cat((torch.stack((total, norm.float())), each))
+        if self.reads_late:
+            self._update(is_bad=(~torch.isfinite(verdict[:2]).all()).float())
+            return devices.Reading(verdict)
+        verdict = verdict.cpu()
+        if bool(torch.isfinite(verdict[:2]).all()):
+            self._update(is_bad=None)
+        self.scaler.update()  # fp16: a smaller scale after gradients that were not finite, now and then a larger one
         self._forget_gradients()
-        self.scaler.update()
-        self._name_bad_step(losses, micro_batches, hooks)
-        return None
+        return devices.Reading(verdict)
 
-    def _update(self, grad_norm: float) -> None:
+    def _update(self, is_bad: torch.Tensor | None) -> None:
+        """One step of every optimizer, or of none where the device finds `is_bad` to be 1."""
         set_learning_rate(self.optimizers, self.schedule.factor(self.state.num_updates))
         for optimizer in self.optimizers:
-            self.scaler.step(optimizer)  # fp16: leaves the weights alone when the scale was too large
-        self.scaler.update()
+            optimizer.found_inf = is_bad
+            self.scaler.step(optimizer)
+        self.state.num_updates += 1
+        if self.average is not None:
+            self.average.update(self.model, self.state.num_updates)
         self._forget_gradients()
-        self.state.num_bad_in_a_row = 0
-        if math.isfinite(grad_norm):
-            self.state.num_updates += 1
-            if self.average is not None:
-                self.average.update(self.model, self.state.num_updates)
+
+    # --- how it went -------------------------------------------------------------------------------------
+
+    def _read(self, hooks: Hooks, unread: int = 0) -> None:
+        """Hear of all steps but the last `unread` ones how they went, and account for them."""
+        while len(self._unread) > unread:
+            made = self._unread.pop(0)
+            nats, norm, *of_each = made.verdict.tolist()
+            if math.isfinite(nats) and math.isfinite(norm):
+                self.state.num_bad_in_a_row = 0
+                for period in (self.epoch_period, self.log_period):
+                    period.add(nats=nats, weight=made.weight, num_tokens=made.num_tokens)
+                continue
+            if self.reads_late:
+                self.state.num_updates -= 1  # counted before anybody knew
+            self._name_bad_step(made, nats, of_each, hooks)
 
     def _forget_gradients(self) -> None:
         for p in self.trained:
             p.grad = None
 
-    def _name_bad_step(
-        self, losses: list[torch.Tensor], micro_batches: list[MicroBatch], hooks: Hooks
-    ) -> None:
-        state = self.state
-        state.num_bad_in_a_row += 1
-        bad = [b for loss, b in zip(losses, micro_batches, strict=True) if not torch.isfinite(loss)]
-        rows = sorted({row for batch in bad or micro_batches for row in batch.rows})
-        ids = self.batches.rows.table["seq_id"][rows].tolist()
-        what = "loss" if bad else "gradient"
-        shown = ", ".join(map(str, ids[:16])) + (f" and {len(ids) - 16} more" if len(ids) > 16 else "")
-        hooks.say(f"step {state.step}: {what} is not finite, not applied; seq_ids {shown}")
-        if state.num_bad_in_a_row >= self.limits.max_bad_steps:
+    def _name_bad_step(self, made: MadeStep, nats: float, of_each: list[float], hooks: Hooks) -> None:
+        self.state.num_bad_in_a_row += 1
+        bad = [rows for value, rows in zip(of_each, made.rows, strict=True) if not math.isfinite(value)]
+        if self.scaler.is_enabled() and math.isfinite(nats):
+            scale = f"{self.scaler.get_scale():g}"
+            hooks.say(f"step {made.step}: gradient beyond fp16, not applied; the loss scale is now {scale}")
+        else:
+            rows = sorted({row for batch in bad or made.rows for row in batch})
+            ids = self.batches.rows.table["seq_id"][rows].tolist()
+            shown = ", ".join(map(str, ids[:16])) + (f" and {len(ids) - 16} more" if len(ids) > 16 else "")
+            what = "loss" if bad else "gradient"
+            hooks.say(f"step {made.step}: {what} is not finite, not applied; seq_ids {shown}")
+        if self.state.num_bad_in_a_row >= self.limits.max_bad_steps:
             raise UserError(
-                f"stopped at step {state.step}: {state.num_bad_in_a_row} steps in a row were not finite; "
+                f"stopped at step {made.step}: {self.state.num_bad_in_a_row} steps in a row were not finite; "
                 "lower optimization.learning_rate, or look at the rows named above",
                 exit_code=1,
             )

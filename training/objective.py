@@ -7,25 +7,43 @@ made at once, while its logits are there.
 
 from __future__ import annotations
 
+import functools
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training.attention import attend_by_document
+from training.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
+from training.devices import autocast
+from training.engines import blocks
 
-CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
+CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
+ROWS_OF_A_CHUNK = 1024  # on a GPU chunks are a multiple of it: equal ones share a kernel
+COLUMNS_OF_A_TILE = 64  # matrix units want the vocabulary as a multiple of it
 
 
 class Objective(nn.Module):
-    """A causal language model and its loss as one module, so that wrappers see one `forward`."""
+    """A causal language model and its loss as one module, so that wrappers see one `forward`.
 
-    def __init__(self, model: nn.Module) -> None:
+    `attention` is how packed documents are kept apart: None where this model cannot, and nothing may be packed.
+    """
+
+    def __init__(self, model: nn.Module, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.model = model
-        attend_by_document(model)
-        self.run_backbone = model.base_model  # replaced by its compiled form; shares all parameters
-        self.has_plain_head = _has_plain_head(model)
+        self.attention = choose_attention(model, precision)
+        self.is_compiled = False
+        self.has_plain_head = _has_plain_head(model, precision)
+
+    def compile_blocks(self) -> None:
+        """Compile the repeated blocks, each kind once, and the loss of a chunk; shapes must not change from now on."""
+        if self.attention == NAME and not has_kernel(self.model.device):  # a loop over documents is no graph
+            self.model.set_attn_implementation("sdpa")
+            self.attention = MASKED
+        compile_blocks(self.model)
+        self.is_compiled = True
 
     def forward(self, batch, *, per_token: bool = False) -> torch.Tensor:
         """Sum of weight x nats over a MicroBatch, a float32 scalar; or nats of every target, [B, T] float32."""
@@ -34,7 +52,9 @@ class Objective(nn.Module):
         labels, weights = batch.labels.flatten(), batch.weights.flatten()
         if self.has_plain_head:
             hidden, head = self._hidden(batch), self.model.get_output_embeddings()
-            return weighted_nats(hidden.flatten(0, 1), head.weight, head.bias, labels, weights)
+            return weighted_nats(
+                hidden.flatten(0, 1), head.weight, head.bias, labels, weights, is_compiled=self.is_compiled
+            )
         return (F.cross_entropy(self._logits(batch), labels, reduction="none") * weights).sum()
 
     @torch.no_grad()
@@ -51,60 +71,87 @@ class Objective(nn.Module):
         return torch.cat(nats).view(batch.labels.shape)
 
     def _hidden(self, batch) -> torch.Tensor:
-        outputs = self.run_backbone(input_ids=batch.input_ids, position_ids=batch.position_ids, **DOCUMENTS)
-        return outputs.last_hidden_state
+        if self.is_compiled and batch.bounds is not None:
+            torch._dynamo.maybe_mark_dynamic(batch.bounds, 0)  # more documents are no new shape
+        return self.model.base_model(**model_inputs(batch, self.attention)).last_hidden_state
 
     def _logits(self, batch) -> torch.Tensor:
-        outputs = self.model(input_ids=batch.input_ids, position_ids=batch.position_ids, **DOCUMENTS)
-        return outputs.logits.float().flatten(0, 1)
+        return self.model(**model_inputs(batch, self.attention)).logits.float().flatten(0, 1)
 
 
-def weighted_nats(hidden_ND, weight_VD, bias_V, labels_N, weights_N) -> torch.Tensor:
+def weighted_nats(
+    hidden_ND, weight_VD, bias_V, labels_N, weights_N, *, is_compiled: bool = False
+) -> torch.Tensor:
     """sum_n weights_n * cross_entropy(hidden_n @ weight.T + bias, labels_n), float32, chunk by chunk."""
-    return _WeightedNats.apply(hidden_ND, weight_VD, bias_V, labels_N, weights_N)
+    return _WeightedNats.apply(hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled)
 
 
 class _WeightedNats(torch.autograd.Function):
     """Makes the gradients in the forward pass, scaled by the incoming gradient in the backward pass."""
 
     @staticmethod
-    def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N):
+    def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled):
         dtype = _product_dtype(hidden_ND)
-        hidden, weight = hidden_ND.to(dtype), weight_VD.to(dtype)
-        bias = None if bias_V is None else bias_V.to(dtype)
-        needs_weight = ctx.needs_input_grad[1]
+        hidden, weight, bias = _tiled(hidden_ND.to(dtype), weight_VD.to(dtype), bias_V)
+        needs_weight, vocab_size = ctx.needs_input_grad[1], weight_VD.shape[0]
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight_VD) if needs_weight else None
         grad_bias = torch.zeros_like(bias_V) if bias_V is not None else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         size = _chunk_size(hidden, weight)
+        nats_and_gradient = _compiled_nats_and_gradient() if is_compiled else _nats_and_gradient
         with torch.autocast(hidden.device.type, enabled=False):
             for first in range(0, len(hidden), size):
                 part = slice(first, first + size)
-                nats, grad_logits = _nats_and_gradient(F.linear(hidden[part], weight, bias), labels_N[part])
+                logits = F.linear(hidden[part], weight, bias)
+                nats, grad_logits = nats_and_gradient(logits, labels_N[part], vocab_size)
                 scale = weights_N[part, None]  # applied to [n, D], not to [n, V]
                 total += (nats * weights_N[part]).sum()
                 grad_hidden[part] = (grad_logits @ weight) * scale
                 if needs_weight:
-                    grad_weight += grad_logits.T @ (hidden[part] * scale).to(dtype)
+                    grad_weight += (grad_logits.T @ (hidden[part] * scale).to(dtype))[:vocab_size]
                 if grad_bias is not None:
-                    grad_bias += (grad_logits * scale).sum(0)
+                    grad_bias += (grad_logits * scale).sum(0)[:vocab_size]
         ctx.save_for_backward(grad_hidden.to(hidden_ND.dtype), grad_weight, grad_bias)
         return total
 
     @staticmethod
     def backward(ctx, grad_output):
         grads = (None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
-        return (*grads, None, None)
+        return (*grads, None, None, None)
 
 
-def _nats_and_gradient(logits_NV, labels_N) -> tuple[torch.Tensor, torch.Tensor]:
+def _tiled(hidden_ND, weight_VD, bias_V):
+    """The product's operands; on a GPU with a vocabulary of whole tiles, the added entries of which never win."""
+    missing = -len(weight_VD) % COLUMNS_OF_A_TILE if hidden_ND.device.type == "cuda" else 0
+    if bias_V is not None:
+        bias_V = F.pad(bias_V.to(hidden_ND.dtype), (0, missing))
+    return hidden_ND, F.pad(weight_VD, (0, 0, 0, missing)) if missing else weight_VD, bias_V
+
+
+def _nats_and_gradient(logits_NV, labels_N, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Nats of each token, and the gradient of each by its own logits in the logits' dtype."""
+    logits_NV[:, vocab_size:] = -math.inf
     log_probs = F.log_softmax(logits_NV.float(), dim=-1)
     nats = -log_probs.gather(1, labels_N[:, None])[:, 0]
     grad = log_probs.exp_()
     grad.scatter_add_(1, labels_N[:, None], torch.full_like(nats, -1.0)[:, None])
     return nats, grad.to(logits_NV.dtype)
+
+
+@functools.cache
+def _compiled_nats_and_gradient():
+    """The same as two kernels: one reads the logits for their sum, one for their gradient."""
+    return torch.compile(_nats_and_gradient_in_one, dynamic=False)
+
+
+def _nats_and_gradient_in_one(logits_NV, labels_N, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    columns = torch.arange(logits_NV.shape[1], device=logits_NV.device)
+    logits = torch.where(columns < vocab_size, logits_NV.float(), -math.inf)
+    log_sum = torch.logsumexp(logits, dim=-1, keepdim=True)
+    is_label = columns == labels_N[:, None]
+    nats = log_sum[:, 0] - logits_NV.gather(1, labels_N[:, None])[:, 0].float()
+    return nats, (torch.exp(logits - log_sum) - is_label.float()).to(logits_NV.dtype)
 
 
 def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
@@ -113,12 +160,22 @@ def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
 
 
 def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
-    elements = CHUNK_ELEMENTS.get(hidden_ND.device.type, CHUNK_ELEMENTS["default"])
-    return max(1, elements // weight_VD.shape[0])
+    """Rows whose logits are held at a time."""
+    kind = hidden_ND.device.type
+    size = max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // weight_VD.shape[0])
+    if kind == "cpu" or size < ROWS_OF_A_CHUNK:
+        return size
+    return size - size % ROWS_OF_A_CHUNK
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Compile the members of the longest module list in place: equal blocks share their code, so one is compiled."""
+    for block in blocks(model):
+        block.forward = torch.compile(block.forward, dynamic=False)
 
 
 @torch.no_grad()
-def _has_plain_head(model: nn.Module) -> bool:
+def _has_plain_head(model: nn.Module, precision: torch.dtype) -> bool:
     """Whether logits are just head(backbone): some models scale or cap them. Measured on eight tokens."""
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Linear):
@@ -126,7 +183,9 @@ def _has_plain_head(model: nn.Module) -> bool:
     was_training = model.training
     model.eval()
     ids = torch.arange(8, device=head.weight.device)[None] % head.weight.shape[0]
-    expected = model(input_ids=ids, use_cache=False).logits
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    with autocast(ids.device, precision):
+        expected = model(input_ids=ids, use_cache=False).logits
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        found = head(hidden)
     model.train(was_training)
-    return torch.allclose(head(hidden).float(), expected.float(), rtol=1e-3, atol=1e-3)
+    return torch.allclose(found.float(), expected.float(), rtol=1e-3, atol=1e-3)

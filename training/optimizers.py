@@ -5,8 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from training.muon import Muon
+
 TOKENS_FOR_BETA2 = 524_288  # a step of so many tokens has beta2 0.95; smaller steps average over more of them
 MUON_LR_SCALE = 20.0  # Muon's updates have norm ~1: its rate is 0.02 where AdamW's is 1e-3
+# Shares of the weights that a step takes away, in units of the learning rate that is configured.
+ADAMW_WEIGHT_DECAY = 0.1
+MUON_WEIGHT_DECAY = 2.0
 
 
 def default_learning_rate(num_parameters: int, *, adapters: bool, pretrained: bool) -> float:
@@ -50,8 +55,9 @@ def _hidden_matrices(model: nn.Module, named) -> list:
 
 
 def _adamw(named, optimization, learning_rate: float, beta2: float) -> torch.optim.AdamW:
+    decay = ADAMW_WEIGHT_DECAY if optimization.weight_decay is None else optimization.weight_decay
     groups = [
-        {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": optimization.weight_decay},
+        {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": decay},
         {"params": [(n, p) for n, p in named if p.ndim < 2], "weight_decay": 0.0},  # norms and biases
     ]
     groups = [group for group in groups if group["params"]]
@@ -60,10 +66,29 @@ def _adamw(named, optimization, learning_rate: float, beta2: float) -> torch.opt
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(optimization.beta1, beta2), fused=fused)
 
 
-def _muon(named, optimization, learning_rate: float) -> torch.optim.Muon:
-    return torch.optim.Muon(
-        named, lr=MUON_LR_SCALE * learning_rate, weight_decay=optimization.weight_decay, momentum=0.95
+def _muon(named, optimization, learning_rate: float) -> Muon:
+    decay = MUON_WEIGHT_DECAY if optimization.weight_decay is None else optimization.weight_decay
+    return Muon(
+        named,
+        lr=MUON_LR_SCALE * learning_rate,
+        weight_decay=decay,
+        momentum=0.95,
+        decay_share=1 / MUON_LR_SCALE,
     )
+
+
+def make_states(optimizers: list) -> None:
+    """Make all optimizer state now, as the first step would: its memory is there before the first batch, or never."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if isinstance(optimizer, Muon):
+                    optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+                    continue
+                where = p.device if group["fused"] else "cpu"
+                optimizer.state[p]["step"] = torch.zeros((), dtype=torch.float32, device=where)
+                for name in ("exp_avg", "exp_avg_sq"):
+                    optimizer.state[p][name] = torch.zeros_like(p, memory_format=torch.preserve_format)
 
 
 def set_learning_rate(optimizers: list, factor: float) -> None:

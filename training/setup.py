@@ -25,7 +25,13 @@ from training.engines import SingleProcess, make_engine
 from training.evaluate import HeldOut
 from training.loop import Limits, State, Trainer
 from training.objective import Objective
-from training.optimizers import MovingAverage, default_beta2, default_learning_rate, make_optimizers
+from training.optimizers import (
+    MovingAverage,
+    default_beta2,
+    default_learning_rate,
+    make_optimizers,
+    make_states,
+)
 from training.recut import only, side_by_side
 from training.rows import Dataset, Rows, open_dataset, open_rows
 from training.run_directory import BEST as BEST
@@ -163,7 +169,6 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         weighting=config.data.weighting,
         packing=config.data.packing,
         fim_rate=config.objectives.fim_rate,
-        fixed_length=False,
     )
     batches.pace(
         Pacing(
@@ -182,7 +187,7 @@ def _num_epochs(config: Config, batches: Batches) -> float:
     return min(config.training.num_epochs, config.training.max_steps / max(batches.epoch(0).num_steps, 1))
 
 
-def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_length: bool = False) -> HeldOut:
+def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = False) -> HeldOut:
     return HeldOut(
         rows,
         run.vocabulary.control,
@@ -190,7 +195,7 @@ def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_length: bool = 
         batch_size=run.config.optimization.batch_size,
         max_windows=run.config.evaluation.max_windows,
         variants=variants,
-        fixed_length=fixed_length,
+        fixed_shape=fixed_shape,
     )
 
 
@@ -200,11 +205,16 @@ def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_length: bool = 
 def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> Trainer:
     """Optimizers, schedule, average and the loop around them."""
     config, optimization = run.config, run.config.optimization
+    objective = Objective(model, run.precision)
+    if objective.attention is None and batches.packing:
+        batches.without_packing()
+        run.console.say(
+            f"packing off: {model.config.model_type} lets documents in one sequence see each other"
+        )
     num_updates = num_updates_of_run(config, batches)
-    objective = Objective(model)
     if wants_compile(config, run.device, num_updates):
-        objective.run_backbone = torch.compile(objective.run_backbone)
-        batches.fixed_length = True
+        objective.compile_blocks()
+        batches.fixed_shape = True
     wrapped = run.engine.wrap(objective)  # before the optimizers: sharding replaces the parameters
     optimizers = make_optimizers(
         model,
@@ -213,8 +223,10 @@ def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> 
         learning_rate=learning_rate(config, model, run.source),
         beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
     )
+    make_states(optimizers)
     average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
-    state.micro_batch_size = state.micro_batch_size or optimization.batch_size
+    # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
+    state.micro_batch_size = min(state.micro_batch_size or optimization.batch_size, optimization.batch_size)
     return Trainer(
         objective=objective,
         wrapped=wrapped,

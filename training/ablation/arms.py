@@ -24,7 +24,7 @@ from training.rows import Rows
 PLAIN = (  # spelled out: a change of the shipped defaults must not move what they are measured against
     "optimization.optimizer=adamw",
     "optimization.lr_scheduler=cosine",
-    "optimization.weight_decay=0.1",
+    "optimization.weight_decay=auto",
     "optimization.ema_decay=0.0",
     "model.dropout=0.0",
     "objectives.fim_rate=0.0",
@@ -102,7 +102,7 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
         "renaming": _changed(arm, name, kinds=("variable_renaming",)),
         "fim": _changed(arm, name, "objectives.fim_rate=0.5"),
         "dropout": _changed(arm, name, "model.dropout=0.1"),
-        "weight-decay": _changed(arm, name, "optimization.weight_decay=0.4"),
+        "weight-decay": _changed(arm, name, "optimization.weight_decay=8"),
         "ema": _changed(arm, name, "optimization.ema_decay=0.99"),
         "adamw": _changed(arm, name, "optimization.optimizer=adamw"),
         "cosine": _changed(arm, name, "optimization.lr_scheduler=cosine"),

@@ -1,0 +1,38 @@
+"""The next step's micro-batches, made in a thread while the device works on this step's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from training.batches import MicroBatch
+
+
+class Ahead:
+    """Hands out what `make(*key)` gives, made before it is asked for where the key was foreseen."""
+
+    def __init__(self, make: Callable[..., list[MicroBatch]], *, pin: bool) -> None:
+        """`make` is a pure function of its key; `pin` puts the tensors where a GPU reads them by itself."""
+        self._make, self._pin = make, pin
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._foreseen: tuple[Hashable, Future] | None = None
+
+    def take(self, key: tuple) -> list[MicroBatch]:
+        """The micro-batches of `key`; an error of the thread is raised here."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None and foreseen[0] == key:
+            return foreseen[1].result()
+        return self._made(key)
+
+    def foresee(self, key: tuple) -> None:
+        """Begin to make the micro-batches of `key`."""
+        self._foreseen = key, self._thread.submit(self._made, key)
+
+    def _made(self, key: tuple) -> list[MicroBatch]:
+        batches = self._make(*key)
+        return [batch.pinned() for batch in batches] if self._pin else batches
+
+    def close(self) -> None:
+        """Wait for what is being made, and drop it."""
+        self._foreseen = None
+        self._thread.shutdown(cancel_futures=True)
