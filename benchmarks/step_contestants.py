@@ -35,8 +35,9 @@ from training.batches import Batches, ControlTokens, MicroBatch, Pacing
 from training.config_file import load_config
 from training.engines import SingleProcess
 from training.evaluate import Evaluation, Score
+from training.flops import flops_of
 from training.loop import Hooks, Limits, State, Trainer
-from training.models import build_preset, num_parameters
+from training.models import build_preset
 from training.objective import DOCUMENTS, Objective
 from training.optimizers import make_optimizers
 from training.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
@@ -44,7 +45,6 @@ from training.schedule import make_schedule
 from training.vocabulary import Vocabulary
 
 CONTROL = ControlTokens(begin=0, end=0, pad=1)
-PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bf16, dense, from the data sheets
 PREPARED_STEPS = 16  # batches the bare loop cycles through
 
 
@@ -97,7 +97,7 @@ def one_round(
         "wait_s": waits[0],
         "peak_bytes": peak_bytes(device),
         "flops_per_token": flops_per_token(model, rows.window),
-        "peak_flops": peak_flops(device),
+        "peak_flops": devices.peak_flops(device) or 0.0,
     }
 
 
@@ -113,14 +113,12 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def flops_per_token(model: nn.Module, window: int) -> float:
-    config = model.config
-    attention = 6 * config.num_hidden_layers * config.hidden_size * window  # causal: half of 12
-    return 6 * num_parameters(model) + attention  # embeddings are tied: the head multiplies with them
+    flops = flops_of(model)
+    return flops.per_token + flops.per_pair * window / 2
 
 
-def peak_flops(device: torch.device) -> float:
-    name = torch.cuda.get_device_name() if device.type == "cuda" else ""
-    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), 0.0)
+def precision_of(options: Options) -> torch.dtype:
+    return torch.bfloat16 if options.precision == "bf16" else torch.float32
 
 
 def load_rows(options: Options) -> tuple[Rows, ControlTokens]:
@@ -169,11 +167,11 @@ def make_model(rows: Rows, control: ControlTokens, options: Options) -> nn.Modul
 
 
 def ours(model, rows, batches: Batches, options, device, waits, *, whole_logits=False, compiled=False):
-    objective = Objective(model)
+    objective = Objective(model, precision_of(options))
     objective.has_plain_head = objective.has_plain_head and not whole_logits
     if compiled:
-        objective.run_backbone = torch.compile(objective.run_backbone)
-        batches.fixed_length = True
+        objective.compile_blocks()
+        batches.fixed_shape = True
     optimization = load_config(None).optimization
     trainer = Trainer(
         objective=objective,
@@ -194,7 +192,7 @@ def ours(model, rows, batches: Batches, options, device, waits, *, whole_logits=
         ),
         state=State(micro_batch_size=options.batch_size, evaluation_is_due=False),
         seed=1,
-        precision=torch.bfloat16 if options.precision == "bf16" else torch.float32,
+        precision=precision_of(options),
     )
     nothing = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
     hooks = Hooks(
@@ -223,8 +221,8 @@ def bare(model, rows, batches: Batches, options, device, waits, *, chunked=False
     ]
     weights = [float(batch.weights.sum()) for batch in prepared]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    loss_of = Objective(model) if chunked else (lambda batch: whole_loss(model, batch))
-    precision = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    loss_of = Objective(model, precision_of(options)) if chunked else (lambda batch: whole_loss(model, batch))
+    precision = precision_of(options)
     model.train()
     while True:
         for batch, weight in zip(prepared, weights, strict=True):

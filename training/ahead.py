@@ -14,7 +14,7 @@ class Ahead:
     def __init__(self, make: Callable[..., list[MicroBatch]], *, pin: bool) -> None:
         """`make` is a pure function of its key; `pin` puts the tensors where a GPU reads them by itself."""
         self._make, self._pin = make, pin
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._thread: ThreadPoolExecutor | None = None
         self._foreseen: tuple[Hashable, Future] | None = None
 
     def take(self, key: tuple) -> list[MicroBatch]:
@@ -26,6 +26,8 @@ class Ahead:
 
     def foresee(self, key: tuple) -> None:
         """Begin to make the micro-batches of `key`."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
         self._foreseen = key, self._thread.submit(self._made, key)
 
     def _made(self, key: tuple) -> list[MicroBatch]:
@@ -33,6 +35,7 @@ class Ahead:
         return [batch.pinned() for batch in batches] if self._pin else batches
 
     def close(self) -> None:
-        """Wait for what is being made, and drop it."""
-        self._foreseen = None
-        self._thread.shutdown(cancel_futures=True)
+        """Wait for what is being made, and drop it. More may be asked for later."""
+        thread, self._thread, self._foreseen = self._thread, None, None
+        if thread is not None:
+            thread.shutdown(cancel_futures=True)

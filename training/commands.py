@@ -308,7 +308,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
     try:
         refuse_nothing_held_out(run.dataset, "val", "test", LATER)
         model, what = starting_model.build_model(run, 0)
-        wrapped = run.engine.wrap(Objective(model))
+        wrapped = run.engine.wrap(Objective(model, run.precision))
         run.console.say(f"model   {what}")
         held_out = [("val", "Val Loss"), ("test", "Test Loss")]
         held_out += [(LATER, "Later Loss")] if run.dataset.has_later else []

@@ -13,6 +13,7 @@ from torch import nn
 from corpus.boundary import reading
 from corpus.records import ORIGINAL, VARIANTS, UserError
 from corpus.seeding import key_for, rng_for
+from training.devices import autocast
 from training.rows import Rows
 from training.vocabulary import Vocabulary
 
@@ -64,9 +65,10 @@ def generate(model: nn.Module, vocabulary: Vocabulary, ids: list[int], **setting
     device = next(model.parameters()).device
     prompt = torch.tensor([ids], device=device)
     model.eval()
-    generated = model.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)[
-        0, len(ids) :
-    ].tolist()
+    lowered = torch.bfloat16 if any(p.dtype == torch.bfloat16 for p in model.parameters()) else torch.float32
+    with autocast(device, lowered):  # frozen weights may be kept in bfloat16
+        generated = model.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)
+    generated = generated[0, len(ids) :].tolist()
     if vocabulary.control.end in generated:
         generated = generated[: generated.index(vocabulary.control.end)]
     return vocabulary.decode(generated)

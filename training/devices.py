@@ -10,8 +10,10 @@ import sys
 import torch
 
 from corpus.records import UserError
+from training import flops
 
 GIB = 1 << 30
+_limits: dict[str, int | None] = {}  # bytes of a kind of device that may be used
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")  # CUDA and Metal, the CPU, cuBLAS
 
 
@@ -67,8 +69,22 @@ def autocast(device: torch.device, dtype: torch.dtype):
     return torch.autocast(device.type, dtype=dtype)
 
 
+def limit_memory(device: torch.device, gib: float | None) -> None:
+    """Use no more than `gib` of `device` from now on: a small card out of a large one. None: all of it."""
+    _limits[device.type] = None if gib is None else int(gib * GIB)
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        share = 1.0 if gib is None else min(1.0, gib * GIB / whole)
+        torch.cuda.set_per_process_memory_fraction(share, device)
+
+
 def memory_bytes(device: torch.device) -> int:
-    """Memory of the device: of the GPU, or of the machine."""
+    """Memory of the device - of the GPU, or of the machine - that may be used."""
+    whole, limit = _whole_memory_bytes(device), _limits.get(device.type)
+    return whole if limit is None else min(whole, limit)
+
+
+def _whole_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
@@ -81,16 +97,20 @@ def peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":
-        return torch.mps.driver_allocated_memory()
+        return torch.mps.driver_allocated_memory()  # now: Metal keeps no peak, and gives little back
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def peak_flops(device: torch.device) -> float | None:
+    """Operations a second in half precision, from the data sheet; None where it is not known."""
+    return flops.peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+
+
 def describe(device: torch.device) -> str:
     """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
-    name = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    )
+    names = {"cuda": torch.cuda.get_device_name, "mps": lambda _device: "Apple Metal, shared memory"}
+    name = names.get(device.type, lambda _device: f"{torch.get_num_threads()} threads")(device)
     return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
 
 

@@ -134,6 +134,7 @@ def shard_like(tensor: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
 
 
 def blocks(objective: nn.Module) -> list[nn.Module]:
-    """The repeated blocks of a transformer: the members of its longest module list."""
-    lists = [module for module in objective.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=len, default=[]))
+    """The repeated blocks of a transformer: the longest module list that lies in no other (experts lie in blocks)."""
+    lists = {name: m for name, m in objective.named_modules() if isinstance(m, nn.ModuleList)}
+    outer = [m for name, m in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
+    return list(max(outer, key=len, default=[]))

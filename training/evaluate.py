@@ -223,7 +223,7 @@ def score_rows(
     per_row = np.zeros((len(held_out.rows), 3))
     for indices, batch in held_out.batches(rank, world_size):
         check()
-        nats = token_nats(batch).double().cpu() * batch.weights.double()
+        nats = token_nats(batch).cpu().double() * batch.weights.double()
         sums = torch.stack((nats.sum(1), batch.weights.double().sum(1)), 1).numpy()
         lengths = held_out.num_bytes[batch.labels.numpy()] * batch.weights.numpy()
         per_row[indices, :2] = sums[: len(indices)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from corpus.ownership import note_made
 from corpus.publish import write_atomically
 from corpus.records import UserError
 from training.batches import ControlTokens
-from training.lora import LoraLinear, merge_adapters
+from training.lora import LoraLinear
 from training.models import silence_transformers
 from training.run_directory import STAGING, remove_staging
 from training.training_facts import TrainingFacts, write_training_facts
@@ -46,10 +45,8 @@ def export_model(
     has_adapters = any(isinstance(module, LoraLinear) for module in model.modules())
     if has_adapters:
         _write_adapter(output / ADAPTER_DIRECTORY, model, config)
-    merged = copy.deepcopy(model).cpu() if has_adapters else model
-    merge_adapters(merged)
     with _staging(output) as staging:
-        _save_model(staging, merged, config, control)
+        _save_model(staging, model, config, control)
         _copy_tokenizer(tokenizer, staging)
         (staging / "README.md").write_text(card, encoding="utf-8")
         write_training_facts(staging, trained)
@@ -72,7 +69,8 @@ def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens)
     from transformers import GenerationConfig
 
     silence_transformers()
-    model.save_pretrained(staging, state_dict=_tensors_to_write(model, config.model.torch_dtype))
+    dtype = getattr(torch, config.model.torch_dtype)
+    model.save_pretrained(staging, state_dict=merged_tensors(model, dtype))
     described = json.loads((staging / "config.json").read_text())
     described["dtype"] = config.model.torch_dtype
     described["use_cache"] = True
@@ -80,24 +78,35 @@ def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens)
     GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
 
 
-def _tensors_to_write(model: nn.Module, dtype: str) -> dict[str, torch.Tensor]:
-    """All weights in `dtype`; tied ones stay one tensor, which is how they come to be written once."""
-    converted: dict[tuple, torch.Tensor] = {}
+@torch.no_grad()
+def merged_tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The state of `model` with its adapters merged, on the CPU, one tensor after the other: nothing is made on a GPU.
+
+    Floating point is `dtype`; tensors that share memory in the model share it here.
+    """
+    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
+    adapters = tuple(f"{name}.lora_" for name in wrapped)
+    made: dict[tuple, torch.Tensor] = {}
     tensors = {}
     for name, tensor in model.state_dict().items():
-        same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if same not in converted:
-            written = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
-            _refuse_unless_finite(name, written, dtype)
-            converted[same] = written
-        tensors[name] = converted[same]
+        if name.startswith(adapters):
+            continue
+        owner, _, last = name.rpartition(".")
+        module = owner.removesuffix(".base")
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if place not in made:
+            is_merged = module in wrapped and last == "weight"
+            whole = wrapped[module].merged_weight() if is_merged else tensor.detach().cpu()
+            made[place] = whole.to(dtype) if whole.is_floating_point() else whole
+            _refuse_unless_finite(name, made[place], dtype)
+        tensors[f"{module}.{last}" if module in wrapped else name] = made[place]
     return tensors
 
 
-def _refuse_unless_finite(name: str, tensor: torch.Tensor, dtype: str) -> None:
+def _refuse_unless_finite(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
     if not torch.isfinite(tensor).all():
         raise UserError(
-            f"{name} is not finite in {dtype}, so the model is not exported; its checkpoints stay: --resume with "
+            f"{name} is not finite in {str(dtype).removeprefix('torch.')}, so the model is not exported; its checkpoints stay: --resume with "
             "another model.torch_dtype, or train again with a lower optimization.learning_rate",
             exit_code=1,
         )

@@ -39,6 +39,8 @@ class Journal:
         self.held_out = setup.make_held_out(
             run, setup.open_split(run, "val"), variants=False, fixed_shape=trainer.batches.fixed_shape
         )
+        peak = devices.peak_flops(run.device)
+        self.peak_flops = peak and peak * run.engine.world_size
         self.metrics = self.events = None
         if run.engine.rank == 0:
             self._open_files()
@@ -121,6 +123,8 @@ class Journal:
         """Write one record, and print the lines a reader waits for."""
         state, say = self.trainer.state, self.run.console.say
         record = {"event": event, "step": state.step, "epoch": state.epoch + 1} | _flat(values)
+        if "flops_per_s" in record and self.peak_flops:
+            record["mfu"] = record["flops_per_s"] / self.peak_flops
         record["memory_bytes"] = devices.peak_memory_bytes(self.run.device)
         for add in (self.metrics and self.metrics.write, self.events and self.events.add):
             if add:

@@ -26,6 +26,7 @@ from training.ahead import Ahead
 from training.batches import Batches, EpochPlan, MicroBatch
 from training.engines import SingleProcess
 from training.evaluate import Evaluation
+from training.flops import flops_of
 from training.metrics import Period
 from training.objective import Objective
 from training.optimizers import MovingAverage, set_learning_rate
@@ -99,6 +100,7 @@ class MadeStep:
     rows: list[tuple[int, ...]]  # of each micro-batch
     weight: float
     num_tokens: int
+    flops: float
 
 
 class Trainer:
@@ -123,6 +125,7 @@ class Trainer:
         self.optimizers, self.schedule, self.limits, self.state = optimizers, schedule, limits, state
         self.seed, self.precision, self.average = seed, precision, average
         self.model: nn.Module = objective.model
+        self.flops = flops_of(self.model)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.scaler = torch.amp.GradScaler(engine.device.type, enabled=precision == torch.float16)
         if state.loss_scale:
@@ -133,14 +136,14 @@ class Trainer:
             self.scaler.is_enabled() or average is not None or engine.shards_weights
         )
         self._unread: list[MadeStep] = []
-        self._ahead: Ahead | None = None
+        # A CPU has nothing to make batches with beside its work.
+        device = engine.device.type
+        self._ahead = None if device == "cpu" else Ahead(self._make_batches, pin=device == "cuda")
 
     # --- the loop ----------------------------------------------------------------------------------------
 
     def train(self, hooks: Hooks) -> None:
         """Train until the last epoch, `max_steps`, patience, or a stop request (raises Stopped, after saving)."""
-        if self.engine.device.type != "cpu":  # a CPU has nothing to make them with beside its work
-            self._ahead = Ahead(self._make_batches, pin=self.engine.device.type == "cuda")
         try:
             while not self.is_done():
                 if self.state.evaluation_is_due:
@@ -154,7 +157,6 @@ class Trainer:
         finally:
             if self._ahead is not None:
                 self._ahead.close()
-                self._ahead = None
 
     def is_done(self) -> bool:
         return not self.state.evaluation_is_due and self._run_ends()
@@ -216,12 +218,14 @@ class Trainer:
                 break
         verdict = self._apply(losses)
         visits = plan.visits_of(plan.packs_of_step(state.step_in_epoch))
+        num_pairs = plan.num_pairs[visits]
         made = MadeStep(
             step=state.step,
             verdict=verdict,
             rows=[batch.rows for batch in micro_batches],
             weight=denominator,
-            num_tokens=int(plan.num_pairs[visits].sum()),
+            num_tokens=int(num_pairs.sum()),
+            flops=self.flops.of_documents(num_pairs),
         )
         return made, data_wait_s
 
@@ -336,7 +340,7 @@ class Trainer:
             if math.isfinite(nats) and math.isfinite(norm):
                 self.state.num_bad_in_a_row = 0
                 for period in (self.epoch_period, self.log_period):
-                    period.add(nats=nats, weight=made.weight, num_tokens=made.num_tokens)
+                    period.add(nats=nats, weight=made.weight, num_tokens=made.num_tokens, flops=made.flops)
                 continue
             if self.reads_late:
                 self.state.num_updates -= 1  # counted before anybody knew

@@ -34,10 +34,17 @@ class LoraLinear(nn.Module):
         return self.base(x) + self.scale * nn.functional.linear(low_rank, self.lora_b)
 
     @torch.no_grad()
+    def merged_weight(self) -> torch.Tensor:
+        """The weight of `base` with the adapter added, float32 on the CPU."""
+        delta = self.scale * (self.lora_b.detach().cpu() @ self.lora_a.detach().cpu())
+        return self.base.weight.detach().cpu().float() + (
+            delta if isinstance(self.base, nn.Linear) else delta.T
+        )
+
+    @torch.no_grad()
     def merged(self) -> nn.Module:
         """`base` with the adapter added to its weight."""
-        delta = self.scale * (self.lora_b @ self.lora_a)
-        self.base.weight += delta if isinstance(self.base, nn.Linear) else delta.T
+        self.base.weight.data = self.merged_weight().to(self.base.weight.device)
         return self.base
 
 
@@ -66,6 +73,23 @@ def merge_adapters(model: nn.Module) -> None:
     for name, module in wrapped:
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, module.merged())
+
+
+@torch.no_grad()
+def lower_frozen(model: nn.Module) -> None:
+    """Keep frozen matrices in bfloat16 where that loses no bit, as in a checkpoint that was released so.
+
+    Autocast rounds them to bfloat16 for every product anyway: loss and gradients are equal, bit for bit.
+    """
+    for module in model.modules():
+        if not (_is_linear(module) or isinstance(module, nn.Embedding)) or module.weight.requires_grad:
+            continue
+        lowered = module.weight.bfloat16()
+        if not torch.equal(lowered.to(module.weight.dtype), module.weight):
+            continue
+        module.weight.data = lowered
+        if isinstance(module, nn.Embedding):  # what is added up along the blocks stays float32
+            module.register_forward_hook(lambda _module, _inputs, output: output.float())
 
 
 def _is_linear(module: nn.Module) -> bool:

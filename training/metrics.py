@@ -18,19 +18,21 @@ from corpus.records import UserError
 
 @dataclass(slots=True, kw_only=True)
 class Period:
-    """Sums since the last report. The first three are exact and survive a resume; the rest is wall-clock."""
+    """Sums since the last report. What `exact` gives survives a resume; the rest is of this process."""
 
     nats: float = 0.0  # weighted
     weight: float = 0.0
     num_steps: int = 0
     num_tokens: int = 0
+    flops: float = 0.0
     elapsed_s: float = 0.0
     data_wait_s: float = 0.0
 
-    def add(self, *, nats: float, weight: float, num_tokens: int) -> None:
+    def add(self, *, nats: float, weight: float, num_tokens: int, flops: float = 0.0) -> None:
         self.nats += nats
         self.weight += weight
         self.num_tokens += num_tokens
+        self.flops += flops
         self.num_steps += 1
 
     def exact(self) -> dict:
@@ -61,13 +63,26 @@ def data_wait_share(period: Period) -> float:
     return period.data_wait_s / period.elapsed_s if period.elapsed_s else math.nan
 
 
+def step_s(period: Period) -> float:
+    """Mean wall-clock seconds of a step."""
+    return period.elapsed_s / period.num_steps if period.num_steps else math.nan
+
+
+def flops_per_s(period: Period) -> float:
+    """Operations the model needs, all processes."""
+    return period.flops / period.elapsed_s if period.elapsed_s else math.nan
+
+
 METRICS: dict[str, Callable[[Period], float]] = {
     "train_loss_nats": train_loss_nats,
     "perplexity": perplexity,
     "tokens_per_s": tokens_per_s,
     "data_wait_share": data_wait_share,
+    "step_s": step_s,
+    "flops_per_s": flops_per_s,
 }
-WALL_CLOCK = ("tokens_per_s", "data_wait_share", "memory_bytes", "elapsed_s")  # differ between equal runs
+# What differs between equal runs.
+WALL_CLOCK = ("step_s", "flops_per_s", "mfu", "tokens_per_s", "data_wait_share", "memory_bytes", "elapsed_s")
 
 
 class MetricsFile:

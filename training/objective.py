@@ -13,6 +13,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from training.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
 from training.devices import autocast
@@ -37,12 +38,18 @@ class Objective(nn.Module):
         self.is_compiled = False
         self.has_plain_head = _has_plain_head(model, precision)
 
+    def checkpoint_blocks(self) -> None:
+        """Keep only what goes into each block, and compute the rest of it again in the backward pass."""
+        for block in blocks(self.model):
+            block.forward = _checkpointed(block, block.forward)
+
     def compile_blocks(self) -> None:
         """Compile the repeated blocks, each kind once, and the loss of a chunk; shapes must not change from now on."""
         if self.attention == NAME and not has_kernel(self.model.device):  # a loop over documents is no graph
             self.model.set_attn_implementation("sdpa")
             self.attention = MASKED
-        compile_blocks(self.model)
+        for block in blocks(self.model):
+            block.forward = torch.compile(block.forward, dynamic=False)
         self.is_compiled = True
 
     def forward(self, batch, *, per_token: bool = False) -> torch.Tensor:
@@ -168,10 +175,28 @@ def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
     return size - size % ROWS_OF_A_CHUNK
 
 
-def compile_blocks(model: nn.Module) -> None:
-    """Compile the members of the longest module list in place: equal blocks share their code, so one is compiled."""
-    for block in blocks(model):
-        block.forward = torch.compile(block.forward, dynamic=False)
+def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) -> int:
+    """Bytes that the loss of `num_tokens` holds beside the hidden states it is given."""
+    weight, half = objective.model.get_output_embeddings().weight, precision != torch.float32
+    vocab_size, size = weight.shape[0], 2 if half else 4
+    kind = weight.device.type
+    rows = num_tokens
+    if objective.has_plain_head:
+        rows = min(num_tokens, max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // vocab_size))
+    # Logits and their gradient; in float32 once more for the softmax and its result, unless one kernel does it all.
+    of_logits = 2 * size + (0 if objective.is_compiled else 8)
+    lowered = weight.numel() * 2 if half and weight.dtype == torch.float32 else 0
+    gradients = weight.numel() * (4 + size) if weight.requires_grad else 0
+    return rows * vocab_size * of_logits + lowered + gradients + num_tokens * weight.shape[1] * size
+
+
+def _checkpointed(block: nn.Module, forward):
+    def run(*args, **kwargs):
+        if not (block.training and torch.is_grad_enabled()):
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return run
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from training.console import Console
 from training.engines import SingleProcess, make_engine
 from training.evaluate import HeldOut
 from training.loop import Limits, State, Trainer
+from training.memory import MemoryPlan, plan_memory
 from training.objective import Objective
 from training.optimizers import (
     MovingAverage,
@@ -68,6 +69,7 @@ class Run:
 def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     """Device, engine and dataset. Raises UserError for a missing device, dataset or tokenizer."""
     device = devices.choose_device(config.device_backend.device)
+    devices.limit_memory(device, config.device_backend.memory_gib)
     precision = devices.choose_precision(config.optimization.mixed_precision, device)
     if config.device_backend.deterministic:
         devices.be_deterministic()
@@ -212,9 +214,13 @@ def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> 
             f"packing off: {model.config.model_type} lets documents in one sequence see each other"
         )
     num_updates = num_updates_of_run(config, batches)
-    if wants_compile(config, run.device, num_updates):
+    compiles = wants_compile(config, run.device, num_updates)
+    plan = memory_plan(run, objective, compiles=compiles)
+    if compiles:
         objective.compile_blocks()
         batches.fixed_shape = True
+    if plan.checkpointing if plan else optimization.gradient_checkpointing:
+        objective.checkpoint_blocks()
     wrapped = run.engine.wrap(objective)  # before the optimizers: sharding replaces the parameters
     optimizers = make_optimizers(
         model,
@@ -223,10 +229,11 @@ def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> 
         learning_rate=learning_rate(config, model, run.source),
         beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
     )
-    make_states(optimizers)
+    _make_states(optimizers, run)
     average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
     # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
-    state.micro_batch_size = min(state.micro_batch_size or optimization.batch_size, optimization.batch_size)
+    fitting = plan.micro_batch if plan else optimization.batch_size
+    state.micro_batch_size = min(state.micro_batch_size or fitting, fitting)
     return Trainer(
         objective=objective,
         wrapped=wrapped,
@@ -240,6 +247,45 @@ def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> 
         precision=run.precision,
         average=average,
     )
+
+
+def memory_plan(run: Run, objective: Objective, *, compiles: bool) -> MemoryPlan | None:
+    """What fits into the device's memory, said where it is not what was asked for.
+
+    None on a CPU, whose memory others share, and for several processes, which must agree on one batch.
+    """
+    config, optimization = run.config, run.config.optimization
+    if run.device.type == "cpu" or run.engine.world_size > 1:
+        return None
+    plan = plan_memory(
+        objective,
+        optimization,
+        device=run.device,
+        precision=run.precision,
+        optimizer=optimizer_kind(config, run.source),
+        micro_batch=optimization.batch_size,
+        window=run.dataset.window,
+        is_compiled=compiles,
+    )
+    if plan.micro_batch < optimization.batch_size or plan.checkpointing:
+        run.console.say(f"memory  {plan.lines()[1]}: {plan.lines()[0]}")
+    return plan
+
+
+def _make_states(optimizers: list, run: Run) -> None:
+    try:
+        make_states(optimizers)
+    except RuntimeError as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        trained = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+        need = sum(p.numel() for p in trained) * 16 / devices.GIB
+        raise UserError(
+            f"out of memory before the first step: weights, gradients and optimizer state of {len(trained)} trained "
+            f"tensors need about {need:.1f} GiB of {devices.memory_bytes(run.device) / devices.GIB:.1f}; train "
+            "adapters (quantization.lora_enabled: true), or a smaller model",
+            exit_code=1,
+        ) from error
 
 
 def num_updates_of_run(config: Config, batches: Batches) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from corpus.records import UserError
 from training import checkpoint, devices, models
+from training.lora import lower_frozen
 from training.setup import CHECKPOINTS, Run
 from training.tokenizer_match import compare_tokenizers
 from training.vocabulary import Vocabulary
@@ -17,7 +19,7 @@ CAN_FILL = "fill_in_the_middle"  # key of an exported config.json: whether the m
 
 
 def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
-    """(model in float32 on the device, what it is in words)."""
+    """(model on the device, what it is in words). Weights are float32; frozen ones bfloat16 where no bit is lost."""
     settings = run.config.model
     name = _weights_directory(run.source) or settings.pretrained_model
     if name is None:
@@ -38,18 +40,18 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     if run.config.quantization.lora_enabled:
         count = models.adapt(model, run.config.quantization, run.config.training.seed)
         what = f"{what}, LoRA on {count} layers"
-    if run.config.optimization.gradient_checkpointing:
-        _checkpoint_activations(model)
-    return model.to(run.device), what
-
-
-def _checkpoint_activations(model: nn.Module) -> None:
-    """Compute each block again in the backward pass; transformers renamed the method in 5.x."""
-    enable = getattr(model, "activation_checkpointing_enable", None)
-    if enable is not None:
-        enable()
-    else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if run.precision == torch.bfloat16:
+            lower_frozen(model)
+    try:
+        return model.to(run.device), what
+    except RuntimeError as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
+        raise UserError(
+            f"{what}: its weights alone need {size:.1f} GiB of {devices.describe(run.device)}; take a smaller model",
+            exit_code=1,
+        ) from error
 
 
 def _weights_directory(source: Path | None) -> str | None:
