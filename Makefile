@@ -2,12 +2,17 @@
 #                        a short training of a tiny model, a completion, the proof card; minutes on two cores
 #                        (a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
 # make test              environment, the whole suite
+# make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
+# make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
+#                        with an interpreter that has torch already: make gpu PYTHON=python3 VENV=
 # make lint | torture | benchmark | clean
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# With VENV= (empty) the given interpreter is used as it is.
+READY := $(if $(VENV),$(VENV)/.ready)
+GPU_PYTHON := $(if $(VENV),$(BIN)/python,PYTHONPATH=.kit/site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON))
 NATIVE := effectiveness/memory/_native.abi3.so
 REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 OUTPUT ?= training_data_effectiveness
@@ -19,7 +24,7 @@ SHORT := --epochs 1 --set model.preset=tiny --set optimization.batch_size=8 --se
 TRAIN ?= --resume
 PROMPT ?= def main(
 
-.PHONY: run test lint torture benchmark clean
+.PHONY: run test lint torture benchmark gpu gpu-kit clean
 .DELETE_ON_ERROR:
 
 run: $(READY) $(NATIVE)
@@ -46,6 +51,15 @@ lint: $(READY)
 
 benchmark: $(READY) $(NATIVE)
 	$(BIN)/python benchmarks/dataset.py
+
+gpu-kit: $(READY)
+	$(BIN)/python benchmarks/gpu.py --make-kit .kit
+
+# Wheels of the kit are for what a given interpreter lacks; they go beside it, not into it.
+gpu: $(READY)
+	@$(GPU_PYTHON) -c "import orjson" 2>/dev/null || \
+	    $(PYTHON) -m pip install -q --no-index --no-deps --target .kit/site .kit/wheels/*.whl
+	$(GPU_PYTHON) benchmarks/gpu.py --print $(GPU)
 
 # A stamp, so that an environment is made again when the pins change.
 $(READY): requirements.txt

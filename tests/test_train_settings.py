@@ -12,7 +12,7 @@ import pytest
 import torch
 from training_fixtures import SmallFile, exact_metrics, program, use_tiny_models, write_dataset
 
-from training import models
+from training import devices, models
 from training.config import SECTIONS
 from training.config_file import load_config
 from training.engines import Sharded, make_engine
@@ -110,6 +110,7 @@ SEEN_ELSEWHERE = {  # key -> the test below
     "training.max_bad_steps": "test_max_bad_steps_is_counted",
     "device_backend.compile": "test_compile_is_chosen",
     "device_backend.distributed": "test_distributed_chooses_the_engine",
+    "device_backend.memory_gib": "test_memory_gib_is_what_may_be_used",
     "device_backend.deterministic": "test_deterministic_is_switched_on",
     "output.directory": "test_the_output_directory_is_the_configured_one",
 }
@@ -201,10 +202,26 @@ def test_the_key_is_refused_by_name(sequences, places, tmp_path, capsys, key):
 
 
 def test_gradient_checkpointing_is_switched_on(sequences, tmp_path):
-    from training_fixtures import open_trainer
+    from training_fixtures import open_trainer, quiet_hooks
 
     _, trainer = open_trainer(sequences, tmp_path, "optimization.gradient_checkpointing=true")
-    assert all(block.gradient_checkpointing for block in trainer.model.model.layers)
+    passes = []
+    trainer.model.model.layers[0].mlp.register_forward_hook(lambda *_: passes.append(1))
+    trainer._one_step(quiet_hooks())
+    assert len(passes) == 2  # forward, and again in the backward pass
+
+
+def test_memory_gib_is_what_may_be_used(sequences, tmp_path):
+    from training_fixtures import open_trainer
+
+    device = torch.device("cpu")
+    whole = devices.memory_bytes(device)
+    try:
+        open_trainer(sequences, tmp_path, "device_backend.memory_gib=0.5")
+        assert devices.memory_bytes(device) == devices.GIB // 2 < whole
+    finally:
+        devices.limit_memory(device, None)
+    assert devices.memory_bytes(device) == whole
 
 
 @pytest.mark.parametrize("limit", [2, 4])
@@ -230,7 +247,8 @@ def test_compile_is_chosen():
 def test_distributed_chooses_the_engine(monkeypatch):
     import torch.distributed as dist
 
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost")):
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(dist, "init_process_group", lambda *a, **o: None)
     monkeypatch.setattr(dist, "get_rank", lambda: 0)
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)

@@ -27,6 +27,7 @@ from training.batches import Batches, EpochPlan, MicroBatch
 from training.engines import SingleProcess
 from training.evaluate import Evaluation
 from training.flops import flops_of
+from training.memory import MemoryPlan
 from training.metrics import Period
 from training.objective import Objective
 from training.optimizers import MovingAverage, set_learning_rate
@@ -120,10 +121,11 @@ class Trainer:
         seed: int,
         precision: torch.dtype = torch.float32,
         average: MovingAverage | None = None,
+        memory: MemoryPlan | None = None,
     ) -> None:
         self.objective, self.wrapped, self.engine, self.batches = objective, wrapped, engine, batches
         self.optimizers, self.schedule, self.limits, self.state = optimizers, schedule, limits, state
-        self.seed, self.precision, self.average = seed, precision, average
+        self.seed, self.precision, self.average, self.memory = seed, precision, average, memory
         self.model: nn.Module = objective.model
         self.flops = flops_of(self.model)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]

@@ -246,6 +246,7 @@ def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> 
         seed=config.training.seed,
         precision=run.precision,
         average=average,
+        memory=plan,
     )
 
 

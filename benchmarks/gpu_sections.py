@@ -1,0 +1,314 @@
+"""The sections of benchmarks/gpu.py, the most important first. Each takes a Bench and notes what it saw."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import torch
+
+from benchmarks.gpu_bench import ROOT, Bench, num_graphs
+from benchmarks.gpu_paths import attention, loss
+from benchmarks.gpu_right import correctness
+from training import devices
+
+COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
+
+
+# --- is it fast? -----------------------------------------------------------------------------------------------
+
+
+def a_preset(bench: Bench, note, label: str, name: str, *overrides: str, num_heads=None, count=12):
+    """Steps of a preset as the trainer makes them."""
+    size = 2 if bench.is_small else 16
+    run = bench.open_run(f"model.preset={name}", f"optimization.batch_size={size}", *overrides)
+    trainer = bench.trainer(run, bench.preset(run, name, num_heads=num_heads))
+    started_at = time.perf_counter()
+    bench.advance(trainer, 1)
+    first_s = time.perf_counter() - started_at
+    before = num_graphs()
+    seen = bench.measure(trainer, count=count)
+    note(
+        label,
+        **seen.values(),
+        first_step_s=first_s,
+        recompiles=num_graphs() - before,
+        attention=str(trainer.objective.attention),
+    )
+    return trainer
+
+
+def look_into(bench: Bench, note, label: str, trainer) -> None:
+    places = bench.syncs(lambda: bench.advance(trainer, 3))
+    note(
+        f"{label}: waits for the device in 3 steps",
+        waits=len(places),
+        places=" ".join(sorted(set(places))) or "none",
+    )
+    lines, gaps = bench.profile(lambda: bench.advance(trainer, 2))
+    note(f"{label}: profile of 2 steps", device_idle=gaps, long=lines)
+
+
+def base(bench: Bench, note) -> None:
+    trainer = a_preset(bench, note, "base, 16 x 4096, eager", "base", EAGER, count=6)
+    look_into(bench, note, "base, eager", trainer)
+    del trainer
+    bench.clean()
+    compiled = "device_backend.compile=off" if bench.is_small else COMPILED
+    trainer = a_preset(bench, note, "base, 16 x 4096, compiled", "base", compiled)
+    look_into(bench, note, "base, compiled", trainer)
+
+
+def small(bench: Bench, note) -> None:
+    a_preset(bench, note, "small, 16 x 4096, compiled", "small", EAGER if bench.is_small else COMPILED)
+    if not bench.is_small:
+        bench.clean()
+        a_preset(bench, note, "small, 16 x 4096, eager", "small", EAGER, count=6)
+
+
+def shapes(bench: Bench, note) -> None:
+    """Would other heads, a larger micro-batch or one graph for all blocks be faster?"""
+    compiled = EAGER if bench.is_small else COMPILED
+    a_preset(bench, note, "base with heads of 128, compiled", "base", compiled, num_heads=6)
+    if bench.is_small:
+        return
+    bench.clean()
+    a_preset(bench, note, "base, AdamW, compiled", "base", COMPILED, "optimization.optimizer=adamw")
+    bench.clean()
+    a_preset(
+        bench, note, "base, 32 x 4096, compiled", "base", COMPILED, "optimization.batch_size=32", count=6
+    )
+    bench.clean()
+    run = bench.open_run("model.preset=base", EAGER)
+    trainer = bench.trainer(run, bench.preset(run, "base"))
+    trainer.model.model.forward = torch.compile(trainer.model.model.forward, dynamic=False)
+    trainer.objective.is_compiled = trainer.batches.fixed_shape = True
+    started_at = time.perf_counter()
+    bench.advance(trainer, 1)
+    first_s = time.perf_counter() - started_at
+    note("base, the whole backbone compiled", **bench.measure(trainer).values(), first_step_s=first_s)
+
+
+# --- does it fit? ----------------------------------------------------------------------------------------------
+
+
+def tune(
+    bench: Bench, note, label: str, size: str, *overrides: str, adapters: bool = True, count: int = 6
+) -> None:
+    run = bench.open_run(
+        "model.pretrained_model=random", f"quantization.lora_enabled={str(adapters).lower()}", *overrides
+    )
+    model = bench.qwen2(run, size, adapters=adapters)
+    trainer = bench.trainer(run, model)
+    seen = bench.measure(trainer, warm=2, count=count)
+    plan = trainer.memory
+    checkpointing = "" if plan is None else str(plan.checkpointing)
+    note(label, **seen.values(), blocks_twice=checkpointing, said=" / ".join(bench.said)[:300])
+    bench.said.clear()
+
+
+def lora(bench: Bench, note) -> None:
+    """Qwen2 shapes with adapters, as on a card of 24 GB (23.5 GiB), with default settings."""
+    compiled = [] if bench.is_small else [COMPILED]
+    eight = f"optimization.batch_size={2 if bench.is_small else 8}"
+    card = "device_backend.memory_gib=23.5"
+    tune(bench, note, "0.5B LoRA, 8 x 4096, 23.5 GiB, compiled", "0.5B", eight, card, *compiled)
+    bench.clean()
+    if bench.is_small:
+        return
+    tune(bench, note, "1.5B LoRA, defaults, 23.5 GiB, compiled", "1.5B", card, COMPILED, count=3)
+    bench.clean()
+    tune(bench, note, "1.5B LoRA, defaults, 23.5 GiB, eager", "1.5B", card, EAGER, count=2)
+    bench.clean()
+    tune(bench, note, "0.5B LoRA, 8 x 4096, whole card, eager", "0.5B", eight, EAGER, count=4)
+
+
+def estimate(bench: Bench, note) -> None:
+    """Planned against seen, several shapes, eager: each plan is made before its first step."""
+    cases = [
+        ("small, AdamW, 8", "small", ["optimization.batch_size=8", "optimization.optimizer=adamw"]),
+        (
+            "small, Muon, 4, dropout 0.2, EMA",
+            "small",
+            ["optimization.batch_size=4", "optimization.ema_decay=0.99", "model.dropout=0.2"],
+        ),
+        ("tiny, fp32, 4", "tiny", ["optimization.batch_size=4", "optimization.mixed_precision=fp32"]),
+        (
+            "base, 4, checkpointing",
+            "base",
+            ["optimization.batch_size=4", "optimization.gradient_checkpointing=true"],
+        ),
+        ("base, 2 x 2", "base", ["optimization.batch_size=2", "optimization.gradient_accumulation_steps=2"]),
+    ]
+    for label, name, overrides in cases[:1] if bench.is_small else cases:
+        run = bench.open_run(f"model.preset={name}", EAGER, *overrides)
+        trainer = bench.trainer(run, bench.preset(run, name))
+        seen = bench.measure(trainer, warm=1, count=1)
+        note(label, planned_GiB=seen.planned_gib or 0.0, seen_GiB=seen.peak_gib)
+        del trainer
+        bench.clean()
+    if bench.is_small:
+        return
+    tuned = [
+        ("0.5B full, 2, AdamW", "0.5B", False, ["optimization.batch_size=2"]),
+        ("0.5B full, 23.5 GiB, defaults", "0.5B", False, ["device_backend.memory_gib=23.5"]),
+        ("0.5B LoRA, 2", "0.5B", True, ["optimization.batch_size=2"]),
+        (
+            "1.5B LoRA, 2, checkpointing",
+            "1.5B",
+            True,
+            ["optimization.batch_size=2", "optimization.gradient_checkpointing=true"],
+        ),
+    ]
+    for label, size, adapters, overrides in tuned:
+        tune(bench, note, label, size, EAGER, *overrides, adapters=adapters, count=1)
+        bench.clean()
+
+
+# --- against others, and what it buys --------------------------------------------------------------------------
+
+
+def others(bench: Bench, note) -> None:
+    """The bare loop and HF's Trainer on the same rows: useful tokens a second."""
+    options = {
+        "sequences": str(bench.sequences),
+        "device": bench.device.type,
+        "precision": "bf16",
+        "steps": 8,
+    }
+    options |= (
+        {"preset": "nano", "batch_size": 2, "steps": 1, "threads": 1}
+        if bench.is_small
+        else {"preset": "small", "batch_size": 16}
+    )
+    for name in ("ours",) if bench.is_small else ("ours", "ours_compiled", "bare", "hf_trainer"):
+        script = [sys.executable, str(ROOT / "benchmarks" / "step_contestants.py"), name, json.dumps(options)]
+        done = subprocess.run(
+            script, input="go\n" * (1 if bench.is_small else 3), capture_output=True, text=True, timeout=120
+        )
+        rounds = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
+        if not rounds:
+            note(name, failed=done.stderr[-300:])
+            continue
+        last = rounds[-1]
+        note(
+            name,
+            **{
+                "tokens/s": round(last["tokens"] / last["wall_s"]),
+                "peak_GiB": last["peak_bytes"] / devices.GIB,
+            },
+        )
+
+
+def out_of_memory(bench: Bench, note) -> None:
+    """A card that is too small for what was asked: the command ends well, or says so in one line."""
+    tight = ["--set", "device_backend.memory_gib=3", "--set", "optimization.batch_size=64"]
+    common = [
+        "--epochs",
+        "1",
+        "--set",
+        "evaluation.max_windows=16",
+        "--set",
+        "evaluation.completions=2",
+        "--set",
+        "training.max_steps=3",
+    ]
+    common += [
+        "--set",
+        f"model.preset={'nano' if bench.is_small else 'small'}",
+        "--set",
+        "device_backend.compile=off",
+    ]
+    common += ["--set", "optimization.batch_size=2"] if bench.is_small else tight
+    code, text = bench.command("--output", str(bench.work / "tight"), *common)
+    lines = [line for line in text.splitlines() if re.search("memory|rror|Test Loss|COMPLETE", line)]
+    note("small as on 3 GiB, 64 sequences a step", exit_code=code, long=lines[-8:])
+
+
+def worth(bench: Bench, note) -> None:
+    """Two short runs: held-out bits a byte beside the cache n-gram."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "ngram_baseline.py", "--sequences", bench.sequences],
+        capture_output=True,
+        text=True,
+    )
+    note("cache n-gram", long=done.stdout.splitlines()[-2:])
+    short = ["--set", "training.max_steps=1", "--set", "evaluation.max_windows=4"] if bench.is_small else []
+    for preset, epochs, settings in (
+        ("tiny", 16, ["model.dropout=0.1"]),
+        ("small", 12, ["model.dropout=0.2"]),
+    ):
+        if bench.is_small and preset != "tiny":
+            break
+        words = [word for setting in settings for word in ("--set", setting)]
+        words += [
+            "--set",
+            f"model.preset={'nano' if bench.is_small else preset}",
+            "--epochs",
+            str(epochs),
+            *short,
+        ]
+        words += [
+            "--set",
+            "evaluation.completions=0",
+            "--set",
+            f"optimization.batch_size={1 if bench.is_small else 16}",
+        ]
+        started_at = time.perf_counter()
+        code, text = bench.command("--output", str(bench.work / preset), *words, timeout_s=150)
+        lines = [line for line in text.splitlines() if "Loss" in line or "rror" in line or "compile" in line]
+        note(
+            f"{preset}, {epochs} epochs",
+            exit_code=code,
+            seconds=time.perf_counter() - started_at,
+            long=lines[-3:],
+        )
+
+
+def several(bench: Bench, note) -> None:
+    """DDP and FSDP2 of one process give the losses of none."""
+    rendezvous = {
+        "RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29533",
+    }
+    losses = {}
+    for kind in ("one", "ddp", "fsdp"):
+        if kind != "one":
+            os.environ.update(rendezvous)
+        try:
+            run = bench.open_run(
+                "model.preset=nano", "optimization.batch_size=2", "optimization.optimizer=adamw", EAGER,
+                "optimization.mixed_precision=fp32", f"device_backend.distributed={'ddp' if kind == 'one' else kind}",
+            )  # fmt: skip
+            trainer = bench.trainer(run, bench.preset(run, "nano"))
+            bench.advance(trainer, 1 if bench.is_small else 3)
+            losses[kind] = trainer.log_period.nats / trainer.log_period.weight
+            run.engine.close()
+        finally:
+            for name in rendezvous:
+                os.environ.pop(name, None)
+    note("mean loss of the first steps", **losses)
+
+
+# name -> (section, seconds it needs on an H100)
+SECTIONS = {
+    "correctness": (correctness, 25),
+    "base": (base, 45),
+    "small": (small, 25),
+    "lora": (lora, 60),
+    "attention": (attention, 10),
+    "loss": (loss, 12),
+    "shapes": (shapes, 90),
+    "estimate": (estimate, 35),
+    "others": (others, 70),
+    "out_of_memory": (out_of_memory, 25),
+    "several": (several, 10),
+    "worth": (worth, 120),
+}

@@ -1,0 +1,51 @@
+"""benchmarks/gpu.py in its small form on a CPU, so that it works in the minutes a GPU is at hand."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from training_fixtures import write_dataset
+
+from benchmarks.gpu import UNFINISHED, Results
+from benchmarks.gpu_sections import SECTIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """The directory of results of one small run of all sections."""
+    directory = tmp_path_factory.mktemp("gpu")
+    write_dataset(directory / "kit" / "data", window=64)
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--small", "--kit", directory / "kit"]
+    command += ["--output", directory / "results", "--work", directory / "work", "--budget", "100"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory / "results"
+
+
+def test_every_section_ends_well_in_its_small_form(results):
+    (file,) = results.glob("gpu-small-*.json")
+    sections = json.loads(file.read_text())["sections"]
+    assert {name: seen["state"] for name, seen in sections.items()} == dict.fromkeys(SECTIONS, "done")
+    assert all(seen["rows"] for seen in sections.values())
+    failed = [
+        row for seen in sections.values() for row in seen["rows"] if "failed" in row or row.get("exit_code")
+    ]
+    assert not failed
+
+
+def test_what_a_killed_section_had_found_is_in_the_files(tmp_path):
+    first = Results(tmp_path, "gpu-x", resume=False)
+    first.begin("base")
+    first.add("base", {"what": "seen", "tokens/s": 12_345})
+    again = Results(tmp_path, "gpu-x", resume=True)
+    assert again.found["sections"]["base"] == {
+        "state": UNFINISHED,
+        "rows": [{"what": "seen", "tokens/s": 12_345}],
+    }
+    assert "- seen: tokens/s 12,345" in (tmp_path / "gpu-x.md").read_text()
