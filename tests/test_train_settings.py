@@ -206,7 +206,7 @@ def test_gradient_checkpointing_is_switched_on(sequences, tmp_path):
 
     _, trainer = open_trainer(sequences, tmp_path, "optimization.gradient_checkpointing=true")
     passes = []
-    trainer.model.model.layers[0].mlp.register_forward_hook(lambda *_: passes.append(1))
+    trainer.model.model.layers[0].mlp.register_forward_pre_hook(lambda *_: passes.append(1))
     trainer._one_step(quiet_hooks())
     assert len(passes) == 2  # forward, and again in the backward pass
 
