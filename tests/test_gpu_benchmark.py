@@ -21,7 +21,7 @@ def results(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("gpu")
     write_dataset(directory / "kit" / "data", window=64)
     command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--small", "--kit", directory / "kit"]
-    command += ["--output", directory / "results", "--work", directory / "work", "--budget", "100"]
+    command += ["--output", directory / "results", "--work", directory / "work", "--budget", "500"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr

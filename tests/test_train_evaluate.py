@@ -187,12 +187,15 @@ def test_a_checkpoint_starts_at_its_loss_and_stays_as_it_was(sequences, trained,
 
 
 def test_every_metric_is_the_hand_computed_value():
-    period = Period(nats=6.0, weight=3.0, num_steps=2, num_tokens=30, elapsed_s=4.0, data_wait_s=1.0)
+    sums = {"nats": 6.0, "weight": 3.0, "num_steps": 2, "num_tokens": 30, "flops": 8e9}
+    period = Period(**sums, elapsed_s=4.0, data_wait_s=1.0)
     values = {name: metric(period) for name, metric in METRICS.items()}
     assert values == {
         "train_loss_nats": 2.0,
         "perplexity": pytest.approx(math.exp(2.0)),
         "tokens_per_s": 7.5,
+        "step_s": 2.0,
+        "flops_per_s": 2e9,
         "data_wait_share": 0.25,
     }
 

@@ -93,7 +93,7 @@ def merged_tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tens
             continue
         owner, _, last = name.rpartition(".")
         module = owner.removesuffix(".base")
-        place = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if place not in made:
             is_merged = module in wrapped and last == "weight"
             whole = wrapped[module].merged_weight() if is_merged else tensor.detach().cpu()
@@ -105,8 +105,9 @@ def merged_tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tens
 
 def _refuse_unless_finite(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
     if not torch.isfinite(tensor).all():
+        kind = str(dtype).removeprefix("torch.")
         raise UserError(
-            f"{name} is not finite in {str(dtype).removeprefix('torch.')}, so the model is not exported; its checkpoints stay: --resume with "
+            f"{name} is not finite in {kind}, so the model is not exported; its checkpoints stay: --resume with "
             "another model.torch_dtype, or train again with a lower optimization.learning_rate",
             exit_code=1,
         )
