@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
@@ -154,6 +155,7 @@ def _launch(
     feed them cannot be started; then none is left."""
     before = set(multiprocessing.active_children())
     try:
+        _start_tracker()
         arguments = (context.Barrier(workers),) if everybody else ()
         executor = ProcessPoolExecutor(workers, context, _start_worker, arguments)
         _wait_for_first(executor)
@@ -165,6 +167,13 @@ def _launch(
             raise UserError(_cannot_start(workers, error), exit_code=1) from None
         raise
     return executor, [child for child in multiprocessing.active_children() if child not in before]
+
+
+def _start_tracker() -> None:
+    """Python's own helper, who removes semaphores, is to hear no hang-up: it lets only Ctrl-C and SIGTERM pass, and its
+    successor prints a traceback for every semaphore that it does not know."""
+    with signals_waiting():  # what waits for the parent when it starts, waits for ever
+        resource_tracker.ensure_running()
 
 
 def _cannot_start(workers: int, error: OSError | RuntimeError) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import Fault, Injector, fingerprint, kill_after
+from faults import Fault, Injector, fingerprint, kill_after, signal_after
 
+from corpus.endings import STOPPING
 from corpus.seeding import rng_for
 
 
@@ -57,12 +58,18 @@ def try_faults(subject: Subject, injector: Injector, fault: Fault, points: Itera
         where = f"{fault} at operation {at}: exit code {outcome.exit_code}, {outcome.stderr}"
         state = fingerprint(subject.output)
         assert state in subject.whole, f"a mixture after {where}"
+        assert_words_are_true(outcome.stderr, state == subject.whole[1], where)
         if outcome.exit_code == 0:
             assert state == subject.whole[1], f"said done and was not, after {where}"
         elif outcome.exit_code > 0:
             assert state == subject.whole[0], f"said failed and was not, after {where}"
             assert is_one_line(outcome.stderr) and outcome.exit_code in (1, 2), where
         subject.run(0)
+
+
+def assert_words_are_true(stderr: str, is_replaced: bool, where: str) -> None:
+    assert "nothing was changed" not in stderr or not is_replaced, where
+    assert "is the new one, complete" not in stderr or is_replaced, where
 
 
 def is_one_line(stderr: str) -> bool:
@@ -76,6 +83,36 @@ def spread(count: int, num_points: int) -> list[int]:
     half = num_points // 2
     evenly = range(1, count + 1, max(1, count // half))
     return sorted({*evenly[:half], *range(max(1, count - half + 1), count + 1)})
+
+
+def try_signals(subject: Subject, num_signals: int, seed: int) -> dict[int, int]:
+    """Ctrl-C, SIGTERM and SIGHUP in turn at random moments of the run, every other time to its children as well.
+
+    Exit codes -> how often. A run that was stopped says what became of the output and leaves nothing beside it.
+    """
+    subject.run(0)
+    rng, run_s, seen = rng_for(seed, "signal"), subject.run_s, {}
+    for at in range(num_signals):
+        number = STOPPING[at % len(STOPPING)]
+        exit_code, stderr, num_orphans = signal_after(
+            subject.command(1), rng.uniform(0, run_s), number, group=at % 2 == 0
+        )
+        run_s = run_s * 1.02 if exit_code else run_s * 0.9
+        seen[exit_code] = seen.get(exit_code, 0) + 1
+        where = f"signal {number}, at {at}: exit code {exit_code}, {stderr}"
+        state = fingerprint(subject.output)
+        assert num_orphans == 0 and "Traceback" not in stderr, where
+        assert state in subject.whole, f"a mixture after {where}"
+        assert_words_are_true(stderr, state == subject.whole[1], where)
+        if exit_code == 128 + number:
+            assert ("nothing was changed" in stderr) == (state == subject.whole[0]), where
+            assert ("is the new one, complete" in stderr) == (state == subject.whole[1]), where
+            assert os.listdir(subject.output.parent) == [subject.output.name], f"litter after {where}"
+        else:  # before it could hear it; or a worker that was ended was noticed first; or done
+            assert exit_code in (-number, 0, 1), where
+            assert (state == subject.whole[1]) == (exit_code == 0), where
+        subject.run(0)
+    return seen
 
 
 def try_kills(subject: Subject, num_kills: int, seed: int) -> int:

@@ -148,11 +148,33 @@ def kill_after(command: Sequence[str], delay_s: float, *, group: bool) -> tuple[
         except subprocess.TimeoutExpired:
             (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
             process.wait()
+    return process.returncode, _end_orphans(process.pid)
+
+
+def signal_after(command: Sequence[str], delay_s: float, number: int, *, group: bool) -> tuple[int, str, int]:
+    """Start `command`, send it the signal after `delay_s` unless it ended before; with `group` its children, too.
+
+    Its exit code, what it wrote to standard error, and how many of its processes outlived it for PATIENCE_S.
+    """
+    with (
+        tempfile.TemporaryFile("w+") as stderr,
+        start(command, stdout=subprocess.DEVNULL, stderr=stderr) as process,
+    ):
+        try:
+            process.wait(delay_s)
+        except subprocess.TimeoutExpired:
+            (os.killpg if group else os.kill)(process.pid, number)
+            process.wait(60)
+        stderr.seek(0)
+        return process.returncode, stderr.read(), _end_orphans(process.pid)
+
+
+def _end_orphans(leader: int) -> int:
     until_s = time.monotonic() + PATIENCE_S
-    while (num_orphans := num_left(process.pid)) and time.monotonic() < until_s:
+    while (num_orphans := num_left(leader)) and time.monotonic() < until_s:
         time.sleep(0.02)
-    end_session(process.pid)
-    return process.returncode, num_orphans
+    end_session(leader)
+    return num_orphans
 
 
 def fingerprint(directory: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -76,6 +77,13 @@ WRONG_USES = {
     "an army of workers": ((".", "--workers", "100000"), 2, "--workers must be in [1, 256]"),
     "seed of a hundred bits": ((".", "--seed", str(1 << 100)), 2, "--seed must fit in 64 bits"),
     "output of nothing": ((".", "--output", ""), 2, "--output is empty"),
+    "output of 256 bytes": ((".", "--output", "n" * 256), 2, "a name of 256 bytes"),
+    "output of nobody": ((".", "--output", "~nouser/x"), 2, "--output ~nouser/x: there is no such user"),
+    "repository of nobody": (("~nouser/x",), 2, "the repository ~nouser/x: there is no such user"),
+    "tokenizer of nobody": ((".", "--tokenizer", "~nouser/x"), 2, "--tokenizer ~nouser/x: there is no such"),
+    "core that is not UTF-8": ((".", "--core", "caf\udce9/**"), 2, "--core caf\\xe9/** is not UTF-8"),
+    "output that is a file": ((".", "--output", str(COMMAND)), 2, "is not a directory"),
+    "output that is the repository": ((".", "--output", "."), 2, "holds files but no dataset_metadata.json"),
     "unknown device": ((".", "--device", "tpu"), 2, "invalid choice: 'tpu'"),
     "unknown tokenizer": ((".", "--tokenizer", "no/such"), 2, "--tokenizer no/such: no such path"),
 }
@@ -126,6 +134,35 @@ def test_a_signal_that_python_drops_in_a_finalizer_stops_the_build_all_the_same(
             signal.signal(signal.SIGALRM, before)
 
 
+def test_names_that_are_not_utf8_are_spelled_wherever_they_stand(repository, tmp_path):
+    """The repository's, the output's; and every file of the dataset stays UTF-8."""
+    root, output = tmp_path / "caf\udce9", tmp_path / "out\udcff\n"
+    root.symlink_to(repository)
+    (tmp_path / "real\udce9").mkdir()
+    (tmp_path / "real\udce9" / "one.py").write_text("".join(f"value_{i} = {i} * {i}\n" for i in range(200)))
+    for source in (root, tmp_path / "real\udce9"):
+        done = run(source, "--output", output, "--tokenizer", "local", "--max-tokens", "64", encoding="utf-8")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "out\\xff\\x0a" in done.stdout
+    assert json.loads((output / "dataset_metadata.json").read_text("utf-8"))["source_repo"] == "real\\xe9"
+    for page in ("README.md", "report.html", "training_data_train.jsonl"):
+        (output / page).read_text("utf-8")
+
+
+def test_a_working_directory_that_is_gone_is_told_in_one_line(repository, tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = ["bash", "-c", 'cd gone && rmdir ../gone && exec "$@"', "-", sys.executable, str(COMMAND)]
+    done = subprocess.run(
+        [*command, str(repository), "--output", str(tmp_path / "dataset")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    [line, last] = done.stderr.splitlines()
+    assert line.startswith("error: the working directory is gone") and last == "FAILED"
+
+
 def test_no_repository_at_all_names_the_clone_command(tmp_path):
     done = run("--output", tmp_path / "dataset", cwd=tmp_path, env=environment(HOME=str(tmp_path)))
     assert done.returncode == 2
@@ -157,7 +194,9 @@ def test_a_c_locale_degrades_the_marks(repository, tmp_path):
     assert done.stdout.isascii()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_stops_the_build_and_leaves_the_old_dataset(number, code, repository, tmp_path):
     output = build_dataset(repository, tmp_path / "dataset", "--augmentations", "none")
     before = (output / "dataset_metadata.json").read_bytes()

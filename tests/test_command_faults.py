@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from campaign import Subject, make_subject, spread, try_faults, try_kills
+from campaign import Subject, make_subject, spread, try_faults, try_kills, try_signals
 from faults import FAULTS, NO_SPACE, WHY_NOT, Fault, Injector, build_shim
 
 # The command, with shards so small that a dozen small files keep several workers busy.
@@ -89,6 +89,11 @@ def test_kills_of_the_command_leave_the_old_or_the_new_dataset(dataset_command: 
     assert try_kills(dataset_command, 3, seed=3) >= 1
 
 
+@pytest.mark.parametrize("workers", [2])
+def test_signals_to_the_command_are_told_truly_and_leave_nothing_behind(dataset_command: Subject) -> None:
+    assert any(exit_code > 128 for exit_code in try_signals(dataset_command, 3, seed=5))
+
+
 @needs_shim
 @pytest.mark.parametrize("workers", [1])
 @pytest.mark.parametrize("fault", [NO_SPACE], ids=str)
@@ -97,6 +102,13 @@ def test_a_fault_of_the_command_leaves_the_old_or_the_new_dataset(
 ) -> None:
     injector = Injector(shim, dataset_command.output.parent)
     try_faults(dataset_command, injector, fault, spread(injector.count(dataset_command.command(0), fault), 4))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("workers", [1, 2])
+def test_120_signals_to_the_command_are_told_truly_and_leave_nothing_behind(dataset_command: Subject) -> None:
+    seen = try_signals(dataset_command, 120, seed=6)
+    assert sum(count for exit_code, count in seen.items() if exit_code > 128) >= 40, seen
 
 
 @pytest.mark.torture

@@ -156,6 +156,23 @@ def test_a_signal_that_falls_into_the_fork_of_a_worker_is_not_lost():
     assert done.stdout.strip() == "told", done.stderr
 
 
+HANG_UP_OF_ALL = """
+import os, signal
+from corpus.pool import Crew
+signal.signal(signal.SIGHUP, lambda *_: None)
+with Crew(2) as crew:
+    print(list(crew.map(abs, range(4))))
+    os.killpg(0, signal.SIGHUP)
+    print(list(crew.map(abs, range(4))))
+"""
+
+
+def test_a_hang_up_of_the_whole_terminal_reaches_the_parent_alone():
+    command = [sys.executable, "-c", HANG_UP_OF_ALL]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, start_new_session=True)
+    assert (done.stdout, done.stderr) == ("[0, 1, 2, 3]\n" * 2, "")
+
+
 def test_a_child_runs_elsewhere():
     assert run_in_child(_pid_plus, 0) != os.getpid()
 

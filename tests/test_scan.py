@@ -17,6 +17,7 @@ from corpus import scan
 from corpus.pool import Crew
 from corpus.records import UserError
 from corpus.scan import ScanOptions, beneath, scan_repository
+from corpus.scan.listing import list_repository
 from tests.hostile_tree import remove_tree
 from tests.scanning import analyse, paths, redact, scan_tree, write
 
@@ -241,3 +242,26 @@ def test_a_build_directory_marked_as_cache_is_left_out(root, spool):
     result, _, _ = scan_tree(root, spool)
     assert paths(result) == ["other/b.rs"]
     assert result.skipped["tool cache"] == 1
+
+
+def test_datasets_models_and_what_killed_runs_left_are_no_sources(tmp_path):
+    """A file that only has the name of a marker hides nothing."""
+    files = {
+        "a.py": "x = 1\n",
+        "data/dataset_metadata.json": '{\n  "metadata_sha256": "0"\n}\n',
+        "data/made.py": "x = 2\n",
+        "models/mine/.effectiveness.json": '{"kind": "model", "made": {}}',
+        "models/mine/made.py": "x = 3\n",
+        ".data.staging-12-0123abcd/made.py": "x = 4\n",
+        "named/dataset_metadata.json": '{"ours": false}\n',
+        "named/.effectiveness.json": "[]",
+        "named/kept.py": "x = 5\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(text)
+    listing = list_repository(tmp_path / "root")
+    kept = [candidate.path for candidate in listing.candidates]
+    assert b"a.py" in kept and b"named/kept.py" in kept
+    assert not [path for path in kept if path.endswith(b"made.py")]
+    assert listing.tally.counts["own output"] == 3
