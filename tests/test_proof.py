@@ -285,6 +285,8 @@ def test_a_training_that_changed_no_weight_is_refused(workshop, card, capsys):
     shutil.copytree(workshop / "model", idle, ignore=shutil.ignore_patterns("control", "proof"))
     trained = read_training_facts(idle)
     models.fresh_like(idle, 42).save_pretrained(idle)
+    for name in ("config.json", "generation_config.json"):  # only the weights are others
+        shutil.copy(workshop / "model" / name, idle)
     write_training_facts(idle, trained)
     arguments = ["--dataset", str(workshop / "data"), "--model", str(idle), *QUICK]
     assert "bought nothing" in refusal(capsys, arguments, exit_code=1)
