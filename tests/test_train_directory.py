@@ -131,3 +131,9 @@ def test_a_linked_directory_of_checkpoints_is_refused(sequences, run, tmp_path, 
 
 def test_the_directory_is_marked_before_anything_else_is_written(run):
     assert (run / MARKER).is_file()
+
+
+def test_a_closed_stdout_is_no_traceback(sequences, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    (tmp_path / "mine").write_text("a file")
+    assert main(command(sequences, tmp_path / "mine")) == 2

@@ -18,7 +18,7 @@ from corpus.records import UserError
 from training.arguments import Parser, check_paths, check_texts, fail
 
 PATHS = ("config", "sequences", "output", "checkpoint")
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
 EXAMPLES = """examples:
   python3 training/model_trainer_unified.py --config training_config_metal_cuda_universal.yaml \\
@@ -97,6 +97,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    if sys.stdout is None:  # closed by the caller (>&-): nobody reads, which is no reason to fail
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     try:
         arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
@@ -111,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         where, why = error.filename or "a file of the output", error.strerror or str(error)
         if error.errno in DISK_TROUBLE:
-            return fail(f"{why}: {where}; free some space and --resume", 1)
+            return fail(f"{why}: {where}; mend that and --resume", 1)
         return fail(f"cannot use {where} ({why})", 1)
 
 
