@@ -10,12 +10,12 @@ import contextlib
 import json
 import math
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from corpus.records import UserError
+from effectiveness.regular_files import open_binary
 
 MAX_REASON_CHARACTERS = 200
 # How pyo3, through which Python calls Rust, tells of a panic: no Exception, and named once a library.
@@ -77,17 +77,13 @@ def _standard_error_closed() -> Iterator[None]:
 def read_regular(path: Path, *, max_bytes: int, way_out: str) -> bytes:
     """The bytes of a regular file; a pipe or a device would be waited for. Raises UserError."""
     with reading(f"cannot read {path}", way_out):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UserError(f"{path} is no regular file; {way_out}")
-        if found.st_size > max_bytes:
-            raise UserError(f"{path} has {found.st_size:,} bytes, at most {max_bytes:,} are read; {way_out}")
-        with reading(f"cannot read {path}", way_out), open(descriptor, "rb", closefd=False) as file:
+        file = open_binary(path)
+    with file:
+        num_bytes = os.fstat(file.fileno()).st_size
+        if num_bytes > max_bytes:
+            raise UserError(f"{path} has {num_bytes:,} bytes, at most {max_bytes:,} are read; {way_out}")
+        with reading(f"cannot read {path}", way_out):
             return file.read(max_bytes)
-    finally:
-        os.close(descriptor)
 
 
 def read_json_object(path: Path, *, max_bytes: int, way_out: str) -> dict:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -24,6 +24,7 @@ from corpus.boundary import read_regular
 from corpus.disk_errors import spell
 from corpus.durable import sync, write_all
 from corpus.records import UserError
+from effectiveness.regular_files import open_binary
 
 DIGEST_KEY = "metadata_sha256"
 
@@ -137,12 +138,19 @@ def spell_ids(ids: np.ndarray) -> tuple[bytes, np.ndarray]:
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file one at a time. Raises UserError naming file and line of the first bad one."""
-    with open(path, "rb") as lines:
+    with _opened(path) as lines:
         for number, line in enumerate(lines, 1):
             problem, row = _parse_row(line)
             if problem:
                 raise UserError(f"{spell(path)}:{number}: {problem}; build the dataset again")
             yield row
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_binary(path)
+    except OSError as error:
+        raise UserError(f"cannot read {spell(path)}: {error.strerror}; build the dataset again") from None
 
 
 def _parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -223,7 +231,7 @@ def _plain(value: Any) -> Any:
 def digest(path: Path) -> FileDigest:
     """sha256, bytes and lines of a file, read in blocks."""
     sha256, num_bytes, num_lines = hashlib.sha256(), 0, 0
-    with open(path, "rb", buffering=0) as file:
+    with open_binary(path, buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             sha256.update(block)
             num_bytes += len(block)

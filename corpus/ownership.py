@@ -20,6 +20,7 @@ from pathlib import Path
 from corpus.disk_errors import BAD_PLACE, DEVICE_FAILED, one_line_for, spell
 from corpus.durable import is_temporary_of, write_atomically
 from corpus.records import METADATA_FILE, UserError
+from effectiveness.regular_files import open_binary
 
 MARKER = ".effectiveness.json"
 DATASET, MODEL, PROOF, CONTROL = "dataset", "model", "proof", "control"
@@ -211,14 +212,14 @@ def _regular_bytes(file: Path) -> bytes | None:
     try:
         if not _is_regular(file):
             return None
-        with file.open("rb") as opened:
+        with open_binary(file) as opened:
             return opened.read()
     except OSError:
         return None
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
+    with open_binary(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

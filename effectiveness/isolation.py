@@ -138,8 +138,9 @@ def _named_by_a_relative_path() -> set[str]:
 
 
 def _is_place_of_a_script(path: str) -> bool:
-    """A directory within our own tree, which Python adds for a script that lies there: its names are not top-level."""
-    return os.path.realpath(path).startswith(ROOT + os.sep)
+    """The directory within our own tree that Python adds for a script that lies there: its names are not top-level."""
+    script = os.path.realpath(sys.argv[0])
+    return path.startswith(ROOT + os.sep) and os.path.realpath(path) in (script, os.path.dirname(script))
 
 
 # --- the environment -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from corpus.durable import write_atomically
 from corpus.records import UserError
+from effectiveness.regular_files import read_bytes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,7 +114,11 @@ def read_metrics(path: Path) -> list[dict]:
     """All whole records of a metrics file; none when it is not there. Raises UserError naming a line that is none."""
     if not path.exists():
         return []
-    *whole, _torn = path.read_bytes().split(b"\n")  # what follows the last end of line was torn by a kill
+    try:
+        raw = read_bytes(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; move it away") from None
+    *whole, _torn = raw.split(b"\n")  # what follows the last end of line was torn by a kill
     return [_record(path, number, line) for number, line in enumerate(whole, 1)]
 
 

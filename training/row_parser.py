@@ -17,6 +17,7 @@ import orjson
 
 from corpus.jsonl import read_rows
 from corpus.records import ROLES, VARIANTS, UserError
+from effectiveness.regular_files import open_binary
 
 MICRO = 1_000_000  # weights are kept as whole millionths: 0.3 ten times is exactly 3
 MAX_WEIGHT = 1000.0
@@ -160,7 +161,7 @@ _LEADING_ZERO = re.compile(rb",0[0-9]")
 
 
 def _quick_rows(path: Path) -> Iterator[Row]:
-    with open(path, "rb") as lines:
+    with open_binary(path) as lines:
         for line in lines:
             yield _quick_row(line)
 

@@ -34,6 +34,7 @@ from corpus.languages import Language, language_of
 from corpus.records import UserError
 from corpus.syntax import has_grammar, parse, table_of
 from effectiveness.isolation import distrust
+from effectiveness.regular_files import read_bytes
 
 NO_VARIANT = 3  # exit code
 MAX_FILE_BYTES = 2_000_000
@@ -118,7 +119,7 @@ def _vary_tree(root: Path, out: Path | None, kind: str, seed: int, publication: 
     with _new_directory(out, publication) as staging:
         for path in files_below(root):
             relative = path.relative_to(root)
-            raw = path.read_bytes()
+            raw = read_bytes(path)
             text = _vary_into(yields, path, relative.as_posix(), kind, seed, facts)
             target = staging / relative
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +211,7 @@ def text_of(path: Path) -> bytes | None:
     """The text of a file, or None when it is too long or not UTF-8."""
     if path.stat().st_size > MAX_FILE_BYTES:
         return None
-    source = path.read_bytes().removeprefix(_BOM)
+    source = read_bytes(path).removeprefix(_BOM)
     try:
         source.decode()
     except UnicodeDecodeError:

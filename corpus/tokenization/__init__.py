@@ -21,6 +21,7 @@ import numpy as np
 
 from corpus.records import UserError
 from corpus.tokenization import trials
+from effectiveness.regular_files import read_bytes
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
@@ -89,7 +90,7 @@ class Encoder:
     """Encodes UTF-8 bytes with the tokenizer.json at `path`; picklable by path only, so build one per process."""
 
     def __init__(self, path: Path, sample: Iterable[bytes] = ()):
-        config = json.loads(path.read_bytes())
+        config = json.loads(read_bytes(path))
         self._controls = _control_tokens(config)
         # Its decoder joins bytes, and nothing changes the text before: one character of a token is one byte.
         decoder = (config.get("decoder") or {}).get("type")

@@ -32,6 +32,7 @@ from corpus.tokenization import (
 )
 from corpus.tokenization.proof import prove
 from corpus.tokenization.reader import read_tokenizer, vocabulary_of
+from effectiveness.regular_files import read_bytes
 
 DEFAULT_TOKENIZER = "microsoft/codebert-base"
 HUB_TIMEOUT_S = 3.0
@@ -114,7 +115,7 @@ def train_tokenizer(
 
 def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str, str]) -> TokenizerInfo:
     """Write the files transformers reads beside tokenizer.json, and say what is in it."""
-    raw = (directory / "tokenizer.json").read_bytes()
+    raw = read_bytes(directory / "tokenizer.json")
     parsed = json.loads(raw)
     ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
     _write_transformers_config(directory, names, ids)

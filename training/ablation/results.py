@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpus.records import UserError
+from effectiveness.regular_files import read_bytes
 
 Key = tuple[str, int, str, str]
 NEEDED = (
@@ -26,7 +27,10 @@ def read_results(path: Path, say: Callable[[str], None]) -> list[dict]:
     """All finished runs. Raises UserError naming a line that is no result."""
     if not path.exists():
         return []
-    raw = path.read_bytes()
+    try:
+        raw = read_bytes(path)
+    except OSError as error:
+        raise UserError(f"--results {path}: {error.strerror}; name a file of results, or a new one") from None
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):
         say(f"{path}: the last line is torn (a run was stopped while writing it); it is ignored")

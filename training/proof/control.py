@@ -31,6 +31,7 @@ from corpus.ownership import CONTROL, claim, note_made
 from corpus.records import DATASET_FILES, UserError
 from corpus.seeding import rng_for
 from effectiveness import programs
+from effectiveness.regular_files import read_bytes
 from training import models
 from training.config import Config, Output
 from training.proof.baselines import FileTokens
@@ -179,7 +180,7 @@ def text_of(path: Path) -> str | None:
     try:
         if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
             return None
-        return path.read_bytes().decode("utf-8")
+        return read_bytes(path).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -250,7 +251,7 @@ def _key(finished: Finished, dataset: Dataset) -> dict:
 def _described(root: Path) -> dict | None:
     """What is written of a control that stands or was begun; None where there is none."""
     try:
-        described = json.loads((root / DESCRIPTION).read_bytes())
+        described = json.loads(read_bytes(root / DESCRIPTION))
     except FileNotFoundError:
         return None
     except ValueError:  # not ours
@@ -279,7 +280,7 @@ def build_dataset(selection: Selection, dataset: Dataset, output: Path) -> None:
         for name in selection.files:
             target = repository / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((Path(selection.root) / name).read_bytes())
+            target.write_bytes(read_bytes(Path(selection.root) / name))
         run_dataset_command(repository, output, dataset, ["--tokenizer", str(dataset.tokenizer)])
 
 

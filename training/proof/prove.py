@@ -15,6 +15,7 @@ from torch import nn
 from corpus.durable import write_atomically
 from corpus.ownership import PROOF, claim, note_made
 from corpus.records import LATER, SPLITS, UserError
+from effectiveness.regular_files import read_bytes
 from training import devices
 from training.console import Console
 from training.proof import card as cards
@@ -292,7 +293,7 @@ def _canaries(case: Case) -> dict | None:
     if not file.is_file():
         return None
     try:
-        return json.loads(file.read_bytes())
+        return json.loads(read_bytes(file))
     except ValueError as error:
         raise UserError(
             f"{file} is not JSON ({error}); run python3 -m training.proof.canaries again"
