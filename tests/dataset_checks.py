@@ -20,6 +20,7 @@ from dataset_rows import FILE_KEYS, MASKED
 from corpus.data_card import data_card
 from corpus.languages import LANGUAGES, language_of
 from corpus.records import DATASET_FILES, METADATA_FILE, PAGES, SPLITS, VARIANTS
+from effectiveness.regular_files import open_binary, read_bytes, read_text
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
 WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3)}
@@ -40,7 +41,7 @@ def files_have_their_digests(facts: Facts) -> list[str]:
         if not path.is_file():
             told.append(f"{name}: the file is missing")
             continue
-        with path.open("rb") as stream:
+        with open_binary(path) as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         got = {"sha256": digest, "bytes": path.stat().st_size}
         told += [
@@ -59,7 +60,7 @@ def pages_tell_of_this_dataset(facts: Facts) -> list[str]:
         if not path.is_file():
             continue  # told where digests are compared
         try:
-            is_true = tells(facts.metadata, path.read_text("utf-8"))
+            is_true = tells(facts.metadata, read_text(path))
         except (UnicodeDecodeError, KeyError):
             is_true = False
         told += [f"{name}: tells of another dataset than {METADATA_FILE}"] * (not is_true)
@@ -77,7 +78,7 @@ def _shows_the_digests(metadata: dict, page: str) -> bool:
 def tokenizer_fits(facts: Facts) -> list[str]:
     path = facts.directory / "tokenizer" / "tokenizer.json"
     try:
-        config = json.loads(path.read_bytes())
+        config = json.loads(read_bytes(path))
         added = {token["id"]: token["content"] for token in config["added_tokens"]}
         size = 1 + max([*config["model"]["vocab"].values(), *added])
     except (OSError, ValueError, KeyError, TypeError) as error:

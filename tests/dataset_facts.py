@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataset_texts import Texts
 
 from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS, VARIANTS
+from effectiveness.regular_files import open_binary, read_bytes
 
 PART_BYTES = 8 << 20
 FLUSH_ROWS = 4096
@@ -78,7 +79,7 @@ def read_part(part: Part, layout: Layout) -> PartFacts:
     reader, problems = RowReader(layout, part.split), Problems()
     name, rows, spans, blocks = part.path.name, [], [], []
     longest, number, offset, before = 0, 0, part.begin, _peak_bytes()
-    with part.path.open("rb") as stream:
+    with open_binary(part.path) as stream:
         stream.seek(part.begin)
         while offset < part.end:
             line = stream.readline(layout.longest_line + 1)
@@ -126,7 +127,7 @@ def parts_of(directory: Path) -> list[Part]:
         if not path.is_file():
             continue
         size, begin = path.stat().st_size, 0
-        with path.open("rb") as stream:
+        with open_binary(path) as stream:
             while begin < size:
                 stream.seek(min(begin + PART_BYTES, size) - 1)
                 stream.readline()
@@ -201,7 +202,7 @@ def _read_layout(directory: Path, metadata: dict, problems: Problems) -> Layout 
 
 def _control_ids(path: Path, problems: Problems) -> set[int]:
     try:
-        return {int(token["id"]) for token in json.loads(path.read_bytes())["added_tokens"]}
+        return {int(token["id"]) for token in json.loads(read_bytes(path))["added_tokens"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         problems.add("metadata", f"no list of added tokens: {error!r}", "tokenizer/tokenizer.json")
         return set()

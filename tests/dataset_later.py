@@ -19,6 +19,7 @@ from dataset_rows import SPAN_TOKENS, Bad, Layout, Problems, RowReader, parse_st
 from dataset_windows import overlaps_agree, windows_stand_once
 
 from corpus.records import LATER_FILE, METADATA_FILE, SPLITS
+from effectiveness.regular_files import open_binary
 
 if TYPE_CHECKING:
     from dataset_later_texts import LaterTexts
@@ -81,7 +82,7 @@ def read_later(facts: Facts) -> Later:
 
 def _lines(path: Path, layout: Layout):
     offset = 0
-    with path.open("rb") as stream:
+    with open_binary(path) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(layout.longest_line + 1), b""), 1):
             yield number, offset, line
             offset += len(line)

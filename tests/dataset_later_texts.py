@@ -20,6 +20,7 @@ from dataset_rows import SPAN_TOKENS, RowReader, digest_of
 from dataset_texts import BUDGET_TOKENS, Stream, UnreadableTokenizer, misjudged_windows, plain_tokenizer
 
 from corpus.records import LATER_FILE
+from effectiveness.regular_files import open_binary
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LaterTexts:
         self._reader = RowReader(facts.layout, LATER_SPLIT)
         self.problems: list[str] = []
         self.pieces: list[Piece] = []
-        with (facts.directory / LATER_FILE).open("rb") as stream:
+        with open_binary(facts.directory / LATER_FILE) as stream:
             for pieces in self._of_sampled_files(stream):
                 self.pieces += pieces
 

@@ -25,6 +25,7 @@ from corpus.curriculum import features_of
 from corpus.languages import LANGUAGES
 from corpus.records import DATASET_FILES, SPLITS, VARIANTS
 from corpus.tokenization import Encoder, TokenizerError
+from effectiveness.regular_files import open_binary, read_bytes
 
 BUDGET_TOKENS = 300_000
 COMPLEXITY_TOLERANCE = 2e-4  # it is written with four places
@@ -60,7 +61,7 @@ class Texts:
         self.streams: dict[str, list[Stream]] = {}  # path -> its texts, the original first
         self._directory = facts.directory
         paths = [facts.directory / DATASET_FILES[name] for name in SPLITS]
-        self._open = {split: path.open("rb") for split, path in enumerate(paths) if path.is_file()}
+        self._open = {split: open_binary(path) for split, path in enumerate(paths) if path.is_file()}
         try:
             self._read(facts)
         finally:
@@ -152,7 +153,7 @@ def plain_tokenizer(directory: Path):
     """The dataset's tokenizer without its control tokens: their names in a file are ordinary characters."""
     from tokenizers import Tokenizer
 
-    config = json.loads((directory / "tokenizer" / "tokenizer.json").read_bytes())
+    config = json.loads(read_bytes(directory / "tokenizer" / "tokenizer.json"))
     try:
         tokenizer = Tokenizer.from_str(json.dumps(config | {"added_tokens": []}))
         tokenizer.encode("x", add_special_tokens=False)

@@ -353,3 +353,118 @@ def test_settings_of_the_environment_and_the_user_do_not_change_the_list(root, s
         monkeypatch.setenv(name, value)
     result, _, _ = scan_tree(root, spool)
     assert (paths(result), result.listed_by) == (["a.py", "b.py"], "git")
+
+
+# --- whose repository it is --------------------------------------------------------------------------------
+
+
+def committed(root: Path, text: str) -> Path:
+    write(root, a_DOT_py=text)
+    run_git(root, "init", "-q")
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-q", "-m", "first")
+    return root
+
+
+def borrowed_gitfile(root: Path, private: Path) -> None:
+    (root / ".git").write_text("gitdir: ../private/.git\n")
+
+
+def borrowed_chain(root: Path, private: Path) -> None:
+    """A .git file that names a directory of ours, which is made of the other's parts."""
+    (root / ".git").write_text("gitdir: real\n")
+    write(
+        root / "real", HEAD="ref: refs/heads/master\n", commondir=f"{private}/.git\n", gitdir=f"{root}/.git\n"
+    )
+
+
+def borrowed_commondir(root: Path, private: Path) -> None:
+    committed(root, "x = 1\n")
+    (root / ".git/commondir").write_text(f"{private}/.git\n")
+
+
+def borrowed_link(name: str):
+    def borrow(root: Path, private: Path) -> None:
+        if name:
+            committed(root, "x = 1\n")
+            run_git(root, "gc", "-q")
+            run_git(private, "gc", "-q")
+            remove_tree(root / ".git" / name) if (root / ".git" / name).is_dir() else None
+            (root / ".git" / name).unlink(missing_ok=True)
+        (root / ".git" / name).symlink_to(private / ".git" / name)
+
+    return borrow
+
+
+def borrowed_pack(root: Path, private: Path) -> None:
+    committed(root, "x = 1\n")
+    run_git(private, "gc", "-q")
+    (root / ".git/objects/pack").mkdir(exist_ok=True)
+    for path in (private / ".git/objects/pack").iterdir():
+        (root / ".git/objects/pack" / path.name).symlink_to(path)
+
+
+def borrowed_alternates(name: str):
+    def borrow(root: Path, private: Path) -> None:
+        committed(root, "x = 1\n")
+        (root / ".git/objects/info").mkdir(exist_ok=True)
+        (root / ".git/objects/info" / name).write_text(f"\n{private}/.git/objects\n")
+
+    return borrow
+
+
+BORROWED = {
+    "gitfile": borrowed_gitfile,
+    "gitfile that names one that borrows": borrowed_chain,
+    "commondir": borrowed_commondir,
+    ".git": borrowed_link(""),
+    "refs": borrowed_link("refs"),
+    "HEAD": borrowed_link("HEAD"),
+    "objects": borrowed_link("objects"),
+    "objects/pack": borrowed_link("objects/pack"),
+    "objects/info": borrowed_link("objects/info"),
+    "a pack": borrowed_pack,
+    "alternates": borrowed_alternates("alternates"),
+    "http-alternates": borrowed_alternates("http-alternates"),
+}
+
+
+@pytest.mark.parametrize("part", BORROWED)
+def test_history_is_not_read_from_a_repository_that_is_made_of_another_ones_parts(
+    root, tmp_path, spool, part
+):
+    private = committed(tmp_path / "private", "PRIVATE = 1\n")
+    write(root, q_DOT_py="q = 1\n")
+    BORROWED[part](root, private)
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(UserError, match=r"nothing outside of .*/repo is read; ") as refused:
+        read_past(root, "2999-01-01T00:00:00Z", tmp_path / "scratch")
+    assert refused.value.exit_code == 2 and "\n" not in str(refused.value)
+    assert "q.py" in paths(scan_tree(root, spool)[0])
+
+
+@pytest.mark.parametrize("part", ["gitfile", "commondir", ".git", "HEAD"])
+def test_a_tree_is_not_listed_by_the_index_of_another_repository(root, tmp_path, spool, part):
+    """Its names would leave files out, and its commit would be recorded."""
+    private = committed(tmp_path / "private", "PRIVATE = 1\n")
+    write(private, _DOT_git__info__exclude="q.py\n")
+    write(root, q_DOT_py="q = 1\n")
+    BORROWED[part](root, private)
+    result, _, _ = scan_tree(root, spool)
+    assert "q.py" in paths(result) and result.commit == ""
+    assert "nothing outside of" in result.listed_by
+
+
+def test_a_linked_work_tree_and_a_submodule_are_read_and_it_is_said_where_their_objects_lie(root, tmp_path):
+    inner = committed(tmp_path / "inner", "x = 1\n")
+    committed(root, "y = 1\n")
+    run_git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
+    run_git(root, "worktree", "add", "-q", str(tmp_path / "linked"))
+    for number, (place, objects) in enumerate(
+        {"repo/sub": "repo/.git/modules/sub", "linked": "repo/.git"}.items()
+    ):
+        (tmp_path / f"scratch-{number}").mkdir()
+        past = read_past(tmp_path / place, "2999-01-01T00:00:00Z", tmp_path / f"scratch-{number}")
+        assert past.objects_elsewhere == str(tmp_path / objects)
+    (tmp_path / "scratch").mkdir()
+    assert read_past(root, "2999-01-01T00:00:00Z", tmp_path / "scratch").objects_elsewhere == ""
