@@ -9,21 +9,27 @@ Sections run in the order of their worth, each with a time of its own, in a proc
 section that ended it. Each result is written at once; `--sections a,b` runs some, `--resume` those that are missing.
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate()
 
 import argparse
 import json
-import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 import traceback
 from pathlib import Path
 
+from effectiveness import programs
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 WHEELS = ("orjson",)  # what a machine with torch and transformers may lack of requirements.txt
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64")
@@ -55,7 +61,7 @@ def make_kit(kit: Path) -> int:
         *platforms,
     ]
     download = [sys.executable, "-m", "pip", "download", "-q", *options, "-d", kit / "wheels", *pins]
-    subprocess.run(download, check=True)
+    programs.run(download, check=True)
     library = Path(sysconfig.get_path("stdlib"))
     with tempfile.TemporaryDirectory() as sources:
         for file in library.glob("*.py"):
@@ -80,7 +86,7 @@ def make_kit(kit: Path) -> int:
             "--tokenizer",
             "local",
         ]
-        subprocess.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        programs.run([*command, "--quiet"], check=True, stdout=subprocess.DEVNULL)
     (kit / "data" / "report.html").unlink(missing_ok=True)
     size = sum(file.stat().st_size for file in kit.rglob("*") if file.is_file())
     print(f"{kit}: {size / 1e6:.1f} MB")
@@ -144,13 +150,16 @@ def machine(flags: argparse.Namespace) -> dict:
     import torch
     import transformers
 
-    def output(*command: str) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        return done.stdout.strip()
+    def output(name: str, *arguments: str) -> str:
+        program = programs.find_program(name)
+        if program is None:
+            return ""
+        return programs.run([program, *arguments], capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
-    card = "none"
-    if shutil.which("nvidia-smi"):
-        card = output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    card = (
+        output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+        or "none"
+    )
     return {
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "card": card,
@@ -219,7 +228,7 @@ def supervise(flags: argparse.Namespace, arguments: list[str], results: Results)
     command = [sys.executable, __file__, *arguments, "--child", "--resume", "--deadline", str(flags.deadline)]
     for _ in range(len(flags.sections)):
         try:
-            code = subprocess.run(
+            code = programs.run(
                 command, env=environment, timeout=flags.deadline - time.time() + 20
             ).returncode
         except subprocess.TimeoutExpired:

@@ -6,7 +6,6 @@ import argparse
 import gc
 import os
 import shutil
-import subprocess
 import sys
 import time
 import warnings
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from effectiveness import programs
 from training import devices, models, setup
 from training.config_file import load_config
 from training.evaluate import Evaluation, Score
@@ -183,7 +183,7 @@ class Bench:
         """The trainer as a user starts it."""
         line = [sys.executable, ROOT / "training" / "model_trainer_unified.py", "--config", CONFIG]
         line += ["--sequences", self.sequences, "--device", self.device.type, *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=timeout_s, env=os.environ)
+        done = programs.run(line, capture_output=True, text=True, timeout=timeout_s, env=os.environ)
         return done.returncode, done.stdout + done.stderr
 
     # --- the device --------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 
@@ -14,6 +13,7 @@ import torch
 from benchmarks.gpu_bench import ROOT, Bench, num_graphs
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
+from effectiveness import programs
 from training import devices
 
 COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
@@ -187,7 +187,7 @@ def others(bench: Bench, note) -> None:
     )
     for name in ("ours",) if bench.is_small else ("ours", "ours_compiled", "bare", "hf_trainer"):
         script = [sys.executable, str(ROOT / "benchmarks" / "step_contestants.py"), name, json.dumps(options)]
-        done = subprocess.run(
+        done = programs.run(
             script, input="go\n" * (1 if bench.is_small else 3), capture_output=True, text=True, timeout=120
         )
         rounds = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
@@ -231,7 +231,7 @@ def out_of_memory(bench: Bench, note) -> None:
 
 def worth(bench: Bench, note) -> None:
     """Two short runs: held-out bits a byte beside the cache n-gram."""
-    done = subprocess.run(
+    done = programs.run(
         [sys.executable, ROOT / "benchmarks" / "ngram_baseline.py", "--sequences", bench.sequences],
         capture_output=True,
         text=True,
