@@ -43,6 +43,11 @@ class Index:
     tree: Tree
     groups: tuple[Groups, ...]
 
+    def arrays(self) -> list[np.ndarray]:
+        """What grows with the text."""
+        grouped = [array for group in self.groups for array in (group.buckets, group.units)]
+        return [self.text, self.places, self.followers, *grouped]
+
     def native(self) -> _native.Index:
         """The same for the native reader; it checks what it is given."""
         by_context = {group.context: group for group in self.groups}

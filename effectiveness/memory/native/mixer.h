@@ -10,9 +10,11 @@ enum {
     NUM_FILE_ORDERS = 6,
     COUNT_CLASSES = 13,                /* of a count over the training text */
     TRAIN_STATES = COUNT_CLASSES * COUNT_CLASSES,
-    FILE_STATES = 512,                 /* two counts to 15 and the last bit */
+    FILE_STATES = 1024,                /* two counts to 15 and the last two bits */
     JOINT_STATES = 625,                /* four counts in five classes */
-    NUM_MATCHES = 2,
+    IN_FILE_MATCHES = 2,
+    NUM_MATCHES = IN_FILE_MATCHES + 1, /* the last: in the indexed text */
+    MATCH_CLASSES = 16,
     MATCH_STATES = 64,
     MODEL_STATES = 33,
     CURVE = 33,                        /* points of a last correction, over logits from -8 to 8 */
@@ -24,7 +26,7 @@ enum {
     IN_ANY = IN_MODEL + 2,
     IN_BIAS = IN_ANY + 1,
     NUM_INPUTS = (IN_BIAS + 1 + LANES - 1) / LANES * LANES,
-    NUM_SETS = 8,
+    NUM_SETS = 11,
     FINAL_SETS = 96,
     NODE_CURVES = 1 << 14,
     TOKEN_CURVES = 1 << 16
@@ -32,9 +34,9 @@ enum {
 
 /* How many weight vectors each set chooses from. */
 static const int SET_SIZES[NUM_SETS] = {
-    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64,
+    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64, 128, 512, 64,
 };
-enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 };
+enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 + 128 + 512 + 64 };
 
 typedef struct {
     float p, seen;
@@ -42,6 +44,7 @@ typedef struct {
 
 typedef struct {
     float weights[ALL_SETS][NUM_INPUTS];
+    float visits[ALL_SETS];
     float final[FINAL_SETS][NUM_SETS];
     Cell2 train[NUM_CONTEXTS][3][TRAIN_STATES];
     Cell2 file[NUM_FILE][2][FILE_STATES];
@@ -52,7 +55,8 @@ typedef struct {
     float token_curve[TOKEN_CURVES][CURVE];
 } Learned;
 
-static const float RATE = 0.006f, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 1023;
+/* A weight vector learns at RATE, and faster in its first visits: (RATE + FIRST_RATE / (1 + visits / FIRST_VISITS)). */
+static const float RATE = 0.006f, FIRST_RATE = 0.02f, FIRST_VISITS = 50, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 1023;
 static const float CURVE_RATE = 0.02f, CURVE_SHARE = 0.35f;
 
 static u8 COUNT_CLASS[601], FIVE_CLASS[16];
@@ -80,7 +84,7 @@ static void learned_init(Learned *m) {
             }
     for (int c = 0; c < NUM_FILE; c++) {
         for (int s = 0; s < 2 * FILE_STATES; s++) {
-            float n0 = (float)(s >> 5 & 15), n1 = (float)(s >> 1 & 15);
+            float n0 = (float)(s >> 6 & 15), n1 = (float)(s >> 2 & 15);
             m->file[c][s / FILE_STATES][s % FILE_STATES].p = (n1 + 0.4f) / (n0 + n1 + 0.8f);
         }
         for (int s = 0; s < JOINT_STATES; s++) {

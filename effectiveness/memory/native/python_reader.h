@@ -78,7 +78,7 @@ static void forget_text(ReaderObject *o) {
     memset(&r->head, 0, sizeof r->head);
     place_reset(&r->head.place);
     memset(r->slots, 0, sizeof(u32) * o->num_slots);
-    for (int k = 0; k < NUM_MATCHES; k++) memset(r->last_seen[k], 0, sizeof(i64) * HASHED_MATCHES);
+    for (int k = 0; k < IN_FILE_MATCHES; k++) memset(r->last_seen[k], 0, sizeof(i64) * HASHED_MATCHES);
     r->journal_size = 0;
     r->journaling = r->ready = 0;
     r->model_sums = NULL;
@@ -90,7 +90,7 @@ static int allocate(ReaderObject *o, int slot_bits) {
     r->slot_mask = o->num_slots - 1;
     r->learned = malloc(sizeof(Learned));
     r->slots = calloc(o->num_slots, sizeof(u32));
-    for (int k = 0; k < NUM_MATCHES; k++) r->last_seen[k] = calloc(HASHED_MATCHES, sizeof(i64));
+    for (int k = 0; k < IN_FILE_MATCHES; k++) r->last_seen[k] = calloc(HASHED_MATCHES, sizeof(i64));
     if (r->learned && r->slots && r->last_seen[0] && r->last_seen[1]) return 1;
     PyErr_NoMemory();
     return 0;
@@ -139,7 +139,7 @@ static void reader_dealloc(PyObject *self) {
     free(o->r.slots);
     free(o->r.tokens);
     free(o->r.journal);
-    for (int k = 0; k < NUM_MATCHES; k++) free(o->r.last_seen[k]);
+    for (int k = 0; k < IN_FILE_MATCHES; k++) free(o->r.last_seen[k]);
     Py_XDECREF((PyObject *)o->owner);
     PyTypeObject *type = Py_TYPE(self);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -356,7 +356,7 @@ static PyObject *reader_copy_from(PyObject *self, PyObject *args) {
     r->head = from->r.head;
     memcpy(r->learned, from->r.learned, sizeof(Learned));
     memcpy(r->slots, from->r.slots, sizeof(u32) * o->num_slots);
-    for (int k = 0; k < NUM_MATCHES; k++) memcpy(r->last_seen[k], from->r.last_seen[k], sizeof(i64) * HASHED_MATCHES);
+    for (int k = 0; k < IN_FILE_MATCHES; k++) memcpy(r->last_seen[k], from->r.last_seen[k], sizeof(i64) * HASHED_MATCHES);
     r->journal_size = 0;
     r->journaling = r->ready = 0;
     r->frozen = from->r.frozen;

@@ -4,7 +4,7 @@
 
 #include "mixer.h"
 
-enum { HASHED_MATCHES = 1 << 16, MATCH_LONGEST = 32, LONG_MATCH_ORDER = 5, SHORT_MATCH_ORDER = 1 };
+enum { HASHED_MATCHES = 1 << 16, MATCH_LONGEST = 400, LONG_MATCH_ORDER = 5, SHORT_MATCH_ORDER = 1, INDEX_MATCH_LEAST = 4 };
 
 /* Everything that changes while reading, but for the two large tables, which follow in the same block. */
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct {
     i64 capacity;
     u32 *slots;                          /* file counts by hash of context and node */
     u64 slot_mask;
-    i64 *last_seen[NUM_MATCHES];         /* where a hash of tokens was seen last */
+    i64 *last_seen[IN_FILE_MATCHES];        /* where a hash of tokens was seen last */
 
     u8 *journal;
     size_t journal_size, journal_room;
@@ -47,6 +47,8 @@ typedef struct {
     u16 room[NUM_ORDERS][SAMPLE];
     u64 file_hash[NUM_FILE];
     int train_order, file_order;
+    i64 longest_place;                   /* the last place behind the most of the last tokens, or -1 */
+    int longest;
     i32 match_rank[NUM_MATCHES];
     const double *model_sums;            /* [vocabulary + 1] of the model's probabilities by rank, or NULL */
 
@@ -126,7 +128,10 @@ static int ranges_of_orders(const Reader *r, i64 *low, i64 *high) {
 static void look_up_orders(Reader *r) {
     const Index *x = r->index;
     i64 low[MAX_ORDER + 1], high[MAX_ORDER + 1];
-    int longest = ranges_of_orders(r, low, high);
+    int longest = r->longest = ranges_of_orders(r, low, high);
+    r->longest_place = -1;
+    for (i64 at = longest ? high[longest] : 0; longest && at > low[longest] && at > high[longest] - SAMPLE && r->longest_place < 0;)
+        if (!in_gap(&r->gaps, x->places[--at])) r->longest_place = x->places[at];
     const Followers *before = NULL;
     i64 width_before = -1;
     for (int k = 0; k < NUM_ORDERS && ORDERS[k] <= longest; k++) {
@@ -180,8 +185,8 @@ static int match_length_at(const Reader *r, i64 at) {
 }
 
 static void look_up_matches(Reader *r) {
-    static const int order[NUM_MATCHES] = {LONG_MATCH_ORDER, SHORT_MATCH_ORDER};
-    for (int k = 0; k < NUM_MATCHES; k++) {
+    static const int order[IN_FILE_MATCHES] = {LONG_MATCH_ORDER, SHORT_MATCH_ORDER};
+    for (int k = 0; k < IN_FILE_MATCHES; k++) {
         int need = ORDERS[order[k]];
         i64 *last = &r->last_seen[k][r->hash[order[k]] >> 20 & (HASHED_MATCHES - 1)];
         if (r->head.match_length[k] == 0 && r->head.length - r->head.begin >= need && *last > 0) {
@@ -193,6 +198,13 @@ static void look_up_matches(Reader *r) {
         }
         r->match_rank[k] = r->head.match_length[k] ? r->index->rank[r->tokens[r->head.match_at[k]]] : -1;
     }
+    i32 *length = &r->head.match_length[IN_FILE_MATCHES];
+    if (*length == 0 && r->longest >= INDEX_MATCH_LEAST && r->longest_place >= 0) {
+        r->head.match_at[IN_FILE_MATCHES] = r->longest_place;
+        *length = r->longest;
+    }
+    u32 id = *length && r->head.match_at[IN_FILE_MATCHES] < r->index->ids.length ? id_at(&r->index->ids, r->head.match_at[IN_FILE_MATCHES]) : r->index->spelling.num_tokens;
+    r->match_rank[IN_FILE_MATCHES] = id < r->index->spelling.num_tokens ? r->index->rank[id] : -1;
 }
 
 /* Everything about the place behind the tokens read so far. */
@@ -229,14 +241,14 @@ static inline void take(Reader *r, int input, Cell2 *cell) {
 
 typedef struct {
     i32 five[NUM_CONTEXTS];
-    int surest, order2;
+    int surest, order2, at_longest;
 } Seen;
 
 static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     const Index *x = r->index;
     u32 middle = node->middle < x->rare_from ? (u32)node->middle : RARE;
     int rare = node->low >= x->rare_from;
-    seen->surest = 0;
+    seen->surest = seen->at_longest = 0;
     seen->order2 = TRAIN_STATES;
     for (int c = 0; c < NUM_CONTEXTS; c++) {
         i32 n0 = 0, n1 = 0, class = 0;
@@ -249,7 +261,10 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
         int state = count_class(n0) * COUNT_CLASSES + count_class(n1);
         take(r, IN_TRAIN + 2 * c, &r->learned->train[c][class][state]);
         r->inputs[IN_TRAIN + 2 * c + 1] = (log_count(n1) - log_count(n0)) * ((float)n / ((float)n + 1.5f));
-        if (c < NUM_ORDERS) seen->surest = n0 == 0 || n1 == 0;
+        if (c < NUM_ORDERS) {
+            seen->surest = n0 == 0 || n1 == 0;
+            seen->at_longest = n;
+        }
         if (c == 1) seen->order2 = state;
     }
     i32 n0 = (i32)(x->rank_sums[node->middle] - x->rank_sums[node->low]), n1 = (i32)(x->rank_sums[node->high] - x->rank_sums[node->middle]);
@@ -264,7 +279,7 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
 static void file_inputs(Reader *r, i32 id, int below_root, const Seen *seen) {
     for (int c = 0; c < NUM_FILE; c++) {
         u32 *slot = slot_of(r, r->file_hash[c], id, &r->slot_check[c]);
-        int state = *slot >> 16 == r->slot_check[c] ? (int)(*slot & 0x3ff) : 0, n0 = state >> 5 & 15, n1 = state >> 1 & 15;
+        int state = *slot >> 16 == r->slot_check[c] ? (int)(*slot & 0x3ff) : 0, n0 = state >> 6 & 15, n1 = state >> 2 & 15;
         r->slot[c] = slot;
         r->slot_state[c] = state;
         if (state) {
@@ -276,16 +291,22 @@ static void file_inputs(Reader *r, i32 id, int below_root, const Seen *seen) {
     }
 }
 
+/* Sixteen classes of how many tokens a match has held. */
+static inline int match_class(i32 length) {
+    if (length < 8) return length;
+    return length < 12 ? 8 : length < 16 ? 9 : length < 24 ? 10 : length < 32 ? 11 : length < 48 ? 12 : length < 100 ? 13 : length < 400 ? 14 : 15;
+}
+
 /* Returns what the matches say, as a number below 32. */
 static int match_inputs(Reader *r, const Node *node, int below_root) {
     int says = 0;
     for (int k = 0; k < NUM_MATCHES; k++) {
-        i32 rank = r->match_rank[k], length = least(r->head.match_length[k], 15);
+        i32 rank = r->match_rank[k], length = match_class(r->head.match_length[k]);
         r->match_says[k] = -1;
         if (length == 0 || rank < node->low || rank >= node->high) continue;
         int bit = r->match_says[k] = rank >= node->middle;
         take(r, IN_MATCH + k, &r->learned->match[k][length * 2 + below_root]);
-        if (!says) says = 1 + bit + 2 * (k == 0 ? length / 4 : 0) + (k == 1 ? 8 : 0);
+        if (!says) says = 1 + bit + 2 * (k == 1 ? 0 : length / 4) + (k == 1 ? 8 : k == 2 ? 10 : 0);
     }
     return says;
 }
@@ -323,9 +344,12 @@ static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int matc
         match * 2 + seen->surest,
         words + 16 * least(depth, 7),
         seen->order2,
-        (least(s1 >> 5 & 15, 3) * 4 + least(s1 >> 1 & 15, 3)) * 16 + least(s2 >> 5 & 15, 3) * 4 + least(s2 >> 1 & 15, 3),
+        (least(s1 >> 6 & 15, 3) * 4 + least(s1 >> 2 & 15, 3)) * 16 + least(s2 >> 6 & 15, 3) * 4 + least(s2 >> 2 & 15, 3),
         place->last_byte * 2 + below_root,
         model * 2 + seen->surest,
+        (r->train_order * 4 + least(seen->at_longest, 3)) * 2 + seen->surest,
+        (int)(mix(place->first, 0) & 255) * 2 + below_root,
+        r->match_says[2] < 0 ? 0 : 1 + match_class(r->head.match_length[2]) * 2 + r->match_says[2],
     };
     int base = 0;
     for (int k = 0; k < NUM_SETS; k++) {
@@ -383,7 +407,10 @@ static void node_learn(Reader *r, int bit) {
     for (int k = 0; k < NUM_SETS; k++) {
         float *w = m->weights[r->set_row[k]];
         touch(r, w, sizeof m->weights[0]);
-        add_scaled(w, r->inputs, ((float)bit - r->set_chance[k]) * RATE);
+        float *visits = &m->visits[r->set_row[k]];
+        touch(r, visits, sizeof *visits);
+        *visits += 1;
+        add_scaled(w, r->inputs, ((float)bit - r->set_chance[k]) * (RATE + FIRST_RATE / (1 + *visits / FIRST_VISITS)));
     }
     for (int side = 0; side < 2; side++) touch(r, m->final[r->final_row[side]], sizeof m->final[0]);
     for (int k = 0; k < NUM_SETS; k++) {
@@ -408,12 +435,12 @@ static void node_learn(Reader *r, int bit) {
 
 static void node_count(Reader *r, int bit) {
     for (int c = 0; c < NUM_FILE; c++) {
-        u32 state = (u32)r->slot_state[c], n0 = state >> 5 & 15, n1 = state >> 1 & 15;
+        u32 state = (u32)r->slot_state[c], n0 = state >> 6 & 15, n1 = state >> 2 & 15;
         u32 *more = bit ? &n1 : &n0, *less = bit ? &n0 : &n1;
         *more += *more < 15;
         if (*less > 2) *less = (*less + 2) / 2;
         touch(r, r->slot[c], sizeof(u32));
-        *r->slot[c] = r->slot_check[c] << 16 | n0 << 5 | n1 << 1 | (u32)bit;
+        *r->slot[c] = r->slot_check[c] << 16 | n0 << 6 | n1 << 2 | (state & 1) << 1 | (u32)bit;
     }
 }
 
@@ -436,9 +463,15 @@ static int room_for_token(Reader *r) {
 
 /* The token is read: the place moves behind it. */
 static void move_on(Reader *r, u32 token) {
-    static const int order[NUM_MATCHES] = {LONG_MATCH_ORDER, SHORT_MATCH_ORDER};
+    static const int order[IN_FILE_MATCHES] = {LONG_MATCH_ORDER, SHORT_MATCH_ORDER};
     touch(r, &r->head, sizeof r->head);
-    for (int k = 0; k < NUM_MATCHES; k++) {
+    if (r->match_rank[IN_FILE_MATCHES] == r->index->rank[token]) {
+        r->head.match_at[IN_FILE_MATCHES]++;
+        r->head.match_length[IN_FILE_MATCHES] = least(r->head.match_length[IN_FILE_MATCHES] + 1, MATCH_LONGEST);
+    } else {
+        r->head.match_length[IN_FILE_MATCHES] = 0;
+    }
+    for (int k = 0; k < IN_FILE_MATCHES; k++) {
         i64 *last = &r->last_seen[k][r->hash[order[k]] >> 20 & (HASHED_MATCHES - 1)];
         touch(r, last, sizeof *last);
         *last = r->head.length;
