@@ -148,11 +148,9 @@ def summary(result: dict) -> str:
     num_bytes = sum(row["bytes"] for row in rows)
     ours, theirs = (sum(row[key] for row in rows) for key in ("memory_bits", "zpaq_bits"))
     ratio = f", zpaq -m5 {theirs / num_bytes:.4f}, ratio {ours / theirs:.3f}" if theirs else ""
-    return (
-        f"{result['dataset']} {result['split']}, {len(rows)} files of {num_bytes:,} bytes: memory {ours / num_bytes:.4f} bits a byte"
-        f"{ratio}; index {result['index_s_per_million']} s a million tokens, {result['index_bytes_per_token']} bytes a token, "
-        f"{result['ms_per_token']} ms a token"
-    )
+    what = f"{result['dataset']} {result['split']}, {len(rows)} files of {num_bytes:,} bytes"
+    cost = f"index {result['index_s_per_million']} s a million tokens, {result['index_bytes_per_token']} bytes a token"
+    return f"{what}: memory {ours / num_bytes:.4f} bits a byte{ratio}; {cost}, {result['ms_per_token']} ms a token"
 
 
 def main() -> int:

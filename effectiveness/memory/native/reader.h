@@ -21,6 +21,27 @@ typedef struct {
     u32 size;
 } Undo;
 
+/* Everything that went into the chance at one node: learned from when the whole token is known, so that what is read
+ * costs what `all_chances` says. */
+typedef struct {
+    float inputs[NUM_INPUTS] __attribute__((aligned(32)));
+    float chances[NUM_INPUTS] __attribute__((aligned(32)));
+    Middle middles[NUM_CONTEXTS + 1];
+    Cell2 *cells[NUM_INPUTS];            /* the map entry that gave an input, or NULL */
+    u32 *slot[NUM_FILE];
+    u32 slot_check[NUM_FILE];
+    i32 slot_state[NUM_FILE];
+    int set_row[NUM_SETS];
+    float set_logit[NUM_SETS], set_chance[NUM_SETS];
+    int final_row[2];
+    float final_chance;
+    float *curve[2];
+    int match_says[NUM_MATCHES];         /* the bit, or -1 */
+    i32 bit;
+} Judged;
+
+enum { MAX_PENDING = 96, LEARN_ALL = 0, COUNT_ONLY = 1 };
+
 typedef struct {
     const Index *index;
     Gaps gaps;
@@ -52,20 +73,7 @@ typedef struct {
     i32 match_rank[NUM_MATCHES];
     const double *model_sums;            /* [vocabulary + 1] of the model's probabilities by rank, or NULL */
 
-    /* of the node at hand */
-    float inputs[NUM_INPUTS] __attribute__((aligned(32)));
-    float chances[NUM_INPUTS] __attribute__((aligned(32)));
-    Middle middles[NUM_CONTEXTS + 1];
-    Cell2 *cells[NUM_INPUTS];            /* the map entry that gave an input, or NULL */
-    u32 *slot[NUM_FILE];
-    u32 slot_check[NUM_FILE];
-    i32 slot_state[NUM_FILE];
-    int set_row[NUM_SETS];
-    float set_logit[NUM_SETS], set_chance[NUM_SETS];
-    int final_row[2];
-    float final_chance;
-    float *curve[2];
-    int match_says[NUM_MATCHES];         /* the bit, or -1 */
+    Judged path[MAX_PENDING], *now;      /* the nodes of the path that wait to be learned from; the one at hand */
 } Reader;
 
 /* --- taking back -------------------------------------------------------------------------------------------------- */
@@ -235,8 +243,8 @@ static void prepare(Reader *r) {
 /* --- one node ----------------------------------------------------------------------------------------------------- */
 
 static inline void take(Reader *r, int input, Cell2 *cell) {
-    r->cells[input] = cell;
-    r->chances[input] = cell->p;
+    r->now->cells[input] = cell;
+    r->now->chances[input] = cell->p;
 }
 
 typedef struct {
@@ -252,7 +260,7 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     seen->order2 = TRAIN_STATES;
     for (int c = 0; c < NUM_CONTEXTS; c++) {
         i32 n0 = 0, n1 = 0, class = 0;
-        if (!rare) count_sides(&r->followers[c], middle, &n0, &n1, &r->middles[c]);
+        if (!rare) count_sides(&r->followers[c], middle, &n0, &n1, &r->now->middles[c]);
         i32 n = n0 + n1;
         seen->five[c] = FIVE_CLASS[least(n0, 15)] * 5 + FIVE_CLASS[least(n1, 15)];
         if (depth == 0) r->at_root[c] = n;
@@ -260,7 +268,7 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
         class = depth == 0 ? 0 : n == r->at_root[c] ? 1 : 2;
         int state = count_class(n0) * COUNT_CLASSES + count_class(n1);
         take(r, IN_TRAIN + 2 * c, &r->learned->train[c][class][state]);
-        r->inputs[IN_TRAIN + 2 * c + 1] = (log_count(n1) - log_count(n0)) * ((float)n / ((float)n + 1.5f));
+        r->now->inputs[IN_TRAIN + 2 * c + 1] = (log_count(n1) - log_count(n0)) * ((float)n / ((float)n + 1.5f));
         if (c < NUM_ORDERS) {
             seen->surest = n0 == 0 || n1 == 0;
             seen->at_longest = n;
@@ -269,22 +277,27 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     }
     i32 n0 = (i32)(x->rank_sums[node->middle] - x->rank_sums[node->low]), n1 = (i32)(x->rank_sums[node->high] - x->rank_sums[node->middle]);
     i32 m0 = 0, m1 = 0;
-    if (!rare) count_sides(&r->followers[ANY_PLACE], middle, &m0, &m1, &r->middles[ANY_PLACE]);
+    if (!rare) count_sides(&r->followers[ANY_PLACE], middle, &m0, &m1, &r->now->middles[ANY_PLACE]);
     n0 = n0 > m0 ? n0 - m0 : 0;
     n1 = n1 > m1 ? n1 - m1 : 0;
-    r->inputs[IN_ANY] = ln_f(((float)n1 + 0.3f) / ((float)n0 + 0.3f));
-    r->inputs[IN_BIAS] = 0.3f;
+    r->now->inputs[IN_ANY] = ln_f(((float)n1 + 0.3f) / ((float)n0 + 0.3f));
+    r->now->inputs[IN_BIAS] = 0.3f;
+}
+
+static void find_slots(Reader *r, i32 id) {
+    for (int c = 0; c < NUM_FILE; c++) {
+        r->now->slot[c] = slot_of(r, r->file_hash[c], id, &r->now->slot_check[c]);
+        r->now->slot_state[c] = *r->now->slot[c] >> 16 == r->now->slot_check[c] ? (i32)(*r->now->slot[c] & 0x3ff) : 0;
+    }
 }
 
 static void file_inputs(Reader *r, i32 id, int below_root, const Seen *seen) {
+    find_slots(r, id);
     for (int c = 0; c < NUM_FILE; c++) {
-        u32 *slot = slot_of(r, r->file_hash[c], id, &r->slot_check[c]);
-        int state = *slot >> 16 == r->slot_check[c] ? (int)(*slot & 0x3ff) : 0, n0 = state >> 6 & 15, n1 = state >> 2 & 15;
-        r->slot[c] = slot;
-        r->slot_state[c] = state;
+        int state = r->now->slot_state[c], n0 = state >> 6 & 15, n1 = state >> 2 & 15;
         if (state) {
             take(r, IN_FILE + 2 * c, &r->learned->file[c][below_root][state & (FILE_STATES - 1)]);
-            r->inputs[IN_FILE + 2 * c + 1] = (LOG_COUNT[n1] - LOG_COUNT[n0]) * ((float)(n0 + n1) / ((float)(n0 + n1) + 1.5f));
+            r->now->inputs[IN_FILE + 2 * c + 1] = (LOG_COUNT[n1] - LOG_COUNT[n0]) * ((float)(n0 + n1) / ((float)(n0 + n1) + 1.5f));
         }
         int joint = seen->five[c < NUM_FILE_ORDERS ? c : c - NUM_FILE_ORDERS + NUM_ORDERS] * 25 + FIVE_CLASS[n0] * 5 + FIVE_CLASS[n1];
         if (joint) take(r, IN_JOINT + c, &r->learned->joint[c][joint]);
@@ -302,9 +315,9 @@ static int match_inputs(Reader *r, const Node *node, int below_root) {
     int says = 0;
     for (int k = 0; k < NUM_MATCHES; k++) {
         i32 rank = r->match_rank[k], length = match_class(r->head.match_length[k]);
-        r->match_says[k] = -1;
+        r->now->match_says[k] = -1;
         if (length == 0 || rank < node->low || rank >= node->high) continue;
-        int bit = r->match_says[k] = rank >= node->middle;
+        int bit = r->now->match_says[k] = rank >= node->middle;
         take(r, IN_MATCH + k, &r->learned->match[k][length * 2 + below_root]);
         if (!says) says = 1 + bit + 2 * (k == 1 ? 0 : length / 4) + (k == 1 ? 8 : k == 2 ? 10 : 0);
     }
@@ -317,7 +330,7 @@ static int model_inputs(Reader *r, const Node *node) {
     double low = r->model_sums[node->low], middle = r->model_sums[node->middle], high = r->model_sums[node->high];
     float p = (float)((high - middle + 1e-9) / (high - low + 2e-9));
     float logit = clampf(stretch(clampf(p, 1e-4f, 1 - 1e-4f)), -8, 8);
-    r->inputs[IN_MODEL] = logit;
+    r->now->inputs[IN_MODEL] = logit;
     take(r, IN_MODEL + 1, &r->learned->model[(int)(logit * 2 + 16.5f)]);
     return 1 + least((int)(logit + 8.0f), 15);
 }
@@ -325,18 +338,18 @@ static int model_inputs(Reader *r, const Node *node) {
 static void logits_of_chances(Reader *r) {
     for (int j = 0; j < NUM_INPUTS; j += LANES) {
         f8 p, x;
-        memcpy(&p, r->chances + j, sizeof p);
+        memcpy(&p, r->now->chances + j, sizeof p);
         x = ln_f8(p) - ln_f8(1.0f - p);
         for (int k = 0; k < LANES; k++)
-            if (r->cells[j + k]) r->inputs[j + k] = x[k];
+            if (r->now->cells[j + k]) r->now->inputs[j + k] = x[k];
     }
     for (int k = 0; k < NUM_MATCHES; k++)
-        if (r->match_says[k] == 0) r->inputs[IN_MATCH + k] = -r->inputs[IN_MATCH + k];
+        if (r->now->match_says[k] == 0) r->now->inputs[IN_MATCH + k] = -r->now->inputs[IN_MATCH + k];
 }
 
 static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int match, int model) {
     const Place *place = &r->head.place;
-    int below_root = depth > 0, s1 = r->slot_state[0], s2 = r->slot_state[1];
+    int below_root = depth > 0, s1 = r->now->slot_state[0], s2 = r->now->slot_state[1];
     int words = (place->line_tokens < 3 ? place->line_tokens : 3) * 4 + (place->word != 0) * 2 + (place->calls > 0);
     int row[NUM_SETS] = {
         r->train_order * (NUM_FILE_ORDERS + 1) + r->file_order,
@@ -349,15 +362,15 @@ static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int matc
         model * 2 + seen->surest,
         (r->train_order * 4 + least(seen->at_longest, 3)) * 2 + seen->surest,
         (int)(mix(place->first, 0) & 255) * 2 + below_root,
-        r->match_says[2] < 0 ? 0 : 1 + match_class(r->head.match_length[2]) * 2 + r->match_says[2],
+        r->now->match_says[2] < 0 ? 0 : 1 + match_class(r->head.match_length[2]) * 2 + r->now->match_says[2],
     };
     int base = 0;
     for (int k = 0; k < NUM_SETS; k++) {
-        r->set_row[k] = base + row[k];
+        r->now->set_row[k] = base + row[k];
         base += SET_SIZES[k];
     }
-    r->final_row[0] = least(depth, 31);
-    r->final_row[1] = 32 + match * 2 + seen->surest;
+    r->now->final_row[0] = least(depth, 31);
+    r->now->final_row[1] = 32 + match * 2 + seen->surest;
 }
 
 /* Chance of a 1 at an inner node, before the last corrections. */
@@ -365,10 +378,10 @@ static float join(Reader *r) {
     const Learned *m = r->learned;
     float logit = 0;
     for (int k = 0; k < NUM_SETS; k++) {
-        float d = clampf(dot(m->weights[r->set_row[k]], r->inputs), -14, 14);
-        r->set_logit[k] = d;
-        r->set_chance[k] = squash(d);
-        logit += (m->final[r->final_row[0]][k] + m->final[r->final_row[1]][k]) * 0.5f * d;
+        float d = clampf(dot(m->weights[r->now->set_row[k]], r->now->inputs), -14, 14);
+        r->now->set_logit[k] = d;
+        r->now->set_chance[k] = squash(d);
+        logit += (m->final[r->now->final_row[0]][k] + m->final[r->now->final_row[1]][k]) * 0.5f * d;
     }
     return clampf(logit, -14, 14);
 }
@@ -378,75 +391,75 @@ static float corrected(Reader *r, i32 id, float logit) {
     float at = (clampf(logit, -7.99f, 7.99f) + 8) * 2, part = at - (float)(int)at;
     float *node = m->node_curve[id < NODE_CURVES ? id : (i32)(mix(7, (u64)id) & (NODE_CURVES - 1))] + (int)at;
     float *token = m->token_curve[mix(r->hash[0], (u64)id) & (TOKEN_CURVES - 1)] + (int)at;
-    r->curve[0] = node + (part >= 0.5f);
-    r->curve[1] = token + (part >= 0.5f);
-    if (logit <= -7.99f || logit >= 7.99f) return r->final_chance;
+    r->now->curve[0] = node + (part >= 0.5f);
+    r->now->curve[1] = token + (part >= 0.5f);
+    if (logit <= -7.99f || logit >= 7.99f) return r->now->final_chance;
     float by_node = node[0] * (1 - part) + node[1] * part, by_token = token[0] * (1 - part) + token[1] * part;
-    return r->final_chance * (1 - 2 * CURVE_SHARE) + CURVE_SHARE * by_node + CURVE_SHARE * by_token;
+    return r->now->final_chance * (1 - 2 * CURVE_SHARE) + CURVE_SHARE * by_node + CURVE_SHARE * by_token;
 }
 
 /* Chance that the path goes right (a 1) at inner node `id`; the followers are those below it. */
 static float node_chance(Reader *r, i32 id, int depth) {
     const Node *node = &r->index->nodes[id];
     Seen seen;
-    memset(r->inputs, 0, sizeof r->inputs);
-    memset(r->cells, 0, sizeof r->cells);
-    for (int j = 0; j < NUM_INPUTS; j++) r->chances[j] = 0.5f;
+    memset(r->now->inputs, 0, sizeof r->now->inputs);
+    memset(r->now->cells, 0, sizeof r->now->cells);
+    for (int j = 0; j < NUM_INPUTS; j++) r->now->chances[j] = 0.5f;
     train_inputs(r, node, depth, &seen);
     file_inputs(r, id, depth > 0, &seen);
     int match = match_inputs(r, node, depth > 0), model = model_inputs(r, node);
     logits_of_chances(r);
     choose_sets(r, id, depth, &seen, match, model);
     float logit = join(r);
-    r->final_chance = squash(logit);
+    r->now->final_chance = squash(logit);
     return clampf(corrected(r, id, logit), 1e-6f, 1 - 1e-6f);
 }
 
 static void node_learn(Reader *r, int bit) {
     Learned *m = r->learned;
     for (int k = 0; k < NUM_SETS; k++) {
-        float *w = m->weights[r->set_row[k]];
+        float *w = m->weights[r->now->set_row[k]];
         touch(r, w, sizeof m->weights[0]);
-        float *visits = &m->visits[r->set_row[k]];
+        float *visits = &m->visits[r->now->set_row[k]];
         touch(r, visits, sizeof *visits);
         *visits += 1;
-        add_scaled(w, r->inputs, ((float)bit - r->set_chance[k]) * (RATE + FIRST_RATE / (1 + *visits / FIRST_VISITS)));
+        add_scaled(w, r->now->inputs, ((float)bit - r->now->set_chance[k]) * (RATE + FIRST_RATE / (1 + *visits / FIRST_VISITS)));
     }
-    for (int side = 0; side < 2; side++) touch(r, m->final[r->final_row[side]], sizeof m->final[0]);
+    for (int side = 0; side < 2; side++) touch(r, m->final[r->now->final_row[side]], sizeof m->final[0]);
     for (int k = 0; k < NUM_SETS; k++) {
-        float step = ((float)bit - r->final_chance) * FINAL_RATE * r->set_logit[k];
-        m->final[r->final_row[0]][k] += step;
-        m->final[r->final_row[1]][k] += step;
+        float step = ((float)bit - r->now->final_chance) * FINAL_RATE * r->now->set_logit[k];
+        m->final[r->now->final_row[0]][k] += step;
+        m->final[r->now->final_row[1]][k] += step;
     }
     for (int j = 0; j < IN_ANY; j++) {
-        if (!r->cells[j]) continue;
-        touch(r, r->cells[j], sizeof(Cell2));
+        if (!r->now->cells[j]) continue;
+        touch(r, r->now->cells[j], sizeof(Cell2));
         if (j >= IN_MATCH && j < IN_MODEL) {
-            cell_learn(r->cells[j], r->match_says[j - IN_MATCH] == bit, FILE_LIMIT, 1e-4f);
+            cell_learn(r->now->cells[j], r->now->match_says[j - IN_MATCH] == bit, FILE_LIMIT, 1e-4f);
         } else {
-            cell_learn(r->cells[j], bit, j >= IN_FILE && j < IN_JOINT ? FILE_LIMIT : TRAIN_LIMIT, 1e-5f);
+            cell_learn(r->now->cells[j], bit, j >= IN_FILE && j < IN_JOINT ? FILE_LIMIT : TRAIN_LIMIT, 1e-5f);
         }
     }
     for (int k = 0; k < 2; k++) {
-        touch(r, r->curve[k], sizeof(float));
-        *r->curve[k] += ((float)bit - *r->curve[k]) * CURVE_RATE;
+        touch(r, r->now->curve[k], sizeof(float));
+        *r->now->curve[k] += ((float)bit - *r->now->curve[k]) * CURVE_RATE;
     }
 }
 
 static void node_count(Reader *r, int bit) {
     for (int c = 0; c < NUM_FILE; c++) {
-        u32 state = (u32)r->slot_state[c], n0 = state >> 6 & 15, n1 = state >> 2 & 15;
+        u32 state = (u32)r->now->slot_state[c], n0 = state >> 6 & 15, n1 = state >> 2 & 15;
         u32 *more = bit ? &n1 : &n0, *less = bit ? &n0 : &n1;
         *more += *more < 15;
         if (*less > 2) *less = (*less + 2) / 2;
-        touch(r, r->slot[c], sizeof(u32));
-        *r->slot[c] = r->slot_check[c] << 16 | n0 << 6 | n1 << 2 | (state & 1) << 1 | (u32)bit;
+        touch(r, r->now->slot[c], sizeof(u32));
+        *r->now->slot[c] = r->now->slot_check[c] << 16 | n0 << 6 | n1 << 2 | (state & 1) << 1 | (u32)bit;
     }
 }
 
 static void enter(Reader *r, const Node *node, int bit) {
     if (node->low >= r->index->rare_from) return;
-    for (int c = 0; c <= NUM_CONTEXTS; c++) enter_side(&r->followers[c], &r->middles[c], bit);
+    for (int c = 0; c <= NUM_CONTEXTS; c++) enter_side(&r->followers[c], &r->now->middles[c], bit);
 }
 
 /* --- one token ---------------------------------------------------------------------------------------------------- */
@@ -488,7 +501,14 @@ static void move_on(Reader *r, u32 token) {
     r->ready = 0;
 }
 
-enum { LEARN_ALL, COUNT_ONLY };
+static int path_learn(Reader *r, int waiting, int mode) {
+    for (int k = 0; k < waiting; k++) {
+        r->now = &r->path[k];
+        if (mode != COUNT_ONLY && !r->frozen) node_learn(r, r->now->bit);
+        node_count(r, r->now->bit);
+    }
+    return 0;
+}
 
 /* Probability of `token`; then it is read. COUNT_ONLY: neither weights nor maps change, and 1 is returned. */
 static double read_token(Reader *r, u32 token, int mode) {
@@ -496,23 +516,22 @@ static double read_token(Reader *r, u32 token, int mode) {
     prepare(r);
     double p = 1;
     i32 rank = x->rank[token], id = 0;
+    int waiting = 0;
     for (int depth = 0; id >= 0; depth++) {
         const Node *node = &x->nodes[id];
-        int bit = rank >= node->middle;
+        r->now = &r->path[waiting++];
+        int bit = r->now->bit = rank >= node->middle;
         if (mode == COUNT_ONLY) {
-            for (int c = 0; c < NUM_FILE; c++) {
-                r->slot[c] = slot_of(r, r->file_hash[c], id, &r->slot_check[c]);
-                r->slot_state[c] = *r->slot[c] >> 16 == r->slot_check[c] ? (i32)(*r->slot[c] & 0x3ff) : 0;
-            }
+            find_slots(r, id);
         } else {
             float chance = node_chance(r, id, depth);
             p *= bit ? (double)chance : 1 - (double)chance;
-            if (!r->frozen) node_learn(r, bit);
             enter(r, node, bit);
         }
-        node_count(r, bit);
+        if (waiting == MAX_PENDING) waiting = path_learn(r, waiting, mode); /* deeper than any honest tree */
         id = node->child[bit];
     }
+    path_learn(r, waiting, mode);
     move_on(r, token);
     return p;
 }

@@ -38,6 +38,7 @@ static i64 likeliest(Reader *r, i64 k, u32 *tokens, float *chances) {
     Open *heap = malloc(sizeof(Open) * (size_t)room);
     if (!heap) return -1;
     prepare(r);
+    r->now = r->path;
     heap_push(heap, n++, (Open){1, 0, 0});
     while (n > 0 && found < k) {
         Open best = heap_pop(heap, n--);
@@ -80,6 +81,7 @@ static int all_chances(Reader *r, const i32 *token_of_rank, double floor, float 
     Open *stack = malloc(sizeof(Open) * (size_t)room);
     if (!stack) return -1;
     prepare(r);
+    r->now = r->path;
     stack[n++] = (Open){1, 0, 0};
     while (n > 0) {
         Open item = stack[--n];
