@@ -127,8 +127,9 @@ class Bench:
             models.adapt(model, run.config.quantization, 1)
             if run.precision == torch.bfloat16:
                 lower_frozen(model)
-        self.clean()
-        return model.to(self.device)
+        model.to(self.device)
+        self.free()
+        return model
 
     def trainer(self, run: setup.Run, model: nn.Module) -> Trainer:
         batches = setup.make_batches(run, setup.open_training_rows(run))
@@ -206,14 +207,18 @@ class Bench:
 
     def clean(self) -> None:
         """Give memory back, forget peaks and compiled code, lift the limit."""
-        gc.collect()
         torch._dynamo.reset()
         devices.limit_memory(self.device, None)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
+        self.free()
         shutil.rmtree(self.work, ignore_errors=True)
         self.said.clear()
+
+    def free(self) -> None:
+        """Give back what nobody holds, and forget peaks."""
+        gc.collect()
+        devices.free_cached_memory(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
 
     def syncs(self, work) -> list[str]:
         """Places where `work()` waits for the device."""
@@ -244,7 +249,8 @@ class Bench:
         spent = {}
         for event in taken.events():
             is_kernel = event.device_type == torch.autograd.DeviceType.CUDA
-            if is_kernel or not on_gpu:
+            is_mark = event.name.startswith(("Optimizer.", "ProfilerStep"))  # spans over others
+            if (is_kernel or not on_gpu) and not is_mark:
                 length = event.self_device_time_total if on_gpu else event.self_cpu_time_total
                 before = spent.get(event.name, (0, 0))
                 spent[event.name] = before[0] + length, before[1] + 1

@@ -208,9 +208,14 @@ def _band(query_BHTD: torch.Tensor, sliding_window: int | None) -> torch.Tensor 
 # --- one kernel for all documents ------------------------------------------------------------------------------
 
 
-@functools.cache
+@torch.compiler.assume_constant_result
 def has_kernel(device: torch.device) -> bool:
     """Whether this torch and this device have attention over variable lengths."""
+    return _has_kernel(device)
+
+
+@functools.cache
+def _has_kernel(device: torch.device) -> bool:
     if device.type != "cuda" or torch.cuda.get_device_capability(device) < LEAST_CAPABILITY:
         return False
     try:
@@ -239,7 +244,7 @@ def _by_kernel(query_BHTD, key_BGSD, value_BGSD, bounds, longest: int, scaling, 
     dtype = _compute_dtype(query_BHTD)
     num_lines, num_heads, length, head_size = query_BHTD.shape
     groups = num_heads // key_BGSD.shape[1]
-    options = _grouping() if groups > 1 else {}
+    options = {"enable_gqa": True} if groups > 1 and _shares_keys() else {}
     if groups > 1 and not options:
         key_BGSD, value_BGSD = (_repeat(states, groups) for states in (key_BGSD, value_BGSD))
     query, key, value = (
@@ -252,12 +257,12 @@ def _by_kernel(query_BHTD, key_BGSD, value_BGSD, bounds, longest: int, scaling, 
     return out.view(num_lines, length, num_heads, head_size)
 
 
-@functools.cache
-def _grouping() -> dict:
-    """The argument by which queries share keys; torch 2.11 has none, and keys are repeated."""
+@torch.compiler.assume_constant_result
+def _shares_keys() -> bool:
+    """Whether the kernel lets queries share keys; that of torch 2.11 does not say so, and keys are repeated."""
     from torch.nn.attention.varlen import varlen_attn
 
-    return {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
+    return "enable_gqa" in inspect.signature(varlen_attn).parameters
 
 
 def _repeat(states_BGSD: torch.Tensor, groups: int) -> torch.Tensor:

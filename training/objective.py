@@ -21,7 +21,6 @@ from training.engines import blocks
 
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
 CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
-ROWS_OF_A_CHUNK = 1024  # on a GPU chunks are a multiple of it: equal ones share a kernel
 COLUMNS_OF_A_TILE = 64  # matrix units want the vocabulary as a multiple of it
 
 
@@ -167,12 +166,12 @@ def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
 
 
 def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
-    """Rows whose logits are held at a time."""
+    """Rows whose logits are held at a time; on a GPU a power of two: equal chunks share compiled code."""
     kind = hidden_ND.device.type
     size = max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // weight_VD.shape[0])
-    if kind == "cpu" or size < ROWS_OF_A_CHUNK:
+    if kind == "cpu":
         return size
-    return size - size % ROWS_OF_A_CHUNK
+    return 1 << (size.bit_length() - 1)
 
 
 def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) -> int:
