@@ -63,14 +63,11 @@ class Muon(torch.optim.Optimizer):
         rows, columns = matrices[0].shape
         lr = group["lr"] * math.sqrt(max(1, rows / columns))
         kept = 1 - group["lr"] * group["decay_share"] * group["weight_decay"]
-        if self.found_inf is None:
-            torch._foreach_mul_(matrices, kept)
-            torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind()), alpha=-lr)
-            return
-        is_good = 1 - self.found_inf
-        torch._foreach_mul_(matrices, 1 - is_good * (1 - kept))
-        scaled = updates.to(matrices[0].dtype) * (is_good * -lr)
-        torch._foreach_add_(matrices, list(scaled.unbind()))
+        if self.found_inf is not None:
+            updates = torch.where(is_bad, torch.zeros_like(updates), updates)
+            kept = torch.where(is_bad, 1.0, kept)
+        torch._foreach_mul_(matrices, kept)
+        torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype).unbind()), alpha=-lr)
 
     def _buffer(self, p: torch.Tensor) -> torch.Tensor:
         state = self.state[p]
