@@ -75,7 +75,8 @@ def limit_memory(device: torch.device, gib: float | None) -> None:
     if device.type == "cuda":
         whole = torch.cuda.get_device_properties(device).total_memory
         share = 1.0 if gib is None else min(1.0, gib * GIB / whole)
-        torch.cuda.set_per_process_memory_fraction(share, device)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.set_per_process_memory_fraction(share, index)  # it takes no device without a number
 
 
 def memory_bytes(device: torch.device) -> int:
