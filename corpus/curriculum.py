@@ -27,7 +27,7 @@ from functools import cache
 import numpy as np
 import tree_sitter
 
-from corpus.syntax import grammar, has_grammar
+from corpus.syntax import SyntaxTable, grammar, has_grammar, table_of
 
 WEIGHTS = {
     "size": 0.50,
@@ -221,9 +221,23 @@ def _query(language: str) -> tree_sitter.Query:
     return tree_sitter.Query(grammar(language), "\n".join(patterns))
 
 
-def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> Features:
+@cache
+def _kinds(language: str, feature: str) -> frozenset[str]:
+    return frozenset(SYNTAX[language][feature].split())
+
+
+def features_of(
+    source: bytes, language: str, tree: tree_sitter.Tree | None, table: SyntaxTable | None = None
+) -> Features:
+    """`table` is that of `tree`, where it is at hand.
+
+    A query is three times as fast as the table, but looks at all that follow among the children of an error at each
+    of them: 64 KB of minus signs took 16 s. So where there are errors the table is read.
+    """
     if tree is None or not has_grammar(language):
         return Features(np.empty(0, np.int64), [0] * len(COUNTED), *_indentation(source))
+    if tree.root_node.has_error:
+        return _features_of_table(language, table or table_of(tree))
     nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
     blocks = nodes.get("nesting", ())
     counted = [nodes.get(feature, ()) for feature in COUNTED]
@@ -232,6 +246,18 @@ def features_of(source: bytes, language: str, tree: tree_sitter.Tree | None) -> 
         list(map(len, counted)),
         np.array([node.start_byte for node in blocks], np.int64),
         np.array([node.end_byte for node in blocks], np.int64),
+    )
+
+
+def _features_of_table(language: str, table: SyntaxTable) -> Features:
+    counted = [table.named_nodes_of(_kinds(language, feature)) for feature in COUNTED]
+    blocks = table.named_nodes_of(_kinds(language, "nesting"))
+    start, end = np.frombuffer(table.start, np.int32), np.frombuffer(table.end, np.int32)
+    return Features(
+        start[np.concatenate(counted)].astype(np.int64),
+        list(map(len, counted)),
+        start[blocks].astype(np.int64),
+        end[blocks].astype(np.int64),
     )
 
 

@@ -8,34 +8,37 @@ syntax - complexity, augmentation, masking - reads this table. Offsets are bytes
 from __future__ import annotations
 
 import importlib
-import string
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import tree_sitter
 
+from corpus import budget
 from corpus.languages import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
 class SyntaxTable:
-    """Every node of a tree in preorder, named and anonymous, as parallel lists of length `num_nodes`.
+    """Every node of a tree in preorder, named and anonymous, as parallel lists and arrays of length `num_nodes`.
 
     `kind[i]` is the grammar's name of node i (`"identifier"`, `"("`), `field[i]` the field it fills in its
     parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
     `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
     `kind_id`, uint16[num_nodes], are the grammar's numbers for the kinds, several of which may share a name.
-    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from.
+    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from. Numbers lie in arrays
+    of four bytes each: lists of them took most of a worker's memory.
     """
 
     kind: list[str]
     kind_id: np.ndarray
     field: list[str | None]
-    parent: list[int]
-    start: list[int]
-    end: list[int]
-    subtree_end: list[int]
+    parent: array[int]
+    start: array[int]
+    end: array[int]
+    subtree_end: array[int]
     has_error: bool
     depth: int
     tree: tree_sitter.Tree
@@ -46,6 +49,10 @@ class SyntaxTable:
     def nodes_of(self, kinds: frozenset[str]) -> list[int]:
         """The nodes whose kind is among `kinds`, in order; found without looking at every node in Python."""
         return np.flatnonzero(_is_kind(self.tree.language, kinds)[self.kind_id]).tolist()
+
+    def named_nodes_of(self, kinds: frozenset[str]) -> np.ndarray:
+        """Those of `nodes_of` that are no keywords of that spelling, int64."""
+        return np.flatnonzero(_is_kind(self.tree.language, kinds, True)[self.kind_id])
 
 
 def has_grammar(language: str) -> bool:
@@ -64,66 +71,47 @@ def _parser(language: str) -> tree_sitter.Parser:
     return tree_sitter.Parser(grammar(language))
 
 
-# Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. The parser reports its
-# progress at most 15 times per KB of real code; this many reports per KB end the attempt, on every machine alike.
-_MAX_REPORTS_PER_KB = 50
-_MIN_REPORTS = 2000
-_CHUNK_BYTES = 65_536
-# Reports need a source that is read through a function, and tree-sitter 0.26 never frees what that returned: a
-# build would grow with its input. So only where it may be needed: Bash, whose grammar is quadratic on nested
-# brackets, and texts with a stretch that is mostly punctuation, as no code is.
-_QUADRATIC = frozenset({"Bash"})
-_STRETCH_BYTES = 2048
-_MOSTLY = 0.6
-# The Bash grammar reports nothing while it recovers: 300 KB of operators took it 80 s. It is not even begun where
-# so many stretches are full of punctuation; of 900 scripts the worst has 4 of them.
-_MUCH = 0.35
-_MAX_STRETCHES = 16
-_IS_PUNCTUATION = bytes(byte in string.punctuation.encode() for byte in range(256))
-
-
-def _may_take_for_ever(language: str, source: bytes) -> bool:
-    if language in _QUADRATIC or len(source) < _STRETCH_BYTES:
-        return language in _QUADRATIC
-    return int(_punctuation(source).max()) > _MOSTLY * _STRETCH_BYTES
-
-
-def _would_take_for_ever(language: str, source: bytes) -> bool:
-    if language not in _QUADRATIC or len(source) <= _MAX_STRETCHES * _STRETCH_BYTES:
-        return False
-    return int((_punctuation(source) > _MUCH * _STRETCH_BYTES).sum()) > _MAX_STRETCHES
-
-
-def _punctuation(source: bytes) -> np.ndarray:
-    """Punctuation characters in each stretch, uint64[stretches]: first in 128 columns, where sums fit a byte."""
-    padded = source.ljust(-(-len(source) // _STRETCH_BYTES) * _STRETCH_BYTES)
-    marks = np.frombuffer(padded.translate(_IS_PUNCTUATION), np.uint8)
-    columns = marks.reshape(-1, _STRETCH_BYTES // 128, 128).sum(axis=1, dtype=np.uint8)
-    return columns.sum(axis=1)
-
-
 def parse(language: str, source: bytes) -> tree_sitter.Tree:
     """Parse UTF-8 `source`. tree-sitter never fails: what it cannot read becomes ERROR and MISSING nodes.
 
-    Where that would take for ever, the tree is that of an empty text: `gave_up` tells.
+    Where that would take too long or too much memory, the tree is that of an empty text: `gave_up` tells.
     """
     parser = _parser(language)
-    if not _may_take_for_ever(language, source):
-        return parser.parse(source)
-    if _would_take_for_ever(language, source):
+    if budget.is_dense(source) or budget.breaks_off(source, language):
         return parser.parse(b"")
-    reports_left = _MIN_REPORTS + len(source) * _MAX_REPORTS_PER_KB // 1024
-
-    def stop(offset: int, has_error: bool) -> bool:
-        nonlocal reports_left
-        reports_left -= 1
-        return reports_left < 0
-
+    effort = budget.ParserEffort(len(source))
     try:
-        return parser.parse(lambda offset, _: source[offset : offset + _CHUNK_BYTES], progress_callback=stop)
+        tree = parser.parse(_reader(source, effort), progress_callback=effort.report)
     except ValueError:  # "Parsing failed": stopped by us
         parser.reset()
-        return parser.parse(b"")
+    else:
+        if not effort.is_spent:
+            return tree
+    return parser.parse(b"")
+
+
+# tree-sitter 0.26 holds on for ever to what a read function returned: a build would grow with its input. So it is
+# handed the same few pieces of one buffer again and again. The largest that fits is next; from the last _TAIL_BYTES
+# on it is all that is left, so that no character is cut in two for good. Within one piece work goes unseen by `effort`.
+_TAIL_BYTES = 64
+_BUFFER = bytearray(4096)
+_PIECES = {
+    size: memoryview(_BUFFER)[:size] for size in (*range(1, _TAIL_BYTES), *(1 << n for n in range(6, 13)))
+}
+
+
+def _reader(source: bytes, effort: budget.ParserEffort) -> Callable[[int, object], bytes | memoryview]:
+    def read(offset: int, point: object) -> bytes | memoryview:
+        size = len(source) - offset
+        if size <= 0 or effort.is_spent:
+            return b""
+        if size > _TAIL_BYTES:
+            size = min(1 << (size.bit_length() - 1), len(_BUFFER))
+        effort.read(size)
+        _BUFFER[:size] = source[offset : offset + size]
+        return _PIECES[size]
+
+    return read
 
 
 def gave_up(source: bytes, table: SyntaxTable) -> bool:
@@ -142,10 +130,11 @@ def kind_names(language: tree_sitter.Language) -> dict[int, str]:
 
 
 @cache
-def _is_kind(language: tree_sitter.Language, kinds: frozenset[str]) -> np.ndarray:
-    """For each kind id whether its name is among `kinds`, bool[NUM_KIND_IDS]."""
+def _is_kind(language: tree_sitter.Language, kinds: frozenset[str], named: bool = False) -> np.ndarray:
+    """For each kind id whether its name is among `kinds`, bool[NUM_KIND_IDS]; `named`: and no keyword's."""
     chosen = np.zeros(NUM_KIND_IDS, bool)
-    chosen[[number for number, name in kind_names(language).items() if name in kinds]] = True
+    for number, name in kind_names(language).items():
+        chosen[number] = name in kinds and (not named or language.node_kind_is_named(number))
     return chosen
 
 
@@ -161,9 +150,9 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
     num_nodes = tree.root_node.descendant_count
     field_names = _field_names(tree.language)
-    kind_id, field = [0] * num_nodes, [None] * num_nodes
-    start, end, parent = [0] * num_nodes, [0] * num_nodes, [-1] * num_nodes
-    subtree_end = list(range(1, num_nodes + 1))
+    kind_id, field = array("H", [0]) * num_nodes, [None] * num_nodes
+    start, end, parent = (array("i", [0]) * num_nodes for _ in range(3))
+    subtree_end = array("i", range(1, num_nodes + 1))
     above = -1
     level = depth = 0
     for index in range(num_nodes):
@@ -186,7 +175,7 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
             above = parent[above]
     return SyntaxTable(
         kind=list(map(kind_names(tree.language).__getitem__, kind_id)),
-        kind_id=np.fromiter(kind_id, np.uint16, num_nodes),
+        kind_id=np.frombuffer(kind_id, np.uint16),
         field=field,
         parent=parent,
         start=start,

@@ -55,7 +55,7 @@ def rename(source: bytes, language: str, *, seed: int = 42, path: str = "case") 
     if language in ("C", "C++"):
         facts = RepositoryFacts(FACTS.local_names, frozenset(macro_names(source)))
     table = table_of(parse(language, source))
-    return vary(source, language, table, path=path, seed=seed, kinds=(KIND,), facts=facts)[0]
+    return next(vary(source, language, table, path=path, seed=seed, kinds=(KIND,), facts=facts))
 
 
 def main() -> int:

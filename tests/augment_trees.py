@@ -71,9 +71,10 @@ class Tree:
 
     def vary(self, text: Text, kinds: tuple[str, ...] = tuple(AUGMENTATIONS)) -> list[Variant | Refusal]:
         path = text.path.relative_to(self.root).as_posix()
-        return vary(
+        results = vary(
             text.source, self.language, text.table, path=path, seed=self.seed, kinds=kinds, facts=self.facts
         )
+        return list(results)
 
     def mistaken(self, text: Text, kind: str) -> bytes | None:
         """A variant with one mistake in it."""

@@ -28,7 +28,8 @@ def results(source: bytes, language: str) -> list[Variant | Refusal]:
     """Of all kinds, within the time one file may take."""
     started_s = time.process_time()
     table = table_of(parse(language, source))
-    found = vary(source, language, table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
+    results = vary(source, language, table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
+    found = list(results)
     assert time.process_time() - started_s < LONGEST_S
     return found
 
@@ -69,12 +70,12 @@ def test_nothing_is_renamed_in_a_function_with_a_syntax_error(language: str) -> 
     assert isinstance(renamed, Refusal) or last in renamed.text
 
 
-def test_a_script_of_operators_is_not_even_parsed() -> None:
+def test_a_script_of_nothing_but_operators_is_not_parsed() -> None:
     """80 s went by before the Bash grammar gave up on 300 KB of them."""
     source = HOSTILE["punctuation"]
     table = table_of(parse("Bash", source))
     assert gave_up(source, table)
-    assert {result.reason for result in results(source, "Bash")} == {"takes too long to parse"}
+    assert {result.reason for result in results(source, "Bash")} == {"too many tokens to parse"}
 
 
 def test_a_script_with_banners_is_parsed() -> None:

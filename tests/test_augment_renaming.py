@@ -137,7 +137,7 @@ def test_a_macro_of_another_file_of_the_repository_poisons_the_function_that_use
     def results(macros: set[str]) -> type:
         facts = RepositoryFacts(macros=frozenset(macros))
         return type(
-            vary(source, "C", table, path="f.c", seed=1, kinds=("variable_renaming",), facts=facts)[0]
+            next(vary(source, "C", table, path="f.c", seed=1, kinds=("variable_renaming",), facts=facts))
         )
 
     assert results(macro_names(b"#define current (b + 1)\n")) is Refusal

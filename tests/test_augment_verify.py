@@ -98,15 +98,15 @@ def test_edits_that_overlap_are_a_bug_of_their_proposer() -> None:
 
 def test_a_text_nested_too_deeply_is_refused_before_anything_recurses() -> None:
     """Printing such a tree overflowed the C stack and killed the process."""
-    source = b"x = " + b"(" * 50_000 + b")" * 50_000
+    source = b"x = " + b"(" * 40_000 + b")" * 40_000
     table = table_of(parse("Python", source))
     results = vary(source, "Python", table, path="a.py", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
-    assert results == [Refusal(kind, "nested too deeply") for kind in AUGMENTATIONS]
+    assert list(results) == [Refusal(kind, "nested too deeply") for kind in AUGMENTATIONS]
 
 
 def test_a_text_the_grammar_chokes_on_is_given_up_and_refused() -> None:
     """300 KB of punctuation kept the Go grammar busy for an hour."""
-    source = b"+-*/<>=!&|^~" * 25_000
+    source = b"+-*/<>=!&|^~" * 8_000
     table = table_of(parse("Go", source))
     assert gave_up(source, table)
     (result,) = vary(source, "Go", table, path="a.go", seed=1, kinds=(RENAMING,), facts=NO_FACTS)

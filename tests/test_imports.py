@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What every stage may use. Anything else of `corpus` is a stage of its own.
 SHARED = {
     *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
-    *("hashing", "lifeline", "disk_errors", "endings", "ownership", "names", "boundary", "fim"),
+    *("hashing", "lifeline", "disk_errors", "endings", "ownership", "names", "boundary", "fim", "budget"),
 }
 CONDUCTORS = {"build", "save", "describe", "story", "rows", "history"}  # they put stages together
 TRAINER_MAY_SEE = {

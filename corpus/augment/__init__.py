@@ -9,11 +9,12 @@ and lives in `masking`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 import tree_sitter
 
+from corpus import budget
 from corpus.augment import comments, layout, renaming, verify
 from corpus.augment.edits import Edit, apply
 from corpus.augment.facts import NO_FACTS, RepositoryFacts
@@ -63,24 +64,33 @@ def vary(
     seed: int,
     kinds: Collection[str],
     facts: RepositoryFacts,
-) -> list[Variant | Refusal]:
+) -> Iterator[Variant | Refusal]:
     """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
 
-    `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The result depends on
-    nothing but the arguments.
+    `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The results depend on nothing but
+    the arguments. Each is made when it is asked for: the tree of a variant may be larger than all else.
     """
-    if table is None:
-        return [Refusal(kind, "not varied in this language") for kind in AUGMENTATIONS if kind in kinds]
-    if gave_up(source, table) or table.depth > verify.MAX_DEPTH:
-        reason = "nested too deeply" if table.depth > verify.MAX_DEPTH else "takes too long to parse"
-        return [Refusal(kind, reason) for kind in AUGMENTATIONS if kind in kinds]
+    wanted = [kind for kind in AUGMENTATIONS if kind in kinds]
+    if reason := _refusal(source, language, table):
+        yield from (Refusal(kind, reason) for kind in wanted)
+        return
     baseline = verify.Baseline(source, language, table)
-    results: list[Variant | Refusal] = []
-    for kind, propose in AUGMENTATIONS.items():
-        if kind in kinds:
-            edits = propose(source, language, table, rng_for(seed, kind, path), facts)
-            results.append(_prove(kind, edits, baseline))
-    return results
+    for kind in wanted:
+        edits = AUGMENTATIONS[kind](source, language, table, rng_for(seed, kind, path), facts)
+        yield _prove(kind, edits, baseline)
+
+
+def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
+    """Why there is no variant of any kind, or ""."""
+    if table is None:
+        return "not varied in this language"
+    if table.depth > verify.MAX_DEPTH:
+        return "nested too deeply"
+    if gave_up(source, table):
+        return budget.why_unread(source)
+    if language == "Python" and budget.is_too_large_to_compile(source):
+        return budget.TOO_LARGE_TO_COMPILE
+    return ""
 
 
 def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Variant | Refusal:

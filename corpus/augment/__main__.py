@@ -170,7 +170,7 @@ def _vary(
     name: str, source: bytes, language: str, kind: str, seed: int, facts: RepositoryFacts
 ) -> Variant | Refusal:
     table = table_of(parse(language, source))
-    return vary(source, language, table, path=name, seed=seed, kinds=(kind,), facts=facts)[0]
+    return next(vary(source, language, table, path=name, seed=seed, kinds=(kind,), facts=facts))
 
 
 def facts_of(root: Path) -> RepositoryFacts:

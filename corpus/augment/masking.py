@@ -31,8 +31,7 @@ class MaskableNodes:
             self._firsts = self._lasts = []
             return
         start, end, behind = (
-            np.fromiter(offsets, np.int64, len(table))
-            for offsets in (table.start, table.end, table.subtree_end)
+            np.frombuffer(offsets, np.int32) for offsets in (table.start, table.end, table.subtree_end)
         )
         inner = np.flatnonzero(behind > np.arange(1, len(table) + 1))
         start, end = start[inner], end[inner]

@@ -12,7 +12,7 @@ originals and are stored one after another under a unit of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -160,14 +160,14 @@ class RowMaker:
         options, source = self._options, text.source
         with shard.timed("complexity"):
             tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
-            features = features_of(source, file.language, tree)
+        with shard.timed("augment"):
+            table = syntax.table_of(tree) if tree is not None and options.kinds else None
+        with shard.timed("complexity"):
+            features = features_of(source, file.language, tree, table)
         shard.add_text(index, ORIGINAL_INDEX, text, features)
         if not options.kinds:
             return
-        with shard.timed("augment"):
-            table = syntax.table_of(tree) if tree is not None else None
-            variants = self._variants(shard, file, source, table)
-        for variant in variants:
+        for variant in self._variants(shard, file, source, table):
             encoded = self._encode(shard, file, variant.text)
             with shard.timed("complexity"):
                 changed = features_of_variant(features, tree, file.language, variant)
@@ -189,14 +189,20 @@ class RowMaker:
                     raise
                 raise TokenizerError(f"its library fails on {file.path}: {reason(error)}") from None
 
-    def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> list[Variant]:
+    def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> Iterator[Variant]:
+        """One after the other: each brings a tree."""
         options = self._options
         key = content_key(source)
         kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
         results = vary(
             source, file.language, table, path=key, seed=options.seed, kinds=kinds, facts=options.facts
         )
-        for result in results:
+        while True:
+            with shard.timed("augment"):
+                result = next(results, None)
+            if result is None:
+                return
             outcome = "changed" if isinstance(result, Variant) else result.reason
             shard.yields[result.kind, file.language, outcome] += 1
-        return [result for result in results if isinstance(result, Variant)]
+            if isinstance(result, Variant):
+                yield result

@@ -81,7 +81,11 @@ def _in_literal(code: Code, leaf: int) -> str:
 
 
 def _refuses(code: Code) -> str:
-    return "cgo" if re.search(rb'import\s+(?:\(\s*)?"C"|^\s*"C"\s*$', code.source, re.MULTILINE) else ""
+    return (
+        "cgo"
+        if re.search(rb'import\s+(?:\(\s*)?"C"|^[^\S\n]*"C"[^\S\n]*$', code.source, re.MULTILINE)
+        else ""
+    )
 
 
 _USES = (

@@ -1,0 +1,117 @@
+"""What the work on one file may cost, decided here alone and counted in what is the same on every machine.
+
+A file past one of these limits keeps its rows; what would have taken too long or too much memory is left out of it
+and counted under the reason given here. Seconds are never looked at: the same repository gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# --- memory: a worker needs some 300 bytes for each token of a text while it varies it -----------------------
+
+TOO_DENSE = "too many tokens to parse"
+MANY_TOKENS = 100_000  # fewer are never too many: 30 MB
+MAX_TOKENS_PER_BYTE = 0.375  # of a text with more; code has 0.2, the densest tables that people wrote 0.36
+
+_BLANKS = b" \t\r\f\v\n"
+_KINDS = np.full(256, 2, np.uint8)  # 0 white space, 1 in a word, 2 a token by itself
+for _byte in range(256):
+    if _byte >= 128 or chr(_byte).isalnum() or _byte == ord("_"):
+        _KINDS[_byte] = 1
+_KINDS[list(_BLANKS)] = 0
+
+
+def num_tokens(source: bytes) -> int:
+    """Words and punctuation characters: what a grammar makes nodes of, give or take.
+
+    >>> num_tokens(b"x = f(a_1)")
+    6
+    """
+    kinds = np.frombuffer(source, np.uint8)
+    kinds = _KINDS.take(kinds)
+    in_word = kinds == 1
+    begun = np.count_nonzero(in_word[1:] > in_word[:-1]) + int(in_word[:1].sum())
+    return int(begun + np.count_nonzero(kinds == 2))
+
+
+def is_dense(source: bytes) -> bool:
+    """Whether a syntax tree of `source` and what is made from it would take too much memory."""
+    if len(source) <= MANY_TOKENS:
+        return False
+    return num_tokens(source) > max(MANY_TOKENS, MAX_TOKENS_PER_BYTE * len(source))
+
+
+# --- memory: Python's compiler needs up to 900 bytes for each token ------------------------------------------
+
+TOO_LARGE_TO_COMPILE = "too many tokens to compile"
+MAX_COMPILED_TOKENS = 200_000  # 180 MB; the largest module of the standard library has 184,000
+
+
+def is_too_large_to_compile(source: bytes) -> bool:
+    return len(source) > MAX_COMPILED_TOKENS and num_tokens(source) > MAX_COMPILED_TOKENS
+
+
+# --- time of a parser: counted in what it reports and reads --------------------------------------------------
+
+TOO_LONG = "takes too long to parse"
+# Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. The parser reports its
+# progress at most 30 times per KB of real code (6,400 files of seven languages) and reads most of it twice at most.
+MAX_REPORTS_PER_KB = 50
+MIN_REPORTS = 2000
+# Scanners of strings and here-documents may look for an end that is not there at every token: 64 KB of `r#"a` took
+# the Rust grammar 4 s, and it reports nothing meanwhile. But it reads. (`datetime.py`, 92 KB, is read 15 times.)
+MAX_READS_OF_A_BYTE = 64
+MIN_READ_BYTES = 1 << 20
+
+
+class ParserEffort:
+    """What is left of the effort that the parser may make on one text."""
+
+    def __init__(self, num_bytes: int):
+        self._reports_left = MIN_REPORTS + num_bytes * MAX_REPORTS_PER_KB // 1024
+        self._bytes_left = MIN_READ_BYTES + num_bytes * MAX_READS_OF_A_BYTE
+
+    @property
+    def is_spent(self) -> bool:
+        return self._reports_left < 0 or self._bytes_left < 0
+
+    def report(self, offset: int, has_error: bool) -> bool:
+        """Called by the parser after every hundred steps; True ends the attempt."""
+        self._reports_left -= 1
+        return self.is_spent
+
+    def read(self, num_bytes: int) -> None:
+        self._bytes_left -= num_bytes
+
+
+# What neither reports nor reads: at the end of a text some grammars try to complete every operator of an unfinished
+# chain, each time with a copy of all that stands before it. 8 KB of `/*` lines took that of Python 4 s.
+UNFINISHED = frozenset(b"*/|&+-<>=%^~@!,?")
+_HASH, _SLASHES = (b"#",), (b"//", b"/*", b"*")
+COMPLETING = {
+    "Python": _HASH,
+    "Bash": _HASH,
+    "TypeScript": _SLASHES,
+    "TSX": _SLASHES,
+}  # how their comments begin
+MIN_BYTES_TO_BREAK_OFF = 1024
+
+
+def breaks_off(source: bytes, language: str) -> bool:
+    """Whether a text ends behind an operator; a comment at the end does not count."""
+    if language not in COMPLETING or len(source) < MIN_BYTES_TO_BREAK_OFF:
+        return False
+    end = len(source)
+    while end > 0:  # the last line that is neither blank nor a comment
+        begin = source.rfind(b"\n", 0, end) + 1
+        line = source[begin:end].strip()
+        if line and not line.startswith(COMPLETING[language]):
+            return line[-1] in UNFINISHED
+        end = begin - 1
+    return False
+
+
+def why_unread(source: bytes) -> str:
+    """The reason for which `syntax.parse` left a text unread."""
+    return TOO_DENSE if is_dense(source) else TOO_LONG

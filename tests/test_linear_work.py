@@ -1,0 +1,79 @@
+"""The work on one file grows with its size and no faster, whatever it holds; past a budget it keeps its rows."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from corpus import budget
+from corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
+from corpus.languages import LANGUAGES
+from corpus.syntax import has_grammar, parse, table_of
+from tests.linear_shapes import all_shapes, shapes_of
+from tests.linear_work import KIB, MAX_RATIO, FilePath, growth_of
+
+SMALL, LARGE = 8 * KIB, 64 * KIB
+MAX_SLICE_RATIO = (
+    3.0  # for a doubling: a machine that is busy with other things must pass, a square (4.0) must not
+)
+# What was not linear once: a parser that looks for an end at every token, one that completes an unfinished chain, a
+# query that looks at all that follows, a pattern that crosses lines.
+ONCE_QUADRATIC = [
+    *[("Go", name) for name in ("func( lines", "blank lines", "[ in rows", "- in rows", "/* on lines")],
+    *[("Python", name) for name in ("/* on lines", "\\ on lines", "[ in rows")],
+    *[("Bash", name) for name in ("pipe open", "operators", "extglob", "heredoc expansions")],
+    *[("Rust", "raw strings"), ("TypeScript", "generic open")],
+]
+SLICE = random.Random(12).sample([(language, name) for language, name, _ in all_shapes()], 8)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
+    return FilePath(tmp_path_factory.mktemp("linear"))
+
+
+@pytest.mark.parametrize(("language", "name"), [*ONCE_QUADRATIC, *SLICE])
+def test_eight_times_the_text_takes_no_more_than_some_eight_times_the_time(
+    language: str, name: str, path: FilePath
+) -> None:
+    growth = growth_of(path, shapes_of(language)[name], language, (SMALL, LARGE), limit_s=60)
+    assert growth.ratio < MAX_SLICE_RATIO, growth.line()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("language", "name"), [(language, name) for language, name, _ in all_shapes()])
+def test_twice_the_text_takes_twice_the_time(language: str, name: str, path: FilePath) -> None:
+    growth = growth_of(path, shapes_of(language)[name], language, (128 * KIB, 256 * KIB, 512 * KIB))
+    assert growth.ratio < MAX_RATIO, growth.line()
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if has_grammar(name)])
+def test_a_text_of_too_many_tokens_is_not_varied_and_says_so(language: str) -> None:
+    source = b"x = 1\n" * 40_000
+    table = table_of(parse(language, source))
+    results = vary(source, language, table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
+    assert list(results) == [Refusal(kind, budget.TOO_DENSE) for kind in AUGMENTATIONS]
+
+
+def test_as_many_tokens_in_a_larger_text_are_parsed() -> None:
+    source = b"a_name_as_people_write_them = 1\n" * 30_000
+    assert not budget.is_dense(source)
+
+
+def test_a_text_of_too_many_tokens_for_the_compiler_is_not_varied_and_says_so() -> None:
+    source = b"a_name_as_people_write_them = 1\n" * 70_000
+    table = table_of(parse("Python", source))
+    results = vary(source, "Python", table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
+    assert {result.reason for result in results} == {budget.TOO_LARGE_TO_COMPILE}
+
+
+def test_a_parser_reads_every_text_as_it_stands_whatever_its_length(tmp_path: Path) -> None:
+    """It is handed pieces of 64 to 4,096 bytes; no character may be lost where two meet."""
+    for length in (0, 1, 63, 64, 65, 127, 128, 4095, 4096, 4097, 9001):
+        source = ("é中😀" * length)[:length].encode()
+        source = b"x = '" + source + b"'\n"
+        tree = parse("Python", source)
+        assert not tree.root_node.has_error, length
+        assert tree.root_node.end_byte == len(source)
