@@ -193,6 +193,12 @@ def without_a_tree(root: Path) -> Path:
     return root
 
 
+def without_the_root(root: Path) -> Path:
+    name = git(root, "rev-parse", "HEAD~1:")
+    (root / ".git/objects" / name[:2] / name[2:]).unlink()
+    return root
+
+
 def damaged(root: Path) -> Path:
     name = git(root, "rev-parse", "HEAD~1")
     path = root / ".git/objects" / name[:2] / name[2:]
@@ -222,7 +228,8 @@ REFUSED = {
     shallow: "fetch --unshallow",
     partial: "fetch --refetch --no-filter",
     without_parent: "fetch --refetch",
-    without_a_tree: "fetch --refetch --no-filter",
+    without_a_tree: "missing, such as src: a partial clone",
+    without_the_root: "missing, such as the listing of its root directory: a partial clone",
     damaged: "is missing or damaged",
     unborn: "no commit on HEAD",
     no_repository: "is no git repository",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from corpus.durable import write_all
 from corpus.history.clean_room import CleanRoom
+from corpus.paths import escape_path
 from corpus.records import UserError
 from corpus.scan.beneath import Beneath
 from corpus.scan.listing import LINK, MAX_FILE_BYTES, SUBMODULE, CommitTree
@@ -97,8 +98,9 @@ def _entries(room: CleanRoom, tree: str, above: bytes, where: str) -> list[Entry
 
 
 def _missing(where: str, path: bytes) -> UserError:
+    what = escape_path(path) if path else "the listing of its root directory"
     return UserError(
-        f"{where}: objects of its history are missing, such as {os.fsdecode(path)!r}: a partial clone, or a damaged "
+        f"{where}: objects of its history are missing, such as {what}: a partial clone, or a damaged "
         f"one; fetch them with: git -C {where} fetch --refetch --no-filter"
     )
 
