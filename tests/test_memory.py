@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -266,3 +267,41 @@ def test_a_large_vocabulary_works():
     nats = memory.reader().feed(ids[-100:])
     assert nats[60:].mean() < 2
     assert abs(memory.reader().probabilities().astype(np.float64).sum() - 1) < 1e-5
+
+
+def test_a_reader_over_damaged_arrays_reads_on_or_refuses_and_never_faults(memory):
+    """As if the digests had been made to fit: whatever stands in the arrays, a process survives it."""
+    draw = np.random.default_rng(5)
+    own = encode(source(4))[:120]
+    for round_number in range(40):
+        index = memory.index
+        groups = [
+            dataclasses.replace(group, **damaged(group, ("buckets", "units"), draw)) for group in index.groups
+        ]
+        tree = dataclasses.replace(
+            index.tree, **damaged(index.tree, ("nodes", "rank", "rank_sums")[:1], draw, 0.1)
+        )
+        changed = dataclasses.replace(
+            index, **damaged(index, ("places", "followers", "starts"), draw), groups=tuple(groups), tree=tree
+        )
+        try:
+            broken = Memory(changed, memory.paths, memory.file_starts, memory.learned, "")
+        except ValueError:
+            continue  # the tree is looked at as a whole
+        reader = broken.reader("package/module_1.py" if round_number % 2 else "")
+        assert np.all(np.isfinite(reader.feed(own)))
+        reader.top(3)
+        reader.probabilities()
+        reader._native.places(50)
+
+
+def damaged(record, names, draw, share=0.7) -> dict[str, np.ndarray]:
+    """Copies of some arrays of a record with random bytes in a few places, now and then."""
+    changed = {}
+    for name in names:
+        array = getattr(record, name).copy()
+        raw = array.reshape(-1).view(np.uint8)
+        if len(raw) and draw.random() < share:
+            raw[draw.integers(0, len(raw), 1 + len(raw) // 100)] = draw.integers(0, 256, 1 + len(raw) // 100)
+        changed[name] = array
+    return changed
