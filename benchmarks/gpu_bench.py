@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,13 +147,13 @@ class Bench:
             must_stop=lambda: False,
         )
 
-    def advance(self, trainer: Trainer, count: int) -> None:
-        """`count` more steps, as the loop makes them, none of them logged."""
+    def advance(self, trainer: Trainer, count: int, must_stop: Callable[[], bool] = lambda: False) -> None:
+        """`count` more steps, as the loop makes them, none of them logged; `must_stop` is asked before each."""
         last = trainer.state.step + count
         trainer.limits = replace(
             trainer.limits, max_steps=last, logging_steps=10**9, save_steps=10**9, eval_steps=None
         )
-        trainer.train(self.hooks())
+        trainer.train(replace(self.hooks(), must_stop=must_stop))
         self.wait()
 
     def measure(self, trainer: Trainer, *, warm: int = 3, count: int = 12) -> Seen:
@@ -161,8 +162,16 @@ class Bench:
             warm, count = 1, 2
         self.advance(trainer, warm)
         before = replace(trainer.log_period)
+        first_wait_s = []  # nobody foresaw the first batch of a call
+
+        def see_first_wait() -> bool:
+            waited_s = trainer.log_period.data_wait_s
+            if waited_s > before.data_wait_s and not first_wait_s:
+                first_wait_s.append(waited_s)
+            return False
+
         started_at = time.perf_counter()
-        self.advance(trainer, count)
+        self.advance(trainer, count, see_first_wait)
         elapsed_s = time.perf_counter() - started_at
         period = trainer.log_period
         tokens, flops = period.num_tokens - before.num_tokens, period.flops - before.flops
@@ -173,7 +182,7 @@ class Bench:
             step_ms=1e3 * elapsed_s / count,
             mfu=flops / elapsed_s / peak,
             mfu_whole_window=whole / elapsed_s / peak,
-            data_wait=(period.data_wait_s - before.data_wait_s) / elapsed_s,
+            data_wait=(period.data_wait_s - (first_wait_s or [before.data_wait_s])[0]) / elapsed_s,
             peak_gib=devices.peak_memory_bytes(self.device) / devices.GIB,
             planned_gib=None if trainer.memory is None else trainer.memory.peak / devices.GIB,
             micro_batch=trainer.state.micro_batch_size,
@@ -234,6 +243,41 @@ class Bench:
             torch.cuda.set_sync_debug_mode("default")
         return [f"{Path(w.filename).name}:{w.lineno}" for w in caught if "synchron" in str(w.message)]
 
+    def parts(self, trainer: Trainer, count: int) -> dict[str, float]:
+        """Milliseconds of a step's parts, the mean over `count` steps of one micro-batch each."""
+        objective, marks = trainer.objective, []
+        kept = objective._hidden, objective.forward, trainer._apply
+
+        def mark() -> None:
+            if self.device.type == "cuda":
+                marks.append(torch.cuda.Event(enable_timing=True))
+                marks[-1].record()
+            else:
+                marks.append(time.perf_counter())
+
+        def marked(work, *, before: bool):
+            def run(*args, **kwargs):
+                if before:
+                    mark()
+                found = work(*args, **kwargs)
+                mark()
+                return found
+
+            return run
+
+        objective._hidden, objective.forward = marked(kept[0], before=True), marked(kept[1], before=False)
+        trainer._apply = marked(kept[2], before=True)
+        try:
+            self.advance(trainer, count)
+        finally:
+            objective._hidden, objective.forward, trainer._apply = kept
+        names = "backbone_ms", "loss_ms", "backward_ms", "update_ms"
+        steps = [marks[at : at + 5] for at in range(0, len(marks), 5)]
+        return {
+            name: sum(_elapsed_ms(step[n], step[n + 1]) for step in steps) / len(steps)
+            for n, name in enumerate(names)
+        }
+
     def profile(self, work) -> tuple[list[str], float]:
         """(the ten kernels that take longest, with their shares; share of the time in which the device has no work)."""
         from torch.profiler import ProfilerActivity, profile
@@ -261,6 +305,10 @@ class Bench:
             for name, (us, count) in longest
         ]
         return lines, max(0.0, 1 - total / elapsed_us) if on_gpu else 0.0
+
+
+def _elapsed_ms(first, second) -> float:
+    return 1e3 * (second - first) if isinstance(first, float) else first.elapsed_time(second)
 
 
 def num_graphs() -> int:

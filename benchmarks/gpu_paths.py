@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import Bench
 from training import devices, objective
 from training.muon import Muon
@@ -64,7 +65,7 @@ def attention_paths(bench: Bench, q, k, v, bounds, lines: int, window: int) -> d
         if bench.is_small
         else {
             "by bounds (flash)": varlen,
-            "by bounds (cuDNN)": lambda: _CudnnByBounds.apply(q, k, v, bounds, window),
+            "by bounds (cuDNN)": lambda: gpu_cudnn.varlen_attn(q, k, v, bounds, bounds, window, window),
         }
     )
     paths["causal, whole lines, flash"] = sdpa(
@@ -74,28 +75,6 @@ def attention_paths(bench: Bench, q, k, v, bounds, lines: int, window: int) -> d
         paths["causal, whole lines, cuDNN"] = sdpa(SDPBackend.CUDNN_ATTENTION, is_causal=True)
         paths["a dense mask, cuDNN"] = sdpa(SDPBackend.CUDNN_ATTENTION, attn_mask=mask)
     return paths
-
-
-class _CudnnByBounds(torch.autograd.Function):
-    """cuDNN's attention over documents, as torch's own varlen attention would call it."""
-
-    @staticmethod
-    def forward(ctx, q, k, v, bounds, longest):
-        out = torch.ops.aten._cudnn_attention_forward(
-            q, k, v, None, bounds, bounds, longest, longest, True, 0.0, True, False
-        )
-        ctx.save_for_backward(q, k, v, out[0], out[1], out[6], out[7], bounds)
-        ctx.longest = longest
-        return out[0]
-
-    @staticmethod
-    def backward(ctx, grad):
-        *states, bounds = ctx.saved_tensors  # q, k, v, out, its log-sums, and two of the unused dropout
-        lengths, no_bias = (ctx.longest, ctx.longest), torch.empty(0, device=bounds.device)
-        grads = torch.ops.aten._cudnn_attention_backward(
-            grad.contiguous(), *states, no_bias, bounds, bounds, *lengths, 0.0, True
-        )
-        return (*grads, None, None)
 
 
 def loss(bench: Bench, note) -> None:

@@ -10,6 +10,7 @@ import time
 
 import torch
 
+from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import ROOT, Bench, num_graphs
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
@@ -53,14 +54,33 @@ def look_into(bench: Bench, note, label: str, trainer) -> None:
     note(f"{label}: profile of 2 steps", device_idle=gaps, long=lines)
 
 
+def in_parts(bench: Bench, note, label: str, name: str, *overrides: str, count=12, **shape):
+    """Steps of a preset, whole and by their parts."""
+    trainer = a_preset(bench, note, label, name, *overrides, count=count, **shape)
+    note(f"{label}: parts", **bench.parts(trainer, 1 if bench.is_small else 5))
+    return trainer
+
+
 def base(bench: Bench, note) -> None:
-    trainer = a_preset(bench, note, "base, 16 x 4096, eager", "base", EAGER, count=6)
-    look_into(bench, note, "base, eager", trainer)
+    compiled = EAGER if bench.is_small else COMPILED
+    trainer = in_parts(bench, note, "base, 16 x 4096, compiled", "base", compiled)
+    look_into(bench, note, "base, compiled", trainer)
     del trainer
     bench.clean()
-    compiled = "device_backend.compile=off" if bench.is_small else COMPILED
-    trainer = a_preset(bench, note, "base, 16 x 4096, compiled", "base", compiled)
-    look_into(bench, note, "base, compiled", trainer)
+    if not bench.is_small:
+        in_parts(bench, note, "base, 16 x 4096, eager", "base", EAGER, count=6)
+
+
+def cudnn(bench: Bench, note) -> None:
+    """The trainer's steps with cuDNN's attention over documents in place of flash-attention 2."""
+    if bench.is_small:
+        note("cuDNN", not_available="no GPU")
+        return
+    in_parts(bench, note, "base, heads of 128, flash", "base", COMPILED, num_heads=6)
+    for heads, size in ((12, 64), (6, 128)):
+        bench.clean()
+        with gpu_cudnn.in_place_of_flash():
+            in_parts(bench, note, f"base, heads of {size}, cuDNN", "base", COMPILED, num_heads=heads)
 
 
 def small(bench: Bench, note) -> None:
@@ -71,19 +91,16 @@ def small(bench: Bench, note) -> None:
 
 
 def shapes(bench: Bench, note) -> None:
-    """Would other heads, a larger micro-batch or one graph for all blocks be faster?"""
-    compiled = EAGER if bench.is_small else COMPILED
-    a_preset(bench, note, "base with heads of 128, compiled", "base", compiled, num_heads=6)
+    """Would a residual stream of half precision, AdamW, a larger micro-batch or one graph be faster?"""
     if bench.is_small:
+        in_parts(bench, note, "base, AdamW", "base", EAGER, "optimization.optimizer=adamw")
         return
+    trainer = half_stream(bench, note)
+    del trainer
     bench.clean()
-    a_preset(bench, note, "base, AdamW, compiled", "base", COMPILED, "optimization.optimizer=adamw")
+    in_parts(bench, note, "base, AdamW, compiled", "base", COMPILED, "optimization.optimizer=adamw")
     bench.clean()
-    a_preset(
-        bench, note, "base, 32 x 4096, compiled", "base", COMPILED, "optimization.batch_size=32", count=6
-    )
-    bench.clean()
-    run = bench.open_run("model.preset=base", EAGER)
+    run = bench.open_run("model.preset=base", "optimization.batch_size=16", EAGER)
     trainer = bench.trainer(run, bench.preset(run, "base"))
     trainer.model.model.forward = torch.compile(trainer.model.model.forward, dynamic=False)
     trainer.objective.is_compiled = trainer.batches.fixed_shape = True
@@ -91,6 +108,23 @@ def shapes(bench: Bench, note) -> None:
     bench.advance(trainer, 1)
     first_s = time.perf_counter() - started_at
     note("base, the whole backbone compiled", **bench.measure(trainer).values(), first_step_s=first_s)
+    del trainer
+    bench.clean()
+    a_preset(
+        bench, note, "base, 32 x 4096, compiled", "base", COMPILED, "optimization.batch_size=32", count=6
+    )
+
+
+def half_stream(bench: Bench, note):
+    """Embeddings are handed to the blocks in bfloat16: what is added up between them is then, too."""
+    run = bench.open_run("model.preset=base", "optimization.batch_size=16", COMPILED)
+    model = bench.preset(run, "base")
+    model.get_input_embeddings().register_forward_hook(lambda module, inputs, found: found.bfloat16())
+    trainer = bench.trainer(run, model)
+    bench.advance(trainer, 1)
+    note("base, half-precision stream", **bench.measure(trainer).values())
+    note("base, half-precision stream: parts", **bench.parts(trainer, 5))
+    return trainer
 
 
 # --- does it fit? ----------------------------------------------------------------------------------------------
@@ -287,15 +321,16 @@ def several(bench: Bench, note) -> None:
 # name -> (section, seconds it needs on an H100)
 SECTIONS = {
     "correctness": (correctness, 25),
-    "base": (base, 45),
-    "small": (small, 25),
+    "base": (base, 40),
     "lora": (lora, 60),
-    "attention": (attention, 10),
-    "loss": (loss, 12),
-    "shapes": (shapes, 90),
-    "estimate": (estimate, 35),
-    "others": (others, 70),
+    "estimate": (estimate, 40),
     "out_of_memory": (out_of_memory, 25),
     "several": (several, 10),
+    "attention": (attention, 8),
+    "cudnn": (cudnn, 45),
+    "shapes": (shapes, 60),
     "worth": (worth, 120),
+    "loss": (loss, 25),
+    "small": (small, 20),
+    "others": (others, 90),
 }

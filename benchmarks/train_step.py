@@ -204,7 +204,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     add(
         "--baseline-python",
-        type=os.path.abspath,
+        type=interpreter,
         default=sys.executable,
         metavar="PYTHON",
         help="has accelerate and transformers",
@@ -258,6 +258,11 @@ def measure(found: Steps, sequences: Path, work: Path, names: list[str], flags: 
         found.start = measure_start(sequences, work, flags)
     if "load" in parts:
         found.load = measure_load(sequences, work, flags)
+
+
+def interpreter(text: str) -> str:
+    """The absolute path of a program given by its path, or by a name that is looked for."""
+    return os.path.abspath(text) if os.sep in text else programs.find_program(text) or os.path.abspath(text)
 
 
 def contestants(flags: argparse.Namespace) -> tuple[list[str], dict[str, str]]:

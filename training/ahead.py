@@ -1,4 +1,4 @@
-"""The next step's micro-batches, made in a thread while the device works on this step's."""
+"""The next steps' micro-batches, made in a thread while the device works on this step's."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ class Ahead:
         """`make` is a pure function of its key; `pin` puts the tensors where a GPU reads them by itself."""
         self._make, self._pin = make, pin
         self._thread: ThreadPoolExecutor | None = None
-        self._foreseen: tuple[Hashable, Future] | None = None
+        self._foreseen: dict[Hashable, Future] = {}
 
     def take(self, key: tuple) -> list[MicroBatch]:
         """The micro-batches of `key`; an error of the thread is raised here."""
-        foreseen, self._foreseen = self._foreseen, None
-        if foreseen is not None and foreseen[0] == key:
-            return foreseen[1].result()
-        return self._made(key)
+        foreseen = self._foreseen.pop(key, None)
+        return self._made(key) if foreseen is None else foreseen.result()
 
-    def foresee(self, key: tuple) -> None:
-        """Begin to make the micro-batches of `key`."""
+    def foresee(self, keys: list[tuple]) -> None:
+        """Begin to make the micro-batches of `keys`, in this order; what else was foreseen is dropped."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        self._foreseen = key, self._thread.submit(self._made, key)
+        for key in self._foreseen.keys() - set(keys):
+            self._foreseen.pop(key).cancel()
+        for key in keys:
+            if key not in self._foreseen:
+                self._foreseen[key] = self._thread.submit(self._made, key)
 
     def _made(self, key: tuple) -> list[MicroBatch]:
         batches = self._make(*key)
@@ -36,6 +38,6 @@ class Ahead:
 
     def close(self) -> None:
         """Wait for what is being made, and drop it. More may be asked for later."""
-        thread, self._thread, self._foreseen = self._thread, None, None
+        thread, self._thread, self._foreseen = self._thread, None, {}
         if thread is not None:
             thread.shutdown(cancel_futures=True)

@@ -33,6 +33,8 @@ from training.objective import Objective
 from training.optimizers import MovingAverage, set_learning_rate
 from training.schedule import Schedule
 
+STEPS_AHEAD = 2  # whose batches are made while the device works: one late thread is not waited for
+
 
 @dataclass(slots=True, kw_only=True)
 class State:
@@ -240,7 +242,10 @@ class Trainer:
         if self._ahead is None:
             return self._make_batches(epoch, step, size)
         batches = self._ahead.take((epoch, step, size))
-        self._ahead.foresee((epoch, step + 1, size) if step + 1 < plan.num_steps else (epoch + 1, 0, size))
+        coming = [
+            (epoch, later, size) for later in range(step + 1, min(step + 1 + STEPS_AHEAD, plan.num_steps))
+        ]
+        self._ahead.foresee([*coming, (epoch + 1, 0, size)][:STEPS_AHEAD])
         return batches
 
     def _accumulate_or_shrink(

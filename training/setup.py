@@ -41,7 +41,9 @@ from training.schedule import make_schedule
 from training.tokenizer_match import compare_tokenizers
 from training.vocabulary import Vocabulary
 
-COMPILE_WORTH_STEPS = 2000  # compiling costs a minute or two
+# Compiling the blocks takes 7 to 9 s before the first step and about as long before the first evaluation; each step is
+# then 54 ms (`small`) to 100 ms (`base`) shorter, seen on an H200.
+COMPILE_WORTH_STEPS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
