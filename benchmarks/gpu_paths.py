@@ -34,6 +34,24 @@ def attention(bench: Bench, note) -> None:
             except (RuntimeError, ImportError, AttributeError, TypeError) as error:
                 note(f"{heads} heads of {size}: {name}", not_available=str(error).splitlines()[0][:160])
 
+        if not bench.is_small:
+            note(f"{heads} heads of {size}: cuDNN against flash", **_apart(q, k, v, bounds, window))
+
+
+def _apart(q, k, v, bounds, window: int) -> dict[str, float]:
+    """How far outputs and gradients of both kernels are from each other, relative to their norms."""
+    from torch.nn.attention.varlen import varlen_attn as flash
+
+    states, grad = (q, k, v), torch.randn_like(q)
+    found = []
+    for path in (flash, gpu_cudnn.varlen_attn):
+        out = path(*states, bounds, bounds, window, window, window_size=(-1, 0))
+        found.append((out, *torch.autograd.grad(out, states, grad)))
+    return {
+        name: float((a - b).float().norm() / a.float().norm())
+        for name, a, b in zip(("output", "query", "key", "value"), *found, strict=True)
+    }
+
 
 def attention_paths(bench: Bench, q, k, v, bounds, lines: int, window: int) -> dict:
     def batched(x):
