@@ -1,5 +1,6 @@
 # make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check,
-#                        a short training of a tiny model, a completion, the proof card; minutes on two cores
+#                        what its memory knows, a short training of a tiny model, the proof card, and three
+#                        completions of held-out lines; minutes on two cores
 #                        (a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
 # make test              environment, the whole suite
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
@@ -22,7 +23,8 @@ TRAINER := $(BIN)/python training/model_trainer_unified.py
 SHORT := --epochs 1 --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
 	--set evaluation.max_windows=64 --set evaluation.completions=8
 TRAIN ?= --resume
-PROMPT ?= def main(
+# A sample of the held-out files, so that a large repository takes no longer than a small one.
+SAMPLE := --max-tokens 60000 --questions 100
 
 .PHONY: run test lint torture benchmark gpu gpu-kit clean
 .DELETE_ON_ERROR:
@@ -30,13 +32,15 @@ PROMPT ?= def main(
 run: $(READY) $(NATIVE)
 	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
+	@echo; echo "What the repository itself says next, before any training:"
+	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" $(SAMPLE) --examples 0
 	@echo; echo "Training into $(MODEL) with $(TRAIN); make run TRAIN=--overwrite deletes a run that is there:"
 	@$(TRAINER) --config training_config_metal_cuda_universal.yaml $(TRAIN) \
 	    --sequences "$(OUTPUT)/training_data_train.jsonl" --output "$(MODEL)" $(SHORT)
-	@echo; echo "The model, after a few minutes of training, goes on from '$(PROMPT)':"
-	@$(TRAINER) --checkpoint "$(MODEL)" --complete "$(PROMPT)"
 	@echo; echo "What did it buy? The same training on unrelated code is the control:"
 	@$(BIN)/python -m training.proof --dataset "$(OUTPUT)" --model "$(MODEL)" --max-windows 100 --prompts 40
+	@echo; echo "Memory and model together, on lines of files that neither has seen:"
+	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" --model "$(MODEL)" $(SAMPLE)
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
