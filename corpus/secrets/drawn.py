@@ -1,0 +1,130 @@
+"""Random runs of characters: what they are is told by their whole shape, by the words before them, or by both missing.
+
+A checksum, a test vector and an API key are all drawn. A run is taken for a secret where it has the shape of a vendor's
+token; where a telling word stands before it and none that tells of a checksum; and with neither only if it is a whole
+string of all three classes of characters, in a text that holds few of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from corpus.secrets.chance import alternates, is_hex, num_changes, num_classes
+from corpus.secrets.named import KEY_OWNERS
+from corpus.secrets.rules import RUN_SHAPE, is_placeholder
+from corpus.secrets.vendors import RUNS
+
+NEAR_A_NAME = "random string near a secret name"
+ALONE = "random string"
+WEAK = frozenset((NEAR_A_NAME, ALONE))
+
+Finding = tuple[int, int, str]  # start, end, rule
+
+_PADDING = re.compile(rb"={0,2}")
+_RUN_BYTES = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-+/.~")
+_MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
+_BEFORE_BYTES = 200
+_LOOKED_AT_BYTES = 64
+_MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
+_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120
+_MAX_ALONE = 4  # of a length in one text: more are a table
+
+_VENDORS = (
+    "adafruit adobe airtable algolia alibaba amplitude asana atlassian auth0 aws azure beamer bitbucket bittrex bugsnag "
+    "clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks datadog digitalocean discord "
+    "docusign dropbox drone etsy facebook fastly finicity finnhub firebase flickr freshbooks gitter gocardless heroku "
+    "hubspot infura instagram intercom jfrog kraken kucoin launchdarkly linkedin lob looker mailchimp mailgun mapbox "
+    "mattermost messagebird netlify newrelic new_relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi "
+    "razorpay rollbar segment sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic "
+    "telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk"
+).split()
+_WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_TELLING_WORDS = frozenset(
+    [word.encode() for word in _VENDORS]
+    + b"auth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt cookie netrc "
+    b"sessionid machinekey authorization accounts kty ident identified authenticate".split()
+)
+_HARMLESS_WORDS = frozenset(
+    b"hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid guid public pub nonce "
+    b"cursor page version blob resolved data src href signature sig certificate cert certs expected expect want assert equal equals "
+    b"test tests testing vector vectors example examples sample samples encode encoded decode decoded image img svg ssh import "
+    b"imports require next md sha crc tree parent oid hex font id ids url path file".split()
+)
+_OWNERS, _KEYS = frozenset(KEY_OWNERS), frozenset((b"key", b"keys"))
+_PEM_LIKE = re.compile(rb"^(?:MII|AAAA[A-Z]|ssh-|sha\d)")
+
+
+def drawn_secrets(text: bytes, runs: list[tuple[int, int]]) -> Iterator[Finding]:
+    """What of the random runs of the text is a secret."""
+    alone = []
+    for start, end in runs:
+        end += len(_PADDING.match(text, end)[0])
+        found = _shape(text, start) or _near_a_name(text, start, end)
+        if found:
+            yield found
+        elif _stands_alone(text, start, end):
+            alone.append((start, end, ALONE))
+    if len(alone) <= _MAX_ALONE:
+        yield from alone
+
+
+def _start_of_run(text: bytes, place: int) -> int:
+    while place > 0 and text[place - 1] in _RUN_BYTES:
+        place -= 1
+    return place
+
+
+def _shape(text: bytes, start: int) -> Finding | None:
+    starts = [start]
+    if text[start - 1 : start] in (b":", b"|", b"!"):
+        starts.append(_start_of_run(text, start - 1))
+    for begin in starts:
+        match = RUN_SHAPE.match(text, begin)
+        if match and not is_placeholder(match[match.lastgroup]) and alternates(match[match.lastgroup]):
+            return (*match.span(match.lastgroup), RUNS[match.lastindex - 1].vendor)
+    return None
+
+
+def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
+    value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
+    if len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES) or end - start > _MAX_RUN_BYTES:
+        return None
+    return (start, end, NEAR_A_NAME) if _is_telling(_line_before(text, start)) and _is_random(value) else None
+
+
+def _is_telling(line: bytes) -> bool:
+    words = _words(line)
+    if not words.isdisjoint(_HARMLESS_WORDS):
+        return False
+    if not words.isdisjoint(_TELLING_WORDS) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(_OWNERS)):
+        return True
+    folded = line.lower()
+    return b"passw" in folded or b"secret" in folded or b"token" in folded or b"pwd" in folded or b"apikey" in folded
+
+
+def _words(line: bytes) -> set[bytes]:
+    return {word.lower() for word in _WORDS.findall(line)}
+
+
+def _line_before(text: bytes, start: int) -> bytes:
+    before = text[max(0, start - _BEFORE_BYTES) : start]
+    lines = before.split(b"\n")
+    return lines[-1]
+
+
+def _is_random(value: bytes) -> bool:
+    value = value[:_LOOKED_AT_BYTES]
+    return num_changes(value) >= len(value) // 4 and num_classes(value) >= 2 and not is_placeholder(value) and not _PEM_LIKE.match(value)
+
+
+def _stands_alone(text: bytes, start: int, end: int) -> bool:
+    """A whole quoted string, or all that stands behind `name = `, of lower case, upper case and digits."""
+    if not _MIN_ALONE_BYTES <= end - start <= _MAX_ALONE_BYTES:
+        return False
+    value = text[start:end]
+    before, behind = text[start - 1 : start], text[end : end + 1]
+    if before not in (b'"', b"'", b"`") or behind != before:
+        return False
+    classes = sum(re.search(one, value) is not None for one in (rb"[a-z]", rb"[A-Z]", rb"[0-9]"))
+    return classes == 3 and num_changes(value) >= len(value) // 3 and _is_random(value) and _words(_line_before(text, start)).isdisjoint(_HARMLESS_WORDS)

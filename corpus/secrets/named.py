@@ -1,0 +1,265 @@
+"""Values given to a name that tells of a secret: `db_password = "..."`, `<apiKey>...</apiKey>`, `- name: TOKEN, value: ...`.
+
+Three steps: is the name one (`api_key`, not `key`; not `token_url`), what stands between it and a value, and can the
+value be a secret - drawn, not written, and none of what names, paths, templates and checksums look like.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from corpus.secrets.chance import alternates, is_drawn, is_hex, is_unlike_words, num_classes
+from corpus.secrets.placed import is_login
+from corpus.secrets.rules import Find, Rule, Scan, Span, is_placeholder
+
+ASSIGNED = "literal assigned to a secret name"
+
+# ---------------------------------------------------------------- names
+
+# Every row: the anchors, and the expression of the word that begins there. Words in other languages: German, Spanish,
+# Portuguese, French, Dutch, Polish, Italian, Swedish, Finnish, Turkish, Czech, Hungarian, Danish, Chinese, Japanese, Russian.
+_PASSWORD_WORDS = (
+    ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
+    ("pwd", rb"pwd"),
+    ("pw= pw: pw\" pw'", rb"pw"),
+    ("psk", rb"psk"),
+    ("kenn gehe", rb"kennwort|geheim(?:nis)?"),
+    ("rase clav senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
+    ("mdp mot_ motd", rb"mdp|mot_?de_?passe"),
+    ("wach hasl has\u0142 paro", rb"wachtwoord|has(?:l|\xc5\x82)o|parola?"),
+    ("enor sala sifr \u015fif hesl", rb"(?<=[o\xb6]s)enord|salasana|(?:s|\xc5\x9f)ifre|heslo"),
+    ("jels adga", rb"jelsz(?:o|\xc3\xb3)|adgangskode"),
+    ("\u5bc6 \u30d1 \u043f\u0430", "\u5bc6\u7801|\u30d1\u30b9\u30ef\u30fc\u30c9|\u043f\u0430\u0440\u043e\u043b\u044c".encode()),
+)
+_MATERIAL_WORDS = (
+    ("secr", rb"secret"),
+    ("toke", rb"token"),
+    ("key", rb"key"),
+    ("cred", rb"credential|cred"),
+    ("auth", rb"auth"),
+    ("salt pepp", rb"salt|pepper"),
+    ("mnem seed", rb"mnemonic|seed"),
+    ("wif", rb"wif"),
+)
+_END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff]))"  # not `tokenizer`, not `PASSIVE`
+KEY_OWNERS = tuple(
+    b"access account admin aes api app auth bot client consumer crypt decrypt decryption deploy deployer des ecdsa ed25519 "
+    b"encrypt encryption enc hmac host jwt license licence machine maps master mnemonic owner private priv rsa secret "
+    b"security server service session shared sign signer signing ssh ssl storage store subscription tls validation "
+    b"wallet webhook wg write x25519".split()
+)
+HARMLESS_NAME = re.compile(
+    rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|pub_?key|finger|pattern|regex|format|field|(?<!user)(?<!host)name"
+    rb"|path|file|url|uri|error|msg|message|label|title|placeholder|page|cursor|next|contin|primary|foreign|partition"
+    rb"|cache|sort|version|count|length|size|type|class|prompt|hint|help|descri|column|index|(?<![a-z])ids?(?![a-z])"
+    rb"|(?:key|token)_?id\b|max|min|num|cancell?ation|keyword|csrf_?param|strength|policy|expir|(?<![a-z])pub(?![a-z])"
+)
+_HEAD_BYTES = 32
+_OWNER_BYTES = 16
+_NOT_OF_NAME = re.compile(rb"[^\w.-]")
+
+
+# ---------------------------------------------------------------- what may stand between a name and its value
+
+_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|[\"'`])"
+_WRAPPER = rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:(?:[rRbBuUfFnNL]{1,2}|[@$]{1,2})(?=\\?[\"'`]))?+"
+_TYPE = (
+    rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
+    rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ])?+"
+)
+_OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
+_BETWEEN = re.compile(
+    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+\)?+(?:"
+    rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}\(?\s{0,40}(?=[\"'`]))?+[ \t]{0,16}+"
+    rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
+    rb"|(?P<given>(?:,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
+    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
+    rb"|(?P<paired>,?\s{0,24}(?:- )?\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
+    rb"|(?P<spaced>[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?|[ ]{0,2}\|[ ]{0,8})"
+    rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
+)
+_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
+_BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
+_OF_ELEMENT = re.compile(rb"[^<\n]*+")
+_NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
+_MAX_PARTS = 64
+_OPERATORS = ("assigned", "given", "element", "paired", "spaced")
+_SHORT_STEMS = frozenset((b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola"))
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What is known of a name and of the way to its value."""
+
+    is_password: bool
+    stem: bytes
+    rest: bytes
+    operator: str  # assigned, given, element, paired or spaced
+    quote: bytes | None
+    before: bytes  # what stands before the stem
+
+    @property
+    def head(self) -> bytes:
+        return _NOT_OF_NAME.split(self.before)[-1]
+
+
+def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
+    def find(scan: Scan, place: int) -> Span | None:
+        text = scan.text
+        stem = word.match(text, place)
+        if not stem:
+            return None
+        stem_text = stem[0].lower()
+        if not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
+            return None
+        between = _BETWEEN.match(text, stem.end())
+        if not between:
+            return None
+        before = text[max(0, place - _HEAD_BYTES) : place]
+        operator = next(kind for kind in _OPERATORS if between[kind] is not None)
+        name = Name(is_password, stem_text, between["rest"], operator, between["quote"], before)
+        span = _value_span(scan, between, name)
+        if span is None or not _is_secret(text[slice(*span)], name, text[span[1] : span[1] + 1]):
+            return None
+        if HARMLESS_NAME.search(name.head + between["rest"]):  # last, as it takes the longest
+            return None
+        return _with_next_parts(text, span) if name.quote else span
+
+    return find
+
+
+def _can_tell(head: bytes, stem: bytes) -> bool:
+    """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
+    if stem.startswith(b"key"):
+        return head.rstrip(b"_-.").lower().endswith(KEY_OWNERS)
+    return not (stem in _SHORT_STEMS and head[-1:].isalpha())
+
+
+def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:
+    text, start = scan.text, between.end()
+    if name.quote:
+        return _quoted_span(text, start, name.quote)
+    if name.operator == "given":
+        return None
+    if name.operator == "element":
+        stretch = _OF_ELEMENT
+    elif b"&" in name.before or b"?" in name.before:
+        stretch = _BARE_OF_QUERY
+    else:
+        stretch = _BARE
+    end = scan.end_of(stretch, start)
+    while end > start and text[end - 1 : end] in (b"\\", b".", b",", b":", b" ", b"\r"):
+        end -= 1
+    return (start, end) if end > start else None
+
+
+def _quoted_span(text: bytes, start: int, quote: bytes) -> Span | None:
+    end = text.find(quote, start)
+    if end < 0:
+        return None
+    if len(quote) == 1 and quote != b"`" and text.find(b"\n", start, end) >= 0:
+        return None
+    while end > start and text[end - 1 : end] in (b"\\", b"\n", b"\r"):
+        end -= 1
+    return (start, end) if end > start else None
+
+
+def _with_next_parts(text: bytes, span: Span) -> Span:
+    """A literal in parts: `"..." + "..."`, or one below the other."""
+    start, end = span
+    for _ in range(_MAX_PARTS):
+        quote = _NEXT_PART.match(text, end + 1)
+        part = quote and _quoted_span(text, quote.end(), quote["quote"])
+        if not part or not alternates(text[slice(*part)]) or part[1] - part[0] < 8:
+            break
+        end = part[1]
+    return start, end
+
+
+# ---------------------------------------------------------------- values
+
+HARMLESS_VALUE = re.compile(
+    b"(?i)"
+    + b"|".join(
+        (
+            rb"^\$|^<|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|\[-?[0-9]+\]",  # a variable, a template
+            rb"passw|secret|token|your|sample|dummy|change.?me|placeholder",  # words of documentation
+            rb"[01]23456|abcdef|00010203|deadbeef|qwerty|\.\.\.",  # typed, not drawn
+            rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]|^/(?-i:[a-z_])",  # an address, a path
+            rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
+            rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
+        )
+    )
+)
+_MIN_PASSWORD_BYTES = 8
+_MIN_SECRET_BYTES = 16
+_MIN_HEX_BYTES = 24
+_ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MNEMONIC = re.compile(rb"(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}")
+_BYTES_LOOKED_AT = 512
+
+
+def _is_secret(value: bytes, name: Name, behind: bytes) -> bool:
+    """The cheap questions first: most names are given no value that could be one."""
+    value = value[:_BYTES_LOOKED_AT].removeprefix(b"base64:")
+    if name.stem in (b"mnemonic", b"seed") or b"phrase" in name.stem or b"phrase" in name.rest.lower():
+        if _MNEMONIC.fullmatch(value):
+            return True
+    if len(value) < _MIN_PASSWORD_BYTES or (name.quote is None and not _is_bare_secret(value, name, behind)):
+        return False
+    if name.stem == b"auth" and is_login(value):
+        return True
+    if b" " in value:
+        can_be = name.is_password and name.quote is not None and _is_spaced_password(value)
+    elif name.operator == "spaced":
+        can_be = _is_spaced_value(value, name)
+    else:
+        can_be = _is_material(value) or (name.is_password and _is_password(value))
+    return can_be and not (is_placeholder(value) or HARMLESS_VALUE.search(value) or _ATTRIBUTES.fullmatch(value))
+
+
+def _is_material(value: bytes) -> bool:
+    """Long enough, drawn, and not a short checksum or words in camel case."""
+    value = value.removeprefix(b"0x")
+    if len(value) < (_MIN_HEX_BYTES if is_hex(value) else _MIN_SECRET_BYTES):
+        return False
+    has_both = re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value)
+    return bool(has_both) and alternates(value)
+
+
+def _is_password(value: bytes) -> bool:
+    if len(value) < _MIN_PASSWORD_BYTES or value.isdigit():
+        return False
+    return alternates(value) if num_classes(value) > 1 else is_unlike_words(value)
+
+
+def _is_spaced_password(value: bytes) -> bool:
+    parts = value.split()
+    return len(parts) <= 6 and sum(alternates(part) and len(part) > 5 for part in parts) >= 2
+
+
+def _is_bare_secret(value: bytes, name: Name, behind: bytes) -> bool:
+    """Without quotes only in settings: `KEY=value`, `key: value`; neither a call nor an index, nor `--- PASS: TestX`."""
+    is_test_log = name.stem == b"pass" and name.before[-1:] in (b" ", b"\n", b"") and b": " in behind
+    return behind not in (b"(", b"[", b"{") and not is_test_log and not value.startswith((b"=", b"*", b"&"))
+
+
+def _is_spaced_value(value: bytes, name: Name) -> bool:
+    """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
+    if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
+        return False
+    return _is_material(value) or (name.is_password and _is_password(value) and num_classes(value) >= 2)
+
+
+def _rules(words: tuple[tuple[str, bytes], ...], *, is_password: bool) -> list[Rule]:
+    found = []
+    for anchors, word in words:
+        find = _find_value_of(re.compile(rb"(?i:" + word + rb")" + _END_OF_WORD), is_password=is_password)
+        found.append(Rule(ASSIGNED, frozenset(anchor.encode() for anchor in anchors.split(" ")), find))
+    return found
+
+
+NAMED = (*_rules(_PASSWORD_WORDS, is_password=True), *_rules(_MATERIAL_WORDS, is_password=False))
