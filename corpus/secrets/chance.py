@@ -24,8 +24,10 @@ _COMMON = {(a, b): int(_PAIRS[a][b]) for a in range(26) for b in range(26)}
 _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of words 2 %
 _MIN_PAIRS = 7
 _SEPARATORS = re.compile(rb"[_./:=\s-]+")
-_RUNS = re.compile(rb"[A-Z]+[a-z]*|[a-z]+|[0-9]+|[^A-Za-z0-9]+")
+_RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff]+")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
+_LONG_WORDS = re.compile(rb"[A-Za-z][a-z]{3,}")
+_MIN_SHARE_OF_WORDS = 0.6  # of `Winter1999!` it is 0.55
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_./-]")))
 MAX_LOOKED_AT_BYTES = 128
@@ -52,8 +54,15 @@ def is_unlike_words(value: bytes) -> bool:
     return num_pairs >= _MIN_PAIRS and total <= _MAX_MEAN_DRAWN * num_pairs
 
 
+def is_written(value: bytes) -> bool:
+    """Whether most of `value` is words, as in `V1LocalObjectReference` and `AnotherStrongPass!`."""
+    words = _LONG_WORDS.findall(value[:MAX_LOOKED_AT_BYTES])
+    letters = sum(map(len, words))
+    return letters > _MIN_SHARE_OF_WORDS * len(value) and not any(map(is_unlike_words, words))
+
+
 def is_drawn(value: bytes) -> bool:
-    return alternates(value) or is_unlike_words(value)
+    return (alternates(value) and not is_written(value)) or is_unlike_words(value)
 
 
 def is_hex(value: bytes) -> bool:

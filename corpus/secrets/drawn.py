@@ -25,10 +25,12 @@ _PADDING = re.compile(rb"={0,2}")
 _RUN_BYTES = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-+/.~")
 _MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
 _BEFORE_BYTES = 200
+_MANIFEST_BYTES = 1000
+_ENTRY = re.compile(rb"\n[ ]{1,8}[\w.-]{1,64}: [\"']?$")
 _LOOKED_AT_BYTES = 64
 _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
 _MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120
-_MAX_ALONE = 4  # of a length in one text: more are a table
+_MAX_ALONE = 1  # in one text: more are a table
 
 _VENDORS = (
     "adafruit adobe airtable algolia alibaba amplitude asana atlassian auth0 aws azure beamer bitbucket bittrex bugsnag "
@@ -49,10 +51,17 @@ _HARMLESS_WORDS = frozenset(
     b"hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid guid public pub nonce "
     b"cursor page version blob resolved data src href signature sig certificate cert certs expected expect want assert equal equals "
     b"test tests testing vector vectors example examples sample samples encode encoded decode decoded image img svg ssh import "
-    b"imports require next md sha crc tree parent oid hex font id ids url path file".split()
+    b"imports require fmt format pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id ids url path file".split()
 )
 _OWNERS, _KEYS = frozenset(KEY_OWNERS), frozenset((b"key", b"keys"))
-_PEM_LIKE = re.compile(rb"^(?:MII|AAAA[A-Z]|ssh-|sha\d)")
+_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
+_SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
+_SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
+_MIN_DISTINCT = 12
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
+_PLAIN = re.compile(rb"[A-Z]?[a-z]{6,}")  # one in seven of 40 drawn characters hold such, too
+_PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
 
 
 def drawn_secrets(text: bytes, runs: list[tuple[int, int]]) -> Iterator[Finding]:
@@ -60,7 +69,7 @@ def drawn_secrets(text: bytes, runs: list[tuple[int, int]]) -> Iterator[Finding]
     alone = []
     for start, end in runs:
         end += len(_PADDING.match(text, end)[0])
-        found = _shape(text, start) or _near_a_name(text, start, end)
+        found = _shape(text, start, end) or _near_a_name(text, start, end)
         if found:
             yield found
         elif _stands_alone(text, start, end):
@@ -75,7 +84,9 @@ def _start_of_run(text: bytes, place: int) -> int:
     return place
 
 
-def _shape(text: bytes, start: int) -> Finding | None:
+def _shape(text: bytes, start: int, end: int) -> Finding | None:
+    if text[start - 1 : start] == b"\n" and text[end : end + 1] in (b"\n", b"\r"):  # a line of base64
+        return None
     starts = [start]
     if text[start - 1 : start] in (b":", b"|", b"!"):
         starts.append(_start_of_run(text, start - 1))
@@ -90,12 +101,20 @@ def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
     value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
     if len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES) or end - start > _MAX_RUN_BYTES:
         return None
-    return (start, end, NEAR_A_NAME) if _is_telling(_line_before(text, start)) and _is_random(value) else None
+    is_near = _is_telling(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
+    return (start, end, NEAR_A_NAME) if is_near and _is_random(value) else None
+
+
+def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
+    """A line `key: base64` below `kind: Secret`."""
+    before = text[max(0, start - _MANIFEST_BYTES) : start]
+    kind = before.rfind(b"kind:")
+    return kind >= 0 and before[kind : kind + 12] == b"kind: Secret" and _ENTRY.search(before) is not None
 
 
 def _is_telling(line: bytes) -> bool:
     words = _words(line)
-    if not words.isdisjoint(_HARMLESS_WORDS):
+    if b"://" in line or not words.isdisjoint(_HARMLESS_WORDS):
         return False
     if not words.isdisjoint(_TELLING_WORDS) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(_OWNERS)):
         return True
@@ -122,9 +141,12 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     """A whole quoted string, or all that stands behind `name = `, of lower case, upper case and digits."""
     if not _MIN_ALONE_BYTES <= end - start <= _MAX_ALONE_BYTES:
         return False
-    value = text[start:end]
-    before, behind = text[start - 1 : start], text[end : end + 1]
-    if before not in (b'"', b"'", b"`") or behind != before:
+    value, line = text[start:end], _line_before(text, start)
+    is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
+    is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
+    if not (is_quoted or is_setting) or _PLAIN.search(value) or len(set(value)) < _MIN_DISTINCT:
         return False
-    classes = sum(re.search(one, value) is not None for one in (rb"[a-z]", rb"[A-Z]", rb"[0-9]"))
-    return classes == 3 and num_changes(value) >= len(value) // 3 and _is_random(value) and _words(_line_before(text, start)).isdisjoint(_HARMLESS_WORDS)
+    if _UUID.fullmatch(value) or any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in _SEPARATORS.split(value)):  # a checksum with a prefix
+        return False
+    is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
+    return is_mixed and num_changes(value) >= len(value) // 3 and _is_random(value) and _words(line).isdisjoint(_HARMLESS_WORDS)

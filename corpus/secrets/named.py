@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from corpus.secrets.chance import alternates, is_drawn, is_hex, is_unlike_words, num_classes
+from corpus.secrets.chance import alternates, is_hex, is_unlike_words, is_written, num_changes, num_classes
 from corpus.secrets.placed import is_login
 from corpus.secrets.rules import Find, Rule, Scan, Span, is_placeholder
 
@@ -22,6 +22,7 @@ ASSIGNED = "literal assigned to a secret name"
 _PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
     ("pwd", rb"pwd"),
+    ("iden", rb"identified(?: with \w{1,32})? by"),
     ("pw= pw: pw\" pw'", rb"pw"),
     ("psk", rb"psk"),
     ("kenn gehe", rb"kennwort|geheim(?:nis)?"),
@@ -35,26 +36,39 @@ _PASSWORD_WORDS = (
 _MATERIAL_WORDS = (
     ("secr", rb"secret"),
     ("toke", rb"token"),
-    ("key", rb"key"),
+    ("key", rb"key(?:store)?"),
+    ("p12 pfx", rb"p12|pfx"),
     ("cred", rb"credential|cred"),
     ("auth", rb"auth"),
     ("salt pepp", rb"salt|pepper"),
     ("mnem seed", rb"mnemonic|seed"),
     ("wif", rb"wif"),
 )
-_END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff]))"  # not `tokenizer`, not `PASSIVE`
+_END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"  # not `tokenizer`, not `PASSIVE`
 KEY_OWNERS = tuple(
     b"access account admin aes api app auth bot client consumer crypt decrypt decryption deploy deployer des ecdsa ed25519 "
     b"encrypt encryption enc hmac host jwt license licence machine maps master mnemonic owner private priv rsa secret "
     b"security server service session shared sign signer signing ssh ssl storage store subscription tls validation "
     b"wallet webhook wg write x25519".split()
 )
-HARMLESS_NAME = re.compile(
-    rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|pub_?key|finger|pattern|regex|format|field|(?<!user)(?<!host)name"
-    rb"|path|file|url|uri|error|msg|message|label|title|placeholder|page|cursor|next|contin|primary|foreign|partition"
-    rb"|cache|sort|version|count|length|size|type|class|prompt|hint|help|descri|column|index|(?<![a-z])ids?(?![a-z])"
-    rb"|(?:key|token)_?id\b|max|min|num|cancell?ation|keyword|csrf_?param|strength|policy|expir|(?<![a-z])pub(?![a-z])"
+_HARMLESS_STEMS = re.compile(rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|placeholder")
+_HARMLESS_WORDS = frozenset(
+    b"pub field fields name names path paths file filename url urls uri error errors err msg message messages label title page pages "
+    b"cursor next prev continuation primary foreign partition cache sort version count counts length len size type types class "
+    b"prompt hint help description column columns index idx id ids max min num number cancellation keyword policy strength expiry "
+    b"expires expiration allow header headers prefix suffix param parameter parameters mode kind status state event callback "
+    b"handler factory manager provider validator required enabled disabled lookup reset".split()
 )
+_WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def _is_harmless_name(name: bytes) -> bool:
+    """`token_url`, `PasswordField`; not `account_password`, though it holds `count`."""
+    if _HARMLESS_STEMS.search(name):
+        return True
+    return any(word.lower() in _HARMLESS_WORDS for word in _WORDS.findall(name))
+
+
 _HEAD_BYTES = 32
 _OWNER_BYTES = 16
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")
@@ -66,17 +80,17 @@ _QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|[\"'`])"
 _WRAPPER = rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:(?:[rRbBuUfFnNL]{1,2}|[@$]{1,2})(?=\\?[\"'`]))?+"
 _TYPE = (
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
-    rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ])?+"
+    rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ]|[ ]As[ ]\w{1,20}(?=[ ]=))?+"
 )
 _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+\)?+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}\(?\s{0,40}(?=[\"'`]))?+[ \t]{0,16}+"
     rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
+    rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
     rb"|(?P<given>(?:,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
-    rb"|(?P<paired>,?\s{0,24}(?:- )?\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
-    rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
     rb"|(?P<spaced>[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?|[ ]{0,2}\|[ ]{0,8})"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
@@ -86,6 +100,8 @@ _OF_ELEMENT = re.compile(rb"[^<\n]*+")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
+_VERBS = frozenset((b"pass", b"auth", b"cred", b"creds", b"salt", b"seed"))  # `passValue`, `authHandler`
+_VERBAL_REST = re.compile(rb"(?:[_-]?(?i:key|token|value|code)|[_-]\w*|[0-9])?$")
 _SHORT_STEMS = frozenset((b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola"))
 
 
@@ -105,6 +121,27 @@ class Name:
         return _NOT_OF_NAME.split(self.before)[-1]
 
 
+def _given_value(
+    scan: Scan, place: int, stem: bytes, between: re.Match[bytes], *, is_password: bool
+) -> Span | None:
+    text = scan.text
+    if stem in _VERBS and not _VERBAL_REST.match(between["rest"]):
+        return None
+    before = text[max(0, place - _HEAD_BYTES) : place]
+    operator = next(kind for kind in _OPERATORS if between[kind] is not None)
+    name = Name(is_password, stem, between["rest"], operator, between["quote"], before)
+    if operator == "spaced" and between["rest"].endswith(b"."):  # the end of a sentence
+        return None
+    if stem == b"pass" and operator in ("given", "spaced") and not name.head.startswith(b"-"):  # `should_pass("...")`
+        return None
+    span = _value_span(scan, between, name)
+    if span is None or not _is_secret(text[slice(*span)], name, text[span[1] : span[1] + 1]):
+        return None
+    if _is_harmless_name(name.head + b"_" + between["rest"]):
+        return None
+    return _with_next_parts(text, span) if name.quote else span
+
+
 def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
     def find(scan: Scan, place: int) -> Span | None:
         text = scan.text
@@ -115,30 +152,65 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
         if not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
             return None
         between = _BETWEEN.match(text, stem.end())
-        if not between:
-            return None
-        before = text[max(0, place - _HEAD_BYTES) : place]
-        operator = next(kind for kind in _OPERATORS if between[kind] is not None)
-        name = Name(is_password, stem_text, between["rest"], operator, between["quote"], before)
-        span = _value_span(scan, between, name)
-        if span is None or not _is_secret(text[slice(*span)], name, text[span[1] : span[1] + 1]):
-            return None
-        if HARMLESS_NAME.search(name.head + between["rest"]):  # last, as it takes the longest
-            return None
-        return _with_next_parts(text, span) if name.quote else span
+        span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
+        if span is None and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in _DELIMITERS:
+            span = _in_column(scan, place, is_password=is_password)
+        return span
 
     return find
 
 
+_DELIMITERS = (b",", b";", b"|", b"\t", b")", b"\n", b"\r")
+_HEADER = re.compile(rb"[\w \"'`-]{0,60}(?:[,;|\t][\w \"'`-]{1,60}){1,24}\|?\r?\n")
+_RULER = re.compile(rb"[|: -]+\r?\n")
+_INSERT = re.compile(rb"[\w,\s`\"]{0,400}\)\s{0,40}(?i:values)\s{0,40}\(")
+_MAX_HEADER_BYTES = 400
+
+
+def _in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
+    """The value below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...)`."""
+    text = scan.text
+    start = max(text.rfind(b"\n", max(0, place - _MAX_HEADER_BYTES), place), text.rfind(b"(", max(0, place - _MAX_HEADER_BYTES), place)) + 1
+    insert = _INSERT.match(text, place) if text[start - 1 : start] == b"(" else None
+    header = None if insert else _HEADER.match(text, start)
+    if not insert and not header:
+        return None
+    row_start = (insert or header).end()
+    ruler = None if insert else _RULER.match(text, row_start)
+    row_start = ruler.end() if ruler else row_start
+    row = text[row_start : min(row_start + _MAX_HEADER_BYTES, _line_end(text, row_start))]
+    delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]
+    number = text.count(delimiter, start, place)
+    cells = row.split(delimiter)
+    if number >= len(cells):
+        return None
+    cell = cells[number]
+    cell_start = row_start + sum(len(before) + 1 for before in cells[:number])
+    value = cell.strip(b" \"'`)\r")
+    if not (_is_material(value) or (is_password and _is_password(value))) or is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value):
+        return None
+    value_start = cell_start + cell.index(value)
+    return value_start, value_start + len(value)
+
+
+def _line_end(text: bytes, start: int) -> int:
+    end = text.find(b"\n", start)
+    return len(text) if end < 0 else end
+
+
 def _can_tell(head: bytes, stem: bytes) -> bool:
     """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
-    if stem.startswith(b"key"):
+    if stem in (b"key", b"keys"):
         return head.rstrip(b"_-.").lower().endswith(KEY_OWNERS)
     return not (stem in _SHORT_STEMS and head[-1:].isalpha())
 
 
 def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:
     text, start = scan.text, between.end()
+    if _is_phrase(name):
+        words = _MNEMONIC.match(text, start)
+        if words:
+            return words.span()
     if name.quote:
         return _quoted_span(text, start, name.quote)
     if name.operator == "given":
@@ -153,6 +225,10 @@ def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None
     while end > start and text[end - 1 : end] in (b"\\", b".", b",", b":", b" ", b"\r"):
         end -= 1
     return (start, end) if end > start else None
+
+
+def _is_phrase(name: Name) -> bool:
+    return name.stem in (b"mnemonic", b"seed") or b"phrase" in name.stem
 
 
 def _quoted_span(text: bytes, start: int, quote: bytes) -> Span | None:
@@ -187,7 +263,7 @@ HARMLESS_VALUE = re.compile(
             rb"^\$|^<|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|\[-?[0-9]+\]",  # a variable, a template
             rb"passw|secret|token|your|sample|dummy|change.?me|placeholder",  # words of documentation
             rb"[01]23456|abcdef|00010203|deadbeef|qwerty|\.\.\.",  # typed, not drawn
-            rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]|^/(?-i:[a-z_])",  # an address, a path
+            rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))|(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # an address, a path
             rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
         )
@@ -200,14 +276,18 @@ _ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MNEMONIC = re.compile(rb"(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}")
 _BYTES_LOOKED_AT = 512
+_HAS_DIGIT, _HAS_LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
+_PLAIN_WORD = re.compile(rb"[A-Za-z][a-z]{2,}")
+_ESCAPE = re.compile(rb"\\+(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[a-z0-9])|\\+")
 
 
 def _is_secret(value: bytes, name: Name, behind: bytes) -> bool:
     """The cheap questions first: most names are given no value that could be one."""
     value = value[:_BYTES_LOOKED_AT].removeprefix(b"base64:")
-    if name.stem in (b"mnemonic", b"seed") or b"phrase" in name.stem or b"phrase" in name.rest.lower():
-        if _MNEMONIC.fullmatch(value):
-            return True
+    if _is_phrase(name) and _MNEMONIC.fullmatch(value):
+        return True
+    if b"\\" in value:
+        value = _ESCAPE.sub(b" ", value).strip()
     if len(value) < _MIN_PASSWORD_BYTES or (name.quote is None and not _is_bare_secret(value, name, behind)):
         return False
     if name.stem == b"auth" and is_login(value):
@@ -218,7 +298,12 @@ def _is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         can_be = _is_spaced_value(value, name)
     else:
         can_be = _is_material(value) or (name.is_password and _is_password(value))
-    return can_be and not (is_placeholder(value) or HARMLESS_VALUE.search(value) or _ATTRIBUTES.fullmatch(value))
+    return can_be and not (is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value))
+
+
+def _is_attribute(value: bytes) -> bool:
+    """`settings.DB_PASSWORD_2`, not `x.Q7vK2m`."""
+    return _ATTRIBUTES.fullmatch(value) is not None and num_changes(value) < len(value) // 4
 
 
 def _is_material(value: bytes) -> bool:
@@ -226,30 +311,37 @@ def _is_material(value: bytes) -> bool:
     value = value.removeprefix(b"0x")
     if len(value) < (_MIN_HEX_BYTES if is_hex(value) else _MIN_SECRET_BYTES):
         return False
-    has_both = re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value)
-    return bool(has_both) and alternates(value)
+    if not _HAS_DIGIT.search(value):
+        return is_unlike_words(value) and num_changes(value) >= len(value) // 4
+    return _HAS_LETTER.search(value) is not None and alternates(value)
 
 
 def _is_password(value: bytes) -> bool:
-    if len(value) < _MIN_PASSWORD_BYTES or value.isdigit():
+    """Digits among letters, or three kinds of characters; of letters only what no words are made of."""
+    if len(value) < _MIN_PASSWORD_BYTES or not _HAS_LETTER.search(value):
         return False
-    return alternates(value) if num_classes(value) > 1 else is_unlike_words(value)
+    if _HAS_DIGIT.search(value) or num_classes(value) > 2:
+        return alternates(value)
+    return is_unlike_words(value)
 
 
 def _is_spaced_password(value: bytes) -> bool:
     parts = value.split()
-    return len(parts) <= 6 and sum(alternates(part) and len(part) > 5 for part in parts) >= 2
+    if len(parts) > 5 or any(_PLAIN_WORD.fullmatch(part) and not is_unlike_words(part) for part in parts):
+        return False
+    return any(len(part) > 4 and alternates(part) and _HAS_DIGIT.search(part) for part in parts)
 
 
 def _is_bare_secret(value: bytes, name: Name, behind: bytes) -> bool:
     """Without quotes only in settings: `KEY=value`, `key: value`; neither a call nor an index, nor `--- PASS: TestX`."""
-    is_test_log = name.stem == b"pass" and name.before[-1:] in (b" ", b"\n", b"") and b": " in behind
-    return behind not in (b"(", b"[", b"{") and not is_test_log and not value.startswith((b"=", b"*", b"&"))
+    if behind in (b"(", b"[", b"{") or (name.stem == b"pass" and name.before.endswith(b"--- ")):
+        return False
+    return name.operator == "element" or not value.startswith((b"=", b"*", b"&"))
 
 
 def _is_spaced_value(value: bytes, name: Name) -> bool:
     """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
-    if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
+    if name.quote is None and not (name.stem[:4] != b"iden" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
     return _is_material(value) or (name.is_password and _is_password(value) and num_classes(value) >= 2)
 

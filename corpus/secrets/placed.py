@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 
-from corpus.secrets.chance import alternates, is_drawn
+from corpus.secrets.chance import alternates, is_drawn, num_changes, num_classes
 from corpus.secrets.rules import Rule, Scan, Span, find_by, is_placeholder, is_varied
 
 _URL_PLACEHOLDER = re.compile(
@@ -34,7 +34,14 @@ def is_login(value: bytes) -> bool:
     return b":" in login and login.isascii() and login.decode("ascii").isprintable()
 
 
-_VARIABLE = re.compile(rb"^[$%<{]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
+def _is_mixed(secret: bytes) -> bool:
+    """Three kinds of characters, or two that change more often than in names."""
+    if not alternates(secret) or b"://" in secret or b"@" in secret[1:-1] and b"." in secret:
+        return False
+    return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
+
+
+_VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
 
 _LOGINS = (
     (
@@ -85,7 +92,7 @@ _ADDRESSES = (
     Rule(
         "webhook",
         frozenset({b"/web"}),
-        find_by(re.compile(rb"/webhookb2/(?P<secret>[0-9a-f@-]{36,80}/IncomingWebhook/[0-9a-f]{32}/[0-9a-f-]{36})")),
+        find_by(re.compile(rb"/webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})")),
     ),
 )
 
@@ -138,6 +145,35 @@ _HEADERS = (
     ),
 )
 
+_CALL = re.compile(
+    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=con)nect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"|jwt\.(?:en|de)code)(?:_?id)?\s{0,2}=?\s{0,2}\("
+)
+_ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
+_MAX_CALL_BYTES = 200
+
+
+def _find_in_call(scan: Scan, place: int) -> Span | None:
+    """A random string among what is given to `login(...)`, `auth=(...)`, `new PDO(...)`."""
+    call = _CALL.match(scan.text, place)
+    if not call:
+        return None
+    line_end = scan.text.find(b"\n", call.end(), call.end() + _MAX_CALL_BYTES)
+    stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
+    for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
+        if is_drawn_password(argument) and _is_mixed(argument["secret"]):
+            return argument.span("secret")
+    return None
+
+
+_CALLS = (
+    Rule(
+        "password in a call",
+        frozenset({b"logi", b"auth", b"cred", b"nect", b"pdo(", b"sqli", b"wall", b"hmac", b"fern", b"jwt."}),
+        _find_in_call,
+    ),
+)
+
 _OTHERS = (
     Rule(
         "AWS secret key",
@@ -166,6 +202,11 @@ _OTHERS = (
             re.compile(rb":(?:5432|5433|3306|\*):[\w*.-]{1,64}:[\w*.@-]{1,64}:(?P<secret>[^\s:'\"]{6,256}+)$", re.MULTILINE),
             is_drawn_password,
         ),
+    ),
+    Rule(
+        "secure string",
+        frozenset({b"-sec"}),
+        find_by(re.compile(rb"(?i)-SecureString[ ](?:-String[ ])?[\"'](?P<secret>[^\s\"']{6,256})[\"']"), is_drawn_password),
     ),
     Rule(
         "ipsec secret",
@@ -209,4 +250,4 @@ _COMMANDS = (
     _command("echo", "echo", r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?"),
 )
 
-PLACED = (*_ADDRESSES, *_HEADERS, *_OTHERS, *_COMMANDS)
+PLACED = (*_ADDRESSES, *_HEADERS, *_CALLS, *_OTHERS, *_COMMANDS)

@@ -72,15 +72,15 @@ def find_by(pattern: re.Pattern[bytes], accepts: Callable[[re.Match[bytes]], boo
 
 
 def body_pattern(body: str) -> str:
-    """The expression of a body: possessive, so that nothing is tried twice."""
-    found = []
-    for alphabet, least, most in parts(body):
+    """The expression of a body: possessive, but where the literal that follows is of the alphabet, too."""
+    found, segments = [], parts(body)
+    for number, (alphabet, least, most) in enumerate(segments):
         if alphabet.startswith("="):
             found.append(re.escape(alphabet[1:]))
-        elif most is None:
-            found.append(f"[{ALPHABETS[alphabet]}]{{{least},{max(least, MAX_REPEAT)}}}+")
-        else:  # not possessive where a literal follows that is of the alphabet, too
-            found.append(f"[{ALPHABETS[alphabet]}]{{{least}}}" if least == most else f"[{ALPHABETS[alphabet]}]{{{least},{most}}}")
+            continue
+        repeated = f"[{ALPHABETS[alphabet]}]{{{least},{max(least, MAX_REPEAT) if most is None else most}}}"
+        following = segments[number + 1][0][1:2] if number + 1 < len(segments) else ""
+        found.append(repeated if re.match(f"[{ALPHABETS[alphabet]}]", following) else repeated + "+")
     return "".join(found)
 
 

@@ -27,6 +27,7 @@ ALPHABETS = {
     "g": r"A-Za-z0-9_\-=.",
     "b": "A-Za-z0-9+/",
     "B": r"A-Za-z0-9+/=_\-",
+    "t": r"A-Za-z0-9_~.\-",
     "2": "A-Z2-7",
     "z": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
 }
@@ -59,11 +60,11 @@ def parts(body: str) -> list[tuple[str, int, int | None]]:
 
 
 def _tokens(rows: str) -> tuple[Token, ...]:
-    """The rows of a table in text: columns are separated by `|`, prefixes by spaces."""
+    """The rows of a table in text: columns are separated by `|` (`¦` stands for one), prefixes by spaces."""
     found = []
     for row in filter(None, map(str.strip, rows.splitlines())):
         vendor, prefixes, body, source = (column.strip() for column in row.split("|"))
-        found.append(Token(vendor, tuple(prefixes.split()) or ("",), body, source))
+        found.append(Token(vendor, tuple(prefixes.split()) or ("",), body.replace("¦", "|"), source))
     return tuple(found)
 
 
@@ -82,10 +83,11 @@ ANCHORED = _tokens("""
     Artifactory reference token  | cmVmd                        | a59                                | G T
     Asaas key                    | $aact_                       | B60+                               | H
     Atlassian token              | ATATT ATCTT                  | B55+                               | G T
+    AWS access key id            | A3T                          | u17                                | G
     Authress key                 | authress_ scauth_   | n5-30 =. n4-6 =.acc w11-33 =. B30-120 | G
     AWS access key id            | AKIA ASIA ABIA ACCA          | u16                                | G T
     AWS Bedrock key              | ABSK                         | b100+                              | G
-    AWS Bedrock key              | bedrock-api-key-             | b40+                               | G
+    AWS Bedrock key              | bedrock-api-key-             | b28+                               | G
     Azure container registry     | +ACR                         | a6                                 | T
     Azure storage key            | AccountKey=                  | b84-88 ===                         | T
     Azure access key             | SharedAccessKey=             | b43 ==                             | V
@@ -132,6 +134,7 @@ ANCHORED = _tokens("""
     Freemius secret              | sk_                          | a29                                | G
     GitHub token                 | ghp_ gho_ ghu_ ghs_ ghr_     | a36+                               | G T H
     GitHub token                 | github_pat_                  | a22 =_ a59                         | G T H
+    GitHub token                 | github_pat_                  | w82                                | G
     GitLab token                 | glpat- gldt- glrt- glrtr- glft- glffct- glsoat- glimt- glagent- glptt- gloas- | w20+ | G T
     GitLab token                 | glpat- glrt-                 | w27-300 =. n2 =. n9                | G T
     GitLab token                 | glpat- glrt-                 | w27-300 =. n9                      | G T
@@ -151,6 +154,8 @@ ANCHORED = _tokens("""
     Infracost key                | ico-                         | a32                                | G
     Intercom token               | dG9rO                        | b55 ==                             | H
     Intra 42 secret              | s-s4t2ud- s-s4t2af- u-s4t2ud- u-s4t2af- | h64                     | G T
+    JSON Web Token               | eyJ                          | w8-1024 =.eyJ w8-8192 =. w16+      | G T
+    Docker login                 | eyJhdXRocyI6 ewogICJhdXRocyI6 | b20+                              | T
     JFrog token                  | eyJ2ZXIi                     | w60+                               | H
     Klaviyo key                  | pk_                          | h34                                | T
     Klaviyo key                  | pk_                          | a6 =_ h34                          | T
@@ -207,6 +212,8 @@ ANCHORED = _tokens("""
     Scaleway key                 | SCW                          | u17                                | V
     Scalingo token               | tk-us-                       | w48                                | G
     Scrapfly key                 | scp-live- scp-test-          | h32                                | V
+    JSON Web Token in base64     | ZXlK                         | B60+                               | G
+    SendGrid key                 | SG.                          | g66                                | G
     SendGrid key                 | SG.                          | w20-24 =. w39-50                   | G T
     Sentry token                 | sntrys_ sntryu_ sntryi_      | B40+                               | G T
     SettleMint token             | sm_aat_ sm_pat_ sm_sat_      | a16                                | G
@@ -219,7 +226,7 @@ ANCHORED = _tokens("""
     Sourcegraph token            | sgp_                         | H16 =_ H40                         | G T
     Sourcegraph token            | sgp_local_ sgp_              | H40                                | G T
     Sourcegraph token            | slk_ sgd_                    | h64                                | T
-    Square token                 | sq0atp- sq0csp- sq0idp- EAAA | w22-60                             | G T
+    Square token                 | sq0atp- sq0csp- sq0idp- | w22-60                             | G T
     Stripe key                   | sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_ whsec_ | a10+ | G T
     Supabase token               | sbp_                         | n40                                | T
     Supabase secret              | sb_secret_                   | w22 =_ a8                          | V
@@ -251,6 +258,10 @@ ANCHORED = _tokens("""
 
 # Found as a run of random characters, then told by its whole shape.
 RUNS = _tokens("""
+    1Password secret key         | A3-                          | u6 =- u6 =- u5 =- u5 =- u5 =- u5   | G
+    Facebook token               |                              | d15-16 =¦ w27-40                   | G
+    JSON Web Token               | ey                           | a17-1024 =.ey g17+                 | G
+    Square token                 | EAAA                         | w22-60                             | G T
     Svix key                     | testsk_                      | w24+                               | V
     1Password secret key         | A3-                          | u6 =- u5-11 =- u5 =- u5 =- u5      | G
     Authress key                 | ext_ sc_               | n5-30 =. n4-6 =.acc w11-33 =. B30-120 | G
@@ -266,8 +277,7 @@ RUNS = _tokens("""
     close.com key                | api_                         | a22 =. a22                         | T
     Airtable token               | pat                          | a14 =. h64                         | G T
     Airtable OAuth token         |                              | a14-40 =.v1. w16+                  | T
-    Azure client secret          |                              | w3 =7Q~ g31-34                     | G T
-    Azure client secret          |                              | w3 =8Q~ g31-34                     | G T
+    Azure client secret          |                              | t3 d1 =Q~ t31-34                   | G T
     Azure function key           |                              | w52 ===                            | T
     Beamer token                 | b_                           | e44                                | G
     Cosmos DB key                |                              | b86 ===                            | T
@@ -288,7 +298,8 @@ RUNS = _tokens("""
     Sidekiq login                |                              | h8 =: h8                           | G
     Sumo Logic access id         | su                           | a12                                | G
     Tableau token                |                              | b22 ===: a32                       | T
-    Telegram token               |                              | d8-10 =:A w34                      | G T
+    Telegram token               | bot                          | d5-16 =:A w34                      | G T
+    Telegram token               |                              | d5-16 =:A w34                      | G T
     Terraform Cloud token        |                              | a14 =.atlasv1. e60-70              | G T
     Twitter token                |                              | d15-25 =- a20-40                   | G
     Twitter bearer token         | AAAAAAAAAAAAAAAAAAAAAA       | B60+                               | G
