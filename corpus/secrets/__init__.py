@@ -11,7 +11,8 @@ only. Quantifiers are bounded, and what is longer is followed to its end once, s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -29,32 +30,41 @@ _TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED))
 _PADDING = bytes(4)
 
 
-def _findings(texts: Sequence[bytes]) -> Iterator[tuple[int, Finding]]:
-    """The number of the text and what was found in it: every secret; they may overlap."""
+def _findings(texts: Sequence[bytes]) -> Iterator[tuple[int, list[Finding]]]:
+    """The number of a text and what was found in it: every secret; they may overlap."""
     joined = b"\0".join([*texts, _PADDING])
     view = np.frombuffer(joined, np.uint8)
     starts = np.cumsum([0] + [len(text) + 1 for text in texts])
-    places, keys = _TABLE.places(view)
-    scans: dict[int, Scan] = {}
-    for (number, place), key in zip(_located(places, starts), keys.tolist(), strict=True):
-        scan = scans.get(number) or scans.setdefault(number, Scan(texts[number]))
+    anchors = _by_text(starts, *_TABLE.places(view))
+    runs = _by_text(starts, *random_runs(joined))
+    for number in sorted(anchors.keys() | runs.keys()):
+        found: list[Finding] = []
+        if number in anchors:
+            found += _at_anchors(texts[number], *anchors[number])
+        if number in runs:
+            found += drawn_secrets(texts[number], *runs[number])
+        if found:
+            yield number, found
+
+
+def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Finding]:
+    scan = Scan(text)
+    for place, key in zip(places, keys, strict=True):
         for rule in _TABLE.rules_by_key[key]:
             span = rule.find(scan, place)
             if span:
-                yield number, (*span, rule.name)
-    run_starts, run_ends = random_runs(joined)
-    runs_of: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for (number, start), length in zip(_located(run_starts, starts), (run_ends - run_starts).tolist(), strict=True):
-        runs_of[number].append((start, start + length))
-    for number, runs in runs_of.items():
-        for finding in drawn_secrets(texts[number], runs):
-            yield number, finding
+                yield (*span, rule.name)
 
 
-def _located(places: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, int]]:
-    """For every place in the joined texts: the number of the text, and the place in it."""
+def _by_text(starts: np.ndarray, places: np.ndarray, facts: np.ndarray) -> dict[int, tuple[list[int], list[int]]]:
+    """For the number of every text the places in it, counted from its start, and what is known of each."""
     numbers = np.searchsorted(starts, places, side="right") - 1
-    return zip(numbers.tolist(), (places - starts[numbers]).tolist(), strict=True)
+    inside = (places - starts[numbers]).tolist()
+    known = facts.tolist()
+    cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(inside)] if len(inside) else [0]
+    return {
+        int(numbers[start]): (inside[start:stop], known[start:stop]) for start, stop in itertools.pairwise(cuts)
+    }
 
 
 # ---------------------------------------------------------------- redaction
@@ -77,10 +87,7 @@ def redact_all(texts: Sequence[bytes]) -> tuple[list[bytes], dict[str, int]]:
     """`redact` each of the texts, and add up the counts."""
     counts: Counter[str] = Counter()
     redacted = list(texts)
-    found = defaultdict(list)
-    for number, finding in _findings(texts):
-        found[number].append(finding)
-    for number, findings in found.items():
+    for number, findings in _findings(texts):
         redacted[number] = _mask(texts[number], findings, counts)
     return redacted, {rule: counts[rule] for rule in sorted(counts) if counts[rule]}
 

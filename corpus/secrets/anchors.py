@@ -48,9 +48,9 @@ class AnchorTable:
             fourth = np.frombuffer(anchor[3:4], np.uint8) if anchor[3:] else _ANY_BYTE
             self._begins[code] = self._is_anchor[_wider_codes(code, fourth)] = True
         self._keys = np.array(sorted(self.rules_by_key), np.uint32)
-        self._starts_token = np.array(
-            [all(rule.starts_token for rule in self.rules_by_key[key]) for key in self._keys.tolist()]
-        )
+        found = [self.rules_by_key[key] for key in self._keys.tolist()]
+        self._starts_token = np.array([all(rule.starts_token for rule in rules) for rules in found])
+        self._goes_on = np.array([all(rule.goes_on for rule in rules) for rules in found])
 
     def places(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where anchors stand, and their keys; the last 3 bytes are left out."""
@@ -66,19 +66,25 @@ class AnchorTable:
         for number in range(4):
             wide |= (view[places + number] | 0x20).astype(np.uint32) << np.uint32(8 * number)
         found = [self._exact(view, places, keys) for keys in (wide, wide & np.uint32(0xFFFFFF))]
-        return np.concatenate([places for places, _ in found]), np.concatenate([keys for _, keys in found])
+        places, keys = (np.concatenate([one[number] for one in found]) for number in range(2))
+        order = np.argsort(places, kind="stable")
+        return places[order], keys[order]
 
     def _exact(self, view: np.ndarray, places: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the places those where an anchor of the key does stand, and may."""
         numbers = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         is_anchor = self._keys[numbers] == keys
         places, numbers = places[is_anchor], numbers[is_anchor]
-        is_possible = ~self._starts_token[numbers] | ~_IS_INNER[view[places - 1]] | _follows_escape(view, places)
+        is_inside = _IS_INNER[view[places - 1]]
+        is_possible = np.where(self._goes_on[numbers], is_inside | _IS_JOINER[view[places - 1]], True)
+        is_possible &= ~self._starts_token[numbers] | ~is_inside | _follows_escape(view, places)
         return places[is_possible], self._keys[numbers[is_possible]]
 
 
 _IS_INNER = np.zeros(256, np.bool_)
 _IS_INNER[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
+_IS_JOINER = np.zeros(256, np.bool_)
+_IS_JOINER[list(b"_-.")] = True
 
 
 def _follows_escape(view: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -107,7 +113,7 @@ _MIN_RUN_BYTES = 16
 
 
 def random_runs(texts: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end of runs of 16 token characters or more, in which letters and digits alternate.
+    """Start and length of runs of 16 token characters or more, in which letters and digits alternate.
 
     Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.
     """
@@ -116,14 +122,17 @@ def random_runs(texts: bytes) -> tuple[np.ndarray, np.ndarray]:
     full = np.flatnonzero(is_token == 255)
     if not len(full):
         return full, full
-    num_digits, num_changes = _counts(classes.view("<u8"), full)
-    is_random = (num_digits >= _MIN_DIGITS) & (num_changes >= _MIN_CHANGES)
+    has_digit = np.packbits(classes & np.uint8(_DIGIT)) != 0
+    near = np.flatnonzero(has_digit[full - 1] | has_digit[full] | has_digit[full + 1])
+    num_digits, num_changes = _counts(classes.view("<u8"), full[near])
+    is_random = np.zeros(len(full), np.bool_)
+    is_random[near] = (num_digits >= _MIN_DIGITS) & (num_changes >= _MIN_CHANGES)
     first = np.flatnonzero(np.diff(full, prepend=-2) != 1)  # of the 8 bytes without a gap in a run
     last = np.append(first[1:], len(full)) - 1
     starts = full[first] * 8 - _TRAILING_ONES[is_token[full[first] - 1]] - 8
     ends = full[last] * 8 + 8 + _LEADING_ONES[is_token[full[last] + 1]] - 8
     is_found = np.logical_or.reduceat(is_random, first) & (ends - starts >= _MIN_RUN_BYTES)
-    return starts[is_found], ends[is_found]
+    return starts[is_found], (ends - starts)[is_found]
 
 
 _LOW_BITS = np.uint64(0x0101010101010101)

@@ -22,6 +22,7 @@ _PAIRS = """
 """.split()
 _COMMON = {(a, b): int(_PAIRS[a][b]) for a in range(26) for b in range(26)}
 _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of words 2 %
+_MIN_MEAN_WRITTEN = 5.0
 _MIN_PAIRS = 7
 _SEPARATORS = re.compile(rb"[_./:=\s-]+")
 _RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff]+")
@@ -44,21 +45,27 @@ def alternates(value: bytes) -> bool:
     return num_changes(value) >= max(2, len(value) // 8)
 
 
-def is_unlike_words(value: bytes) -> bool:
-    """Whether the letters of `value` follow each other as no word's do."""
+def _commonness(words: list[bytes]) -> tuple[int, float]:
+    """How many pairs of neighbouring letters the words have, and how common these are in the mean."""
     num_pairs = total = 0
-    for word in _LETTERS.findall(value[:MAX_LOOKED_AT_BYTES]):
+    for word in words:
         folded = word.lower()
         num_pairs += len(folded) - 1
         total += sum(_COMMON[a - 97, b - 97] for a, b in zip(folded, folded[1:], strict=False))
-    return num_pairs >= _MIN_PAIRS and total <= _MAX_MEAN_DRAWN * num_pairs
+    return num_pairs, total / max(1, num_pairs)
+
+
+def is_unlike_words(value: bytes) -> bool:
+    """Whether the letters of `value` follow each other as no word's do."""
+    num_pairs, commonness = _commonness(_LETTERS.findall(value[:MAX_LOOKED_AT_BYTES]))
+    return num_pairs >= _MIN_PAIRS and commonness <= _MAX_MEAN_DRAWN
 
 
 def is_written(value: bytes) -> bool:
     """Whether most of `value` is words, as in `V1LocalObjectReference` and `AnotherStrongPass!`."""
-    words = _LONG_WORDS.findall(value[:MAX_LOOKED_AT_BYTES])
-    letters = sum(map(len, words))
-    return letters > _MIN_SHARE_OF_WORDS * len(value) and not any(map(is_unlike_words, words))
+    value = value[:MAX_LOOKED_AT_BYTES]
+    words = _LONG_WORDS.findall(value)
+    return sum(map(len, words)) > _MIN_SHARE_OF_WORDS * len(value) and _commonness(words)[1] > _MIN_MEAN_WRITTEN
 
 
 def is_drawn(value: bytes) -> bool:

@@ -64,11 +64,11 @@ _PLAIN = re.compile(rb"[A-Z]?[a-z]{6,}")  # one in seven of 40 drawn characters 
 _PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
 
 
-def drawn_secrets(text: bytes, runs: list[tuple[int, int]]) -> Iterator[Finding]:
+def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterator[Finding]:
     """What of the random runs of the text is a secret."""
     alone = []
-    for start, end in runs:
-        end += len(_PADDING.match(text, end)[0])
+    for start, length in zip(starts, lengths, strict=True):
+        end = _PADDING.match(text, start + length).end()
         found = _shape(text, start, end) or _near_a_name(text, start, end)
         if found:
             yield found

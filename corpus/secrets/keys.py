@@ -18,11 +18,11 @@ _MAX_BETWEEN_BYTES = 120  # from one line of a block without an end to the next:
 _BASE64_EDGES = (b"UFJJVkFURSBLRV", b"BSSVZBVEUgS0VZ", b"QUklWQVRFIEtFW")  # "PRIVATE KEY" at the three offsets
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}(?:\s{1,40}[A-Za-z0-9+/]{16,}={0,2}(?![^\s\"'<]))*+")
 PRIVATE_KEY = "private key"
-_MARK = re.compile(b"(?P<secret>" + b"|".join((b"PRIVATE KEY", b"Static key V1", b"Private-", *_BASE64_EDGES)) + b")")
+_MARK = re.compile(b"(?P<secret>" + b"|".join((b"PRIVATE KEY", b"y V1-", b"Private-", *_BASE64_EDGES)) + b")")
 # Only tells that the text is worth looking for keys in.
 MARK_RULE = Rule(
     PRIVATE_KEY,
-    frozenset((b"PRIV", b"Stat", *(edge[:4] for edge in _BASE64_EDGES))),
+    frozenset((b"PRIV", b"y V1", *(edge[:4] for edge in _BASE64_EDGES))),
     find_by(_MARK, lambda match: True),
 )
 

@@ -17,31 +17,32 @@ ASSIGNED = "literal assigned to a secret name"
 
 # ---------------------------------------------------------------- names
 
-# Every row: the anchors, and the expression of the word that begins there. Words in other languages: German, Spanish,
+# Every row: the anchors, with commas between, and the expression of the word that begins there. Words in other languages: German, Spanish,
 # Portuguese, French, Dutch, Polish, Italian, Swedish, Finnish, Turkish, Czech, Hungarian, Danish, Chinese, Japanese, Russian.
 _PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
     ("pwd", rb"pwd"),
-    ("iden", rb"identified(?: with \w{1,32})? by"),
-    ("pw= pw: pw\" pw'", rb"pw"),
+    ("ied ", rb"(?<=identif)ied(?: with \w{1,32})? by"),
+    ("pw=,pw:,pw\",pw'", rb"pw"),
     ("psk", rb"psk"),
-    ("kenn gehe", rb"kennwort|geheim(?:nis)?"),
-    ("rase clav senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
-    ("mdp mot_ motd", rb"mdp|mot_?de_?passe"),
-    ("wach hasl has\u0142 paro", rb"wachtwoord|has(?:l|\xc5\x82)o|parola?"),
-    ("enor sala sifr \u015fif hesl", rb"(?<=[o\xb6]s)enord|salasana|(?:s|\xc5\x9f)ifre|heslo"),
-    ("jels adga", rb"jelsz(?:o|\xc3\xb3)|adgangskode"),
-    ("\u5bc6 \u30d1 \u043f\u0430", "\u5bc6\u7801|\u30d1\u30b9\u30ef\u30fc\u30c9|\u043f\u0430\u0440\u043e\u043b\u044c".encode()),
+    ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
+    ("rase,clav,senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
+    ("mdp,mot_,motd", rb"mdp|mot_?de_?passe"),
+    ("wach,hasl,has\u0142,paro", rb"wachtwoord|has(?:l|\xc5\x82)o|parola?"),
+    ("enor,sala,sifr,\u015fif,hesl", rb"(?<=[o\xb6]s)enord|salasana|(?:s|\xc5\x9f)ifre|heslo"),
+    ("jels,adga", rb"jelsz(?:o|\xc3\xb3)|adgangskode"),
+    ("\u5bc6,\u30d1,\u043f\u0430", "\u5bc6\u7801|\u30d1\u30b9\u30ef\u30fc\u30c9|\u043f\u0430\u0440\u043e\u043b\u044c".encode()),
 )
 _MATERIAL_WORDS = (
     ("secr", rb"secret"),
     ("toke", rb"token"),
-    ("key", rb"key(?:store)?"),
-    ("p12 pfx", rb"p12|pfx"),
+    ("ysto", rb"(?<=ke)ystore"),
+    ("key", rb"key"),
+    ("p12,pfx", rb"p12|pfx"),
     ("cred", rb"credential|cred"),
     ("auth", rb"auth"),
-    ("salt pepp", rb"salt|pepper"),
-    ("mnem seed", rb"mnemonic|seed"),
+    ("salt,pepp", rb"salt|pepper"),
+    ("mnem,seed", rb"mnemonic|seed"),
     ("wif", rb"wif"),
 )
 _END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"  # not `tokenizer`, not `PASSIVE`
@@ -97,6 +98,8 @@ _BETWEEN = re.compile(
 _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
 _BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
 _OF_ELEMENT = re.compile(rb"[^<\n]*+")
+_LONG_QUOTED = re.compile(rb"[^\"'`\n]{8}")
+_LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}|[a-z]{3,8} [a-z]")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
@@ -125,6 +128,9 @@ def _given_value(
     scan: Scan, place: int, stem: bytes, between: re.Match[bytes], *, is_password: bool
 ) -> Span | None:
     text = scan.text
+    long_enough = _LONG_QUOTED if between["quote"] else _LONG_BARE
+    if not long_enough.match(text, between.end()):
+        return None
     if stem in _VERBS and not _VERBAL_REST.match(between["rest"]):
         return None
     before = text[max(0, place - _HEAD_BYTES) : place]
@@ -135,7 +141,7 @@ def _given_value(
     if stem == b"pass" and operator in ("given", "spaced") and not name.head.startswith(b"-"):  # `should_pass("...")`
         return None
     span = _value_span(scan, between, name)
-    if span is None or not _is_secret(text[slice(*span)], name, text[span[1] : span[1] + 1]):
+    if span is None or not _is_secret(text[span[0] : min(span[1], span[0] + _BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]):
         return None
     if _is_harmless_name(name.head + b"_" + between["rest"]):
         return None
@@ -146,7 +152,7 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
     def find(scan: Scan, place: int) -> Span | None:
         text = scan.text
         stem = word.match(text, place)
-        if not stem:
+        if not stem or place < scan.named_until:
             return None
         stem_text = stem[0].lower()
         if not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
@@ -155,6 +161,8 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
         span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
         if span is None and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in _DELIMITERS:
             span = _in_column(scan, place, is_password=is_password)
+        if span:
+            scan.named_until = span[1]
         return span
 
     return find
@@ -248,7 +256,7 @@ def _with_next_parts(text: bytes, span: Span) -> Span:
     for _ in range(_MAX_PARTS):
         quote = _NEXT_PART.match(text, end + 1)
         part = quote and _quoted_span(text, quote.end(), quote["quote"])
-        if not part or not alternates(text[slice(*part)]) or part[1] - part[0] < 8:
+        if not part or not alternates(text[part[0] : min(part[1], part[0] + _BYTES_LOOKED_AT)]) or part[1] - part[0] < 8:
             break
         end = part[1]
     return start, end
@@ -283,7 +291,7 @@ _ESCAPE = re.compile(rb"\\+(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[a
 
 def _is_secret(value: bytes, name: Name, behind: bytes) -> bool:
     """The cheap questions first: most names are given no value that could be one."""
-    value = value[:_BYTES_LOOKED_AT].removeprefix(b"base64:")
+    value = value.removeprefix(b"base64:")
     if _is_phrase(name) and _MNEMONIC.fullmatch(value):
         return True
     if b"\\" in value:
@@ -341,7 +349,7 @@ def _is_bare_secret(value: bytes, name: Name, behind: bytes) -> bool:
 
 def _is_spaced_value(value: bytes, name: Name) -> bool:
     """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
-    if name.quote is None and not (name.stem[:4] != b"iden" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
+    if name.quote is None and not (name.stem[:3] != b"ied" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
     return _is_material(value) or (name.is_password and _is_password(value) and num_classes(value) >= 2)
 
@@ -350,7 +358,8 @@ def _rules(words: tuple[tuple[str, bytes], ...], *, is_password: bool) -> list[R
     found = []
     for anchors, word in words:
         find = _find_value_of(re.compile(rb"(?i:" + word + rb")" + _END_OF_WORD), is_password=is_password)
-        found.append(Rule(ASSIGNED, frozenset(anchor.encode() for anchor in anchors.split(" ")), find))
+        names = frozenset(anchor.encode() for anchor in anchors.split(","))
+        found.append(Rule(ASSIGNED, names, find, goes_on=anchors == "key"))  # `key` alone tells nothing
     return found
 
 

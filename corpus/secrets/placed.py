@@ -77,6 +77,11 @@ def _find_in_login(scan: Scan, place: int) -> Span | None:
 
 
 _ADDRESSES = (
+    Rule(
+        "Discord webhook",
+        frozenset({b"/web"}),
+        find_by(re.compile(rb"/webhooks/(?P<secret>[0-9]{15,21}/[\w-]{60,80})(?![\w-])")),
+    ),
     Rule("password in a URL", frozenset({b"://"}), _find_in_login),
     Rule(
         "signature in a URL",
@@ -134,7 +139,7 @@ _HEADERS = (
     ),
     Rule(
         "session cookie",
-        frozenset({b"sess", b"_sid", b".sid", b"phps", b"jses", b"csrf", b"xsrf", b"reme"}),
+        frozenset({b"sess", b"_sid", b".sid", b"phps", b"jses", b"csrf", b"xsrf"}),
         find_by(
             re.compile(
                 rb"(?i)[a-z_.-]{0,12}(?:sess(?:ion)?[_-]?(?:id|token|key)?|[._]sid|csrf[_-]?token|xsrf-token|remember_(?:me|token))"
@@ -175,6 +180,21 @@ _CALLS = (
 )
 
 _OTHERS = (
+    Rule(
+        "password in a command",
+        frozenset({b"-pas"}),
+        find_by(re.compile(rb"-pass(?:in|out)?[ ]pass:(?P<secret>[^\s\"'`;|&<>]{5,256}+)"), is_drawn_password),
+    ),
+    Rule(
+        "Azure storage key",
+        frozenset({b"key="}),
+        find_by(re.compile(rb"(?i:(?<=account)key=)(?P<secret>[A-Za-z0-9+/]{84,88}==)")),
+    ),
+    Rule(
+        "Azure access key",
+        frozenset({b"key="}),
+        find_by(re.compile(rb"(?i:(?<=access)key=)(?P<secret>[A-Za-z0-9+/]{43}=)")),
+    ),
     Rule(
         "AWS secret key",
         frozenset({b"AKIA", b"ASIA"}),
@@ -223,7 +243,7 @@ def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|
     )
     return Rule(
         "password in a command",
-        frozenset(anchor.encode()[:4] for anchor in anchors.split()),
+        frozenset(anchor.encode()[:4] for anchor in anchors.split(",")),
         find_by(re.compile(pattern.encode()), is_drawn_password),
         starts_token=True,
     )
@@ -232,20 +252,19 @@ def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|
 _COMMANDS = (
     _command("curl", "curl", r"(?:-u|--user|--proxy-user|-U)[ =]?[\"']?[^\s:\"']{0,64}:"),
     _command("sshpass", "sshpass", r"-p[ ]?"),
-    _command("mysql mysqldump mysqladmin mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"),
-    _command("mongo mongosh mongodump", "mongo(?:sh|dump|restore|import|export)?", r"-p[ ]?"),
+    _command("mysql,mysqldump,mysqladmin,mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"),
+    _command("mongo,mongosh,mongodump", "mongo(?:sh|dump|restore|import|export)?", r"-p[ ]?"),
     _command("redis-cli", "redis-cli", r"(?:-a|--pass)[ =]?"),
-    _command("docker podman helm skopeo crane", "docker|podman|helm|skopeo|crane", r"-p[ =]?"),
-    _command("heroku kubectl", "heroku|kubectl", r"-p[ =]"),
-    _command("ldapsearch ldapadd ldapmodify ldapwhoami", "ldap[a-z]{3,10}", r"-w[ ]?"),
-    _command("sqlcmd osql bcp isql", "sqlcmd|osql|bcp|isql", r"-P[ ]?"),
-    _command("unzip zip 7za", "unzip|zip|7za", r"-[pP][ ]?"),
+    _command("docker,podman,helm,skopeo,crane", "docker|podman|helm|skopeo|crane", r"-p[ =]?"),
+    _command("heroku,kubectl", "heroku|kubectl", r"-p[ =]"),
+    _command("ldapsearch,ldapadd,ldapmodify,ldapwhoami", "ldap[a-z]{3,10}", r"-w[ ]?"),
+    _command("sqlcmd,osql,bcp,isql", "sqlcmd|osql|bcp|isql", r"-P[ ]?"),
+    _command("zip ", "zip", r"-[pP][ ]?"),
     _command("sqlplus", "sqlplus", r"[\w-]{1,64}/", secret=r"[^\s\"'@]{5,64}"),
-    _command("smbclient rpcclient winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
+    _command("smbclient,rpcclient,winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
     _command("htpasswd", "htpasswd", r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]"),
-    _command("openssl", "openssl", r"-pass(?:in|out|)[ ]pass:"),
-    _command("snmpget snmpwalk rocommunity rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
-    _command("rocommunity rwcommunity", "r[ow]community", ""),
+    _command("snmpget,snmpwalk,rocommunity,rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
+    _command("rocommunity,rwcommunity", "r[ow]community", ""),
     _command("echo", "echo", r"-?n?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo )?(?:docker|podman|helm|gh|crane)[^\n]{0,60}(?:password-stdin|with-token))"),
     _command("echo", "echo", r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?"),
 )

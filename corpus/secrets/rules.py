@@ -32,6 +32,7 @@ class Scan:
     """A text that is looked through, and where the last stretch of characters that was followed to its end lies."""
 
     text: bytes
+    named_until: int = 0  # where the last value of a telling name ends
     _stretches: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     def end_of(self, stretch: re.Pattern[bytes], start: int) -> int:
@@ -56,6 +57,7 @@ class Rule:
     anchors: frozenset[bytes]
     find: Find
     starts_token: bool = False  # whether no letter or digit stands before the anchor
+    goes_on: bool = False  # whether a letter, a digit or one of `_-.` does
 
 
 def find_by(pattern: re.Pattern[bytes], accepts: Callable[[re.Match[bytes]], bool] = is_varied) -> Find:

@@ -89,13 +89,11 @@ ANCHORED = _tokens("""
     AWS Bedrock key              | ABSK                         | b100+                              | G
     AWS Bedrock key              | bedrock-api-key-             | b28+                               | G
     Azure container registry     | +ACR                         | a6                                 | T
-    Azure storage key            | AccountKey=                  | b84-88 ===                         | T
-    Azure access key             | SharedAccessKey=             | b43 ==                             | V
     Azure configuration secret   | ;Secret=                     | b43 ==                             | T
     Bannerbear key               | bb_pr_ bb_ma_                | h30                                | T
     Bitbucket app password       | ATBB                         | g24+                               | T
     Bitbucket server token       | BBDC-                        | B40-50                             | T
-    Braintree token              | access_token$production$ access_token$sandbox$ | n16 =$ h32         | H
+    Braintree token              | $production$ $sandbox$       | n16 =$ h32                         | H
     Brevo key                    | xkeysib- xsmtpsib-           | w60-90                             | G T
     Buildkite token              | bkua_ bkaj_ bkpi_ bkui_      | n40                                | T H
     Canva secret                 | cnvca                        | w40+                               | H
@@ -111,7 +109,6 @@ ANCHORED = _tokens("""
     Defined Networking token     | dnkey-                       | e26 =- e52                         | G
     Deno token                   | ddp_ ddw_ ddo_               | a36                                | T
     DigitalOcean token           | dop_v1_ doo_v1_ dor_v1_      | h64                                | G T
-    Discord webhook              | discord.com/api/webhooks/ discordapp.com/api/webhooks/ | d15-21 =/ w60-80 | T
     Docker token                 | dckr_pat_ dckr_oat_          | w27-64                             | T
     Doppler token                | dp.pt. dp.ct. dp.sa. dp.scim. dp.audit. | a40-44                  | G T
     Doppler service token        | dp.st.                       | w2-35 =. a40-44                    | T
@@ -189,7 +186,6 @@ ANCHORED = _tokens("""
     Perplexity key               | pplx-                        | a48                                | G
     Persona key                  | persona_production_ persona_sandbox_ | w32+                       | H
     Pinecone key                 | pcsk_                        | a5-6 =_ a63                        | T
-    Plaid token                  | access-sandbox- access-development- access-production- | h8 =- h4 =- h4 =- h4 =- h12 | G
     PlanetScale token            | pscale_tkn_ pscale_oauth_ pscale_pw_ | g32-64                     | G T
     PostHog key                  | phx_ phc_ phs_               | a40-48                             | T
     Postman key                  | PMAK-                        | h24 =- h34                         | G T
@@ -204,7 +200,6 @@ ANCHORED = _tokens("""
     Render key                   | rnd_                         | a32                                | V
     Replicate token              | r8_                          | w37                                | T
     Robinhood key                | rh-api-                      | H8 =- H4 =- H4 =- H4 =- H12        | T
-    Rootly key                   | rootly_                      | h64                                | T
     RubyGems key                 | rubygems_                    | h48                                | G T
     SaladCloud key               | salad_cloud_                 | a1-7 =_ a7-235                     | T
     Salesforce key               | 3MVG9                        | B80+                               | T
@@ -258,6 +253,8 @@ ANCHORED = _tokens("""
 
 # Found as a run of random characters, then told by its whole shape.
 RUNS = _tokens("""
+    Plaid token                  | access-sandbox- access-development- access-production- | h8 =- h4 =- h4 =- h4 =- h12 | G
+    Rootly key                   | rootly_                      | h64                                | T
     1Password secret key         | A3-                          | u6 =- u6 =- u5 =- u5 =- u5 =- u5   | G
     Facebook token               |                              | d15-16 =¦ w27-40                   | G
     JSON Web Token               | ey                           | a17-1024 =.ey g17+                 | G
