@@ -156,6 +156,11 @@ def arguments() -> argparse.ArgumentParser:
         help="do not redact keys, tokens and passwords, e.g. for a public repo",
     )
     add(
+        "--report-secrets",
+        action="store_true",
+        help="list file, line and rule of what was redacted, never the value, e.g. before a repo goes public",
+    )
+    add(
         "--device", default="auto", choices=DEVICES, help="whose memory decides the window, e.g. --device cpu"
     )
     add(
@@ -185,6 +190,10 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
     require_working_directory()
     for flag, globs in (("--core", flags.core), ("--test", flags.test)):
         require_utf8(flag, globs)
+    if flags.report_secrets and flags.keep_secrets:
+        raise UserError(
+            "--report-secrets lists what is redacted and --keep-secrets redacts nothing; drop one of them"
+        )
     return BuildOptions(
         root=find_repository(flags.repo),
         output=path_of("--output", flags.output),
@@ -197,6 +206,7 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         core_globs=tuple(flags.core),
         test_globs=tuple(flags.test),
         keep_secrets=flags.keep_secrets,
+        report_secrets=flags.report_secrets,
         device=flags.device,
         until=parse_until(flags.until) if flags.until is not None else "",
     )

@@ -116,6 +116,7 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
             core_globs=options.core_globs,
             test_globs=options.test_globs,
             keep_secrets=options.keep_secrets,
+            locate_secrets=options.report_secrets,
             exclude=(written.place_of(options.output, options.root) if written else options.output,),
             tree=written.tree if written else None,
         ),

@@ -57,6 +57,7 @@ class ScanResult:
     skipped_paths: dict[str, tuple[str, ...]]  # reason -> the first few paths, for the report
     unreadable: tuple[str, ...]  # paths that could not be read; any of them makes the exit code 3
     secrets: dict[str, int]  # rule -> redactions
+    secret_places: tuple[tuple[str, int, str], ...] = ()  # path, line and rule of each, where that was asked for
     notes: dict[str, int] = field(default_factory=dict)  # kept but worth saying: "CRLF line ends" -> 12
     commit: str = ""  # HEAD, "" outside git
     listed_by: str = ""  # "git", or what took its place and why
@@ -99,6 +100,7 @@ class BuildOptions:
     test_globs: tuple[str, ...]
     keep_secrets: bool
     device: str
+    report_secrets: bool = False
     until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 
 

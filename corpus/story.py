@@ -51,6 +51,8 @@ class Story:
         self._detail(_listing("roles", _count(file.role for file in found.files)))
         if found.secrets:
             self._detail(_listing("secrets redacted", found.secrets))
+        for path, line, rule in found.secret_places:
+            self._console.always(f"secret: {path}:{line}: {rule}")
         if found.notes:
             self._detail(_listing("kept, worth knowing", found.notes))
         for path in found.unreadable:

@@ -22,7 +22,7 @@ def no_analysis(texts: list[bytes], languages: list[str]) -> tuple[list[np.ndarr
     return [np.array([len(text)], dtype=np.uint64) for text in texts], set()
 
 
-def no_redaction(texts: list[bytes]) -> tuple[list[bytes], dict[str, int]]:
+def no_redaction(texts: list[bytes], **_) -> tuple[list[bytes], dict[str, int]]:
     return texts, {}
 
 

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus import secrets
-from corpus.secrets import redact, redact_all
+from corpus.secrets import anchors, redact, redact_all
 
 UPPER, LOWER, DIGITS, HEX = string.ascii_uppercase, string.ascii_lowercase, string.digits, "0123456789abcdef"
 BASE62 = UPPER + LOWER + DIGITS
@@ -203,7 +202,7 @@ def test_redaction_keeps_length_lines_quotes_and_everything_around():
 
 def test_texts_redacted_together_become_what_each_becomes_alone(monkeypatch):
     """Nothing is found across the end of a text, whatever begins there and wherever a block ends."""
-    monkeypatch.setattr(secrets, "_BLOCK_BYTES", 1 << 10)
+    monkeypatch.setattr(anchors, "BLOCK_BYTES", 1 << 10)
     rng = random.Random(2)
     whole = [text.encode() for _, _, text, _ in rng.sample(planted(5), 600)]
     parts = [

@@ -11,9 +11,9 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,11 +30,23 @@ from corpus.scan.roles import Roles
 SHARD_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
 UNKNOWN_TYPE = "unknown file type"
+SECRET_IN_NAME = "secret in its name"  # a row names its file, and another name would be no file's
 
 # Texts and their languages -> the signature of each, and the macro names in all.
 Analyse = Callable[[Sequence[bytes], Sequence[str]], tuple[list[np.ndarray], set[str]]]
-# Texts -> texts of the same lengths, and redactions by rule.
-Redact = Callable[[Sequence[bytes]], tuple[list[bytes], dict[str, int]]]
+
+
+class Redact(Protocol):
+    """Texts -> texts of the same lengths, and redactions by rule; see `corpus.secrets.redact_all`."""
+
+    def __call__(
+        self,
+        texts: Sequence[bytes],
+        *,
+        only_sure: bool = False,
+        on_found: Callable[[int, int, str], None] | None = None,
+    ) -> tuple[list[bytes], dict[str, int]]: ...
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,7 @@ class ScanOptions:
     core_globs: tuple[str, ...] = ()
     test_globs: tuple[str, ...] = ()
     keep_secrets: bool = False
+    locate_secrets: bool = False
     exclude: tuple[Path, ...] = ()
     tree: CommitTree | None = None  # where a commit was written to the root, instead of a tree of the user's
 
@@ -56,6 +69,7 @@ class Shard(NamedTuple):
     candidates: list[Candidate]
     roles: Roles
     redact: Redact | None
+    locate_secrets: bool
     analyse: Analyse
     spool: str  # where the texts of this shard go
 
@@ -80,6 +94,7 @@ class ShardResult(NamedTuple):
     macros: set[str]
     tally: Tally
     secrets: dict[str, int]
+    secret_places: list[tuple[str, int, str]]  # path, line, rule
     notes: dict[str, int]
 
 
@@ -109,6 +124,7 @@ def scan_repository(
             candidates=listing.candidates[cut.start : cut.stop],
             roles=roles,
             redact=None if options.keep_secrets else redact,
+            locate_secrets=options.locate_secrets,
             analyse=analyse,
             spool=f"{spool}.{number}",
         )
@@ -120,7 +136,23 @@ def scan_repository(
             _append(shard, joined)
             results.append(result)
     macros = frozenset().union(*(result.macros for result in results))
-    return _summary(options, listing, results), _signatures(results), macros
+    summary = _summary(options, listing, results)
+    if not options.keep_secrets:
+        summary = _without_secret_names(summary, redact)
+    return summary, _signatures(results), macros
+
+
+def _without_secret_names(summary: ScanResult, redact: Redact) -> ScanResult:
+    """The paths of what was left out are shown; files with such a name are no longer among those that were read."""
+
+    def clean(paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(path.decode() for path in redact([path.encode() for path in paths], only_sure=True)[0])
+
+    return replace(
+        summary,
+        skipped_paths={reason: clean(paths) for reason, paths in summary.skipped_paths.items()},
+        unreadable=clean(summary.unreadable),
+    )
 
 
 def _signatures(results: list[ShardResult]) -> list[np.ndarray]:
@@ -161,6 +193,7 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
         skipped_paths={reason: tuple(paths) for reason, paths in sorted(tally.examples.items())},
         unreadable=tuple(sorted(tally.unreadable)),
         secrets=_sum_counts(result.secrets for result in results),
+        secret_places=tuple(place for result in results for place in result.secret_places),
         notes=_sum_counts(result.notes for result in results),
         commit=listing.commit,
         listed_by=listing.listed_by,
@@ -197,17 +230,37 @@ def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
     tally = Tally()
     with Beneath(Path(shard.root)) as place:
-        kept = _read_all(place, shard.candidates, tally)
+        kept = _read_all(place, _with_plain_names(shard, tally), tally)
     texts, secrets = [file.text for file in kept], {}
+    places: list[tuple[str, int, str]] = []
     if shard.redact:
-        texts, secrets = shard.redact(texts)
+        texts, secrets = shard.redact(
+            texts,
+            on_found=(lambda number, line, rule: places.append((escape_path(kept[number].path), line, rule)))
+            if shard.locate_secrets
+            else None,
+        )
     signatures, macros = shard.analyse(texts, [file.language for file in kept])
     with open(shard.spool, "wb") as spool:
         spool.writelines(texts)
     files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
     notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
     joined, sizes = np.concatenate((np.empty(0, np.uint64), *signatures)), [*map(len, signatures)]
-    return ShardResult(files, joined, sizes, macros, tally, secrets, notes)
+    return ShardResult(files, joined, sizes, macros, tally, secrets, places, notes)
+
+
+def _with_plain_names(shard: Shard, tally: Tally) -> list[Candidate]:
+    """Leave out files whose path holds a secret: every row of theirs would show it."""
+    if not shard.redact:
+        return shard.candidates
+    paths = [candidate.path for candidate in shard.candidates]
+    plain = []
+    for candidate, redacted in zip(shard.candidates, shard.redact(paths, only_sure=True)[0], strict=True):
+        if redacted == candidate.path:
+            plain.append(candidate)
+        else:
+            tally.add(SECRET_IN_NAME, redacted)
+    return plain
 
 
 class LeftOut(Exception):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from corpus.secrets.anchors import AnchorTable, random_runs
 from corpus.secrets.drawn import WEAK, drawn_secrets
 from corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from corpus.secrets.named import ASSIGNED, NAMED
-from corpus.secrets.placed import PLACED
+from corpus.secrets.placed import IN_CALL, PLACED
 from corpus.secrets.rules import TOKENS, Scan
 
 Finding = tuple[int, int, str]  # start, end, rule
@@ -83,25 +83,52 @@ def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
     return redacted, counts
 
 
-def redact_all(texts: Sequence[bytes]) -> tuple[list[bytes], dict[str, int]]:
-    """`redact` each of the texts, and add up the counts."""
+def redact_all(
+    texts: Sequence[bytes], *, only_sure: bool = False, on_found: Callable[[int, int, str], None] | None = None
+) -> tuple[list[bytes], dict[str, int]]:
+    """`redact` each of the texts, and add up the counts.
+
+    only_sure: leave random strings that only stand near a telling word; for names of files, which hold checksums.
+    on_found: told the number of the text, the line (from 1) and the rule of every redaction, never its value.
+    """
     counts: Counter[str] = Counter()
     redacted = list(texts)
     for number, findings in _findings(texts):
-        redacted[number] = _mask(texts[number], findings, counts)
-    return redacted, {rule: counts[rule] for rule in sorted(counts) if counts[rule]}
+        sure = [finding for finding in findings if not (only_sure and finding[2] in WEAK)]
+        redacted[number], covered = _mask(texts[number], sure)
+        counts.update(rule for _, rule in covered)
+        if on_found:
+            for line, rule in _lines(texts[number], covered):
+                on_found(number, line, rule)
+    return redacted, dict(sorted(counts.items()))
 
 
-def _mask(text: bytes, findings: list[Finding], counts: Counter[str]) -> bytes:
-    """Keys come first; what a token's shape or place tells is more exact than a name, and that than a random look."""
+def _lines(text: bytes, covered: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The line of every place, in rising order."""
+    line, counted = 1, 0
+    for start, rule in sorted(covered):
+        line += text.count(b"\n", counted, start)
+        counted = start
+        yield line, rule
+
+
+def _mask(text: bytes, findings: list[Finding]) -> tuple[bytes, list[tuple[int, str]]]:
+    """The redacted text; where something new was redacted, and by which rule.
+
+    Keys come first; what a token's shape or place tells is more exact than a name, and that than a random look.
+    """
     redacted, is_covered = bytearray(text), bytearray(len(text))
+    covered = []
     if any(rule == PRIVATE_KEY for _, _, rule in findings):
         for runs in private_keys(text):
-            counts[PRIVATE_KEY] += _cover(redacted, is_covered, runs)
+            if _cover(redacted, is_covered, runs):
+                covered.append((runs[0][0], PRIVATE_KEY))
     for start, end, rule in sorted(findings, key=lambda finding: (_weakness(finding[2]), finding)):
-        if rule != PRIVATE_KEY and not (is_covered[end - 1] and _weakness(rule)):
-            counts[rule] += _cover(redacted, is_covered, [(start, end)])
-    return bytes(redacted)
+        if rule == PRIVATE_KEY or (is_covered[end - 1] and _weakness(rule)):
+            continue
+        if _cover(redacted, is_covered, [(start, end)]):
+            covered.append((start, rule))
+    return bytes(redacted), covered
 
 
 def _cover(redacted: bytearray, is_covered: bytearray, spans: list[tuple[int, int]]) -> bool:
@@ -116,4 +143,4 @@ def _cover(redacted: bytearray, is_covered: bytearray, spans: list[tuple[int, in
 
 
 def _weakness(rule: str) -> int:
-    return 2 if rule in WEAK else int(rule == ASSIGNED)
+    return 2 if rule in WEAK else int(rule in (ASSIGNED, IN_CALL))

@@ -7,6 +7,7 @@ letters and digits alternate; for these the bits of 8 bytes are counted at a tim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,44 +109,59 @@ def _class_of(byte: int) -> int:
 _CLASSES = bytes(map(_class_of, range(256)))
 _LEADING_ONES = np.array([8 - (~byte & 255).bit_length() for byte in range(256)], np.uint8)
 _TRAILING_ONES = np.array([((~byte & 255) & -(~byte & 255)).bit_length() - 1 if byte < 255 else 8 for byte in range(256)], np.uint8)
-_MIN_DIGITS, _MIN_CHANGES = 2, 5  # in 24 bytes; 20 drawn of 36 symbols have 5.6 and 7.6
-_MIN_RUN_BYTES = 16
+_MIN_DIGITS, _MIN_CHANGES = 2, 5  # 20 drawn of 36 symbols have 5.6 and 7.6
+_BYTES_A_CHANGE = 8  # at most; of 36 symbols it is 2.5
+MIN_RUN_BYTES = 16
 
 
 def random_runs(texts: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of runs of 16 token characters or more, in which letters and digits alternate.
+    """Start and length of runs of 16 token characters or more that may be random, `is_random_run` says which are.
 
     Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.
+    What is counted is never less than what stands in the run: where it lies in the texts must not matter.
     """
     classes = np.frombuffer(bytes(8) + texts.translate(_CLASSES) + bytes(32 - len(texts) % 8), np.uint8)
     is_token = np.packbits(classes)  # what is not 0 becomes a bit
+    has_digit = np.packbits(classes & np.uint8(_DIGIT)) != 0
     full = np.flatnonzero(is_token == 255)
     if not len(full):
         return full, full
-    has_digit = np.packbits(classes & np.uint8(_DIGIT)) != 0
-    near = np.flatnonzero(has_digit[full - 1] | has_digit[full] | has_digit[full + 1])
-    num_digits, num_changes = _counts(classes.view("<u8"), full[near])
-    is_random = np.zeros(len(full), np.bool_)
-    is_random[near] = (num_digits >= _MIN_DIGITS) & (num_changes >= _MIN_CHANGES)
     first = np.flatnonzero(np.diff(full, prepend=-2) != 1)  # of the 8 bytes without a gap in a run
     last = np.append(first[1:], len(full)) - 1
-    starts = full[first] * 8 - _TRAILING_ONES[is_token[full[first] - 1]] - 8
-    ends = full[last] * 8 + 8 + _LEADING_ONES[is_token[full[last] + 1]] - 8
-    is_found = np.logical_or.reduceat(is_random, first) & (ends - starts >= _MIN_RUN_BYTES)
-    return starts[is_found], (ends - starts)[is_found]
+    begin, end = full[first], full[last]  # in units of 8 bytes
+    starts = begin * 8 - _TRAILING_ONES[is_token[begin - 1]] - 8
+    lengths = end * 8 + 8 + _LEADING_ONES[is_token[end + 1]] - 8 - starts
+    may_be = np.logical_or.reduceat(has_digit[full], first) | has_digit[begin - 1] | has_digit[end + 1]
+    chosen = np.flatnonzero(may_be & (lengths >= MIN_RUN_BYTES))
+    starts, lengths = starts[chosen], lengths[chosen]
+    if not len(chosen):
+        return starts, lengths
+    sizes = end[chosen] - begin[chosen] + 3  # with the bytes before and after
+    bounds = np.cumsum(sizes) - sizes
+    octets = np.arange(sizes.sum()) + np.repeat(begin[chosen] - 1 - bounds, sizes)
+    changes = np.add.reduceat(_num_changes(classes.view("<u8"), octets), bounds, dtype=np.int64)
+    is_enough = changes >= np.maximum(_MIN_CHANGES, lengths // _BYTES_A_CHANGE)
+    return starts[is_enough], lengths[is_enough]
 
 
 _LOW_BITS = np.uint64(0x0101010101010101)
 
 
-def _counts(octets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the 24 bytes around each of the octets: how many are digits, and how many begin another class of letter or digit."""
-    num_digits, num_changes = np.zeros((2, len(places)), np.uint8)
-    for offset in (-1, 0, 1):
-        here = octets[places + offset]
-        after = (here >> np.uint64(8)) | (octets[places + offset + 1] << np.uint64(56))
-        differ = here ^ after
-        lower, upper, digit = (differ >> np.uint64(bit) & _LOW_BITS for bit in range(3))
-        num_changes += np.bitwise_count(lower & upper | upper & digit | lower & digit)  # two of three: both are one
-        num_digits += np.bitwise_count(here >> np.uint64(2) & _LOW_BITS)
-    return num_digits, num_changes
+def _num_changes(octets: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """How many of the 8 bytes at each place are followed by another class of letter or digit."""
+    here = octets[places]
+    differ = here ^ ((here >> np.uint64(8)) | (octets[places + 1] << np.uint64(56)))
+    lower, upper, digit = (differ >> np.uint64(bit) & _LOW_BITS for bit in range(3))
+    return np.bitwise_count(lower & upper | upper & digit | lower & digit)  # two of three: both are letters or digits
+
+
+_KINDS, _PARTS = re.compile(rb"[a-z]+|[A-Z]+|[0-9]+"), re.compile(rb"[A-Za-z0-9]+")
+_MAX_COUNTED_BYTES = 256
+
+
+def is_random_run(run: bytes) -> bool:
+    """Whether the run holds two digits, and letters and digits that alternate."""
+    run = run[:_MAX_COUNTED_BYTES]
+    if len(run) - len(run.translate(None, b"0123456789")) < _MIN_DIGITS:
+        return False
+    return len(_KINDS.findall(run)) - len(_PARTS.findall(run)) >= max(_MIN_CHANGES, len(run) // _BYTES_A_CHANGE)

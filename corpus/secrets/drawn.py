@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpus.secrets.chance import alternates, is_hex, num_changes, num_classes
+from corpus.secrets.anchors import is_random_run
+from corpus.secrets.chance import alternates, is_hex, is_written, num_changes, num_classes
 from corpus.secrets.named import KEY_OWNERS
 from corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from corpus.secrets.vendors import RUNS
@@ -68,6 +69,8 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
     """What of the random runs of the text is a secret."""
     alone = []
     for start, length in zip(starts, lengths, strict=True):
+        if not is_random_run(text[start : start + length]):
+            continue
         end = _PADDING.match(text, start + length).end()
         found = _shape(text, start, end) or _near_a_name(text, start, end)
         if found:
@@ -102,7 +105,7 @@ def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
     if len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES) or end - start > _MAX_RUN_BYTES:
         return None
     is_near = _is_telling(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
-    return (start, end, NEAR_A_NAME) if is_near and _is_random(value) else None
+    return (start, end, NEAR_A_NAME) if is_near and _is_random(value) and not is_written(value) else None
 
 
 def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
@@ -119,7 +122,7 @@ def _is_telling(line: bytes) -> bool:
     if not words.isdisjoint(_TELLING_WORDS) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(_OWNERS)):
         return True
     folded = line.lower()
-    return b"passw" in folded or b"secret" in folded or b"token" in folded or b"pwd" in folded or b"apikey" in folded
+    return b"passw" in folded or b"secret" in folded or b"token" in folded.replace(b"tokeniz", b"") or b"pwd" in folded or b"apikey" in folded
 
 
 def _words(line: bytes) -> set[bytes]:

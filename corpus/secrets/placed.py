@@ -171,9 +171,10 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
     return None
 
 
+IN_CALL = "password in a call"
 _CALLS = (
     Rule(
-        "password in a call",
+        IN_CALL,
         frozenset({b"logi", b"auth", b"cred", b"nect", b"pdo(", b"sqli", b"wall", b"hmac", b"fern", b"jwt."}),
         _find_in_call,
     ),
