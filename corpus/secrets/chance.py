@@ -23,6 +23,7 @@ _PAIRS = """
 _COMMON = {(a, b): int(_PAIRS[a][b]) for a in range(26) for b in range(26)}
 _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of words 2 %
 _MIN_MEAN_WRITTEN = 5.0
+_MAX_COMPARED_BYTES = 48
 _MIN_PAIRS = 7
 _SEPARATORS = re.compile(rb"[_./:=\s-]+")
 _RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff]+")
@@ -57,13 +58,13 @@ def _commonness(words: list[bytes]) -> tuple[int, float]:
 
 def is_unlike_words(value: bytes) -> bool:
     """Whether the letters of `value` follow each other as no word's do."""
-    num_pairs, commonness = _commonness(_LETTERS.findall(value[:MAX_LOOKED_AT_BYTES]))
+    num_pairs, commonness = _commonness(_LETTERS.findall(value[:_MAX_COMPARED_BYTES]))
     return num_pairs >= _MIN_PAIRS and commonness <= _MAX_MEAN_DRAWN
 
 
 def is_written(value: bytes) -> bool:
     """Whether most of `value` is words, as in `V1LocalObjectReference` and `AnotherStrongPass!`."""
-    value = value[:MAX_LOOKED_AT_BYTES]
+    value = value[:_MAX_COMPARED_BYTES]
     words = _LONG_WORDS.findall(value)
     return sum(map(len, words)) > _MIN_SHARE_OF_WORDS * len(value) and _commonness(words)[1] > _MIN_MEAN_WRITTEN
 
