@@ -57,7 +57,9 @@ class ScanResult:
     skipped_paths: dict[str, tuple[str, ...]]  # reason -> the first few paths, for the report
     unreadable: tuple[str, ...]  # paths that could not be read; any of them makes the exit code 3
     secrets: dict[str, int]  # rule -> redactions
-    secret_places: tuple[tuple[str, int, str], ...] = ()  # path, line and rule of each, where that was asked for
+    secret_places: tuple[
+        tuple[str, int, str], ...
+    ] = ()  # path, line and rule of each, where that was asked for
     notes: dict[str, int] = field(default_factory=dict)  # kept but worth saying: "CRLF line ends" -> 12
     commit: str = ""  # HEAD, "" outside git
     listed_by: str = ""  # "git", or what took its place and why

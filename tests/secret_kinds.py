@@ -84,7 +84,9 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     "indented lines": lambda rng: wrapped(rng, 5, "\n      "),
     "commented lines": lambda rng: wrapped(rng, 5, "\n# "),
     "words": lambda rng: " ".join(rng.choice(WORDS) for _ in range(rng.choice((12, 24)))),
-    "spaced": lambda rng: f"{draw(rng, ALPHABETS['a'], 6)} {draw(rng, ALPHABETS['a'], 7)}! {draw(rng, DIGITS, 3)}",
+    "spaced": lambda rng: (
+        f"{draw(rng, ALPHABETS['a'], 6)} {draw(rng, ALPHABETS['a'], 7)}! {draw(rng, DIGITS, 3)}"
+    ),
     "word and year": lambda rng: (
         f"{rng.choice(('Sommer', 'Dragon', 'Falcon', 'Monkey', 'Winter'))}{rng.randrange(1950, 2030)}"
         f"{rng.choice('!?#$%')}"
@@ -92,7 +94,9 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     "crypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'], 53)}",
     "apr1": lambda rng: f"$apr1${draw(rng, ALPHABETS['a'], 8)}${draw(rng, ALPHABETS['a'], 22)}",
     "telegram": lambda rng: f"{rng.randrange(10**9, 10**10)}:AA{draw(rng, ALPHABETS['w'][:-2], 33)}",
-    "wif": lambda rng: f"5{rng.choice('HJK')}{draw(rng, ALPHABETS['a'].translate(str.maketrans('', '', '0OIl')), 49)}",
+    "wif": lambda rng: (
+        f"5{rng.choice('HJK')}{draw(rng, ALPHABETS['a'].translate(str.maketrans('', '', '0OIl')), 49)}"
+    ),
     "xprv": lambda rng: "xprv" + draw(rng, ALPHABETS["a"].translate(str.maketrans("", "", "0OIl")), 107),
     "bytes": lambda rng: ", ".join(f"0x{rng.randrange(256):02x}" for _ in range(32)),
     "long": lambda rng: draw(rng, ALPHABETS["a"], rng.randrange(300, 3000)),
@@ -339,4 +343,8 @@ def planted(kinds: dict[str, str], *, seed: int, num_values: int) -> Iterator[Pl
 
 def is_left(secret: str, redacted: str) -> bool:
     """Whether the secret, or a line of 6 characters or more of it, still stands in the text."""
-    return any(len(part) > 5 and part in redacted for part in re.split(r"\\n|\n|\"", secret) for part in [part.strip(" #+")])
+    return any(
+        len(part) > 5 and part in redacted
+        for part in re.split(r"\\n|\n|\"", secret)
+        for part in [part.strip(" #+")]
+    )

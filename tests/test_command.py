@@ -19,7 +19,17 @@ from corpus.endings import raise_again
 
 FLAGS = {
     *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
-    *("--core", "--test", "--keep-secrets", "--report-secrets", "--device", "--until", "--quiet", "--help", "-h"),
+    *(
+        "--core",
+        "--test",
+        "--keep-secrets",
+        "--report-secrets",
+        "--device",
+        "--until",
+        "--quiet",
+        "--help",
+        "-h",
+    ),
 }
 
 

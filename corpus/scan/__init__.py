@@ -48,7 +48,6 @@ class Redact(Protocol):
     ) -> tuple[list[bytes], dict[str, int]]: ...
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
     """What to read and how. `exclude` are our own output directories, which may lie in the repository."""

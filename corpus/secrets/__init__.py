@@ -56,14 +56,17 @@ def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Fin
                 yield (*span, rule.name)
 
 
-def _by_text(starts: np.ndarray, places: np.ndarray, facts: np.ndarray) -> dict[int, tuple[list[int], list[int]]]:
+def _by_text(
+    starts: np.ndarray, places: np.ndarray, facts: np.ndarray
+) -> dict[int, tuple[list[int], list[int]]]:
     """For the number of every text the places in it, counted from its start, and what is known of each."""
     numbers = np.searchsorted(starts, places, side="right") - 1
     inside = (places - starts[numbers]).tolist()
     known = facts.tolist()
     cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(inside)] if len(inside) else [0]
     return {
-        int(numbers[start]): (inside[start:stop], known[start:stop]) for start, stop in itertools.pairwise(cuts)
+        int(numbers[start]): (inside[start:stop], known[start:stop])
+        for start, stop in itertools.pairwise(cuts)
     }
 
 
@@ -84,7 +87,10 @@ def redact(text: bytes) -> tuple[bytes, dict[str, int]]:
 
 
 def redact_all(
-    texts: Sequence[bytes], *, only_sure: bool = False, on_found: Callable[[int, int, str], None] | None = None
+    texts: Sequence[bytes],
+    *,
+    only_sure: bool = False,
+    on_found: Callable[[int, int, str], None] | None = None,
 ) -> tuple[list[bytes], dict[str, int]]:
     """`redact` each of the texts, and add up the counts.
 

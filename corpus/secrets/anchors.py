@@ -103,12 +103,22 @@ def _class_of(byte: int) -> int:
     character = bytes((byte,))
     if byte not in TOKEN_BYTES:
         return 0
-    return _LOWER if character.islower() else _UPPER if character.isupper() else _DIGIT if character.isdigit() else _JOINER
+    return (
+        _LOWER
+        if character.islower()
+        else _UPPER
+        if character.isupper()
+        else _DIGIT
+        if character.isdigit()
+        else _JOINER
+    )
 
 
 _CLASSES = bytes(map(_class_of, range(256)))
 _LEADING_ONES = np.array([8 - (~byte & 255).bit_length() for byte in range(256)], np.uint8)
-_TRAILING_ONES = np.array([((~byte & 255) & -(~byte & 255)).bit_length() - 1 if byte < 255 else 8 for byte in range(256)], np.uint8)
+_TRAILING_ONES = np.array(
+    [((~byte & 255) & -(~byte & 255)).bit_length() - 1 if byte < 255 else 8 for byte in range(256)], np.uint8
+)
 _MIN_DIGITS, _MIN_CHANGES = 2, 5  # 20 drawn of 36 symbols have 5.6 and 7.6
 _BYTES_A_CHANGE = 8  # at most; of 36 symbols it is 2.5
 MIN_RUN_BYTES = 16
@@ -152,7 +162,9 @@ def _num_changes(octets: np.ndarray, places: np.ndarray) -> np.ndarray:
     here = octets[places]
     differ = here ^ ((here >> np.uint64(8)) | (octets[places + 1] << np.uint64(56)))
     lower, upper, digit = (differ >> np.uint64(bit) & _LOW_BITS for bit in range(3))
-    return np.bitwise_count(lower & upper | upper & digit | lower & digit)  # two of three: both are letters or digits
+    return np.bitwise_count(
+        lower & upper | upper & digit | lower & digit
+    )  # two of three: both are letters or digits
 
 
 _KINDS, _PARTS = re.compile(rb"[a-z]+|[A-Z]+|[0-9]+"), re.compile(rb"[A-Za-z0-9]+")
@@ -164,4 +176,6 @@ def is_random_run(run: bytes) -> bool:
     run = run[:_MAX_COUNTED_BYTES]
     if len(run) - len(run.translate(None, b"0123456789")) < _MIN_DIGITS:
         return False
-    return len(_KINDS.findall(run)) - len(_PARTS.findall(run)) >= max(_MIN_CHANGES, len(run) // _BYTES_A_CHANGE)
+    return len(_KINDS.findall(run)) - len(_PARTS.findall(run)) >= max(
+        _MIN_CHANGES, len(run) // _BYTES_A_CHANGE
+    )

@@ -6,6 +6,7 @@ characters. Where only letters stand their neighbours tell: `qx` and `jh` are ra
 
 from __future__ import annotations
 
+import itertools
 import re
 
 # Row and column are the letters a to z; a digit d is the base-2 logarithm, plus 5, of how many times more often the
@@ -19,7 +20,7 @@ _PAIRS = """
     00000000000101000000500000 73559451704455740667543150 53648346704444662478633152 73548427802543750776633361
     55545440500657350667100200 61317201500232320132000000 51124114500214520441001000 44535411400121150125000220
     11203000300334250254001001 20005000300000200000000001
-""".split()
+""".split()  # noqa: SIM905
 _COMMON = {(a, b): int(_PAIRS[a][b]) for a in range(26) for b in range(26)}
 _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of words 2 %
 _MIN_MEAN_WRITTEN = 5.0
@@ -52,7 +53,7 @@ def _commonness(words: list[bytes]) -> tuple[int, float]:
     for word in words:
         folded = word.lower()
         num_pairs += len(folded) - 1
-        total += sum(_COMMON[a - 97, b - 97] for a, b in zip(folded, folded[1:], strict=False))
+        total += sum(_COMMON[a - 97, b - 97] for a, b in itertools.pairwise(folded))
     return num_pairs, total / max(1, num_pairs)
 
 
@@ -66,7 +67,9 @@ def is_written(value: bytes) -> bool:
     """Whether most of `value` is words, as in `V1LocalObjectReference` and `AnotherStrongPass!`."""
     value = value[:_MAX_COMPARED_BYTES]
     words = _LONG_WORDS.findall(value)
-    return sum(map(len, words)) > _MIN_SHARE_OF_WORDS * len(value) and _commonness(words)[1] > _MIN_MEAN_WRITTEN
+    return (
+        sum(map(len, words)) > _MIN_SHARE_OF_WORDS * len(value) and _commonness(words)[1] > _MIN_MEAN_WRITTEN
+    )
 
 
 def is_drawn(value: bytes) -> bool:

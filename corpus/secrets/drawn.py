@@ -1,8 +1,8 @@
-"""Random runs of characters: what they are is told by their whole shape, by the words before them, or by both missing.
+"""Random runs of characters: told by their whole shape, by the words before them, or by being alone.
 
-A checksum, a test vector and an API key are all drawn. A run is taken for a secret where it has the shape of a vendor's
-token; where a telling word stands before it and none that tells of a checksum; and with neither only if it is a whole
-string of all three classes of characters, in a text that holds few of them.
+A checksum, a test vector and an API key are all drawn. A run is taken for a secret where it has the shape of a
+vendor's token; where a telling word stands before it and none that tells of a checksum; and with neither only if it
+is all that a neutral name is given, no hex, and the only such run of its text.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from corpus.secrets.anchors import is_random_run
 from corpus.secrets.chance import alternates, is_hex, is_written, num_changes, num_classes
-from corpus.secrets.named import KEY_OWNERS
 from corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from corpus.secrets.vendors import RUNS
+from corpus.secrets.words import is_harmless_line, is_telling_line
 
 NEAR_A_NAME = "random string near a secret name"
 ALONE = "random string"
@@ -33,28 +33,6 @@ _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
 _MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120
 _MAX_ALONE = 1  # in one text: more are a table
 
-_VENDORS = (
-    "adafruit adobe airtable algolia alibaba amplitude asana atlassian auth0 aws azure beamer bitbucket bittrex bugsnag "
-    "clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks datadog digitalocean discord "
-    "docusign dropbox drone etsy facebook fastly finicity finnhub firebase flickr freshbooks gitter gocardless heroku "
-    "hubspot infura instagram intercom jfrog kraken kucoin launchdarkly linkedin lob looker mailchimp mailgun mapbox "
-    "mattermost messagebird netlify newrelic new_relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi "
-    "razorpay rollbar segment sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic "
-    "telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk"
-).split()
-_WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_TELLING_WORDS = frozenset(
-    [word.encode() for word in _VENDORS]
-    + b"auth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt cookie netrc "
-    b"sessionid machinekey authorization accounts kty ident identified authenticate".split()
-)
-_HARMLESS_WORDS = frozenset(
-    b"hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid guid public pub nonce "
-    b"cursor page version blob resolved data src href signature sig certificate cert certs expected expect want assert equal equals "
-    b"test tests testing vector vectors example examples sample samples encode encoded decode decoded image img svg ssh import "
-    b"imports require fmt format pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id ids url path file".split()
-)
-_OWNERS, _KEYS = frozenset(KEY_OWNERS), frozenset((b"key", b"keys"))
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
@@ -102,9 +80,12 @@ def _shape(text: bytes, start: int, end: int) -> Finding | None:
 
 def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
     value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
-    if len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES) or end - start > _MAX_RUN_BYTES:
+    if (
+        len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES)
+        or end - start > _MAX_RUN_BYTES
+    ):
         return None
-    is_near = _is_telling(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
+    is_near = is_telling_line(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
     return (start, end, NEAR_A_NAME) if is_near and _is_random(value) and not is_written(value) else None
 
 
@@ -115,20 +96,6 @@ def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
     return kind >= 0 and before[kind : kind + 12] == b"kind: Secret" and _ENTRY.search(before) is not None
 
 
-def _is_telling(line: bytes) -> bool:
-    words = _words(line)
-    if b"://" in line or not words.isdisjoint(_HARMLESS_WORDS):
-        return False
-    if not words.isdisjoint(_TELLING_WORDS) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(_OWNERS)):
-        return True
-    folded = line.lower()
-    return b"passw" in folded or b"secret" in folded or b"token" in folded.replace(b"tokeniz", b"") or b"pwd" in folded or b"apikey" in folded
-
-
-def _words(line: bytes) -> set[bytes]:
-    return {word.lower() for word in _WORDS.findall(line)}
-
-
 def _line_before(text: bytes, start: int) -> bytes:
     before = text[max(0, start - _BEFORE_BYTES) : start]
     lines = before.split(b"\n")
@@ -137,7 +104,12 @@ def _line_before(text: bytes, start: int) -> bytes:
 
 def _is_random(value: bytes) -> bool:
     value = value[:_LOOKED_AT_BYTES]
-    return num_changes(value) >= len(value) // 4 and num_classes(value) >= 2 and not is_placeholder(value) and not _PEM_LIKE.match(value)
+    return (
+        num_changes(value) >= len(value) // 4
+        and num_classes(value) >= 2
+        and not is_placeholder(value)
+        and not _PEM_LIKE.match(value)
+    )
 
 
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
@@ -149,7 +121,14 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     if not (is_quoted or is_setting) or _PLAIN.search(value) or len(set(value)) < _MIN_DISTINCT:
         return False
-    if _UUID.fullmatch(value) or any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in _SEPARATORS.split(value)):  # a checksum with a prefix
+    if _UUID.fullmatch(value) or any(
+        len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in _SEPARATORS.split(value)
+    ):  # a checksum with a prefix
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
-    return is_mixed and num_changes(value) >= len(value) // 3 and _is_random(value) and _words(line).isdisjoint(_HARMLESS_WORDS)
+    return (
+        is_mixed
+        and num_changes(value) >= len(value) // 3
+        and _is_random(value)
+        and not is_harmless_line(line)
+    )

@@ -14,8 +14,14 @@ _EDGE = re.compile(
 _PUTTY = re.compile(rb"Private-Lines: [0-9]{1,4}|Private-Hash: |Private-MAC: ")
 _RUN = re.compile(rb"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)|(?P<run>[A-Za-z0-9+/=]+)", re.DOTALL)
 _MIN_RUN_BYTES = 20  # shorter ones are headers (`Proc-Type: 4,ENCRYPTED`) or code between string parts
-_MAX_BETWEEN_BYTES = 120  # from one line of a block without an end to the next: comment marks, indents, a header
-_BASE64_EDGES = (b"UFJJVkFURSBLRV", b"BSSVZBVEUgS0VZ", b"QUklWQVRFIEtFW")  # "PRIVATE KEY" at the three offsets
+_MAX_BETWEEN_BYTES = (
+    120  # from one line of a block without an end to the next: comment marks, indents, a header
+)
+_BASE64_EDGES = (
+    b"UFJJVkFURSBLRV",
+    b"BSSVZBVEUgS0VZ",
+    b"QUklWQVRFIEtFW",
+)  # "PRIVATE KEY" at the three offsets
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}(?:\s{1,40}[A-Za-z0-9+/]{16,}={0,2}(?![^\s\"'<]))*+")
 PRIVATE_KEY = "private key"
 _MARK = re.compile(b"(?P<secret>" + b"|".join((b"PRIVATE KEY", b"y V1-", b"Private-", *_BASE64_EDGES)) + b")")
@@ -56,7 +62,13 @@ def _runs(text: bytes, start: int, stop: int, *, is_closed: bool) -> list[Span]:
             if not is_closed and not _goes_on(text, long[-1][1] if long else start, last):
                 return long
             long.append(last)
-    if previous and last and long and long[-1] == previous and (is_closed or _is_next_line(text, previous, last)):
+    if (
+        previous
+        and last
+        and long
+        and long[-1] == previous
+        and (is_closed or _is_next_line(text, previous, last))
+    ):
         between = text[previous[1] : last[0]]
         if (between.count(b'"') + between.count(b"'")) % 2 == 0:  # else a variable after the last string part
             long.append(last)
@@ -93,7 +105,10 @@ def _encoded_keys(text: bytes) -> Iterator[list[Span]]:
         while place >= 0:
             if place >= covered:
                 start = place
-                while start > 0 and text[start - 1 : start].isalnum() or text[start - 1 : start] in (b"+", b"/"):
+                while (start > 0 and text[start - 1 : start].isalnum()) or text[start - 1 : start] in (
+                    b"+",
+                    b"/",
+                ):
                     start -= 1
                 match = _BASE64.match(text, start)
                 covered = match.end() if match else place + 1

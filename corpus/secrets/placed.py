@@ -1,4 +1,4 @@
-"""Secrets that are known by where they stand: in a URL, in a header, behind an option of a command, in a credential file."""
+"""Secrets known by where they stand: in a URL, a header, a call, a credential file, behind an option of a command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_login(value: bytes) -> bool:
 
 def _is_mixed(secret: bytes) -> bool:
     """Three kinds of characters, or two that change more often than in names."""
-    if not alternates(secret) or b"://" in secret or b"@" in secret[1:-1] and b"." in secret:
+    if not alternates(secret) or b"://" in secret or (b"@" in secret[1:-1] and b"." in secret):
         return False
     return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
 
@@ -97,7 +97,11 @@ _ADDRESSES = (
     Rule(
         "webhook",
         frozenset({b"/web"}),
-        find_by(re.compile(rb"/webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})")),
+        find_by(
+            re.compile(
+                rb"/webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})"
+            )
+        ),
     ),
 )
 
@@ -123,7 +127,8 @@ _HEADERS = (
         frozenset({b"orization"[:4]}),
         find_by(
             re.compile(
-                rb"(?i:orization)[\"']?[ ]{0,2}[:=,][ ]{0,2}[\"']?(?i:token|apikey|key|digest)?[ ]{0,2}(?:token=)?[\"']?"
+                rb"(?i:orization)[\"']?[ ]{0,2}[:=,][ ]{0,2}[\"']?"
+                rb"(?i:token|apikey|key|digest)?[ ]{0,2}(?:token=)?[\"']?"
                 rb"(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)"
             ),
             lambda match: is_varied(match) and alternates(match["secret"]),
@@ -133,7 +138,9 @@ _HEADERS = (
         "basic authorization",
         frozenset({b"auth"}),
         find_by(
-            re.compile(rb"(?i:auth)\\?[\"']?[ ]{0,2}[:=][ ]{0,2}\\?[\"']?(?P<secret>[A-Za-z0-9+/]{12,512}+={0,2})(?!\w)"),
+            re.compile(
+                rb"(?i:auth)\\?[\"']?[ ]{0,2}[:=][ ]{0,2}\\?[\"']?(?P<secret>[A-Za-z0-9+/]{12,512}+={0,2})(?!\w)"
+            ),
             lambda match: is_login(match["secret"]),
         ),
     ),
@@ -184,7 +191,9 @@ _OTHERS = (
     Rule(
         "password in a command",
         frozenset({b"-pas"}),
-        find_by(re.compile(rb"-pass(?:in|out)?[ ]pass:(?P<secret>[^\s\"'`;|&<>]{5,256}+)"), is_drawn_password),
+        find_by(
+            re.compile(rb"-pass(?:in|out)?[ ]pass:(?P<secret>[^\s\"'`;|&<>]{5,256}+)"), is_drawn_password
+        ),
     ),
     Rule(
         "Azure storage key",
@@ -203,7 +212,9 @@ _OTHERS = (
     ),
     Rule(
         "password hash",
-        frozenset({b"$2a$", b"$2b$", b"$2y$", b"$apr", b"$6$", b"$5$", b"$y$", b"$1$", b"{SHA", b"{SSH", b"$arg"}),
+        frozenset(
+            {b"$2a$", b"$2b$", b"$2y$", b"$apr", b"$6$", b"$5$", b"$y$", b"$1$", b"{SHA", b"{SSH", b"$arg"}
+        ),
         find_by(
             re.compile(
                 rb"(?<=[\w.@-]:)(?P<secret>\$(?:2[aby]\$[0-9]{2}\$[\w./]{53}|(?:apr1|[156y])\$[\w./=$]{8,160}"
@@ -220,14 +231,20 @@ _OTHERS = (
         "password file",
         frozenset({b":543", b":330", b":*:*", b":*:"}),
         find_by(
-            re.compile(rb":(?:5432|5433|3306|\*):[\w*.-]{1,64}:[\w*.@-]{1,64}:(?P<secret>[^\s:'\"]{6,256}+)$", re.MULTILINE),
+            re.compile(
+                rb":(?:5432|5433|3306|\*):[\w*.-]{1,64}:[\w*.@-]{1,64}:(?P<secret>[^\s:'\"]{6,256}+)$",
+                re.MULTILINE,
+            ),
             is_drawn_password,
         ),
     ),
     Rule(
         "secure string",
         frozenset({b"-sec"}),
-        find_by(re.compile(rb"(?i)-SecureString[ ](?:-String[ ])?[\"'](?P<secret>[^\s\"']{6,256})[\"']"), is_drawn_password),
+        find_by(
+            re.compile(rb"(?i)-SecureString[ ](?:-String[ ])?[\"'](?P<secret>[^\s\"']{6,256})[\"']"),
+            is_drawn_password,
+        ),
     ),
     Rule(
         "ipsec secret",
@@ -253,7 +270,9 @@ def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|
 _COMMANDS = (
     _command("curl", "curl", r"(?:-u|--user|--proxy-user|-U)[ =]?[\"']?[^\s:\"']{0,64}:"),
     _command("sshpass", "sshpass", r"-p[ ]?"),
-    _command("mysql,mysqldump,mysqladmin,mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"),
+    _command(
+        "mysql,mysqldump,mysqladmin,mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"
+    ),
     _command("mongo,mongosh,mongodump", "mongo(?:sh|dump|restore|import|export)?", r"-p[ ]?"),
     _command("redis-cli", "redis-cli", r"(?:-a|--pass)[ =]?"),
     _command("docker,podman,helm,skopeo,crane", "docker|podman|helm|skopeo|crane", r"-p[ =]?"),
@@ -266,8 +285,17 @@ _COMMANDS = (
     _command("htpasswd", "htpasswd", r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]"),
     _command("snmpget,snmpwalk,rocommunity,rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
     _command("rocommunity,rwcommunity", "r[ow]community", ""),
-    _command("echo", "echo", r"-?n?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo )?(?:docker|podman|helm|gh|crane)[^\n]{0,60}(?:password-stdin|with-token))"),
-    _command("echo", "echo", r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?"),
+    _command(
+        "echo",
+        "echo",
+        r"-?n?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo )?"
+        r"(?:docker|podman|helm|gh|crane)[^\n]{0,60}(?:password-stdin|with-token))",
+    ),
+    _command(
+        "echo",
+        "echo",
+        r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?",
+    ),
 )
 
 PLACED = (*_ADDRESSES, *_HEADERS, *_CALLS, *_OTHERS, *_COMMANDS)

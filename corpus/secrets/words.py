@@ -1,0 +1,112 @@
+"""The words that tell of a secret, and those that tell of none, in names and in what stands before a value."""
+
+from __future__ import annotations
+
+import re
+
+
+def _set(words: str) -> frozenset[bytes]:
+    return frozenset(word.encode() for word in words.split())
+
+
+# Every row: the anchors, with commas between, and the expression of the word that begins there. Words in German,
+# Spanish, Portuguese, French, Dutch, Polish, Italian, Swedish, Finnish, Turkish, Czech, Hungarian, Danish, Chinese,
+# Japanese and Russian, too.
+PASSWORD_WORDS = (
+    ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
+    ("pwd", rb"pwd"),
+    ("ied ", rb"(?<=identif)ied(?: with \w{1,32})? by"),
+    ("pw=,pw:,pw\",pw'", rb"pw"),
+    ("psk", rb"psk"),
+    ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
+    ("rase,clav,senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
+    ("mdp,mot_,motd", rb"mdp|mot_?de_?passe"),
+    ("wach,hasl,has\u0142,paro", rb"wachtwoord|has(?:l|\xc5\x82)o|parola?"),
+    ("enor,sala,sifr,\u015fif,hesl", rb"(?<=[o\xb6]s)enord|salasana|(?:s|\xc5\x9f)ifre|heslo"),
+    ("jels,adga", rb"jelsz(?:o|\xc3\xb3)|adgangskode"),
+    (
+        "\u5bc6,\u30d1,\u043f\u0430",
+        "\u5bc6\u7801|\u30d1\u30b9\u30ef\u30fc\u30c9|\u043f\u0430\u0440\u043e\u043b\u044c".encode(),
+    ),
+)
+MATERIAL_WORDS = (
+    ("secr", rb"secret"),
+    ("toke", rb"token"),
+    ("ysto", rb"(?<=ke)ystore"),
+    ("key", rb"key"),
+    ("p12,pfx", rb"p12|pfx"),
+    ("cred", rb"credential|cred"),
+    ("auth", rb"auth"),
+    ("salt,pepp", rb"salt|pepper"),
+    ("mnem,seed", rb"mnemonic|seed"),
+    ("wif", rb"wif"),
+)
+# Not `tokenizer`, not `PASSIVE`.
+END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"
+
+# Whose key is a secret: `api_key`, not `cache_key`.
+KEY_OWNERS = _set("""
+    access account admin aes api app auth bot client consumer crypt decrypt decryption deploy deployer
+    des ecdsa ed25519 encrypt encryption enc hmac host jwt license licence machine maps master mnemonic
+    owner private priv rsa secret security server service session shared sign signer signing ssh ssl
+    storage store subscription tls validation wallet webhook wg write x25519
+""")
+
+# Of a name: `token_url`, `PasswordField`.
+_HARMLESS_STEMS = re.compile(
+    rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|placeholder"
+)
+_HARMLESS_IN_NAME = _set("""
+
+""")
+
+# Of the line before a random string.
+_TELLING = _set("""
+    auth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
+    cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
+    adobe airtable algolia alibaba amplitude asana atlassian auth0 aws azure beamer bitbucket bittrex
+    bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
+    datadog digitalocean discord docusign dropbox drone etsy facebook fastly finicity finnhub firebase
+    flickr freshbooks gitter gocardless heroku hubspot infura instagram intercom jfrog kraken kucoin
+    launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
+    new_relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
+    sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
+    telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk
+""")
+_HARMLESS = _set("""
+    hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid
+    guid public pub nonce cursor page version blob resolved data src href signature sig certificate cert
+    certs expected expect want assert equal equals test tests testing vector vectors example examples
+    sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
+    pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
+    ids url path file
+""")
+_KEYS = frozenset((b"key", b"keys"))
+_WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_ADDRESS = b"://"  # of an image, a download
+
+
+def is_harmless_name(name: bytes) -> bool:
+    """`token_url`, `PasswordField`; not `account_password`, though it holds `count`."""
+    return _HARMLESS_STEMS.search(name) is not None or not words_of(name).isdisjoint(_HARMLESS_IN_NAME)
+
+
+def is_harmless_line(line: bytes) -> bool:
+    """Whether a random string behind the line is likely a checksum, test data, an image."""
+    return not words_of(line).isdisjoint(_HARMLESS)
+
+
+def is_telling_line(line: bytes) -> bool:
+    """Whether the line tells of a secret, and not of what is harmless."""
+    words = words_of(line)
+    if _ADDRESS in line or not words.isdisjoint(_HARMLESS):
+        return False
+    if not words.isdisjoint(_TELLING) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(KEY_OWNERS)):
+        return True
+    folded = line.lower().replace(b"tokeniz", b"")
+    return any(stem in folded for stem in (b"passw", b"secret", b"token", b"pwd", b"apikey"))
+
+
+def words_of(text: bytes) -> set[bytes]:
+    """The words of names in camel case or with underscores, in lower case."""
+    return {word.lower() for word in _WORDS.findall(text)}
