@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
+import string
 import subprocess
 import sys
 import time
@@ -75,6 +78,30 @@ def test_the_window_constant_stands_near_line_70():
     assert 60 <= number <= 80
 
 
+def test_reported_secrets_name_file_line_and_rule_never_the_value(repository, tmp_path):
+    token = "ghp_" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=36))
+    copy = tmp_path / "repository"
+    shutil.copytree(repository, copy)
+    (copy / "settings.py").write_text(f"# one\nvalue = '{token}'\n", "utf-8")
+    (copy / f"{token}.py").write_text("x = 1\n", "utf-8")
+    flags = (
+        "--output",
+        tmp_path / "dataset",
+        "--tokenizer",
+        "local",
+        "--max-tokens",
+        "64",
+        "--augmentations",
+        "none",
+    )
+    done = run(copy, *flags, "--report-secrets", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "secret: settings.py:2: GitHub token" in done.stdout
+    written = b"".join(path.read_bytes() for path in (tmp_path / "dataset").rglob("*") if path.is_file())
+    assert token not in done.stdout + done.stderr and token.encode() not in written
+    assert b"secret in its name" in written
+
+
 WRONG_USES = {
     "unknown flag": (("--frobnicate",), 2, "unrecognized arguments: --frobnicate"),
     "no such repository": (("/no/such/place",), 2, "git clone"),
@@ -94,6 +121,7 @@ WRONG_USES = {
     "core that is not UTF-8": ((".", "--core", "caf\udce9/**"), 2, "--core caf\\xe9/** is not UTF-8"),
     "output that is a file": ((".", "--output", str(COMMAND)), 2, "is not a directory"),
     "output that is the repository": ((".", "--output", "."), 2, "holds files but no dataset_metadata.json"),
+    "secrets kept and reported": ((".", "--keep-secrets", "--report-secrets"), 2, "drop one of them"),
     "unknown device": ((".", "--device", "tpu"), 2, "invalid choice: 'tpu'"),
     "unknown tokenizer": ((".", "--tokenizer", "no/such"), 2, "--tokenizer no/such: no such path"),
 }

@@ -16,7 +16,7 @@ import pytest
 from corpus import scan
 from corpus.pool import Crew
 from corpus.records import UserError
-from corpus.scan import ScanOptions, beneath, scan_repository
+from corpus.scan import SECRET_IN_NAME, ScanOptions, beneath, scan_repository
 from corpus.scan.listing import list_repository
 from tests.hostile_tree import remove_tree
 from tests.scanning import analyse, paths, redact, scan_tree, write
@@ -59,6 +59,25 @@ def test_a_file_is_where_its_record_says(root, spool):
     assert [signature.tolist() for signature in signatures] == [[16, 1], [15, 1], [10, 1]]
     assert macros == {"MACRO"}
     assert result.files[1].sha256 == hashlib.sha256((root / "src/a.py").read_bytes()).hexdigest()
+
+
+def test_a_file_whose_path_holds_a_secret_is_left_out_and_the_path_is_not_shown(root, spool):
+    """A name of another file would be no help, and every row names its file."""
+    write(root, a_DOT_py="x = 1\n", hunter2__b_DOT_py="y = 2\n", c_hunter2_DOT_png=b"\0\1")
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py"]
+    assert result.skipped[SECRET_IN_NAME] == 2 and result.num_entries == 3
+    assert "hunter2" not in repr(result)
+    kept, _, _ = scan_tree(root, spool, keep_secrets=True)
+    assert "hunter2/b.py" in paths(kept)
+
+
+def test_the_places_of_secrets_are_told_where_that_is_asked_for(root, spool):
+    write(root, a_DOT_py="x = 1\ny = 'hunter2'\n", b__c_DOT_py="z = 'hunter2'\n")
+    result, _, _ = scan_tree(root, spool, locate_secrets=True)
+    assert result.secret_places == (("a.py", 2, "password"), ("b/c.py", 1, "password"))
+    result, _, _ = scan_tree(root, spool)
+    assert result.secret_places == ()
 
 
 def test_keep_secrets_keeps_them(root, spool):

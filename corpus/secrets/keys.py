@@ -87,11 +87,12 @@ def _is_next_line(text: bytes, previous: Span, last: Span) -> bool:
 
 
 def _putty_keys(text: bytes) -> Iterator[list[Span]]:
-    for mark in _PUTTY.finditer(text):
-        stop = text.find(b"\nPrivate-MAC", mark.end())
+    marks = list(_PUTTY.finditer(text))
+    for number, mark in enumerate(marks):
         if not mark[0].startswith(b"Private-Lines"):
-            stop = text.find(b"\n", mark.end())
-        runs = _runs(text, mark.end(), stop if stop >= 0 else len(text), is_closed=False)
+            continue
+        stop = marks[number + 1].start() if number + 1 < len(marks) else len(text)
+        runs = _runs(text, mark.end(), stop, is_closed=False)
         if runs:
             yield runs
 

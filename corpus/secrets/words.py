@@ -57,19 +57,24 @@ _HARMLESS_STEMS = re.compile(
     rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|placeholder"
 )
 _HARMLESS_IN_NAME = _set("""
-
+    pub field fields name names path paths file filename url urls uri error errors err msg message
+    messages label title page pages cursor next prev continuation primary foreign partition cache sort
+    version count counts length len size type types class prompt hint help description column columns
+    index idx id ids max min num number cancellation keyword policy strength expiry expires expiration
+    allow header headers prefix suffix param parameter parameters mode kind status state event callback
+    handler factory manager provider validator required enabled disabled lookup reset
 """)
 
 # Of the line before a random string.
 _TELLING = _set("""
     auth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
-    adobe airtable algolia alibaba amplitude asana atlassian auth0 aws azure beamer bitbucket bittrex
+    adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
     bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
     datadog digitalocean discord docusign dropbox drone etsy facebook fastly finicity finnhub firebase
     flickr freshbooks gitter gocardless heroku hubspot infura instagram intercom jfrog kraken kucoin
     launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
-    new_relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
+    relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
     sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
     telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk
 """)
@@ -79,7 +84,7 @@ _HARMLESS = _set("""
     certs expected expect want assert equal equals test tests testing vector vectors example examples
     sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
-    ids url path file
+    ids url path file continuation primary foreign sort partition cache
 """)
 _KEYS = frozenset((b"key", b"keys"))
 _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
