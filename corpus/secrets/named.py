@@ -70,9 +70,7 @@ def _given_value(
     name = Name(is_password, stem, between["rest"], operator, between["quote"], before)
     if operator == "spaced" and between["rest"].endswith(b"."):  # the end of a sentence
         return None
-    if (
-        stem == b"pass" and operator in ("given", "spaced") and not name.head.startswith(b"-")
-    ):  # `should_pass("...")`
+    if stem == b"pass" and not _can_pass_be_a_name(name):
         return None
     span = _value_span(scan, between, name)
     if span is None or not is_secret(
@@ -82,6 +80,13 @@ def _given_value(
     if is_harmless_name(name.head + b"_" + between["rest"]):
         return None
     return _with_next_parts(text, span) if name.quote else span
+
+
+def _can_pass_be_a_name(name: Name) -> bool:
+    """`--pass x`, `WIFI_PASS "x"`; not `should_pass("x")`, `they pass "x"`."""
+    if name.head.startswith(b"-"):
+        return True
+    return name.operator != "given" and (name.operator != "spaced" or bool(name.head))
 
 
 def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:

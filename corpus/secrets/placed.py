@@ -135,16 +135,6 @@ _HEADERS = (
         ),
     ),
     Rule(
-        "basic authorization",
-        frozenset({b"auth"}),
-        find_by(
-            re.compile(
-                rb"(?i:auth)\\?[\"']?[ ]{0,2}[:=][ ]{0,2}\\?[\"']?(?P<secret>[A-Za-z0-9+/]{12,512}+={0,2})(?!\w)"
-            ),
-            lambda match: is_login(match["secret"]),
-        ),
-    ),
-    Rule(
         "session cookie",
         frozenset({b"sess", b"_sid", b".sid", b"phps", b"jses", b"csrf", b"xsrf"}),
         find_by(
@@ -158,7 +148,7 @@ _HEADERS = (
 )
 
 _CALL = re.compile(
-    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=con)nect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=conn)ect|(?<=connect)ion|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
     rb"|jwt\.(?:en|de)code)(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -182,7 +172,21 @@ IN_CALL = "password in a call"
 _CALLS = (
     Rule(
         IN_CALL,
-        frozenset({b"logi", b"auth", b"cred", b"nect", b"pdo(", b"sqli", b"wall", b"hmac", b"fern", b"jwt."}),
+        frozenset(
+            {
+                b"logi",
+                b"auth",
+                b"cred",
+                b"ect(",
+                b"ion(",
+                b"pdo(",
+                b"sqli",
+                b"wall",
+                b"hmac",
+                b"fern",
+                b"jwt.",
+            }
+        ),
         _find_in_call,
     ),
 )

@@ -15,7 +15,7 @@ def _set(words: str) -> frozenset[bytes]:
 PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
     ("pwd", rb"pwd"),
-    ("ied ", rb"(?<=identif)ied(?: with \w{1,32})? by"),
+    ("d by,d wi", rb"(?<=identifie)d(?: with \w{1,32})? by"),
     ("pw=,pw:,pw\",pw'", rb"pw"),
     ("psk", rb"psk"),
     ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
