@@ -27,6 +27,9 @@ from corpus.secrets.rules import TOKENS, Scan
 Finding = tuple[int, int, str]  # start, end, rule
 
 _TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED))
+_FINDERS = {
+    key: tuple((rule.find, rule.name) for rule in rules) for key, rules in _TABLE.rules_by_key.items()
+}
 _PADDING = bytes(4)
 
 
@@ -50,10 +53,10 @@ def _findings(texts: Sequence[bytes]) -> Iterator[tuple[int, list[Finding]]]:
 def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Finding]:
     scan = Scan(text)
     for place, key in zip(places, keys, strict=True):
-        for rule in _TABLE.rules_by_key[key]:
-            span = rule.find(scan, place)
+        for find, name in _FINDERS[key]:
+            span = find(scan, place)
             if span:
-                yield (*span, rule.name)
+                yield (*span, name)
 
 
 def _by_text(

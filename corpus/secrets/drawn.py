@@ -23,7 +23,8 @@ WEAK = frozenset((NEAR_A_NAME, ALONE))
 Finding = tuple[int, int, str]  # start, end, rule
 
 _PADDING = re.compile(rb"={0,2}")
-_RUN_BYTES = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-+/.~")
+_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_MAX_NUMBER_BYTES = 40
 _MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
 _BEFORE_BYTES = 200
 _MANIFEST_BYTES = 1000
@@ -59,10 +60,10 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
         yield from alone
 
 
-def _start_of_run(text: bytes, place: int) -> int:
-    while place > 0 and text[place - 1] in _RUN_BYTES:
-        place -= 1
-    return place
+def _start_of_number(text: bytes, place: int) -> int:
+    """Where the letters and digits before the place begin: of the first part of `123456:AA...`."""
+    start = max(0, place - _MAX_NUMBER_BYTES)
+    return place - len(text[start:place]) + len(text[start:place].rstrip(_ALPHANUMERIC))
 
 
 def _shape(text: bytes, start: int, end: int) -> Finding | None:
@@ -70,7 +71,7 @@ def _shape(text: bytes, start: int, end: int) -> Finding | None:
         return None
     starts = [start]
     if text[start - 1 : start] in (b":", b"|", b"!"):
-        starts.append(_start_of_run(text, start - 1))
+        starts.append(_start_of_number(text, start - 1))
     for begin in starts:
         match = RUN_SHAPE.match(text, begin)
         if match and not is_placeholder(match[match.lastgroup]) and alternates(match[match.lastgroup]):

@@ -30,7 +30,7 @@ _TYPE = (
 _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+\)?+(?:"
-    rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}\(?\s{0,40}(?=[\"'`]))?+[ \t]{0,16}+"
+    rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
     rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
@@ -38,7 +38,7 @@ _BETWEEN = re.compile(
     rb"|(?P<given>(?:,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
-    rb"|(?P<spaced>[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?|[ ]{0,2}\|[ ]{0,8})"
+    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?)"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
 _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
@@ -100,7 +100,11 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
             return None
         between = _BETWEEN.match(text, stem.end())
         span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
-        if span is None and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in DELIMITERS:
+        if (
+            span is None
+            and stem_text not in _VERBS
+            and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in DELIMITERS
+        ):
             span = in_column(scan, place, is_password=is_password)
         if span:
             scan.named_until = span[1]

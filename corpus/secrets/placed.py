@@ -148,7 +148,7 @@ _HEADERS = (
 )
 
 _CALL = re.compile(
-    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=conn)ect|(?<=connect)ion|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
     rb"|jwt\.(?:en|de)code)(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -177,8 +177,7 @@ _CALLS = (
                 b"logi",
                 b"auth",
                 b"cred",
-                b"ect(",
-                b"ion(",
+                b"nnec",
                 b"pdo(",
                 b"sqli",
                 b"wall",
@@ -192,6 +191,13 @@ _CALLS = (
 )
 
 _OTHERS = (
+    Rule(  # HTTPie
+        "password in a command",
+        frozenset({b" -a "}),
+        find_by(
+            re.compile(rb" -a [\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`;|&<>]{6,256}+)"), is_drawn_password
+        ),
+    ),
     Rule(
         "password in a command",
         frozenset({b"-pas"}),
@@ -286,7 +292,12 @@ _COMMANDS = (
     _command("zip ", "zip", r"-[pP][ ]?"),
     _command("sqlplus", "sqlplus", r"[\w-]{1,64}/", secret=r"[^\s\"'@]{5,64}"),
     _command("smbclient,rpcclient,winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
-    _command("htpasswd", "htpasswd", r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]"),
+    _command(
+        "htpasswd",
+        "htpasswd",
+        r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]",
+        secret=r"[^\s\"'`;|&<>]{5,256}+(?=\s*(?:[;|&\n]|$))",
+    ),
     _command("snmpget,snmpwalk,rocommunity,rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
     _command("rocommunity,rwcommunity", "r[ow]community", ""),
     _command(

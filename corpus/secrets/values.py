@@ -118,7 +118,7 @@ def _is_bare_secret(value: bytes, name: Name, behind: bytes) -> bool:
 def _is_spaced_value(value: bytes, name: Name) -> bool:
     """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
     if name.quote is None and not (
-        name.stem[-3:] != b" by" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)
+        name.stem != b"by" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)
     ):
         return False
     return is_material(value) or (name.is_password and is_password(value) and num_classes(value) >= 2)

@@ -13,9 +13,9 @@ def _set(words: str) -> frozenset[bytes]:
 # Spanish, Portuguese, French, Dutch, Polish, Italian, Swedish, Finnish, Turkish, Czech, Hungarian, Danish, Chinese,
 # Japanese and Russian, too.
 PASSWORD_WORDS = (
-    ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)?"),
+    ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)|(?:(?<=[,;|])pass|pass(?!\s{0,8}[\n#]))"),
     ("pwd", rb"pwd"),
-    ("d by,d wi", rb"(?<=identifie)d(?: with \w{1,32})? by"),
+    ("by ',by \"", rb"(?:(?<=identified )|(?<=_password ))by"),
     ("pw=,pw:,pw\",pw'", rb"pw"),
     ("psk", rb"psk"),
     ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
