@@ -9,6 +9,7 @@ COMMANDS = {
     "dataset": ("create_training_dataset_effectiveness:main", "a repository -> a dataset of token windows"),
     "train": ("training.model_trainer_unified:main", "a dataset -> a model"),
     "complete": ("effectiveness.complete:main", "what a model writes after a text, or between two"),
+    "serve": ("effectiveness.serve.command:main", "completions for an editor, of a repository or a model"),
     "memory": (
         "effectiveness.completion.command:main",
         "what the repository itself says next, on held-out files",

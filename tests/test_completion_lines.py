@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from effectiveness.completion.confidence import Judgement, fit, quiet_line, rising_shares
-from effectiveness.completion.lines import Line, Search, consistent_tokens, likely_lines
+from effectiveness.completion.lines import NOTHING, Line, Search, consistent_tokens, likely_lines
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact, similarity
 from effectiveness.completion.scoring import Setup, read_files
 from effectiveness.completion.spelling import TextCoder
@@ -32,20 +32,15 @@ class Table:
     def __init__(self, after: dict[tuple[int, ...], dict[int, float]]) -> None:
         self.after = after
 
-    def top(self, hypotheses, k):
-        rows = [self.after.get(ids, {END: 1.0}) for ids in hypotheses]
-        return [
-            (
-                np.array(sorted(row, key=lambda t: -row[t])[:k]),
-                np.array(sorted(row.values(), reverse=True)[:k]),
-            )
-            for row in rows
-        ]
-
-    def allowed(self, allowed, k):
-        row = {t: p for t, p in self.after[()].items() if t in allowed.tolist()}
-        tokens = np.array(sorted(row, key=lambda t: -row[t])[:k])
-        return tokens, np.array([row[t] for t in tokens.tolist()]) / sum(row.values())
+    def top(self, hypotheses, k, among=NOTHING):
+        found = []
+        for ids in hypotheses:
+            row = self.after.get(ids, {END: 1.0})
+            if ids in among:
+                row = {token: p for token, p in row.items() if token in among[ids].tolist()}
+            order = sorted(row, key=lambda token: -row[token])[: len(row) if ids in among else k]
+            found.append((np.array(order, int), np.array([row[token] for token in order])))
+        return found
 
 
 def test_the_likeliest_line_is_found_where_the_likeliest_first_token_leads_astray():
@@ -68,7 +63,7 @@ def test_blank_lines_before_the_next_one_are_passed_over():
 
 def test_what_goes_round_in_circles_is_no_line():
     class Circle(Table):
-        def top(self, hypotheses, k):
+        def top(self, hypotheses, k, among=NOTHING):
             return [(np.array([A]), np.array([1.0])) for _ in hypotheses]
 
     assert likely_lines(Circle({}), TOKENS, search=Search(max_tokens=40)) == []
@@ -82,9 +77,21 @@ def test_a_control_token_ends_the_line_and_is_not_part_of_it():
 def test_a_word_that_was_begun_is_gone_on_with():
     assert consistent_tokens(TOKENS, b"a").tolist() == [A, AB]
     table = Table({(): {A: 0.1, AB: 0.3, B: 0.6}})
-    lines = likely_lines(table, TOKENS, forced=b"a")
+    lines = likely_lines(table, TOKENS, taken_back=[A])
     assert lines[0].text == "ab"
     assert lines[0].probability == pytest.approx(0.75)
+
+
+def test_a_word_of_several_tokens_is_gone_on_with_in_any_spelling_and_its_candidates_share_one():
+    table = Table({(): {A: 0.5, AB: 0.25, B: 0.25}, (A,): {B: 0.5, A: 0.5}, (AB,): {A: 1.0}})
+    lines = {line.text: line.probability for line in likely_lines(table, TOKENS, taken_back=[A, B])}
+    assert lines == {"ab": pytest.approx(0.5), "aba": pytest.approx(0.5)}
+
+
+def test_a_search_that_must_stop_gives_what_it_has():
+    table = Table({(): {A: 1.0}, (A,): {B: 1.0}, (A, B): {A: 1.0}})
+    [cut] = likely_lines(table, TOKENS, must_stop=lambda: True)
+    assert (cut.text, cut.is_whole) == ("a", False)
 
 
 def line(text: str, log_probability: float, num_ids: int = 1) -> Line:

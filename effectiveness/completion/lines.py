@@ -8,24 +8,28 @@ overtake it (a probability only falls). Spellings of one text are added up.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
 Hypothesis = tuple[int, ...]
+NOTHING: Mapping[Hypothesis, np.ndarray] = MappingProxyType({})
 MAX_PERIOD, MIN_REPEATS = 3, 5  # tokens: what goes round in a circle is no line
 
 
 class Predictor(Protocol):
     """What may come next after a text that it has read."""
 
-    def top(self, hypotheses: Sequence[Hypothesis], k: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The k likeliest tokens after the text and each hypothesis (all equally long), with probabilities."""
+    def top(
+        self, hypotheses: Sequence[Hypothesis], k: int, among: Mapping[Hypothesis, np.ndarray] = NOTHING
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The k likeliest tokens after the text and each hypothesis (all equally long), with probabilities.
 
-    def allowed(self, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k likeliest tokens after the text among `allowed`, probabilities as shares of theirs."""
+        `among`: for a hypothesis, the tokens in question: then all of them are given, whatever k.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,45 +60,78 @@ def likely_lines(
     token_bytes: Sequence[bytes],
     *,
     search: Search = Search(),
-    forced: bytes = b"",
+    taken_back: Sequence[int] = (),
     stop: frozenset[int] = frozenset(),
+    must_stop: Callable[[], bool] = bool,
 ) -> list[Line]:
     """Candidates for the rest of the line, or for the next one, likeliest first; empty where nothing was found.
 
-    `forced`: bytes with which the text has to go on, when its last token was taken back (token healing: a prompt
-    that ends within a word is no boundary of tokens). `stop`: control tokens, which end a line.
+    `taken_back`: the last tokens of the prompt, which the predictor has not read (token healing: a prompt that ends
+    within a word is no boundary of tokens). Every candidate begins with their bytes, spelled in any way that shares
+    their beginning; its probability is that of what follows them. `stop`: control tokens, which end a line.
+    `must_stop`: asked after every token; then the candidates are those found so far, not all of them whole.
     """
+    healing = _Healing(token_bytes, taken_back)
     live: list[tuple[float, Hypothesis]] = [(0.0, ())]
     whole: list[tuple[float, Hypothesis]] = []
-    for step in range(search.max_tokens):
-        found = _extended(predictor, live, search, forced if step == 0 else b"", token_bytes)
+    for _ in range(search.max_tokens):
+        found = _extended(predictor, live, search, healing)
         live = []
         for score, ids in sorted(found, key=lambda pair: (-pair[0], pair[1])):
-            if ids[-1] in stop or _is_line(token_bytes, ids, len(forced)):
+            if ids[-1] in stop or _is_line(token_bytes, ids, healing.num_bytes):
                 whole.append((score, ids))
-            elif len(live) < search.width and not _goes_in_circles(ids):
+            elif healing.is_within(ids) or (len(live) < search.width and not _goes_in_circles(ids)):
                 live.append((score, ids))
-        if not live or (whole and max(whole)[0] > live[0][0]):
+        is_healed = not any(healing.is_within(ids) for _, ids in live)
+        if not live or (whole and is_healed and max(whole)[0] > live[0][0]) or must_stop():
             break
+    live = [(score, ids) for score, ids in live if not healing.is_within(ids)]
+    of_all = math.log(healing.mass) if taken_back and healing.mass > 0 else 0.0
+    whole, live = ([(score - of_all, ids) for score, ids in found] for found in (whole, live))
     return _merged(whole, token_bytes, stop, True) or _merged(live, token_bytes, stop, False)
 
 
-def _extended(predictor, live, search: Search, forced: bytes, token_bytes) -> list[tuple[float, Hypothesis]]:
-    if forced:
-        allowed = consistent_tokens(token_bytes, forced)
-        found = [predictor.allowed(allowed, search.branch)] if len(allowed) else []
-    else:
-        found = predictor.top([ids for _, ids in live], search.branch)
-    return [
-        (score + math.log(p), (*ids, token))
-        for (score, ids), (tokens, shares) in zip(live, found, strict=False)
-        for token, p in zip(tokens.tolist(), shares.tolist(), strict=True)
-        if p > 0
-    ]
+class _Healing:
+    """The bytes that candidates have to begin with: the tokens taken back, or other tokens from one of them on."""
+
+    def __init__(self, token_bytes: Sequence[bytes], taken_back: Sequence[int]) -> None:
+        self.taken_back = tuple(taken_back)
+        self.num_bytes = sum(len(token_bytes[index]) for index in self.taken_back)
+        self.mass = 0.0  # probability of all spellings seen that begin with the bytes
+        self._token_bytes = token_bytes
+
+    def is_within(self, ids: Hypothesis) -> bool:
+        """Whether it is a part of what was taken back, not all of it."""
+        return len(ids) < len(self.taken_back) and ids == self.taken_back[: len(ids)]
+
+    def among(self, ids: Hypothesis) -> np.ndarray:
+        """What may follow a part: the next token taken back, and all that begin with everything that is left."""
+        left = self.taken_back[len(ids) :]
+        allowed = consistent_tokens(self._token_bytes, b"".join(self._token_bytes[index] for index in left))
+        return np.union1d(allowed, left[:1])
+
+
+def _extended(
+    predictor: Predictor, live: Sequence[tuple[float, Hypothesis]], search: Search, healing: _Healing
+) -> list[tuple[float, Hypothesis]]:
+    hypotheses = [ids for _, ids in live]
+    among = {ids: healing.among(ids) for ids in hypotheses if healing.is_within(ids)}
+    found = predictor.top(hypotheses, search.branch, among)
+    extended = []
+    for (score, ids), (tokens, chances) in zip(live, found, strict=True):
+        more = [
+            (score + math.log(p), (*ids, token))
+            for token, p in zip(tokens.tolist(), chances.tolist(), strict=True)
+            if p > 0
+        ]
+        if ids in among:
+            healing.mass += sum(math.exp(s) for s, longer in more if not healing.is_within(longer))
+        extended += more
+    return extended
 
 
 def consistent_tokens(token_bytes: Sequence[bytes], forced: bytes) -> np.ndarray:
-    """Ids of the tokens that begin with `forced`, int64; where there is none, of its longest beginnings."""
+    """Ids of the tokens that begin with `forced`, int64."""
     longer = [index for index, text in enumerate(token_bytes) if text.startswith(forced)]
     return np.array(longer, dtype=np.int64)
 

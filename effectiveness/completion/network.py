@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from effectiveness.completion.lines import Hypothesis
 
+NEW_TOKENS = 64  # of the window, kept free for what is written
+CUT_STEP = 128  # a prompt that slides by a token each time would share no beginning with the one before
 MAX_ROWS = 256  # distributions made at a time: 256 x 151,936 float32 are 156 MB
 
 
@@ -28,6 +30,10 @@ class Network:
     vocab_size: int
     begin: int  # control token before a file's first token
     window: int  # tokens it may see
+    fim: tuple[int, int, int] | None = (
+        None  # control tokens before prefix, suffix and middle, if it learnt to fill
+    )
+    kept: KeptPrompt = field(default_factory=lambda: KeptPrompt())  # what the next prompt may begin with
 
     def over_file(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """(place, float32 [t, V]) of each next token from the file's first on, with window / 2 and more before it."""
@@ -48,6 +54,14 @@ class Network:
         """What follows the end of a text, of which it sees what the window has room for."""
         return Continuation(self, [self.begin, *ids])
 
+    def between(self, before: Sequence[int], after: Sequence[int]) -> Continuation:
+        """What stands between two texts, for a model that learnt to fill; it sees what the window has room for."""
+        fim_prefix, fim_suffix, fim_middle = self.fim or (0, 0, 0)
+        room = max(2, self.window - NEW_TOKENS - 3)
+        behind = list(after)[: room // 3]
+        ahead = list(before)[-(room - len(behind)) :]
+        return Continuation(self, [fim_prefix, *ahead, fim_suffix, *behind, fim_middle])
+
     def _tensor(self, rows):
         import torch
 
@@ -59,12 +73,29 @@ class Network:
         return torch.softmax(logits[..., : self.vocab_size].float(), -1).cpu().numpy()
 
 
+@dataclass(slots=True)
+class KeptPrompt:
+    """Keys and values of the last prompt, one pair of tensors a layer: a keystroke changes only its end."""
+
+    ids: list[int] = field(default_factory=list)
+    layers: list[tuple] = field(default_factory=list)
+
+    def beginning_of(self, ids: list[int]) -> int:
+        """How many of the ids are known; the last one is always read again, for what follows it is asked for."""
+        shared = 0
+        for ours, theirs in zip(self.ids, ids[:-1], strict=False):
+            if ours != theirs:
+                break
+            shared += 1
+        return shared
+
+
 class Continuation:
     """Distributions after a prompt and hypotheses that grow by a token at a time, on one key-value cache."""
 
-    def __init__(self, network: Network, ids: Sequence[int], room: int = 64) -> None:
+    def __init__(self, network: Network, ids: Sequence[int], room: int = NEW_TOKENS) -> None:
         self._network = network
-        self._prompt = list(ids)[-max(1, network.window - room) :]
+        self._prompt = nearest(list(ids), network.window - room)
         self._cache = None
         self._rows: dict[Hypothesis, int] = {}
         self._shares = np.empty((0, network.vocab_size), np.float32)
@@ -82,20 +113,52 @@ class Continuation:
         model = self._network.model.eval()
         with torch.no_grad():
             if self._cache is None:
-                inputs = [self._prompt]
+                done = self._read_prompt(model)
             else:
-                parents = torch.tensor([self._rows[ids[:-1]] for ids in wanted])
-                self._cache.reorder_cache(parents)
-                inputs = [[ids[-1]] for ids in wanted]
-            done = model(input_ids=self._network._tensor(inputs), past_key_values=self._cache, use_cache=True)
+                self._cache.reorder_cache(torch.tensor([self._rows[ids[:-1]] for ids in wanted]))
+                inputs = self._network._tensor([[ids[-1]] for ids in wanted])
+                done = model(input_ids=inputs, past_key_values=self._cache, use_cache=True)
         self._cache = done.past_key_values
         self._shares = self._network._shares(done.logits[:, -1])
         self._rows = {ids: row for row, ids in enumerate(wanted if len(wanted[0]) else [()])}
+
+    def _read_prompt(self, model):
+        """The part of the prompt that is not kept; what is read is kept for the next one."""
+        from transformers.cache_utils import DynamicCache
+
+        kept = self._network.kept
+        shared = kept.beginning_of(self._prompt) if kept.layers else 0
+        pairs = [(keys[..., :shared, :], values[..., :shared, :]) for keys, values in kept.layers]
+        cache = DynamicCache(pairs) if shared else None
+        inputs = self._network._tensor([self._prompt[shared:]])
+        done = model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        kept.ids, kept.layers = self._prompt, _layers_of(done.past_key_values, len(self._prompt))
+        return done
+
+
+def _layers_of(cache, length: int) -> list[tuple]:
+    """Its tensors, where every layer holds every place; nothing of others, which are read anew each time."""
+    layers = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
+    is_whole = all(
+        keys is not None and keys.shape[-2] == length and not layer.is_sliding
+        for layer, (keys, _) in zip(cache.layers, layers, strict=True)
+    )
+    return layers if is_whole else []
+
+
+def nearest(ids: list[int], room: int) -> list[int]:
+    """The end of a text that is longer than the room, cut where it was cut a keystroke ago, too."""
+    room = max(1, room)
+    if len(ids) <= room:
+        return ids
+    step = max(1, min(CUT_STEP, room // 2))
+    return ids[-(-(len(ids) - room) // step) * step :]
 
 
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
     from training.models import load_pretrained
+    from training.starting_model import can_fill
     from training.vocabulary import Vocabulary
 
     vocabulary = Vocabulary(directory)
@@ -106,8 +169,15 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
         )
     vocab_size = len(coder.token_bytes)
     model = load_pretrained(str(directory), window=1, vocab_size=vocab_size).eval()
+    control = vocabulary.control
     return Network(
-        model=model, vocab_size=vocab_size, begin=vocabulary.control.begin, window=num_positions(model)
+        model=model,
+        vocab_size=vocab_size,
+        begin=control.begin,
+        window=num_positions(model),
+        fim=(control.fim_prefix, control.fim_suffix, control.fim_middle)
+        if can_fill(model, vocabulary)
+        else None,
     )
 
 

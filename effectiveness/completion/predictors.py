@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from effectiveness.completion.lines import Hypothesis
+from effectiveness.completion.lines import NOTHING, Hypothesis
 from effectiveness.completion.network import Continuation
 from effectiveness.memory import Reader
 
@@ -17,16 +17,19 @@ class MemoryPredictor:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
-    def top(self, hypotheses: Sequence[Hypothesis], k: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [self._after(ids, k, None) for ids in hypotheses]
+    def top(
+        self, hypotheses: Sequence[Hypothesis], k: int, among: Mapping[Hypothesis, np.ndarray] = NOTHING
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [self._after(ids, k, among.get(ids), None) for ids in hypotheses]
 
-    def allowed(self, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return shares_of(self.reader.probabilities(), allowed, k)
-
-    def _after(self, ids: Hypothesis, k: int, model: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _after(
+        self, ids: Hypothesis, k: int, among: np.ndarray | None, model: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         with self.reader.trial(frozen=True):
             self.reader.feed(np.array(ids, np.uint32))
-            return self.reader.top(k, model)
+            if among is None:
+                return self.reader.top(k, model)
+            return largest(self.reader.probabilities(model), among, len(among))
 
 
 class ModelPredictor:
@@ -35,12 +38,14 @@ class ModelPredictor:
     def __init__(self, continuation: Continuation) -> None:
         self.continuation = continuation
 
-    def top(self, hypotheses: Sequence[Hypothesis], k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def top(
+        self, hypotheses: Sequence[Hypothesis], k: int, among: Mapping[Hypothesis, np.ndarray] = NOTHING
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         rows = self.continuation.probabilities(hypotheses)
-        return [_largest(row, np.argpartition(-row, min(k, len(row) - 1))[:k], k) for row in rows]
-
-    def allowed(self, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return shares_of(self.continuation.probabilities([()])[0], allowed, k)
+        return [
+            largest(row, among[ids], len(among[ids])) if ids in among else _likeliest(row, k)
+            for ids, row in zip(hypotheses, rows, strict=True)
+        ]
 
 
 class JoinedPredictor(MemoryPredictor):
@@ -50,21 +55,18 @@ class JoinedPredictor(MemoryPredictor):
         super().__init__(reader)
         self.continuation = continuation
 
-    def top(self, hypotheses: Sequence[Hypothesis], k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def top(
+        self, hypotheses: Sequence[Hypothesis], k: int, among: Mapping[Hypothesis, np.ndarray] = NOTHING
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         rows = self.continuation.probabilities(hypotheses)
-        return [self._after(ids, k, row) for ids, row in zip(hypotheses, rows, strict=True)]
-
-    def allowed(self, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        row = self.continuation.probabilities([()])[0]
-        return shares_of(self.reader.probabilities(row), allowed, k)
+        return [self._after(ids, k, among.get(ids), row) for ids, row in zip(hypotheses, rows, strict=True)]
 
 
-def shares_of(row: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k likeliest of the `allowed` tokens of a distribution [V], as shares of all that is allowed."""
-    tokens, chances = _largest(row, allowed, k)
-    return tokens, chances / max(float(row[allowed].sum()), 1e-30)
+def _likeliest(row: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    return largest(row, np.argpartition(-row, min(k, len(row) - 1))[:k], k)
 
 
-def _largest(row: np.ndarray, among: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def largest(row: np.ndarray, among: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k likeliest tokens of `among` in a distribution [V], with their probabilities."""
     order = among[np.lexsort((among, -row[among]))][:k]  # equal ones by id: the same on every machine
     return order, row[order].astype(np.float64)

@@ -1,0 +1,235 @@
+"""The best answer at a cursor: what a memory, a model or both would write between two texts, in the time there is.
+
+A prompt that ends within a word is no boundary of tokens: its last word is taken back and searched for again with what
+may follow it. An answer ends with its line, or goes on to the next while it is sure enough, and never says again what
+already stands behind the cursor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from effectiveness.completion.confidence import Judgement
+from effectiveness.completion.lines import Line, Search, likely_lines
+from effectiveness.completion.network import Network
+from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
+from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
+from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptReaders, Place
+from effectiveness.completion.spelling import TextCoder
+from effectiveness.memory import Memory
+
+QUIET_BELOW = 0.25
+MAX_WORD_CHARACTERS = 128
+MAX_TAKEN_BACK = 4  # tokens of a word, from any of which on it may be spelled in another way
+CHARACTERS_PER_TOKEN = 6  # more than code has: a window is filled
+# What a token may reach over from before the cursor: letters with the character before them, digits, marks, a blank.
+_WORD = re.compile(r"(?:[^\r\n\w]|_)?[^\W\d_]+\Z| ?\d+\Z| ?(?:[^\w\s]|_)+\Z|[ \t]\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """A place that an answer is asked for."""
+
+    prefix: str
+    suffix: str | None = None  # None: nothing is known of what follows
+    path: str = ""  # of the file at hand, whose saved self is not asked; "" if it is not known
+    extra: tuple[tuple[str, str], ...] = ()  # (path, text) of what else is open
+    max_lines: int = 1
+    max_tokens: int = 48
+    min_indent: int = 0  # an answer ends before a further line that is indented less
+    stop: tuple[str, ...] = ()  # texts before which an answer ends
+    until: float = math.inf  # of time.monotonic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to write at the cursor; an empty text where nothing is sure enough."""
+
+    text: str = ""
+    confidence: float = 0.0  # the share of such answers that was right
+    probability: float = 0.0
+    is_whole: bool = True  # False: the time was over
+    num_prompt_tokens: int = 0
+    num_tokens: int = 0
+    prompt_s: float = 0.0
+    search_s: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Completer:
+    """Who answers: `memory`, `network` or both, and when it keeps quiet. For one thread at a time."""
+
+    coder: TextCoder
+    memory: Memory | None = None
+    network: Network | None = None
+    judgement: Judgement = field(default_factory=Judgement)
+    quiet_below: float = QUIET_BELOW
+    readers: KeptReaders = field(default_factory=KeptReaders)
+
+    def answer(self, cursor: Cursor) -> Answer:
+        """The best text at the cursor by the time that it wants it."""
+        begun = time.monotonic()
+        prompt = Prompt.of(self._nearest(cursor.prefix), self.coder)
+        with self._at(cursor, prompt) as place:
+            asked = time.monotonic()
+            lines = self._lines_at(place, cursor, prompt)
+        now = time.monotonic()
+        return _joined(
+            lines,
+            cursor,
+            num_prompt_tokens=len(prompt.ids) + len(prompt.taken_back),
+            prompt_s=asked - begun,
+            search_s=now - asked,
+        )
+
+    def _nearest(self, prefix: str) -> str:
+        """As much of the end as anybody here can read, cut where it was cut a keystroke ago, too."""
+        room = max(MAX_PREFIX_CHARACTERS, CHARACTERS_PER_TOKEN * (self.network.window if self.network else 0))
+        if len(prefix) <= room:
+            return prefix
+        step = room // 4
+        cut = -(-(len(prefix) - room) // step) * step
+        return prefix[prefix.find("\n", cut) + 1 or cut :]
+
+    @contextmanager
+    def _at(self, cursor: Cursor, prompt: Prompt) -> Iterator[Place | None]:
+        if self.memory is None:
+            yield None
+            return
+        with self.readers.at(self.memory, self.coder, cursor, prompt.text) as place:
+            yield place
+
+    def _lines_at(self, place: Place | None, cursor: Cursor, prompt: Prompt) -> list[_Sure]:
+        """Line after line, each after those before it, as long as it is sure enough of all of them together."""
+        lines: list[_Sure] = []
+        written: list[int] = []
+        while len(lines) < cursor.max_lines and len(written) < cursor.max_tokens:
+            taken_back = () if lines else prompt.taken_back
+            line = self._line(
+                place, cursor, [*prompt.ids, *written], taken_back, cursor.max_tokens - len(written)
+            )
+            sure = line and self._judged(line, cursor, prompt, lines)
+            if not sure:
+                break
+            lines.append(sure)
+            written += line.ids
+            is_last = (
+                not line.is_whole or line.ids[-1] in self.coder.control or time.monotonic() > cursor.until
+            )
+            if is_last or not goes_on(sure.text, cursor.suffix):
+                break
+            if place is not None:
+                place.reader.feed(np.array(line.ids, np.uint32))
+        return lines
+
+    def _line(
+        self, place, cursor: Cursor, ids: list[int], taken_back: tuple[int, ...], room: int
+    ) -> Line | None:
+        predictor = self._predictor(place, cursor, ids)
+        search = dataclasses.replace(Search(), max_tokens=min(Search().max_tokens, room + len(taken_back)))
+        found = likely_lines(
+            predictor,
+            self.coder.token_bytes,
+            search=search,
+            taken_back=taken_back,
+            stop=self.coder.control,
+            must_stop=lambda: time.monotonic() > cursor.until,
+        )
+        begun = _last_line(
+            self.coder.spell([*ids[-search.max_tokens :], *taken_back]).decode("utf-8", "replace")
+        )
+        num_taken_back = len(self.coder.spell(taken_back).decode("utf-8", "replace"))
+        new = [line for line in found if not repeats_line(begun + line.text[num_taken_back:], cursor.suffix)]
+        return self.judgement.best(new)
+
+    def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]):
+        if self.network is None:
+            return MemoryPredictor(place.reader)
+        if cursor.suffix and self.network.fim:
+            continuation = self.network.between(
+                ids, self.coder.encode(cursor.suffix[: 4 * self.network.window])
+            )
+        else:
+            continuation = self.network.after(ids)
+        return ModelPredictor(continuation) if place is None else JoinedPredictor(place.reader, continuation)
+
+    def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
+        """The line's text and how sure it is of all lines so far; None where that is not enough."""
+        last = before[-1] if before else _Sure(text="", confidence=1.0, probability=1.0, num_tokens=0)
+        confidence = last.confidence * self.judgement.confidence(line)
+        if confidence < self.quiet_below:
+            return None
+        text = self.coder.spell(i for i in line.ids if i not in self.coder.control).decode("utf-8", "replace")
+        text = text.rstrip("\r\n").rpartition("\n")[2] if line.is_whole else text
+        if not before:
+            text = text[len(self.coder.spell(prompt.taken_back).decode("utf-8", "replace")) :]
+            text = without_overlap(text, cursor.suffix)
+        elif len(text) - len(text.lstrip()) < cursor.min_indent:
+            return None
+        return _Sure(
+            text=text,
+            confidence=confidence,
+            probability=last.probability * line.probability,
+            num_tokens=len(line.ids),
+            is_whole=line.is_whole,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sure:
+    """A line that is shown, with what holds of it and those before it."""
+
+    text: str
+    confidence: float
+    probability: float
+    num_tokens: int
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A text before a cursor as tokens, without its last word where it may go on."""
+
+    text: str  # what `ids` spell
+    ids: list[int]
+    taken_back: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prefix: str, coder: TextCoder) -> Prompt:
+        """No pre-tokenizer in use joins more than a word with one character before it."""
+        word = _WORD.search(prefix[-MAX_WORD_CHARACTERS:])
+        text = prefix[: len(prefix) - len(word.group() if word else "")]
+        taken_back = coder.encode(prefix[len(text) :])
+        if len(taken_back) > MAX_TAKEN_BACK:
+            text += coder.spell(taken_back[:-MAX_TAKEN_BACK]).decode("utf-8", "replace")
+            taken_back = taken_back[-MAX_TAKEN_BACK:]
+        return cls(text=text, ids=coder.encode(text), taken_back=tuple(taken_back))
+
+
+def _last_line(text: str) -> str:
+    return text.rpartition("\n")[2]
+
+
+def _joined(lines: list[_Sure], cursor: Cursor, **measured) -> Answer:
+    text = "\n".join(line.text for line in lines)
+    for stop in filter(None, cursor.stop):
+        text = text.partition(stop)[0]
+    if not text.strip():
+        return Answer(**measured)
+    last = lines[-1]
+    return Answer(
+        text=text,
+        confidence=last.confidence,
+        probability=last.probability,
+        is_whole=last.is_whole,
+        num_tokens=sum(line.num_tokens for line in lines),
+        **measured,
+    )

@@ -1,0 +1,172 @@
+"""`effectiveness serve`: completions for an editor, of a repository, a model or both."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpus.endings import OneLineParser
+from corpus.records import UserError
+
+if TYPE_CHECKING:
+    from effectiveness.completion.network import Network
+    from effectiveness.completion.spelling import TextCoder
+
+PORT = 8012  # where llama.vim looks
+API_KEY = "EFFECTIVENESS_API_KEY"
+CLIENTS = ("llama.vim", "llama.vscode", "continue", "minuet", "zed", "tabby", "ollama")
+SELF_TEST_GAPS = 60
+EXAMPLES = """examples:
+  effectiveness serve --repository .                           what the repository itself says, without a model
+  effectiveness serve models/mine --repository ~/projects/mine
+  effectiveness serve --print-config llama.vim
+  effectiveness serve --repository . --self-test               latency and exact matches on files left out, and end
+
+exit codes: 0 done or stopped, 1 failed (or the self-test did), 2 usage or missing input"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All flags."""
+    parser = OneLineParser(
+        prog="effectiveness serve",
+        description="Serve completions to editors on this machine. Nothing leaves it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", nargs="?", type=Path, metavar="MODEL", help="the --output of a training, e.g. models/mine")
+    add(
+        "--repository", type=Path, metavar="PATH", help="whose files, as they are now, are the memory, e.g. ."
+    )
+    add("--port", type=int, default=PORT, metavar="N", help=f"default: {PORT}; 0: any that is free")
+    add(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="another one than the loopback needs --api-key"
+    )
+    add("--api-key", default="", metavar="KEY", help=f"that clients must send; else from ${API_KEY}")
+    add("--lines", type=int, default=3, metavar="N", help="of an answer at most, default: 3")
+    add("--quiet-below", type=float, default=0.25, metavar="SHARE",
+        help="say nothing that is right less often, in [0, 1], default: 0.25")  # fmt: skip
+    add("--print-config", choices=CLIENTS, metavar="CLIENT",
+        help=f"print what to write into an editor's settings, and end: {', '.join(CLIENTS)}")  # fmt: skip
+    add("--self-test", action="store_true", help="ask as each client would, print what came back, and end")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except UserError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped before it served", 130)
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"error: {message}\nFAILED", file=sys.stderr, flush=True)
+    return exit_code
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    begun = time.perf_counter()
+    key = _checked_key(arguments)
+    if arguments.print_config:
+        from effectiveness.serve.clients import snippet
+
+        print(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}"), end="")
+        return 0
+    from effectiveness.serve import self_test
+    from effectiveness.serve.door import Door
+    from effectiveness.serve.knowledge import Background, open_knowledge
+    from effectiveness.serve.repository import LiveRepository
+    from effectiveness.serve.routes import Routes
+
+    with ThreadPoolExecutor(1) as loader:  # reading modules and weights, while the repository is read
+        loading = loader.submit(_load_model, arguments.model)
+        repository = LiveRepository.open(arguments.repository) if arguments.repository else None
+        held_out = self_test.hold_out(repository) if repository and arguments.self_test else {}
+        knowledge = open_knowledge(repository, loading.result, arguments.quiet_below)
+    routes = Routes(knowledge=knowledge, max_lines=arguments.lines)
+    try:
+        door = Door((arguments.host, arguments.port), routes.respond, key)
+    except OSError as error:
+        raise UserError(
+            f"--port {arguments.port}: cannot listen there ({error.strerror or error}); try --port 0",
+            exit_code=1,
+        ) from None
+    background = Background(knowledge, _say)
+    with door:
+        _say(f"serving  {knowledge.what}, ready after {time.perf_counter() - begun:.1f} s")
+        if arguments.self_test:
+            return _self_test(door, background, held_out, key)
+        _say(
+            f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
+        )
+        background.start()
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=door.shutdown).start())
+        try:
+            door.serve_forever()
+        except KeyboardInterrupt:
+            pass
+        background.stop()
+    _say("stopped")
+    return 0
+
+
+def _checked_key(arguments: argparse.Namespace) -> str:
+    from effectiveness.serve.door import is_loopback
+
+    key = arguments.api_key or os.environ.get(API_KEY, "")
+    for name, low, high in (("port", 0, 65535), ("lines", 1, 50), ("quiet_below", 0.0, 1.0)):
+        if not low <= getattr(arguments, name) <= high:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} must be from {low} to {high}, got {getattr(arguments, name)}")
+    if not is_loopback(arguments.host) and not key:
+        raise UserError(
+            f"--host {arguments.host} would show your code to others; give --api-key, or leave it out"
+        )
+    return key
+
+
+def _load_model(directory: Path | None) -> tuple[TextCoder, Network] | None:
+    if directory is None:
+        return None
+    from effectiveness.completion.network import load_network
+    from effectiveness.completion.spelling import TextCoder
+
+    if not (directory / "config.json").is_file():
+        raise UserError(f"{directory} holds no finished model; give the --output of a training")
+    coder = TextCoder(directory)
+    return coder, load_network(directory, coder)
+
+
+def _self_test(door, background, held_out: dict[str, bytes], key: str) -> int:
+    from effectiveness.serve import self_test
+
+    gaps = self_test.draw_gaps(held_out, SELF_TEST_GAPS)
+    if not gaps:
+        raise UserError("--self-test needs a --repository with a file of 1,500 characters to leave out")
+    threading.Thread(target=door.serve_forever, daemon=True).start()
+    try:
+        background.fit()
+        _say(f"asking  {len(gaps)} lines of {len(held_out)} files that are not in the memory")
+        lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
+    finally:
+        door.shutdown()
+    for line in lines:
+        _say(line)
+    _say("COMPLETE" if is_good else "FAILED")
+    return 0 if is_good else 1

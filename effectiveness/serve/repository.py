@@ -1,0 +1,169 @@
+"""The files of a repository as they are now, through the scanner's rules: what it leaves out of a dataset, and what it
+redacts, is never in a completion either."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from corpus.paths import escape_path
+from corpus.pool import Crew
+from corpus.records import UserError
+from corpus.scan import ScanOptions, Shard, scan_repository, scan_shard
+from corpus.scan.listing import Candidate, list_repository
+from corpus.scan.roles import Roles
+from corpus.secrets import redact_all
+
+MIN_LINE_CHARACTERS = 12  # shorter lines stand in every file
+MAX_FILES_OF_A_LINE = 4  # a line of more files says nothing about which one it is
+LINES_LOOKED_AT = 60
+MIN_SHARE = 0.5
+
+Stamp = tuple[int, int, int]  # inode, size, time of the last change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A file that was saved; `text` is None where it is gone, or a rule leaves it out now."""
+
+    path: str
+    text: bytes | None
+
+
+@dataclass(slots=True)
+class LiveRepository:
+    """Texts of the repository's source files by path, kept as they are on disk by `changes`."""
+
+    root: Path
+    texts: dict[str, bytes] = field(default_factory=dict)
+    _stamps: dict[bytes, Stamp] = field(default_factory=dict)
+    _candidates: dict[bytes, Candidate] = field(default_factory=dict)
+    _directories: dict[str, int] = field(default_factory=dict)
+    _roles: Roles = field(default_factory=lambda: Roles((), (), frozenset()))
+
+    @classmethod
+    def open(cls, root: Path) -> LiveRepository:
+        """Scan it. Raises UserError where it is none, or holds no source file."""
+        if not root.is_dir():
+            raise UserError(f"--repository {root}: no such directory; name one that holds source files")
+        found = cls(root.resolve())
+        found._list()
+        with tempfile.TemporaryDirectory(prefix="serve-") as scratch, Crew(1) as crew:
+            spool = Path(scratch) / "texts"
+            scanned, _, _ = scan_repository(
+                ScanOptions(root=found.root), spool, crew, analyse=no_analysis, redact=redact_all
+            )
+            with open(spool, "rb") as texts:
+                found.texts = {file.path: texts.read(file.num_bytes) for file in scanned.files}
+        if not found.texts:
+            raise UserError(f"--repository {root}: no source file to read in it; name one that holds some")
+        return found
+
+    def _list(self) -> None:
+        listing = list_repository(self.root)
+        self._candidates = {candidate.path: candidate for candidate in listing.candidates}
+        self._roles = Roles((), (), listing.packages)
+        self._stamps = {path: stamp for path in self._candidates if (stamp := self._stamp(path))}
+        parents = {os.path.dirname(self._place(path)) for path in self._candidates} | {os.fspath(self.root)}
+        self._directories = {parent: _changed_ns(parent) for parent in parents}
+
+    def changes(self) -> list[Change]:
+        """What was saved, made or removed since the last call: the directory is listed again only where one changed."""
+        before = self._stamps
+        if any(_changed_ns(parent) != then for parent, then in self._directories.items()):
+            self._list()
+        else:
+            self._stamps = {path: stamp for path in self._candidates if (stamp := self._stamp(path))}
+        saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
+        gone = [path for path in before if path not in self._stamps]
+        changes = [*self._read(saved), *(Change(path=escape_path(path), text=None) for path in gone)]
+        return [change for change in changes if self._is_new(change)]
+
+    def _is_new(self, change: Change) -> bool:
+        if change.text is None:
+            return self.texts.pop(change.path, None) is not None
+        old, self.texts[change.path] = self.texts.get(change.path), change.text
+        return old != change.text
+
+    def _read(self, paths: Sequence[bytes]) -> list[Change]:
+        if not paths:
+            return []
+        with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
+            shard = Shard(
+                root=os.fspath(self.root),
+                candidates=[self._candidates[path] for path in sorted(paths)],
+                roles=self._roles,
+                redact=redact_all,
+                analyse=no_analysis,
+                spool=os.path.join(scratch, "texts"),
+            )
+            result = scan_shard(shard)
+            with open(shard.spool, "rb") as texts:
+                kept = {file.path: texts.read(file.num_bytes) for file in result.files}
+        return [Change(path=name, text=kept.get(name)) for name in map(escape_path, sorted(paths))]
+
+    def _place(self, path: bytes) -> str:
+        return os.path.join(self.root, os.fsdecode(path))
+
+    def _stamp(self, path: bytes) -> Stamp | None:
+        try:
+            found = os.stat(self._place(path), follow_symlinks=False)
+        except OSError:  # gone: told by its absence
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _changed_ns(directory: str) -> int:
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return -1
+
+
+def no_analysis(texts: Sequence[bytes], languages: Sequence[str]) -> tuple[list[np.ndarray], set[str]]:
+    """Nothing is grouped here."""
+    return [np.empty(0, np.uint64)] * len(texts), set()
+
+
+@dataclass(slots=True)
+class LineIndex:
+    """Which file a buffer is: llama.vim and others send a text, but not its name."""
+
+    files_of: dict[int, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, texts: dict[str, bytes]) -> LineIndex:
+        index = cls()
+        for path, text in texts.items():
+            index.add(path, text)
+        return index
+
+    def add(self, path: str, text: bytes) -> None:
+        for line in set(map(bytes.strip, text.split(b"\n"))):
+            if len(line) >= MIN_LINE_CHARACTERS:
+                files = self.files_of.setdefault(hash(line), [])
+                if len(files) <= MAX_FILES_OF_A_LINE and path not in files:
+                    files.append(path)
+
+    def path_of(self, prefix: str, suffix: str, known: Collection[str]) -> str:
+        """The file that shares most of the rare lines around the cursor, if it shares half of them; else ""."""
+        lines = [*prefix.split("\n")[-LINES_LOOKED_AT - 1 : -1], *suffix.split("\n")[1 : LINES_LOOKED_AT + 1]]
+        votes: Counter[str] = Counter()
+        num_rare = 0
+        for line in {line.strip().encode("utf-8", "replace") for line in lines}:
+            files = [path for path in self.files_of.get(hash(line), ()) if path in known]
+            if len(line) >= MIN_LINE_CHARACTERS and len(files) <= MAX_FILES_OF_A_LINE:
+                num_rare += 1
+                votes.update(files)
+        [(path, count)] = votes.most_common(1) or [("", 0)]
+        return path if count and count >= MIN_SHARE * num_rare else ""
+
+
+def texts_without(texts: dict[str, bytes], left_out: Callable[[str], bool]) -> dict[str, bytes]:
+    return {path: text for path, text in texts.items() if not left_out(path)}

@@ -1,0 +1,146 @@
+"""What clients send, as a cursor: each field is read as what it must be, or the request is refused in one line."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+
+from effectiveness.completion.at_cursor import Cursor
+from effectiveness.completion.reading import MAX_EXTRA_CHARACTERS
+
+DEFAULT_S, MIN_S, MAX_S = 1.0, 0.02, 8.0
+DEFAULT_TOKENS, MAX_TOKENS = 48, 256
+MAX_STOPS, MAX_EXTRA, MAX_PATH_CHARACTERS = 16, 64, 4096
+MAX_PREFIX_CHARACTERS, MAX_SUFFIX_CHARACTERS = 200_000, 50_000  # nearest the cursor; more is in no window
+# A gap that a client has marked by itself, in the spellings of StarCoder, Qwen and others.
+_MARK = re.compile(r"<\|?fim_(prefix|suffix|middle)\|?>")
+
+
+class Refusal(Exception):
+    """A request that is not answered: a status of HTTP and one line."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def of_infill(body: dict, max_lines: int) -> Cursor:
+    """llama.cpp's /infill, as llama.vim and llama.vscode send it: `prompt` is the line before the cursor."""
+    prefix = text_of(body, "input_prefix") + text_of(body, "prompt")
+    cursor = _cursor(body, prefix, text_of(body, "input_suffix"), max_lines, "n_predict")
+    return replace(cursor, extra=_extra_of(body), min_indent=int(number_of(body, "n_indent", 0, 0, 10_000)))
+
+
+def of_completion(body: dict, max_lines: int) -> Cursor:
+    """llama.cpp's /completion: a prompt, in which the client may have written a gap by itself."""
+    return _cursor(body, *parted(text_of(body, "prompt")), max_lines, "n_predict")
+
+
+def of_openai(body: dict, max_lines: int) -> Cursor:
+    """OpenAI's completions, with a suffix that is really behind the gap; also Ollama's generate, of the same names."""
+    prefix, suffix = parted(text_of(body, "prompt"))
+    return _cursor(body, prefix, text_of(body, "suffix") or suffix, max_lines, "max_tokens")
+
+
+def of_tabby(body: dict, max_lines: int) -> Cursor:
+    """Tabby's {language, segments: {prefix, suffix, filepath}}."""
+    segments = body.get("segments")
+    if not isinstance(segments, dict):
+        raise Refusal(400, "segments must be an object")
+    cursor = _cursor(body, text_of(segments, "prefix"), text_of(segments, "suffix"), max_lines, "max_tokens")
+    return replace(cursor, path=text_of(segments, "filepath")[:MAX_PATH_CHARACTERS])
+
+
+def _cursor(body: dict, prefix: str, suffix: str | None, max_lines: int, tokens: str) -> Cursor:
+    return Cursor(
+        prefix=prefix[-MAX_PREFIX_CHARACTERS:],
+        suffix=suffix and suffix[:MAX_SUFFIX_CHARACTERS],
+        max_lines=max_lines,
+        max_tokens=_tokens_of(body, tokens),
+        stop=_stops_of(body),
+        until=_until(body),
+    )
+
+
+def parted(prompt: str) -> tuple[str, str | None]:
+    """Prefix and suffix of a prompt with the markers of a gap; the prompt and None without them.
+
+    >>> parted("<fim_prefix>a<fim_suffix>b<fim_middle>"), parted("<|fim_prefix|><|fim_suffix|>b<|fim_middle|>a")
+    (('a', 'b'), ('a', 'b'))
+    """
+    marks = list(_MARK.finditer(prompt)) if "fim_" in prompt else []
+    first = {name: next((m for m in marks if m[1] == name), None) for name in ("prefix", "suffix")}
+    middle = next((m for m in reversed(marks) if m[1] == "middle"), None)
+    if not (first["prefix"] and first["suffix"] and middle):
+        return prompt, None
+    begin, behind = first["prefix"].end(), first["suffix"]
+    if not begin <= behind.start() <= behind.end() <= middle.start():
+        return prompt, None
+    return prompt[begin : behind.start()] + prompt[middle.end() :], prompt[behind.end() : middle.start()]
+
+
+def wants_nothing(body: dict) -> bool:
+    """A warm-up: the prompt is to be read, and nothing to be written."""
+    return body.get("n_predict") == 0 or body.get("max_tokens") == 0
+
+
+def wants_stream(body: dict, default: bool = False) -> bool:
+    return bool(body.get("stream", default))
+
+
+def text_of(body: dict, name: str) -> str:
+    """A text, "" where there is none; half of a surrogate pair becomes a question mark, for it is no character."""
+    value = body.get(name)
+    if isinstance(value, list) and len(value) == 1:
+        [value] = value
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Refusal(400, f"{name} must be a text")
+    return value.encode("utf-8", "replace").decode()
+
+
+def number_of(body: dict, name: str, default: float, low: float, high: float) -> float:
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise Refusal(400, f"{name} must be a number")
+    return min(high, max(low, value))
+
+
+def _tokens_of(body: dict, name: str) -> int:
+    """-1 is llama.cpp's word for "as many as you like"."""
+    wanted = int(number_of(body, name, DEFAULT_TOKENS, -1, MAX_TOKENS))
+    return DEFAULT_TOKENS if wanted < 0 else wanted
+
+
+def _stops_of(body: dict) -> tuple[str, ...]:
+    """Markers of gaps and files end nothing here: they are never written."""
+    value = body.get("stop")
+    stops = [value] if isinstance(value, str) else value or []
+    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
+        raise Refusal(400, "stop must be a text or a list of texts")
+    return tuple(stop for stop in stops[:MAX_STOPS] if stop)
+
+
+def _extra_of(body: dict) -> tuple[tuple[str, str], ...]:
+    """The last ones are the nearest; as many of them as there is room for."""
+    given = body.get("input_extra") or []
+    if not isinstance(given, list) or not all(isinstance(chunk, dict) for chunk in given):
+        raise Refusal(400, "input_extra must be a list of objects")
+    kept: list[tuple[str, str]] = []
+    room = MAX_EXTRA_CHARACTERS
+    for chunk in reversed(given[-MAX_EXTRA:]):
+        text = text_of(chunk, "text")[:room]
+        room -= len(text)
+        if text:
+            kept.insert(0, (text_of(chunk, "filename"), text))
+    return tuple(kept)
+
+
+def _until(body: dict) -> float:
+    """Of time.monotonic: what the client allows for prompt and answer together."""
+    parts = [number_of(body, f"t_max_{part}_ms", 0, 0, 1000 * MAX_S) / 1000 for part in ("prompt", "predict")]
+    return time.monotonic() + min(MAX_S, max(MIN_S, sum(parts) or DEFAULT_S))

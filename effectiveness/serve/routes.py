@@ -1,0 +1,184 @@
+"""The routes, each in the form that its clients' parsers read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from effectiveness.completion.at_cursor import Answer, Cursor
+from effectiveness.serve import requests
+from effectiveness.serve.door import EVENTS, Reply
+from effectiveness.serve.knowledge import Knowledge
+from effectiveness.serve.requests import Refusal
+
+NAME = "effectiveness-qwen-coder"  # Continue chooses the spelling of a gap by the model's name
+MAX_LINES = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class Routes:
+    """Answers requests from what is known."""
+
+    knowledge: Knowledge
+    max_lines: int = MAX_LINES
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def respond(self, method: str, path: str, body: dict) -> Reply:
+        """Raises Refusal."""
+        route = path.partition("?")[0]
+        wanted, answer = ROUTES.get(route, ("", None))
+        if answer is None:
+            raise Refusal(404, f"no such route; there are {', '.join(ROUTES)}")
+        if method != wanted:
+            raise Refusal(405, f"{route} takes {wanted}")
+        return answer(self, body)
+
+    def ask(self, read: Callable[[dict, int], Cursor], body: dict) -> Answer:
+        cursor = read(body, self.max_lines)
+        answer = self.knowledge.answer(cursor)
+        return Answer(num_prompt_tokens=answer.num_prompt_tokens) if requests.wants_nothing(body) else answer
+
+    def number(self) -> str:
+        return f"cmpl-{next(self._numbers)}"
+
+
+# --- llama.cpp --------------------------------------------------------------------------------------------
+
+
+def infill(routes: Routes, body: dict) -> Reply:
+    return _llama_reply(routes.ask(requests.of_infill, body), body)
+
+
+def completion(routes: Routes, body: dict) -> Reply:
+    return _llama_reply(routes.ask(requests.of_completion, body), body)
+
+
+def _llama_reply(answer: Answer, body: dict) -> Reply:
+    whole = _llama(answer)
+    if requests.wants_stream(body):
+        first = {"content": answer.text, "stop": False}
+        return Reply(parts=_events([first, whole | {"content": ""}]), content_type=EVENTS)
+    fields = body.get("response_fields")
+    if isinstance(fields, list) and fields:
+        whole = {name: whole[name] for name in fields if isinstance(name, str) and name in whole}
+    return Reply(whole)
+
+
+def _llama(answer: Answer) -> dict:
+    timings = {
+        "prompt_n": answer.num_prompt_tokens,
+        "prompt_ms": 1000 * answer.prompt_s,
+        "prompt_per_token_ms": 1000 * answer.prompt_s / max(1, answer.num_prompt_tokens),
+        "prompt_per_second": answer.num_prompt_tokens / max(1e-6, answer.prompt_s),
+        "predicted_n": answer.num_tokens,
+        "predicted_ms": 1000 * answer.search_s,
+        "predicted_per_token_ms": 1000 * answer.search_s / max(1, answer.num_tokens),
+        "predicted_per_second": answer.num_tokens / max(1e-6, answer.search_s),
+    }
+    return {
+        "content": answer.text,
+        "stop": True,
+        "model": NAME,
+        "confidence": answer.confidence,
+        "tokens_predicted": answer.num_tokens,
+        "tokens_evaluated": answer.num_prompt_tokens,
+        "tokens_cached": answer.num_prompt_tokens,
+        "truncated": False,
+        "timings": timings,
+        **{f"timings/{name}": value for name, value in timings.items()},
+    }
+
+
+def _events(values: list[dict]) -> Iterator[str]:
+    return (f"data: {json.dumps(value)}\n\n" for value in values)
+
+
+# --- OpenAI's form, and Tabby's, which has the same route ---------------------------------------------------
+
+
+def completions(routes: Routes, body: dict) -> Reply:
+    if "segments" in body:
+        answer = routes.ask(requests.of_tabby, body)
+        return Reply({"id": routes.number(), "choices": [{"index": 0, "text": answer.text}]})
+    answer = routes.ask(requests.of_openai, body)
+    head = {
+        "id": routes.number(),
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": NAME,
+    }
+    ended = "stop" if answer.is_whole else "length"
+    choice = {"index": 0, "text": answer.text, "logprobs": None, "finish_reason": ended}
+    if requests.wants_stream(body):
+        first = head | {"choices": [choice | {"finish_reason": None}]}
+        last = head | {"choices": [choice | {"text": ""}]}
+        parts = itertools.chain(_events([first, last]), ["data: [DONE]\n\n"])
+        return Reply(parts=parts, content_type=EVENTS)
+    usage = {
+        "prompt_tokens": answer.num_prompt_tokens,
+        "completion_tokens": answer.num_tokens,
+        "total_tokens": answer.num_prompt_tokens + answer.num_tokens,
+    }
+    return Reply(head | {"choices": [choice], "usage": usage})
+
+
+def models(routes: Routes, body: dict) -> Reply:
+    return Reply(
+        {"object": "list", "data": [{"id": NAME, "object": "model", "created": 0, "owned_by": "you"}]}
+    )
+
+
+def health(routes: Routes, body: dict) -> Reply:
+    knowledge = routes.knowledge
+    return Reply({"status": "ok", "answers": knowledge.what, "is_fitted": knowledge.is_fitted})
+
+
+def tabby_health(routes: Routes, body: dict) -> Reply:
+    version = {"build_date": "", "build_timestamp": "", "git_sha": "", "git_describe": "effectiveness"}
+    machine = {"arch": "", "cpu_info": "", "cpu_count": os.cpu_count() or 1, "cuda_devices": []}
+    return Reply({"model": NAME, "device": "cpu", "webserver": False, "version": version, **machine})
+
+
+def tabby_setting(routes: Routes, body: dict) -> Reply:
+    return Reply({"disable_client_side_telemetry": True})
+
+
+def tabby_event(routes: Routes, body: dict) -> Reply:
+    """Which completions were taken: not kept."""
+    return Reply({})
+
+
+# --- Ollama -----------------------------------------------------------------------------------------------
+
+
+def generate(routes: Routes, body: dict) -> Reply:
+    answer = routes.ask(requests.of_openai, body)
+    head = {"model": NAME, "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    last = head | {"response": answer.text, "done": True, "done_reason": "stop"}
+    if not requests.wants_stream(body, default=True):
+        return Reply(last)
+    first = head | {"response": answer.text, "done": False}
+    lines = [f"{json.dumps(value)}\n" for value in (first, last | {"response": ""})]
+    return Reply(parts=lines, content_type="application/x-ndjson")
+
+
+def tags(routes: Routes, body: dict) -> Reply:
+    return Reply({"models": [{"name": NAME, "model": NAME, "size": 0, "details": {}}]})
+
+
+ROUTES: dict[str, tuple[str, Callable[[Routes, dict], Reply]]] = {
+    "/infill": ("POST", infill),
+    "/completion": ("POST", completion),
+    "/v1/completions": ("POST", completions),
+    "/v1/models": ("GET", models),
+    "/health": ("GET", health),
+    "/v1/health": ("GET", tabby_health),
+    "/v1beta/server_setting": ("GET", tabby_setting),
+    "/v1/events": ("POST", tabby_event),
+    "/api/generate": ("POST", generate),
+    "/api/tags": ("GET", tags),
+}

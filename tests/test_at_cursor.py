@@ -1,0 +1,172 @@
+"""At a cursor: words are gone on with, what follows is not said again, an answer comes in time, if one is sure."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from corpus.tokenization import train_bpe
+from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
+from effectiveness.completion.lines import likely_lines
+from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
+from effectiveness.completion.predictors import MemoryPredictor
+from effectiveness.completion.reading import read_so_far, stable_length
+from effectiveness.completion.spelling import TextCoder
+from effectiveness.memory import build_memory
+
+FUNCTION = """def load_{name}(path, limit):
+    with open(path, encoding="utf-8") as source:
+        found = parse_{name}(source.read(), limit)
+    if not found:
+        raise ValueError(f"no {name} in {{path}}")
+    return sorted(found)
+
+
+"""
+NAMES = ("apples", "pears", "plums", "cherries", "grapes", "lemons", "oranges", "melons")
+
+
+def source(*names: str) -> str:
+    return "".join(FUNCTION.format(name=name) for name in names)
+
+
+@pytest.fixture(scope="module")
+def completer(tmp_path_factory) -> Completer:
+    directory = tmp_path_factory.mktemp("tokenizer")
+    train_bpe(iter([source(*NAMES)] * 3), 600, directory / "tokenizer.json")
+    coder = TextCoder(directory)
+    ids = [np.array(coder.encode(source(name)), np.uint32) for name in NAMES]
+    starts = np.cumsum([0, *map(len, ids)])
+    memory = build_memory(np.concatenate(ids), starts, [f"{name}.py" for name in NAMES], coder.token_bytes)
+    return Completer(coder=coder, memory=memory)
+
+
+PREFIX = source("apples") + "def load_figs(path, limit):\n    with open(path"
+
+
+def test_a_word_that_was_begun_is_gone_on_with(completer):
+    for begun in ("    with op", "    wi", "    with open(pa", "    "):
+        prefix = "def load_figs(path, limit):\n" + begun
+        answer = completer.answer(Cursor(prefix=prefix))
+        assert (begun + answer.text).startswith('    with open(path, encoding="utf-8") as source:')
+
+
+def test_the_next_line_comes_with_the_indentation_of_its_place(completer):
+    answer = completer.answer(Cursor(prefix="def load_figs(path, limit):\n"))
+    assert answer.text == '    with open(path, encoding="utf-8") as source:'
+    assert 0.25 <= answer.confidence <= 1 and answer.is_whole
+
+
+def test_an_answer_is_what_the_search_for_lines_finds(completer):
+    prefix = 'def load_figs(path, limit):\n    with open(path, encoding="utf-8") as source:\n'
+    reader = completer.memory.reader()
+    reader.feed(np.array(completer.coder.encode(prefix), np.uint32))
+    best = likely_lines(MemoryPredictor(reader), completer.coder.token_bytes, stop=completer.coder.control)[0]
+    answer = completer.answer(Cursor(prefix=prefix))
+    assert answer.text == best.text
+    assert answer.probability == pytest.approx(best.probability, rel=1e-4)
+
+
+def test_typing_on_gives_the_answer_of_a_new_reader(completer):
+    text = source("figs")
+    kept = Completer(coder=completer.coder, memory=completer.memory)
+    for end in range(5, len(text), 7):
+        fresh = Completer(coder=completer.coder, memory=completer.memory)
+        cursor = Cursor(prefix=text[:end], suffix="\n")
+        one, other = kept.answer(cursor), fresh.answer(cursor)
+        assert one.text == other.text or abs(one.probability - other.probability) < 0.05
+    assert len(kept.readers.places) == 1
+
+
+def test_a_block_goes_on_while_it_is_sure_and_not_longer_than_asked(completer):
+    prefix = "def load_figs(path, limit):\n"
+    texts = [completer.answer(Cursor(prefix=prefix, max_lines=lines)).text for lines in (1, 2, 3)]
+    assert [text.count("\n") for text in texts] == [0, 1, 2]
+    assert texts[2].startswith(texts[1]) and texts[1].startswith(texts[0])
+
+
+def test_nothing_is_said_below_the_wanted_confidence(completer):
+    quiet = Completer(coder=completer.coder, memory=completer.memory, quiet_below=1.0)
+    assert quiet.answer(Cursor(prefix=PREFIX)).text == ""
+
+
+def test_what_stands_behind_the_cursor_is_not_said_again(completer):
+    prefix = "def load_figs(path, limit):\n    with open(path, encoding="
+    whole = completer.answer(Cursor(prefix=prefix, suffix="\n")).text
+    assert whole.endswith(") as source:")
+    cut = completer.answer(Cursor(prefix=prefix, suffix=") as source:\n")).text
+    assert cut == whole.removesuffix(") as source:")
+    following = '\n    with open(path, encoding="utf-8") as source:\n        found = 1\n'
+    assert completer.answer(Cursor(prefix="def load_figs(path, limit):\n", suffix=following)).text == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "kept"),
+    [
+        ("a, b)", ")", "a, b"),
+        ("call()", ")", "call()"),
+        ("f(x))", ")", "f(x)"),
+        ("x + 1;", ";\n}", "x + 1"),
+        ("x", "\n)", "x"),
+        ("name", "name_of(x)", ""),
+        ("x", None, "x"),
+    ],
+)
+def test_an_overlap_is_cut_but_for_a_bracket_that_the_text_needs(text, suffix, kept):
+    assert without_overlap(text, suffix) == kept
+
+
+def test_the_next_line_is_repeated_only_where_it_is_the_same_with_its_indentation():
+    assert repeats_line("    return x", "\n\n    return x\n")
+    assert not repeats_line("return x", "\n    return x\n")
+    assert not repeats_line("", "\n\n")
+    assert goes_on("x", "\n") and not goes_on("x", ")\n")
+
+
+def test_an_answer_comes_at_its_time_from_whatever_was_found(completer):
+    late = Cursor(prefix=source(*NAMES) * 20, max_lines=50, max_tokens=10_000, until=time.monotonic())
+    answer = completer.answer(late)
+    assert answer.num_tokens <= 2
+
+
+def test_a_prompt_is_cut_where_a_word_may_go_on():
+    class Letters:
+        def encode(self, text):
+            return list(text.encode())
+
+        def spell(self, ids):
+            return bytes(ids)
+
+    prompts = {text: Prompt.of(text, Letters()) for text in ("a\n", "a b", "x.", "    ", "a ", "")}
+    taken = {text: bytes(prompt.taken_back).decode() for text, prompt in prompts.items()}
+    assert taken == {"a\n": "", "a b": " b", "x.": ".", "    ": " ", "a ": " ", "": ""}
+    assert all(prompt.text + taken[text] == text for text, prompt in prompts.items())
+
+
+def test_a_window_that_slides_is_read_on_from_where_it_was():
+    text = source(*NAMES)
+    assert read_so_far(text[:300], text[:400]) == 300
+    assert read_so_far(text[:300], text[50:400]) == 250
+    assert read_so_far(text[:300], "other") == -1
+    for end in range(len(text)):
+        stable = stable_length(text[:end])
+        assert stable == 0 or text[stable - 1] == "\n"
+
+
+def test_other_open_files_are_known(completer):
+    extra = "fetch_everything_from_the_wide_ocean(tide, moon)\n"
+    prefix = "x = fetch_everything_"
+    assert "wide_ocean" not in completer.answer(Cursor(prefix=prefix)).text
+    told = completer.answer(Cursor(prefix=prefix, extra=(("sea.py", extra * 2),)))
+    assert told.text.startswith("from_the_wide_ocean")
+
+
+def test_what_a_file_was_does_not_answer_for_what_it_is(completer):
+    saved = "load_path_source_limit_found(path, limit)\n"
+    completer.memory.update("river.py", completer.coder.encode(saved * 2))
+    prefix = "found = sorted(found)\nload_path_source_"
+    completer = Completer(coder=completer.coder, memory=completer.memory, quiet_below=0)
+    assert completer.answer(Cursor(prefix=prefix)).text.startswith("limit_found")
+    assert "limit_found" not in completer.answer(Cursor(prefix=prefix, path="river.py")).text
