@@ -161,12 +161,3 @@ def test_other_open_files_are_known(completer):
     assert "wide_ocean" not in completer.answer(Cursor(prefix=prefix)).text
     told = completer.answer(Cursor(prefix=prefix, extra=(("sea.py", extra * 2),)))
     assert told.text.startswith("from_the_wide_ocean")
-
-
-def test_what_a_file_was_does_not_answer_for_what_it_is(completer):
-    saved = "load_path_source_limit_found(path, limit)\n"
-    completer.memory.update("river.py", completer.coder.encode(saved * 2))
-    prefix = "found = sorted(found)\nload_path_source_"
-    completer = Completer(coder=completer.coder, memory=completer.memory, quiet_below=0)
-    assert completer.answer(Cursor(prefix=prefix)).text.startswith("limit_found")
-    assert "limit_found" not in completer.answer(Cursor(prefix=prefix, path="river.py")).text

@@ -332,9 +332,9 @@ def test_300_malformed_requests_are_each_answered_or_refused_in_a_line_of_json(k
 def test_10000_malformed_requests_50_at_once_and_no_leak(knowledge):
     with serving(knowledge) as opened:
         sizes = []
-        for turn in range(3):
+        for turn in range(6):
             threads = [
-                threading.Thread(target=send_odd_requests, args=(opened.port, opened, 67, 50 * turn + number))
+                threading.Thread(target=send_odd_requests, args=(opened.port, opened, 34, 50 * turn + number))
                 for number in range(50)
             ]
             for thread in threads:
@@ -342,7 +342,7 @@ def test_10000_malformed_requests_50_at_once_and_no_leak(knowledge):
             for thread in threads:
                 thread.join()
             sizes.append(resident_bytes())
-        assert sizes[2] - sizes[1] < 20 << 20
+        assert max(sizes[3:]) - max(sizes[:3]) < 20 << 20
 
 
 def resident_bytes() -> int:
@@ -350,14 +350,14 @@ def resident_bytes() -> int:
 
 
 def test_repeated_requests_leave_memory_as_it_was(knowledge):
-    texts = [source(*NAMES)[:end] for end in range(40, 400, 9)]
+    texts = [source(*NAMES)[:end] for end in range(40, 400, 30)]
     with serving(knowledge) as opened:
         sizes = []
-        for turn in range(6):
+        for turn in range(14):
             for text in texts:
                 answer_to(opened.port, "/infill", {"input_prefix": text, "input_suffix": "\n" * turn})
             sizes.append(resident_bytes())
-    assert sizes[5] - sizes[3] < 20 << 20
+    assert max(sizes[7:]) - max(sizes[:7]) < 20 << 20  # the last few files have a reader each
 
 
 def test_a_client_that_hangs_or_sends_a_byte_a_second_holds_up_nobody_and_is_let_go(knowledge, monkeypatch):
@@ -440,23 +440,48 @@ def test_a_context_longer_than_any_window_keeps_the_nearest_text(port):
 # --- the live repository ------------------------------------------------------------------------------------
 
 
+def write_real_code(root: Path) -> Path:
+    root.mkdir()
+    for name in ("shlex", "textwrap", "queue", "sched", "heapq", "string", "fnmatch", "csv"):
+        module = Path(__import__(name).__file__)
+        (root / module.name).write_bytes(module.read_bytes())
+    return root
+
+
+OTHER_LINES = "".join(f"{name}_number = number_of_{name}\n" for name in NAMES)
+BEGUN = "class Reader:\n    def first_line_of(self, source, limit):\n        if source"
+
+
 def test_a_saved_a_new_and_a_removed_file_are_known_at_the_next_look(tmp_path):
-    root = write_repository(tmp_path / "repository")
-    known = know(root, quiet_below=0.0)
-    prefix = "found = sorted(found)\nload_path_source_"
-    body = {"input_prefix": prefix}
+    root = write_real_code(tmp_path / "repository")
+    known = know(root)
+    body = {"input_prefix": OTHER_LINES + BEGUN, "input_suffix": "\n"}
     with serving(known) as opened:
-        assert "limit_found" not in answer_to(opened.port, "/infill", body)["content"]
-        (root / "apples.py").write_text("load_path_source_limit_found(path, limit)\n" * 2)
-        assert known.refresh() == 1
-        assert answer_to(opened.port, "/infill", body)["content"].startswith("limit_found")
-        (root / "apples.py").unlink()
-        assert known.refresh() == 1
-        assert "limit_found" not in answer_to(opened.port, "/infill", body)["content"]
-        (root / "new.py").write_text("load_path_source_found_sorted(path, limit)\n" * 2)
-        assert known.refresh() == 1
-        assert answer_to(opened.port, "/infill", body)["content"].startswith("found_sorted")
+        for path, rest in (
+            ("queue.py", " is not self.queue[0].maxsize:"),
+            ("new.py", ".readline(limit) in self.quotes:"),
+        ):
+            assert answer_to(opened.port, "/infill", body)["content"] != rest
+            (root / path).write_text(f"{BEGUN}{rest}\n            return limit\n\n\n" * 3)
+            assert known.refresh() == 1
+            assert answer_to(opened.port, "/infill", body)["content"] == rest
+            (root / path).unlink()
+            assert known.refresh() == 1
+        assert answer_to(opened.port, "/infill", body)["content"] != rest
         assert known.refresh() == 0
+
+
+def test_what_a_file_was_does_not_answer_for_what_it_is(tmp_path):
+    root = write_real_code(tmp_path / "repository")
+    (root / "own.py").write_text(f"{BEGUN} is not self.queue[0].maxsize:\n            return limit\n" * 3)
+    with serving(know(root)) as opened:
+        own = {"input_prefix": BEGUN, "input_suffix": "\n            return limit\n"}
+        assert answer_to(opened.port, "/infill", own)["content"] == ""
+        other = {**own, "input_prefix": OTHER_LINES + BEGUN}
+        assert answer_to(opened.port, "/infill", other)["content"] == " is not self.queue[0].maxsize:"
+        segments = {"prefix": OTHER_LINES + BEGUN, "suffix": "\n", "filepath": "/home/me/repository/own.py"}
+        named = answer_to(opened.port, "/v1/completions", {"segments": segments})
+        assert named["choices"][0]["text"] == ""
 
 
 def test_a_saved_file_goes_through_the_rules_of_the_scanner(tmp_path):

@@ -19,7 +19,7 @@ MAX_HELD_OUT = 12
 ONE_IN = 10  # files
 MIN_CHARACTERS, MIN_LINE_CHARACTERS = 1_500, 4
 TIMEOUT_S = 20
-SLOW_MS = 1_000  # 95 of 100 answers must be faster, or something is wrong with this machine
+SLOW_MS = 1_500  # 95 of 100 answers must be faster: the server allows itself 1,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
