@@ -1,21 +1,39 @@
-"""`effectiveness complete MODEL TEXT`: the trainer's --complete, with a model and a text instead of flags."""
+"""`effectiveness complete MODEL TEXT`: what a model writes, alone or joined to the memory of a repository."""
 
 import argparse
+import sys
+from pathlib import Path
 
 from corpus.endings import OneLineParser
+from corpus.records import UserError
 
 EXAMPLES = """examples:
   effectiveness complete models/mine "fn calculate("
   effectiveness complete models/mine "fn calculate(" --suffix "}"
+  effectiveness complete models/mine "fn calculate(" --repository .
 
 exit codes: 0 done, 1 failed, 2 usage or missing input"""
 
 
+MAX_LINES = 8
+
+
 def main(arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
+    flags = _parser().parse_args(arguments)
+    if flags.repository is None or flags.no_memory:
+        return _model_alone(flags)
+    try:
+        return _with_memory(flags)
+    except UserError as error:
+        print(f"error: {error}\nFAILED", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+def _model_alone(flags: argparse.Namespace) -> int:
+    """The trainer's --complete, with a model and a text instead of flags."""
     from training import model_trainer_unified
 
-    flags = _parser().parse_args(arguments)
     asked = [
         f"--checkpoint={flags.model}",
         f"--complete={flags.text}",
@@ -23,13 +41,44 @@ def main(arguments: list[str]) -> int:
     ]
     more = {name: getattr(flags, name) for name in ("suffix", "config", "device", "seed")}
     asked += [f"--{name}={value}" for name, value in more.items() if value is not None]
-    return model_trainer_unified.main(asked)
+    exit_code = model_trainer_unified.main(asked)
+    if exit_code == 0:
+        print("answered by the model alone", file=sys.stderr, flush=True)
+    return exit_code
+
+
+def _with_memory(flags: argparse.Namespace) -> int:
+    """The likeliest lines of memory and model together."""
+    from effectiveness.completion.at_cursor import Cursor
+    from effectiveness.completion.network import open_model
+    from effectiveness.serve.knowledge import open_knowledge
+    from effectiveness.serve.repository import LiveRepository
+    from training.complete import read_prompt
+
+    if flags.overrides or flags.config or flags.seed or flags.device:
+        raise UserError(
+            "--set, --config, --seed and --device are for the model alone; leave them out, or add --no-memory"
+        )
+    found = open_model(Path(flags.model))
+    if flags.suffix is not None and not found[1].fim:
+        raise UserError(
+            f"--suffix: {flags.model} never learnt to fill in the middle; train it with --set objectives.fim_rate=0.5, "
+            "or leave --suffix out"
+        )
+    knowledge = open_knowledge(LiveRepository.open(Path(flags.repository)), lambda: found, quiet_below=0.0)
+    text = read_prompt(flags.text)
+    answer = knowledge.answer(Cursor(prefix=text, suffix=flags.suffix, max_lines=MAX_LINES, max_tokens=128))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    print(text + answer.text + (flags.suffix or ""), flush=True)
+    print(f"answered by {knowledge.what}", file=sys.stderr, flush=True)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="effectiveness complete",
-        description="Print what a trained model writes after TEXT, or between TEXT and --suffix.",
+        description="Print what a model, alone or with a repository, writes after TEXT, or between TEXT and --suffix.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -38,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     add("model", metavar="MODEL", help="the --output of a training, e.g. models/mine")
     add("text", metavar="TEXT", help='what stands before, e.g. "fn calculate("')
     add("--suffix", metavar="TEXT", help='what comes after the gap, e.g. --suffix "}"')
+    add(
+        "--repository",
+        metavar="PATH",
+        help="join its memory: what its files, as they are now, say next, e.g. .",
+    )
+    add("--no-memory", action="store_true", help="the model alone, also with --repository")
     add("--config", metavar="YAML", help="settings; without it the defaults")
     add("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
     add("--seed", metavar="N", help="of every random choice, e.g. --seed 7")

@@ -155,6 +155,14 @@ def nearest(ids: list[int], room: int) -> list[int]:
     return ids[-(-(len(ids) - room) // step) * step :]
 
 
+def open_model(directory: Path) -> tuple[TextCoder, Network]:
+    """The finished model of a training and its tokenizer. Raises UserError where it is none."""
+    if not (directory / "config.json").is_file():
+        raise UserError(f"{directory} holds no finished model; give the --output of a training")
+    coder = TextCoder(directory)
+    return coder, load_network(directory, coder)
+
+
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
     from training.models import load_pretrained

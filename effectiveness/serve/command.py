@@ -144,13 +144,9 @@ def _checked_key(arguments: argparse.Namespace) -> str:
 def _load_model(directory: Path | None) -> tuple[TextCoder, Network] | None:
     if directory is None:
         return None
-    from effectiveness.completion.network import load_network
-    from effectiveness.completion.spelling import TextCoder
+    from effectiveness.completion.network import open_model
 
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{directory} holds no finished model; give the --output of a training")
-    coder = TextCoder(directory)
-    return coder, load_network(directory, coder)
+    return open_model(directory)
 
 
 def _self_test(door, background, held_out: dict[str, bytes], key: str) -> int:
