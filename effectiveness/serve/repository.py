@@ -100,13 +100,16 @@ class LiveRepository:
                 candidates=[self._candidates[path] for path in sorted(paths)],
                 roles=self._roles,
                 redact=redact_all,
+                locate_secrets=False,
                 analyse=no_analysis,
                 spool=os.path.join(scratch, "texts"),
             )
             result = scan_shard(shard)
             with open(shard.spool, "rb") as texts:
                 kept = {file.path: texts.read(file.num_bytes) for file in result.files}
-        return [Change(path=name, text=kept.get(name)) for name in map(escape_path, sorted(paths))]
+        left_out = [name for name in map(escape_path, sorted(paths)) if name not in kept]
+        found = [*kept.items(), *((name, None) for name in left_out)]
+        return [Change(path=name, text=text) for name, text in sorted(found)]
 
     def _place(self, path: bytes) -> str:
         return os.path.join(self.root, os.fsdecode(path))
