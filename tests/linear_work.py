@@ -6,15 +6,20 @@ processor time for a doubling of the file, and the bytes of memory for each byte
     python -m tests.linear_work --languages Go,Rust --shapes "f(,list" --sizes 256,512
 """
 
-from __future__ import annotations
+import os
+import sys
+
+if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    from effectiveness.isolation import isolate
+
+    isolate(os.path.dirname(os.path.realpath(__file__)))  # the modules beside this file are ours, too
 
 import argparse
 import itertools
 import math
-import os
 import pickle
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -76,6 +76,7 @@ RULES: dict[str, str] = {
     "inference.repetition_penalty": HARMLESS,
     "device_backend.device": CHANGEABLE,  # other bits, the same training
     "device_backend.compile": CHANGEABLE,
+    "device_backend.memory_gib": HARMLESS,  # smaller pieces of the same steps
     "device_backend.distributed": CHANGEABLE,
     "device_backend.deterministic": CHANGEABLE,
     "output.directory": HARMLESS,
