@@ -144,7 +144,7 @@ class Crew:
             # Forking is 0.3 s faster a worker than spawning, and safe here: the parent has no threads yet.
             context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
             self._executor, self._processes = _launch(self.workers, context, everybody=True)
-            _map_large_blocks()  # not in the workers, who would need a twentieth more time
+            map_large_blocks()  # not in the workers, who would need a twentieth more time
         return self._executor
 
 
@@ -262,7 +262,7 @@ def _death_told() -> Iterator[None]:
         raise UserError(DEAD_WORKER, exit_code=1) from None
 
 
-def _map_large_blocks() -> None:
+def map_large_blocks() -> None:
     """Have arrays of a megabyte go back to the system when they are freed, where glibc would raise that bound to 32."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:

@@ -101,6 +101,11 @@ def test_llama_vim_reads_the_rest_of_its_line_and_flat_timings(port):
     assert answer["timings/prompt_n"] > 0 and answer["truncated"] is False
 
 
+def test_llama_vim_sees_content_before_it_decodes(port):
+    """It drops an answer without just these characters."""
+    assert b'"content":"' in ask(port, "/infill", LLAMA_VIM)[1]
+
+
 def test_llama_vscode_reads_content_and_nested_timings(port):
     body = {**LLAMA_VIM, "n_cmpl": 1, "lora": [{"id": 0, "scale": 0.5}]}
     del body["response_fields"]

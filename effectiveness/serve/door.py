@@ -35,6 +35,11 @@ class Reply:
     content_type: str = "application/json"
 
 
+def as_line(value: object) -> str:
+    """JSON without blanks between its parts: llama.vim looks for `"content":"` before it decodes."""
+    return json.dumps(value, separators=(",", ":")) + "\n"
+
+
 Respond = Callable[[str, str, dict], Reply]  # method, path, body
 
 
@@ -98,7 +103,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _send_quietly(request, status: int, message: str) -> None:
-    body = json.dumps({"error": message}).encode() + b"\n"
+    body = as_line({"error": message}).encode()
     head = f"HTTP/1.1 {status} refused\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     try:
         request.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
@@ -188,7 +193,7 @@ class _Visit(BaseHTTPRequestHandler):
 
     def _send(self, status: int, value: object) -> None:
         self.close_connection = True
-        body = json.dumps(value).encode() + b"\n"
+        body = as_line(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

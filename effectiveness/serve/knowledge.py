@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.pool import map_large_blocks
 from corpus.records import UserError
 from corpus.seeding import rng_for
 from corpus.tokenization import Encoder, local_vocab_size, train_bpe
@@ -97,6 +98,7 @@ def open_knowledge(
     quiet_below: float,
 ) -> Knowledge:
     """A repository's memory with first weights, joined to the model if there is one."""
+    map_large_blocks()  # readers come and go by the thread, whose blocks would stay
     found = network_of()
     if repository is None:
         if found is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 
 from effectiveness.completion.at_cursor import Answer, Cursor
 from effectiveness.serve import requests
-from effectiveness.serve.door import EVENTS, Reply
+from effectiveness.serve.door import EVENTS, Reply, as_line
 from effectiveness.serve.knowledge import Knowledge
 from effectiveness.serve.requests import Refusal
 
@@ -94,7 +93,7 @@ def _llama(answer: Answer) -> dict:
 
 
 def _events(values: list[dict]) -> Iterator[str]:
-    return (f"data: {json.dumps(value)}\n\n" for value in values)
+    return (f"data: {as_line(value)}\n" for value in values)
 
 
 # --- OpenAI's form, and Tabby's, which has the same route ---------------------------------------------------
@@ -162,7 +161,7 @@ def generate(routes: Routes, body: dict) -> Reply:
     if not requests.wants_stream(body, default=True):
         return Reply(last)
     first = head | {"response": answer.text, "done": False}
-    lines = [f"{json.dumps(value)}\n" for value in (first, last | {"response": ""})]
+    lines = [as_line(value) for value in (first, last | {"response": ""})]
     return Reply(parts=lines, content_type="application/x-ndjson")
 
 
