@@ -106,7 +106,8 @@ def test_the_card_has_every_arm_on_the_same_tokens(card):
         ["untrained", "control", "trained"],
     )
     mixed = ["control + n-gram", "trained + n-gram"]
-    assert list(test["bits_per_byte"]) == [*counted, *models_alone, *mixed]
+    remembered = ["memory", "trained + memory, one share", "control + memory", "trained + memory"]
+    assert list(test["bits_per_byte"]) == [*counted, *models_alone, *mixed, *remembered]
     assert test["files"] == FILES_PER_SPLIT["test"]
     uniform = test["tokens"] * math.log2(300) / test["bytes"]
     assert test["bits_per_byte"]["uniform"]["all"] == pytest.approx(uniform, rel=1e-3)
@@ -134,6 +135,21 @@ def test_a_model_with_the_ngram_is_compared_with_the_ngram_alone_and_with_its_li
     assert all(0 <= share < 1 for of_arm in card["mixture"]["shares"].values() for share in of_arm)
 
 
+def test_a_model_with_the_memory_is_compared_with_each_alone_and_with_one_share(card):
+    test = card["sets"]["test"]
+    bits = {arm: values["all"] for arm, values in test["bits_per_byte"].items()}
+    for rival in ("memory", "cache n-gram", "trained + memory, one share", "control + memory"):
+        found = test["differences"]["all"][f"trained + memory minus {rival}"]["bits_per_byte"]
+        assert found["estimate"] == pytest.approx(bits["trained + memory"] - bits[rival])
+        assert found["low"] <= found["estimate"] <= found["high"]
+    assert bits["memory"] < bits["n-gram, one window"]
+
+
+def test_no_held_out_file_is_in_the_memory_that_is_measured(card, workshop):
+    held = json.loads((workshop / "data" / "memory" / "memory.json").read_text())["paths"]
+    assert len(held) == FILES_PER_SPLIT["train"] and all(path.startswith("train/") for path in held)
+
+
 def test_the_ngram_that_sees_one_window_knows_less_than_the_one_that_sees_the_file(card):
     bits = card["sets"]["test"]["bits_per_byte"]
     assert bits["cache n-gram"]["all"] < bits["n-gram, one window"]["all"] < bits["uniform"]["all"]
@@ -145,7 +161,8 @@ def test_without_enough_val_text_the_mixtures_are_left_out_and_the_card_says_why
     named = ["--control", str(workshop / "model" / "control" / "model"), "--prompts", "0"]
     assert main(flags(workshop, "--output", str(output), *named)) == 0
     found = json.loads((output / "proof.json").read_text())
-    assert "trained + n-gram" not in found["sets"]["test"]["bits_per_byte"]
+    arms = found["sets"]["test"]["bits_per_byte"]
+    assert "memory" in arms and not {arm for arm in arms if " + " in arm}
     said = "both together: left out, the val files have"
     assert any(said in line for line in card_lines(found)) and said in (output / "proof.html").read_text()
 
@@ -168,11 +185,15 @@ def test_the_later_files_are_printed_shown_and_searched_for_text_of_train(card, 
     assert 0 < counted["later"]["num_spans"] < counted["test"]["num_spans"]
 
 
-def test_questions_of_both_kinds_are_asked_of_the_models_only(card):
+def test_questions_of_both_kinds_are_asked_of_the_models_the_memory_and_both(card):
     assert {"next line", "fill in the middle"} <= set(card["questions"])
+    compared = ("trained against control", "trained + memory against memory")
     for of_kind in card["questions"].values():
-        assert set(of_kind["arms"]) == {"untrained", "control", "trained"}
-        assert of_kind["trained against control"]["exact"]["num_pairs"] == of_kind["questions"]
+        assert list(of_kind["arms"]) == [
+            *("untrained", "control", "trained", "memory", "control + memory", "trained + memory")
+        ]
+        for pair in compared:
+            assert of_kind[pair]["exact"]["num_pairs"] == of_kind["questions"]
         for shares in of_kind["arms"].values():
             assert shares["exact"] <= shares["exact_to_length"] <= 1
 
@@ -222,7 +243,10 @@ def test_several_seeds_are_all_in_the_interval(workshop, card):
     assert {arm: len(shares) for arm, shares in two["mixture"]["shares"].items()} == {
         "control + n-gram": 1,
         "trained + n-gram": 2,
+        "trained + memory, one share": 2,
     }
+    both = two["sets"]["test"]["differences"]["all"]["trained + memory minus memory"]
+    assert both["seeds"] == [2, 1]
 
 
 def test_the_same_run_twice_and_runs_of_other_settings_are_no_seeds(workshop, card, capsys):
@@ -260,7 +284,7 @@ def test_a_train_file_copied_into_test_is_shouted_in_the_first_line(workshop, ca
     named = ["--control", str(root / "model"), "--prompts", "0"]
     assert main(flags(root, *named)) == 1
     printed = capsys.readouterr().out.splitlines()
-    shouted = next(line for line in printed if line and not line.startswith("measuring"))
+    shouted = next(line for line in printed if line and not line.startswith(("measuring", "memory")))
     assert shouted.startswith("LEAK: 1 of 9") and "test/planted.py" in shouted
     assert "trained minus control: leak: no claim" in printed
     assert "LEAK: 1 of 9" in (root / "model" / "proof" / "proof.html").read_text()

@@ -37,18 +37,24 @@ class Network:
 
     def over_file(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """(place, float32 [t, V]) of each next token from the file's first on, with window / 2 and more before it."""
-        import torch
-
         text = np.concatenate(([self.begin], np.asarray(ids, np.int64)))
         step = max(1, self.window // 2)
         for first in range(0, len(ids), step if len(ids) > self.window else self.window):
             last = min(len(ids), first + (step if len(ids) > self.window else self.window))
             start = max(0, last - self.window)
-            with torch.no_grad():
-                logits = self.model(input_ids=self._tensor([text[start:last]]), use_cache=False).logits[0]
-            for place in range(first, last, MAX_ROWS):
-                end = min(last, place + MAX_ROWS)
-                yield place, self._shares(logits[place - start : end - start])
+            place = first
+            for rows in self.rows(text[start:last], first - start):
+                yield place, rows
+                place += len(rows)
+
+    def rows(self, inputs: Sequence[int] | np.ndarray, first: int = 0) -> Iterator[np.ndarray]:
+        """Float32 [t, V], at most MAX_ROWS at a time: what follows `inputs[: first + 1]` and each token after it."""
+        import torch
+
+        with torch.no_grad():
+            logits = self.model(input_ids=self._tensor([inputs]), use_cache=False).logits[0]
+        for place in range(first, len(inputs), MAX_ROWS):
+            yield self._shares(logits[place : place + MAX_ROWS])
 
     def after(self, ids: Sequence[int]) -> Continuation:
         """What follows the end of a text, of which it sees what the window has room for."""

@@ -16,6 +16,8 @@ LN2 = math.log(2)
 UNIFORM, NGRAM, NGRAM_WINDOW = "uniform", "cache n-gram", "n-gram, one window"
 START, BASE, CONTROL, TRAINED = "untrained", "base checkpoint", "control", "trained"
 CONTROL_BOTH, BOTH = "control + n-gram", "trained + n-gram"
+MEMORY, ONE_SHARE = "memory", "trained + memory, one share"
+CONTROL_MEMORY, TRAINED_MEMORY = "control + memory", "trained + memory"
 MEANINGS = {
     UNIFORM: "every token of the vocabulary equally likely",
     NGRAM: "6-grams of all training files and of the whole file so far",
@@ -26,13 +28,20 @@ MEANINGS = {
     TRAINED: "the model",
     CONTROL_BOTH: "the control's and the cache n-gram's probabilities, mixed",
     BOTH: "the model's and the cache n-gram's probabilities, mixed",
+    MEMORY: "the index of all training files, and the whole file so far",
+    ONE_SHARE: "the model's and the memory's probabilities, mixed",
+    CONTROL_MEMORY: "the memory, with the control's probability as one more opinion at each place",
+    TRAINED_MEMORY: "the memory, with the model's probability as one more opinion at each place",
 }
-MIXED = {CONTROL_BOTH: CONTROL, BOTH: TRAINED}
+MIXED = {CONTROL_BOTH: (CONTROL, NGRAM), BOTH: (TRAINED, NGRAM), ONE_SHARE: (TRAINED, MEMORY)}
+MET = {CONTROL_MEMORY: CONTROL, TRAINED_MEMORY: TRAINED}
 COMPARED = (
     *((TRAINED, rival) for rival in (CONTROL, NGRAM, START, BASE)),
     (BOTH, NGRAM),  # does the model know anything a table of counts does not?
     (BOTH, CONTROL_BOTH),  # and is that this repository's?
+    *((TRAINED_MEMORY, rival) for rival in (MEMORY, NGRAM, ONE_SHARE, CONTROL_MEMORY)),
 )
+ANSWERS_COMPARED = ((TRAINED, CONTROL), (TRAINED_MEMORY, MEMORY))
 
 Papers = dict[str, list[Paper]]  # arm -> one paper for each seed
 
@@ -148,7 +157,7 @@ def _robustness(of_rows: np.ndarray, variants: np.ndarray, originals: np.ndarray
 
 
 def questions_card(exam: Exam, papers: Papers) -> dict[str, dict]:
-    """By kind of question: shares of every arm that answers, and trained against control."""
+    """By kind of question: shares of every arm that answers, and the pairs of ANSWERS_COMPARED."""
     return {kind: _kind_card(exam, papers, kind) for kind in exam.questions}
 
 
@@ -163,8 +172,9 @@ def _kind_card(exam: Exam, papers: Papers, kind: str) -> dict:
         "by_role": _by(questions, answered, kind, "role"),
         "by_language": _by(questions, answered, kind, "language"),
     }
-    if CONTROL in answered and TRAINED in answered:
-        card["trained against control"] = _against(questions, answered[TRAINED], answered[CONTROL], kind)
+    for ours, rival in ANSWERS_COMPARED:
+        if ours in answered and rival in answered:
+            card[f"{ours} against {rival}"] = _against(questions, answered[ours], answered[rival], kind)
     return card
 
 
@@ -191,16 +201,14 @@ def _by(questions: Sequence, answered: dict[str, Paper], kind: str, attribute: s
     }
 
 
-def _against(questions: Sequence, trained: Paper, control: Paper, kind: str) -> dict:
+def _against(questions: Sequence, ours: Paper, rival: Paper, kind: str) -> dict:
     """McNemar on exact match, both ways of counting it; the bits of what was asked for, by file."""
-    (a, num_bytes), (b, _) = trained.truth[kind], control.truth[kind]
+    (a, num_bytes), (b, _) = ours.truth[kind], rival.truth[kind]
     files, index = np.unique([q.file for q in questions], return_inverse=True)
     by_file = [np.bincount(index, values, len(files)) for values in (a, b, num_bytes)]
     kept = by_file[2] > 0
     names = ("exact", "exact_to_length")
-    tests = {
-        n: stats.mcnemar(getattr(trained.marks[kind], n), getattr(control.marks[kind], n)) for n in names
-    }
+    tests = {n: stats.mcnemar(getattr(ours.marks[kind], n), getattr(rival.marks[kind], n)) for n in names}
     bits = difference(*(values[None, kept] for values in by_file[:2]), by_file[2][kept])
     return {name: test.as_dict() for name, test in tests.items()} | {"bits_per_byte": bits}
 

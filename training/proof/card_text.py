@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from training.proof.card import CONTROL, TRAINED
+from training.proof.card import ANSWERS_COMPARED, CONTROL, TRAINED
 
-ARM_WIDTH = 18
+ARM_WIDTH = 28
 MAX_LANGUAGES = 4
 
 
@@ -25,11 +25,10 @@ def card_lines(card: dict) -> Iterator[str]:
     for name, held_out in card["sets"].items():
         yield ""
         yield from _held_out_lines(name, held_out)
-    yield f"  {mixture_words(card)}"
+    yield from (f"  {part}" for part in mixture_words(card).split("; "))
     for kind, of_kind in card["questions"].items():
         yield ""
         yield from _question_lines(kind, of_kind)
-    yield ""
     yield from _robustness_lines(card["robustness"])
     yield from _overlap_lines(card["overlap"])
     yield _canary_line(card["canaries"])
@@ -68,7 +67,9 @@ def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
 def mixture_words(card: dict) -> str:
     """What the arms have read before a token, and how much of the mixtures is the model's."""
     window = card["dataset"]["max_tokens_per_sequence"]
-    seen = f"before a token the models see their window of {window:,}, the cache n-gram all of its file"
+    seen = (
+        f"before a token the models see their window of {window:,}, memory and cache n-gram all of its file"
+    )
     mixture = card["mixture"]
     if mixture["left_out"]:
         return f"{seen}; both together: left out, {mixture['left_out']}"
@@ -117,9 +118,15 @@ def _question_lines(kind: str, of_kind: dict) -> Iterator[str]:
         yield _row(
             arm, [answer_cell(key, shares[key]).rjust(len(QUESTION_COLUMNS[key])) for key in QUESTION_COLUMNS]
         )
-    if against := of_kind.get("trained against control"):
-        yield f"  exact, {TRAINED} against {CONTROL}: {mcnemar_words(against['exact'])}"
-        yield f"  bits of what was asked for: {against['bits_per_byte']['verdict']}"
+    for what, against in compared_answers(of_kind):
+        exact, bits = mcnemar_words(against["exact"]), against["bits_per_byte"]["verdict"]
+        yield f"  {what}: exact, {exact}; bits of what was asked for, {bits}"
+
+
+def compared_answers(of_kind: dict) -> list[tuple[str, dict]]:
+    """The pairs of arms whose answers are compared, in words."""
+    named = [f"{ours} against {rival}" for ours, rival in ANSWERS_COMPARED]
+    return [(name, of_kind[name]) for name in named if name in of_kind]
 
 
 def answer_cell(key: str, value: float | None) -> str:

@@ -7,10 +7,11 @@ from html import escape
 from pathlib import Path
 
 from corpus.durable import write_atomically
-from training.proof.card import CONTROL, TRAINED
+from training.proof.card import CONTROL, TRAINED, TRAINED_MEMORY
 from training.proof.card_text import (
     QUESTION_COLUMNS,
     answer_cell,
+    compared_answers,
     drawn_again,
     mcnemar_words,
     mixture_words,
@@ -24,7 +25,8 @@ PROOF_STYLE = """
 .head small{display:block;font-size:.85rem;color:#57606a}p.note{color:#57606a;margin:.2rem 0}
 div.wide{overflow-x:auto}tr.own td{font-weight:600}
 """
-LABELS, BAR, GAP = 240, 18, 6  # pixels
+LABELS, BAR, GAP = 260, 18, 6  # pixels
+BAR_COLOURS = {TRAINED: COLOURS[0], TRAINED_MEMORY: COLOURS[2], CONTROL: COLOURS[3]}
 
 
 def write_page(path: Path, card: dict) -> None:
@@ -127,11 +129,11 @@ def _questions(kind: str, of_kind: dict) -> str:
     ]
     parts = [
         f"<h2>{escape(kind.capitalize())}</h2>",
-        f'<p class="note">{of_kind["questions"]} questions in {of_kind["files"]} files, greedy answers.</p>',
+        f'<p class="note">{of_kind["questions"]} questions in {of_kind["files"]} files; all arms answer greedily.</p>',
         table(["", *QUESTION_COLUMNS.values()], rows, emphasis=TRAINED),
     ]
-    if against := of_kind.get("trained against control"):
-        words = f"Exact, trained against control: {mcnemar_words(against['exact'])} (McNemar, exact)."
+    for what, against in compared_answers(of_kind):
+        words = f"Exact, {what}: {mcnemar_words(against['exact'])} (McNemar, exact)."
         parts.append(f'<p class="note">{escape(words)}</p>')
     for attribute in ("by_role", "by_language"):
         parts.append(_by_part(of_kind[attribute]))
@@ -245,7 +247,7 @@ def bars(values: dict[str, float | None], unit: str) -> str:
     longest, parts = max(known.values(), default=1) or 1, []
     for i, (name, value) in enumerate(known.items()):
         y, width = i * (BAR + GAP), value / longest * (WIDTH - LABELS - 60)
-        colour = COLOURS[0] if name == TRAINED else COLOURS[3] if name == CONTROL else "#afb8c1"
+        colour = BAR_COLOURS.get(name, "#afb8c1")
         parts.append(
             f'<text x="{LABELS - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>'
             f'<rect x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,7 @@ from training.proof.finished import Finished, open_finished
 from training.proof.mixture import fitted_on, mix, why_no_mixture
 from training.proof.overlap import is_hopeless, leak_line, overlap
 from training.proof.page import write_page
+from training.proof.remembered import Remembered, meet, memory_paper, remember
 from training.proof.scored_tokens import foreign_words, texts_of
 from training.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 from training.vocabulary import Vocabulary
@@ -206,8 +208,7 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
         seed=arguments.seed,
         left_out=found["leaked"],
     )
-    papers = _papers(case, controls, exam, start)
-    mixture = _add_mixtures(exam, papers)
+    papers, mixture = _papers(case, controls, exam, start)
     foreign = _foreign_words(case, exam, controls[0])
     card = {
         "format": 1,
@@ -227,9 +228,17 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
     return card | {"headline": cards.headline(card)}
 
 
-def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> cards.Papers:
+Loaders = dict[str, list[Callable[[], nn.Module]]]  # arm -> one for each seed
+
+
+def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> tuple[cards.Papers, dict]:
+    """What every arm made of the exam, and how the mixtures came about."""
+    say, remembered = case.console.say, remember(case.dataset, case.console.say)
     name = cards.START if case.models[0].started_from is None else cards.BASE
-    say = case.console.say
+    loaders: Loaders = {
+        cards.CONTROL: [lambda c=c: _load_control(case, c) for c in controls],
+        cards.TRAINED: [lambda m=m: case.load(m) for m in case.models],
+    }
     papers = {
         cards.UNIFORM: [uniform_paper(exam)],
         cards.NGRAM: [ngram_paper(exam)],
@@ -237,12 +246,30 @@ def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -
     }
     say(f"measuring  {name}")
     papers[name] = [take(exam, start, case.device, case.precision)]
-    for arm, loaders in (
-        (cards.CONTROL, [lambda c=c: _load_control(case, c) for c in controls]),
-        (cards.TRAINED, [lambda m=m: case.load(m) for m in case.models]),
-    ):
+    for arm, of_arm in loaders.items():
         say(f"measuring  {arm}")
-        papers[arm] = [_paper(case, exam, load(), is_first=i == 0) for i, load in enumerate(loaders)]
+        papers[arm] = [_paper(case, exam, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
+    say(f"measuring  {cards.MEMORY}")
+    papers[cards.MEMORY] = [memory_paper(exam, remembered)]
+    mixture = _add_mixtures(exam, papers)
+    if mixture["left_out"] is None:
+        papers |= _with_memory(case, exam, remembered, loaders)
+    return _in_order(papers), mixture
+
+
+def _in_order(papers: cards.Papers) -> cards.Papers:
+    return {arm: papers[arm] for arm in cards.MEANINGS if arm in papers}
+
+
+def _with_memory(case: Case, exam: Exam, remembered: Remembered, loaders: Loaders) -> cards.Papers:
+    """Models and the memory token by token, the weights of each pair fitted on val files."""
+    papers: cards.Papers = {}
+    for both, arm in cards.MET.items():
+        case.console.say(f"measuring  {both}")
+        papers[both] = []
+        for number, load in enumerate(loaders[arm]):
+            met = meet(remembered, load(), case.vocabulary.control.begin, exam)
+            papers[both].append(memory_paper(exam, met, with_questions=number == 0))
     return papers
 
 
@@ -254,13 +281,13 @@ def _paper(case: Case, exam: Exam, model: nn.Module, *, is_first: bool) -> Paper
 
 
 def _add_mixtures(exam: Exam, papers: cards.Papers) -> dict:
-    """Add the arms that are a model and the n-gram together, each seed with a share of its own; how they came about."""
+    """Add the arms that are a model and counts in fixed shares, each seed with one of its own; how they came about."""
     reason, shares = why_no_mixture(exam), {}
     if reason:
         return {"left_out": reason}
-    [ngram] = papers[cards.NGRAM]
-    for both, arm in cards.MIXED.items():
-        mixed = [mix(exam, paper, ngram) for paper in papers[arm]]
+    for both, (arm, counts) in cards.MIXED.items():
+        [counted] = papers[counts]
+        mixed = [mix(exam, paper, counted) for paper in papers[arm]]
         papers[both] = [paper for paper, _ in mixed]
         shares[both] = [share for _, share in mixed]
     return {"left_out": None, "fitted_on": fitted_on(exam), "shares": shares}

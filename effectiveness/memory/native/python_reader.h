@@ -265,6 +265,25 @@ static PyObject *reader_observe(PyObject *self, PyObject *args) {
     return result;
 }
 
+/* skim(ids): read on, counting only. */
+static PyObject *reader_skim(PyObject *self, PyObject *args) {
+    ReaderObject *o = (ReaderObject *)self;
+    Py_buffer ids;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*", &ids)) return NULL;
+    if (begin_use(o)) {
+        if (check_tokens(&o->r, &ids)) {
+            Py_BEGIN_ALLOW_THREADS
+            read_tokens(&o->r, ids.buf, (i64)ids.len / 4, NULL, NULL, COUNT_ONLY, NULL);
+            Py_END_ALLOW_THREADS
+            result = Py_NewRef(Py_None);
+        }
+        result = end_use(o, result);
+    }
+    PyBuffer_Release(&ids);
+    return result;
+}
+
 /* distribution(out f32 [V], tokens u32 [k] or None, model f32 [V] or None, floor): all tokens' probabilities, or with
  * `tokens` the k likeliest in order. Returns their number. */
 static PyObject *reader_distribution(PyObject *self, PyObject *args) {
@@ -412,6 +431,7 @@ static PyMethodDef reader_methods[] = {
     {"restart", reader_restart, METH_VARARGS, NULL},
     {"feed", reader_feed, METH_VARARGS, NULL},
     {"observe", reader_observe, METH_VARARGS, NULL},
+    {"skim", reader_skim, METH_VARARGS, NULL},
     {"distribution", reader_distribution, METH_VARARGS, NULL},
     {"mark", reader_mark, METH_NOARGS, NULL},
     {"roll_back", reader_roll_back, METH_VARARGS, NULL},
