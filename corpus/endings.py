@@ -13,6 +13,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -140,12 +141,25 @@ class _Stopping:
 
 @contextmanager
 def signals_waiting() -> Iterator[None]:
-    """What must not be cut in two is done before a signal that stops is heard. Where no other thread runs."""
+    """What must not be cut in two is done before a signal that stops is heard.
+
+    Blocking it is not enough: a signal to the process then goes to another thread, such as those a library for linear
+    algebra starts, and Python hears it in the main one all the same. So it is only noted, and comes again afterwards.
+    """
+    heard: list[int] = []
+    handlers: dict[int, object] = {}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING:
+                handlers[number] = signal.signal(number, lambda number, _: heard.append(number))
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if heard:
+            signal.raise_signal(heard[0])
 
 
 def raise_again(dropped: sys.UnraisableHookArgs) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from corpus import publish
 from corpus.console import Console
-from corpus.endings import STOPPING, Publication, ending_of
+from corpus.endings import STOPPING, Publication, ending_of, signals_waiting
 from corpus.ownership import SIGNATURE
 from corpus.records import METADATA_FILE, UserError
 
@@ -130,6 +131,24 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return fail
+
+
+def test_a_signal_that_another_thread_is_given_waits_as_well():
+    heard, is_over = [], threading.Event()
+    other = threading.Thread(target=is_over.wait)
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("late" if is_done else "early"))
+    other.start()
+    try:
+        is_done = False
+        with signals_waiting():
+            os.kill(os.getpid(), signal.SIGTERM)  # blocked here, so the other thread takes it
+            sum(range(100_000))
+            is_done = True
+        assert heard == ["late"]
+    finally:
+        is_over.set()
+        other.join()
+        signal.signal(signal.SIGTERM, before)
 
 
 FAILURES = {
