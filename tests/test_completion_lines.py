@@ -184,6 +184,20 @@ def test_the_memory_of_a_dataset_is_made_once_and_again_when_its_rows_change(sma
     assert open_memory(dataset, coder, said.append).digest == first.digest
 
 
+def test_a_memory_that_another_version_made_is_made_again(small_dataset, tmp_path):
+    copy = tmp_path / "dataset"
+    shutil.copytree(small_dataset, copy)
+    dataset, coder = coder_and_files(copy)
+    digest = open_memory(dataset, coder, print).digest
+    made_from = copy / "memory" / "made_from.json"
+    stamp = json.loads(made_from.read_text())
+    made_from.write_text(json.dumps(stamp | {"layout": [stamp["layout"][0], stamp["layout"][1] - 8]}))
+    (copy / "memory" / "learned.bin").write_bytes(b"weights of another layout")
+    said: list[str] = []
+    assert open_memory(dataset, coder, said.append).digest == digest
+    assert len(said) == 1
+
+
 def test_the_command_prints_figures_and_examples_and_writes_them(small_dataset, tmp_path):
     copy = tmp_path / "dataset"
     shutil.copytree(small_dataset, copy)

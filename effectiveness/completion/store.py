@@ -15,6 +15,8 @@ from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory, build_memory
+from effectiveness.memory._native import LEARNED_BYTES
+from effectiveness.memory.store import FORMAT
 from training.proof.baselines import whole_files
 from training.rows import Dataset, open_rows
 
@@ -85,7 +87,11 @@ def write_judgement(directory: Path, arm: str, judgement: Judgement) -> None:
 
 def _stamp(dataset: Dataset, coder: TextCoder) -> dict:
     status = os.stat(dataset.train)
-    return {"train": [status.st_size, status.st_mtime_ns], "tokenizer_sha256": coder.sha256}
+    return {
+        "train": [status.st_size, status.st_mtime_ns],
+        "tokenizer_sha256": coder.sha256,
+        "layout": [FORMAT, LEARNED_BYTES],  # of another version's files nothing can be read
+    }
 
 
 def _read(path: Path) -> dict | None:
