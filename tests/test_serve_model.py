@@ -62,6 +62,24 @@ def test_a_prompt_whose_beginning_was_kept_says_what_it_says_when_read_anew(open
     assert network.kept.beginning_of(network.kept.ids) == len(network.kept.ids) - 1
 
 
+def test_hypotheses_side_by_side_say_what_each_says_alone(opened):
+    coder, network = opened
+    ids = coder.encode(source("apples"))[:80]
+    continuation = fresh(network).after(ids)
+    for hypotheses in (
+        [()],
+        [(5,), (9,), (40,)],
+        [(9, 7), (5, 1), (9, 2)],
+        [(9, 2, 3), (5, 1, 3), (9, 2, 4)],
+    ):
+        for row, hypothesis in zip(continuation.probabilities(hypotheses), hypotheses, strict=True):
+            with torch.no_grad():
+                logits = network.model(input_ids=torch.tensor([[network.begin, *ids, *hypothesis]])).logits[
+                    0, -1
+                ]
+            assert np.allclose(row, torch.softmax(logits[: network.vocab_size], -1).numpy(), atol=1e-5)
+
+
 def test_a_long_prompt_keeps_its_end_and_is_cut_where_it_was_cut_before():
     ids = list(range(1000))
     room = WINDOW - NEW_TOKENS
