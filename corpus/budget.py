@@ -6,6 +6,8 @@ and counted under the reason given here. Seconds are never looked at: the same r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 # --- memory: a worker needs some 300 bytes for each token of a text while it varies it -----------------------
@@ -50,6 +52,20 @@ MAX_COMPILED_TOKENS = 200_000  # 180 MB; the largest module of the standard libr
 
 def is_too_large_to_compile(source: bytes) -> bool:
     return len(source) > MAX_COMPILED_TOKENS and num_tokens(source) > MAX_COMPILED_TOKENS
+
+
+# --- time: Python's compiler compares each with each what it cannot tell apart ---------------------------------
+
+TOO_ALIKE = "too many parts alike to compile"
+# 15 to 40 ns a pair: the keywords of a call, code of one name, numbers of one hash. 8,000 lambdas took 1.3 s.
+MAX_PAIRS_PER_BYTE = 32
+MIN_PAIRS = 1 << 20  # 1,400 alike
+
+
+def is_too_alike(group_sizes: Iterable[int], num_bytes: int) -> bool:
+    """`group_sizes`: how many parts are alike, for each group of them."""
+    num_pairs = sum(size * (size - 1) // 2 for size in group_sizes)
+    return num_pairs > max(MIN_PAIRS, MAX_PAIRS_PER_BYTE * num_bytes)
 
 
 # --- time of a parser: counted in what it reports and reads --------------------------------------------------

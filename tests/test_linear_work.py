@@ -19,10 +19,11 @@ MAX_SLICE_RATIO = (
     3.0  # for a doubling: a machine that is busy with other things must pass, a square (4.0) must not
 )
 # What was not linear once: a parser that looks for an end at every token, one that completes an unfinished chain, a
-# query that looks at all that follows, a pattern that crosses lines.
+# query that looks at all that follows, a pattern that crosses lines, a compiler that compares what has one hash.
 ONCE_QUADRATIC = [
     *[("Go", name) for name in ("func( lines", "blank lines", "[ in rows", "- in rows", "/* on lines")],
     *[("Python", name) for name in ("/* on lines", "\\ on lines", "[ in rows")],
+    *[("Python", name) for name in ("arguments", "equal methods", "numbers of one hash")],
     *[("Bash", name) for name in ("pipe open", "operators", "extglob", "heredoc expansions")],
     *[("Rust", "raw strings"), ("TypeScript", "generic open")],
 ]
@@ -67,6 +68,34 @@ def test_a_text_of_too_many_tokens_for_the_compiler_is_not_varied_and_says_so() 
     table = table_of(parse("Python", source))
     results = vary(source, "Python", table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
     assert {result.reason for result in results} == {budget.TOO_LARGE_TO_COMPILE}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "x = lambda: 1\n",
+        "def f(): pass\n",
+        "class A:\n    def f(self): return 1\n",
+        "x = [a for a in b]\n",
+        "f(@=1)\n",
+        "x = 0xFEDCBA98@\n",
+    ],
+)
+def test_parts_that_the_compiler_compares_each_with_each_are_refused_only_where_they_are_many(
+    unit: str,
+) -> None:
+    for times, is_refused in ((1000, False), (4000, "@" not in unit)):
+        source = "".join(unit.replace("@", f"a{number:08}") for number in range(times)).encode()
+        results = vary(
+            source,
+            "Python",
+            table_of(parse("Python", source)),
+            path="x",
+            seed=1,
+            kinds=["comment_toggle"],
+            facts=NO_FACTS,
+        )
+        assert (Refusal("comment_toggle", budget.TOO_ALIKE) in results) == is_refused
 
 
 def test_a_parser_reads_every_text_as_it_stands_whatever_its_length(tmp_path: Path) -> None:

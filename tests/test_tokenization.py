@@ -6,11 +6,13 @@ import json
 import multiprocessing
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from corpus.fim import FIM_SPELLINGS
 from corpus.records import UserError
@@ -18,12 +20,14 @@ from corpus.tokenization import (
     CONTROL_TOKENS,
     FIM_TOKENS,
     HOSTILE_TEXTS,
+    PRETOKENIZER,
     Encoder,
     TokenizerError,
     local_vocab_size,
     train_bpe,
     window_bounds,
 )
+from corpus.tokenization.pieces import PIECE_CHARS, pieces
 from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
 
 TEXTS = [Path(json.__file__).read_text("utf-8"), Path(random.__file__).read_text("utf-8")]
@@ -367,3 +371,43 @@ def test_the_vocabulary_doubles_with_every_fourfold_of_text():
         16384,
         32768,
     ]
+
+
+SPLIT = pre_tokenizers.Split(Regex(PRETOKENIZER), "isolated")
+
+
+def words_of(text: str) -> list[str]:
+    return [word for word, _ in SPLIT.pre_tokenize_str(text)]
+
+
+def test_the_words_of_the_pieces_of_a_text_are_those_of_the_text():
+    rng = random.Random(7)
+    texts = [*HOSTILE_TEXTS, *TEXTS, *("".join(random_text(rng) for _ in range(4)) for _ in range(500))]
+    for text in texts:
+        cut = list(pieces(text, rng.randrange(20)))
+        assert "".join(cut) == text
+        assert [word for piece in cut for word in words_of(piece)] == words_of(text)
+
+
+def test_a_text_of_one_line_is_cut_too():
+    for unit in ("x=1;", "[[1,2],", "f(a, b) ", "{\n", "é = b\r\n", "中文\n"):
+        longest = max(map(len, pieces(unit * PIECE_CHARS)))
+        assert longest < PIECE_CHARS + 100, unit
+
+
+def test_training_on_one_large_file_takes_no_more_memory_than_a_hundred_and_fifty_times_its_size(tmp_path):
+    """In a process of its own; the whole text at once took 230 bytes a byte."""
+    train = """
+import resource, sys
+from pathlib import Path
+from corpus.tokenization import train_bpe
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+train_bpe(iter(["x = 1\\n" * 100]), 300, Path(sys.argv[1]))
+text = "x = 1\\n" * 200_000
+before = peak()
+train_bpe(iter([text]), 300, Path(sys.argv[1]))
+print((peak() - before) / len(text))
+"""
+    command = [sys.executable, "-c", train, str(tmp_path / "tokenizer.json")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert float(run.stdout) < 150

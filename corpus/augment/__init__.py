@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import tree_sitter
 
 from corpus import budget
-from corpus.augment import comments, layout, renaming, verify
+from corpus.augment import alike, comments, layout, renaming, verify
 from corpus.augment.edits import Edit, apply
 from corpus.augment.facts import NO_FACTS, RepositoryFacts
 from corpus.seeding import rng_for
@@ -90,6 +90,8 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
         return budget.why_unread(source)
     if language == "Python" and budget.is_too_large_to_compile(source):
         return budget.TOO_LARGE_TO_COMPILE
+    if language == "Python" and alike.are_too_many(source, table):
+        return budget.TOO_ALIKE
     return ""
 
 

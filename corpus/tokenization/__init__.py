@@ -21,6 +21,7 @@ import numpy as np
 
 from corpus.records import UserError
 from corpus.tokenization import trials
+from corpus.tokenization.pieces import pieces
 from effectiveness.regular_files import read_bytes
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
@@ -282,7 +283,7 @@ def train_bpe(texts: Iterator[str], vocab_size: int, path: Path) -> None:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator((piece for text in texts for piece in pieces(text)), trainer)
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in CONTROL_TOKENS]
     )
