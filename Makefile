@@ -42,6 +42,7 @@ run: $(READY) $(NATIVE)
 	@echo; echo "Memory and model together, on lines of files that neither has seen:"
 	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" --model "$(MODEL)" $(SAMPLE)
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
+	@echo "Next, in your editor: $(BIN)/python -m effectiveness serve --repository REPOSITORY"
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"

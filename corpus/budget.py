@@ -128,6 +128,19 @@ def breaks_off(source: bytes, language: str) -> bool:
     return False
 
 
+# Attributes in a row are looked at again for each that follows, without a report: 64 KB of `[[a]]` took 10 s.
+ATTRIBUTES = {"C": b"[[", "C++": b"[["}
+MIN_ATTRIBUTE_PAIRS, MAX_ATTRIBUTE_PAIRS_PER_BYTE = 1 << 22, 32
+
+
+def has_many_attributes(source: bytes, language: str) -> bool:
+    opening = ATTRIBUTES.get(language)
+    if opening is None:
+        return False
+    num_pairs = source.count(opening) ** 2
+    return num_pairs > max(MIN_ATTRIBUTE_PAIRS, MAX_ATTRIBUTE_PAIRS_PER_BYTE * len(source))
+
+
 def why_unread(source: bytes) -> str:
     """The reason for which `syntax.parse` left a text unread."""
     return TOO_DENSE if is_dense(source) else TOO_LONG

@@ -77,7 +77,11 @@ def parse(language: str, source: bytes) -> tree_sitter.Tree:
     Where that would take too long or too much memory, the tree is that of an empty text: `gave_up` tells.
     """
     parser = _parser(language)
-    if budget.is_dense(source) or budget.breaks_off(source, language):
+    if (
+        budget.is_dense(source)
+        or budget.breaks_off(source, language)
+        or budget.has_many_attributes(source, language)
+    ):
         return parser.parse(b"")
     effort = budget.ParserEffort(len(source))
     try:
