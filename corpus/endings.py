@@ -192,7 +192,7 @@ def claim_standard_streams() -> None:
 
 
 @contextmanager
-def _printing() -> Iterator[None]:
+def printing() -> Iterator[None]:
     """Raises CannotPrint, and then has standard output lead nowhere: Python would try once more at its end."""
     try:
         yield
@@ -203,13 +203,13 @@ def _printing() -> Iterator[None]:
 
 def print_line(line: str) -> None:
     """Raises CannotPrint."""
-    with _printing():
+    with printing():
         print(line, flush=True)
 
 
 def print_bytes(text: bytes) -> None:
     """Raises CannotPrint."""
-    with _printing():
+    with printing():
         sys.stdout.flush()
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
@@ -217,7 +217,7 @@ def print_bytes(text: bytes) -> None:
 
 def flush_stdout() -> None:
     """Raises CannotPrint."""
-    with _printing():
+    with printing():
         sys.stdout.flush()
 
 

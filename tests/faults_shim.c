@@ -7,6 +7,8 @@
  * FAULT_KIND     an errno; or -1: the process is killed before the operation; or -2: a write writes half
  * FAULT_STICKY   "1": every later one that counts fails as well, like on a full disk
  * FAULT_NO_EXCHANGE  "1": the file system cannot swap two names
+ * FAULT_KIND may also be -100 - N: signal N arrives, and the operation is done. "stdout" is a write to descriptor 1.
+ * fault_arm() sets all of it anew for a process that was forked: the counter, too.
  *
  * Not seen: what libc does inside itself (fwrite), and writes through mmap.
  */
@@ -26,10 +28,12 @@
 #include <unistd.h>
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-enum { PASS = 0, KILL = -1, SHORT = -2 };
+enum { PASS = 0, KILL = -1, SHORT = -2, ARRIVES = -100 };
 
 static volatile int64_t *counter;
 static const char *under, *calls;
+static int64_t mine;
+static char armed_calls[200], armed_under[4096];
 static int64_t at, kind, sticky, no_exchange;
 
 static int64_t number(const char *name) {
@@ -50,6 +54,15 @@ __attribute__((constructor)) static void start(void) {
     if (shared != MAP_FAILED) counter = shared;
 }
 
+void fault_arm(const char *new_under, const char *new_calls, int64_t new_at, int64_t new_kind, int64_t new_sticky) {
+    snprintf(armed_under, sizeof armed_under, "%s", new_under);
+    snprintf(armed_calls, sizeof armed_calls, "%s", new_calls);
+    under = armed_under, calls = armed_calls, at = new_at, kind = new_kind, sticky = new_sticky;
+    mine = 0, counter = &mine; /* of this process alone: the trainer has no children */
+}
+
+int64_t fault_count(void) { return mine; }
+
 /* What this operation is to do: PASS, SHORT or the errno to fail with. */
 static int64_t verdict(const char *call, const char *path) {
     char quoted[40];
@@ -58,6 +71,10 @@ static int64_t verdict(const char *call, const char *path) {
     int64_t count = __sync_add_and_fetch(counter, 1);
     if (!at || count < at || (count > at && !sticky)) return PASS;
     if (kind == KILL) kill(getpid(), SIGKILL);
+    if (kind <= ARRIVES) {
+        raise((int)(ARRIVES - kind));
+        return PASS;
+    }
     return kind;
 }
 
@@ -78,7 +95,7 @@ static int64_t verdict_fd(const char *call, int fd) {
     }
 
 ssize_t write(int fd, const void *data, size_t size) {
-    FAIL_IF(-1, verdict_fd("write", fd));
+    FAIL_IF(-1, fd == 1 ? verdict("stdout", under) : verdict_fd("write", fd));
     return REAL(write)(fd, data, fault == SHORT ? (size + 1) / 2 : size);
 }
 

@@ -346,6 +346,43 @@ def test_a_dataset_that_is_built_anew_under_a_run_spoils_that_run_only(
     assert [record["arm"] for record in read_results(results, print)] == ["baseline"]
 
 
+@pytest.mark.parametrize("where", ["curve", "nats"])
+def test_a_run_whose_loss_is_not_finite_is_no_result_but_a_failed_run(
+    dataset, tmp_path, instead_of_runs, capsys, where
+):
+    broken = {"curve": [[0, 3.0], [20, math.nan]], "nats": [math.inf] * 8}
+    instead_of_runs(lambda arm, record: record | ({where: broken[where]} if arm == "founding" else {}))
+    results = tmp_path / "r.jsonl"
+    assert ablate.main(flags(dataset, results, "--arms", "founding")) == 1
+    said = capsys.readouterr().out
+    assert (
+        "FAILED founding seed 1" in said and "its losses are not finite" in said and "1 runs FAILED" in said
+    )
+    assert [record["arm"] for record in read_results(results, print)] == ["baseline"]
+
+
+@pytest.mark.parametrize("name", ["r.md", "r.json"])
+def test_tables_replace_nothing_that_is_not_as_we_wrote_it(dataset, tmp_path, instead_of_runs, capsys, name):
+    instead_of_runs(lambda arm, record: record)
+    arguments = flags(dataset, tmp_path / "r.jsonl", "--arms", "founding")
+    assert ablate.main(arguments) == 0 and ablate.main(arguments) == 0  # ours are replaced
+    for text in ((tmp_path / name).read_text().replace("baseline", "mine"), "# mine", ""):
+        (tmp_path / name).write_text(text)
+        assert ablate.main(arguments) == 2
+        assert (tmp_path / name).read_text() == text
+        assert f"{name} is not as we wrote it" in capsys.readouterr().err
+    assert ablate.main(flags(dataset, tmp_path / "fresh" / name)) == 2
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_link_in_the_place_of_a_table_is_not_followed(dataset, tmp_path, instead_of_runs, capsys):
+    instead_of_runs(lambda arm, record: record)
+    (tmp_path / "mine").write_text("")
+    (tmp_path / "r.md").symlink_to("mine")
+    assert ablate.main(flags(dataset, tmp_path / "r.jsonl")) == 2
+    assert (tmp_path / "mine").read_text() == ""
+
+
 def test_the_command_itself_does_without_torch():
     code = "import training.ablate, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

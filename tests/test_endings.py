@@ -235,3 +235,11 @@ def test_what_is_printed_to_a_closed_stream_lands_in_no_file(tmp_path, closed):
     arguments = ["bash", "-c", command, "-", sys.executable, "-c", CLOSED, str(tmp_path / "file")]
     assert subprocess.run(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
     assert (tmp_path / "file").read_bytes() == b""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["-m training.proof --model m", "-m training.ablate"])
+def test_a_closed_standard_stream_is_no_traceback_for_any_command_of_the_trainer(command, closed, tmp_path):
+    line = f"{sys.executable} {command} --dataset {tmp_path}/missing {closed}"
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr

@@ -153,7 +153,7 @@ def test_weights_too_large_for_the_exported_type_are_named_and_the_old_model_sta
         next(model.parameters()).data[0] = 1e6
         export_model(output, model, **options)
 
-    monkeypatch.setattr("training.commands.export_model", with_a_large_weight)
+    monkeypatch.setattr("training.finishing.export_model", with_a_large_weight)
     assert main(command(sequences, output, *SHORT, "--set", "model.torch_dtype=float16")) == 1
     assert "embed_tokens.weight is not finite in float16" in capsys.readouterr().err
     assert not (output / "model.safetensors").exists() and not (output / run_directory.STAGING).exists()

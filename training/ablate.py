@@ -22,16 +22,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.jsonl import write_metadata
+from corpus.disk_errors import spell
+from corpus.endings import print_line
 from corpus.pool import Crew
 from corpus.records import UserError
 from training.ablation import table as table
+from training.ablation import tables
 from training.ablation.arms import ARMS, RunSpec, dataset_digest
-from training.ablation.results import Key, append_result, key_of, read_results
+from training.ablation.results import Key, append_result, is_finite, key_of, read_results
 from training.arguments import Parser
+from training.endings import Standing, ending_of
 from training.recut import check_overlap
 from training.rows import Dataset, open_dataset, refuse_nothing_held_out
-from training.stopping import exit_code_of, interrupting
 
 DEFAULT_ARMS = (
     *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
@@ -87,23 +89,21 @@ def _arm_lines() -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    try:
+
+    def command(standing: Standing) -> int:
         arguments = make_parser().parse_args(argv)
-        with interrupting():
-            return _run(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        print(f"stopped; finished runs are in {arguments.results}, start again to go on", file=sys.stderr)
-        return exit_code_of(interrupt)
+        standing.in_words = lambda: f"finished runs are in {spell(arguments.results)}, start again to go on"
+        return _run(arguments, standing)
+
+    return ending_of(command)
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    print_line(line)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, standing: Standing) -> int:
+    tables.refuse_foreign(arguments.results)
     datasets = [_open(path) for path in arguments.dataset]
     runs = list(_planned(arguments, datasets))
     num_failed = 0 if arguments.report_only else _make_missing(arguments, runs)
@@ -111,8 +111,15 @@ def _run(arguments: argparse.Namespace) -> int:
     records = [r for r in read_results(arguments.results, say) if key_of(r) in wanted]
     if not records:
         raise UserError(f"{arguments.results} holds no run of these arms, datasets and settings", exit_code=1)
-    _report(arguments.results, datasets, records)
-    return 1 if num_failed else 0
+    lines, as_dicts = _report(datasets, records)
+    tables.write(arguments.results, lines, as_dicts)
+    standing.in_words = lambda: f"the tables are beside {spell(arguments.results)}"
+    standing.exit_code = int(num_failed > 0)
+    for line in lines:
+        say(line)
+    if num_failed:
+        say(f"{num_failed} runs FAILED; they are left out above, and made again at the next start")
+    return standing.exit_code
 
 
 def _open(path: Path) -> Dataset:
@@ -217,6 +224,8 @@ def _make(run: Planned) -> str:
         return f"FAILED {name}: {error}"
     if key_of(record) != run.key:
         return f"FAILED {name}: the dataset was built anew meanwhile; start again"
+    if not is_finite(record):
+        return f"FAILED {name}: its losses are not finite; lower optimization.learning_rate"
     append_result(run.results, record)
     bits = record["curve"][-1][1]
     return f"{name}: {bits:.4f} bits/byte of the curve, {record['tokens'] / record['cpu_seconds']:,.0f} tokens/CPU s"
@@ -225,8 +234,8 @@ def _make(run: Planned) -> str:
 # --- the report ------------------------------------------------------------------------------------------
 
 
-def _report(results: Path, datasets: list[Dataset], records: list[dict]) -> None:
-    """Print the tables, and write them beside the results as Markdown and JSON."""
+def _report(datasets: list[Dataset], records: list[dict]) -> tuple[list[str], dict]:
+    """The tables as lines of Markdown, and as JSON values."""
     parts = {}
     for dataset in datasets:
         digest = dataset_digest(dataset.metadata)
@@ -238,11 +247,7 @@ def _report(results: Path, datasets: list[Dataset], records: list[dict]) -> None
         parts["all datasets"] = table.pooled(list(parts.values()))
     compared = {name: table.compare(runs) for name, runs in parts.items()}
     lines = [line for name, found in compared.items() for line in _section(name, found)]
-    for line in lines:
-        say(line)
-    results.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    as_dicts = {name: [c.as_dict() for c in found] for name, found in compared.items()}
-    write_metadata(results.with_suffix(".json"), as_dicts)
+    return lines, {name: [c.as_dict() for c in found] for name, found in compared.items()}
 
 
 def _section(name: str, comparisons: list[table.Comparison]) -> list[str]:

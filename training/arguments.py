@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable
 from typing import NoReturn
 
-from corpus.boundary import printable, reading
+from corpus.boundary import reading
 from corpus.records import UserError
-
-MAX_MESSAGE_CHARACTERS = 1500
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,17 +16,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows every flag")
-
-
-def fail(message: str, exit_code: int) -> int:
-    """Print `message` as one line on stderr and FAILED as a log's last line; returns `exit_code`."""
-    line = printable(message)
-    if len(line) > MAX_MESSAGE_CHARACTERS:
-        line = f"{line[: MAX_MESSAGE_CHARACTERS // 2]} ... {line[-MAX_MESSAGE_CHARACTERS // 2 :]}"
-    print(f"error: {line}", file=sys.stderr, flush=True)
-    if not sys.stdout.isatty():
-        print("FAILED", flush=True)
-    return exit_code
 
 
 def check_texts(arguments: argparse.Namespace) -> None:

@@ -1,10 +1,18 @@
-"""What a run prints: plain flushed lines, and a bar on a terminal only. Only the first process speaks."""
+"""What a run prints: plain flushed lines, and a bar on a terminal only. Only the first process speaks.
+
+Standard output that takes no more raises CannotPrint; a training asks for it to be held in `trouble` instead, to
+save what it has before it says so.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from corpus.endings import CannotPrint, printing
 
 LINE_EVERY_S = 10.0
 
@@ -14,19 +22,37 @@ class Console:
 
     def __init__(self, *, is_speaker: bool = True) -> None:
         self.is_speaker = is_speaker
+        self.trouble: CannotPrint | None = None
+        self._holds_trouble = False
         self._bar: Any = None
         self._last_line_at = time.monotonic()
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
 
+    def hold_trouble(self) -> None:
+        """From now on what cannot be printed is not raised."""
+        self._holds_trouble = True
+
+    @contextmanager
+    def _printing(self) -> Iterator[None]:
+        try:
+            with printing():
+                yield
+        except CannotPrint as error:
+            self._bar = None  # its terminal is gone
+            if not self._holds_trouble:
+                raise
+            self.trouble = self.trouble or error
+
     def say(self, line: str = "") -> None:
         """Print one line; above the bar where there is one."""
         if not self.is_speaker:
             return
-        if self._bar is not None:
-            self._bar.write(line)
-        else:
-            print(line, flush=True)
+        with self._printing():
+            if self._bar is not None:
+                self._bar.write(line)
+            else:
+                print(line, flush=True)
 
     def say_end(self, word: str) -> None:
         """The last line of a log: COMPLETE or FAILED; a terminal's prompt says as much."""
@@ -42,15 +68,17 @@ class Console:
     def advance(self, step: int, text: str) -> None:
         """Show that `step` steps are done: on the bar, else as a line every LINE_EVERY_S seconds."""
         if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(step - self._bar.n)
+            with self._printing():
+                self._bar.set_postfix_str(text, refresh=False)
+                self._bar.update(step - self._bar.n)
         elif time.monotonic() - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = time.monotonic()
             self.say(f"step {step}  {text}")
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with self._printing():
+                self._bar.close()
             self._bar = None
 
 

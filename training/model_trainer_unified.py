@@ -10,15 +10,14 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
     isolate()
 
 import argparse
-import errno
 from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError
-from training.arguments import Parser, check_paths, check_texts, fail
+from training.arguments import Parser, check_paths, check_texts
+from training.endings import Standing, ending_of
 
 PATHS = ("config", "sequences", "output", "checkpoint")
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
 EXAMPLES = """examples:
   python3 training/model_trainer_unified.py --config training_config_metal_cuda_universal.yaml \\
@@ -97,24 +96,13 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    if sys.stdout is None:  # closed by the caller (>&-): nobody reads, which is no reason to fail
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
-    try:
+
+    def command(standing: Standing) -> int:
         arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
-        return _run(arguments)
-    except UserError as error:
-        return fail(str(error), error.exit_code)
-    except KeyboardInterrupt:  # before training, where signals are not yet waited for
-        return fail("stopped; nothing was changed", 130)
-    except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return fail("nobody reads the output any more; run it again with --resume", 1)
-    except OSError as error:
-        where, why = error.filename or "a file of the output", error.strerror or str(error)
-        if error.errno in DISK_TROUBLE:
-            return fail(f"{why}: {where}; mend that and --resume", 1)
-        return fail(f"cannot use {where} ({why})", 1)
+        return _run(arguments, standing)
+
+    return ending_of(command)
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
@@ -132,18 +120,21 @@ def _check_flags(arguments: argparse.Namespace) -> None:
         raise UserError("--complete needs a trained model: --checkpoint DIR")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from training import commands  # after the flags: --help and mistyped flags are answered without torch
+def _run(arguments: argparse.Namespace, standing: Standing) -> int:
+    from training import (  # after the flags: --help and mistyped flags are answered without torch
+        commands,
+        using,
+    )
     from training.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides, _settings(arguments))
     if arguments.complete is not None:
-        return commands.complete(config, arguments)
+        return using.complete(config, arguments)
     if arguments.dry_run:
-        return commands.show_plan(config, arguments)
+        return using.show_plan(config, arguments)
     if arguments.eval_only:
-        return commands.evaluate_only(config, arguments)
-    return commands.train(config, arguments)
+        return using.evaluate_only(config, arguments)
+    return commands.train(config, arguments, standing)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, tuple[str, object]]:

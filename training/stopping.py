@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -27,6 +27,8 @@ class StopRequest:
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number:
+            with suppress(OSError):
+                os.write(2, b"stopped at once; what was saved before is there, go on with --resume\n")
             os._exit(128 + number)
         self.signal_number = number
 

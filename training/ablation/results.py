@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,12 @@ def _record(path: Path, number: int, line: bytes) -> dict:
     if not isinstance(record, dict) or any(name not in record for name in NEEDED):
         raise UserError(f"{path}:{number}: not the record of a run; move the file away or remove the line")
     return record
+
+
+def is_finite(record: dict) -> bool:
+    """Whether every loss of a run is a number: one that diverged is no result."""
+    losses = (*record["nats"], *(bits for _, bits in record["curve"]))
+    return all(math.isfinite(loss) for loss in losses)
 
 
 def append_result(path: Path, record: dict) -> None:

@@ -10,16 +10,13 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
     isolate()
 
 import argparse
-import errno
 from pathlib import Path
 
 from corpus.ownership import output_directory
 from corpus.records import UserError
 from effectiveness.isolation import distrust
 from training.arguments import Parser
-from training.stopping import exit_code_of, interrupting
-
-NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
+from training.endings import Standing, ending_of
 
 EXAMPLES = """examples:
   python3 -m training.proof --dataset training_data_effectiveness --model models/mine
@@ -72,25 +69,17 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    try:
+
+    def command(standing: Standing) -> int:
         arguments = make_parser().parse_args(argv)
         _check_flags(arguments)
         if arguments.control_repository is not None:
             distrust(arguments.control_repository)
-        with interrupting():
-            from training.proof.prove import prove  # --help and typos are answered without torch
+        from training.proof.prove import prove  # --help and typos are answered without torch
 
-            return prove(arguments)
-    except UserError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        return _fail("stopped; the card of before, if there was one, is unchanged", exit_code_of(interrupt))
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE:
-            raise
-        return _fail(
-            f"{error.strerror}: {error.filename or 'a file of the output'}; choose another --output", 1
-        )
+        return prove(arguments, standing)
+
+    return ending_of(command, Standing(lambda: "the card of before, if there was one, is unchanged"))
 
 
 def _check_flags(arguments: argparse.Namespace) -> None:
@@ -101,13 +90,6 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     for name in ("max_windows", "prompts"):
         if getattr(arguments, name) < 0:
             raise UserError(f"--{name.replace('_', '-')} must be at least 0, got {getattr(arguments, name)}")
-
-
-def _fail(message: str, exit_code: int) -> int:
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    if not sys.stdout.isatty():
-        print("FAILED", flush=True)
-    return exit_code
 
 
 if __name__ == "__main__":

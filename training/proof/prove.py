@@ -13,12 +13,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from corpus.disk_errors import spell
 from corpus.durable import write_atomically
 from corpus.ownership import PROOF, claim, note_made
 from corpus.records import LATER, SPLITS, UserError
 from effectiveness.regular_files import read_bytes
 from training import devices
 from training.console import Console
+from training.endings import Standing
 from training.proof import card as cards
 from training.proof import finished
 from training.proof.baselines import scored_stretches, whole_files
@@ -70,7 +72,7 @@ class Case:
         return finished.load_start(self.models[0], self.dataset, self.device)
 
 
-def prove(arguments: argparse.Namespace) -> int:
+def prove(arguments: argparse.Namespace, standing: Standing) -> int:
     """Make the card, print it, write it. Returns 1 where more than a few test files stand in train, else 0."""
     case = open_case(arguments)
     claim(case.output, PROOF, (CARD_FILE, PAGE_FILE))  # found out now, not after minutes
@@ -81,12 +83,15 @@ def prove(arguments: argparse.Namespace) -> int:
         )
     controls = find_controls(case)
     card = make_card(case, controls, found)
+    standing.in_words = lambda: f"{spell(case.output)} may hold the card of before in part, make it again"
     write_card(case.output, card)
+    standing.in_words = lambda: f"{spell(case.output)} holds the new card, complete"
+    standing.exit_code = int(card["is_hopeless"])
     for line in card_lines(card):
         case.console.say(line)
     case.console.say(f"Look: {case.output / PAGE_FILE}")
     case.console.say_end("FAILED" if card["is_hopeless"] else "COMPLETE")
-    return 1 if card["is_hopeless"] else 0
+    return standing.exit_code
 
 
 def open_case(arguments: argparse.Namespace) -> Case:
