@@ -190,7 +190,6 @@ SLICE = [  # somewhere in the middle, or where a model is exported
     ("new", Point(calls=WRITING, kind=errno.EIO, at=330)),
     ("new", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=True, at=100)),
     ("resumed", Point(calls=ALL, kind=ARRIVES - signal.SIGHUP, at=60)),
-    ("resumed", Point(calls=("stdout",), kind=errno.ENOSPC, sticky=True, at=5)),
     ("overwriting", Point(calls=ALL, kind=KILLED, at=70)),
 ]
 

@@ -137,6 +137,17 @@ def read(path: Path) -> Checkpoint:
         raise DamagedCheckpoint(str(error).partition(";")[0]) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"{type(error).__name__}: {error}") from error
+    except RuntimeError as error:  # what torch makes of a file that cannot be opened
+        raise DamagedCheckpoint(f"{path.name} cannot be opened: {error}") from OSError(str(error))
+
+
+def is_the_disk(error: BaseException | None) -> bool:
+    """Whether it was the disk that failed: what stands there may be whole."""
+    while error is not None:
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:
@@ -170,6 +181,8 @@ def recover(directory: Path) -> None:
     if not directory.is_dir():
         return
     for name in sorted(os.listdir(directory)):
+        if name.startswith(REMOVING):
+            _remove_ours(directory / name)
         if not (found := LEFT_BEHIND.fullmatch(name)):
             continue
         path, target = directory / name, directory / found[1]

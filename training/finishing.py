@@ -35,12 +35,16 @@ def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
 def _hand_over(
     run: setup.Run, trainer: Trainer, journal: Journal, best_step: int, val: Evaluation, test: Evaluation
 ) -> None:
-    """Complete held-out gaps, export, report: the first process's work alone."""
+    """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
         model, _ = starting_model.build_model(run, setup.num_source_tokens(trainer.batches.rows))
         _load_best(run, model, trainer.state)
     outcome = _outcome(run, model, best_step, journal, val, test)
+    report = run.output / run_directory.REPORT_FILE
+    if run.config.output.report:
+        note_made(run.output, {report.name: None})
+        write_report(report, outcome)
     export_model(
         run.output,
         model,
@@ -57,9 +61,7 @@ def _hand_over(
     )
     run.console.say(f"model   {run.output}")
     if run.config.output.report:
-        note_made(run.output, {run_directory.REPORT_FILE: None})
-        write_report(run.output / run_directory.REPORT_FILE, outcome)
-        run.console.say(f"report  {run.output / run_directory.REPORT_FILE}")
+        run.console.say(f"report  {report}")
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
@@ -117,5 +119,9 @@ def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
         checkpoint.load_model_tensors(model, best.tensors["model"])
         return best.state["step"]
     except checkpoint.DamagedCheckpoint as error:
+        if checkpoint.is_the_disk(error):
+            raise UserError(
+                f"the best checkpoint cannot be read ({error}), so no model was exported", 1
+            ) from OSError()
         run.console.say(f"the best checkpoint cannot be read ({error}); exporting the last weights")
         return state.step
