@@ -141,15 +141,6 @@ def read(path: Path) -> Checkpoint:
         raise DamagedCheckpoint(f"{path.name} cannot be opened: {error}") from OSError(str(error))
 
 
-def is_the_disk(error: BaseException | None) -> bool:
-    """Whether it was the disk that failed: what stands there may be whole."""
-    while error is not None:
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint under `directory` that is whole; `say` names each one passed over, and why."""
     for path in reversed(step_directories(directory)):

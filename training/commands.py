@@ -163,7 +163,7 @@ def _locked(run: setup.Run, may_hold: dict[str, bool], standing: Standing):
         return
     with run_directory.locked(run.output):
         run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
-        standing.in_words = lambda: _what_is_saved(run)
+        standing.in_words, standing.has_begun = lambda: _what_is_saved(run), True
         run_directory.take(run.output, run.dataset.tokenizer)
         yield
 

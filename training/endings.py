@@ -43,6 +43,7 @@ class Standing:
     """What a command has done so far; whoever does more says so here, at once."""
 
     in_words: Callable[[], str] = lambda: "nothing was changed"  # asked at the end: a disk may tell
+    has_begun: bool = False  # something was changed
     exit_code: int | None = None  # of the command once its output is complete, whatever comes after
 
 
@@ -61,8 +62,9 @@ def ending_of(command: Callable[[Standing], int], standing: Standing | None = No
     except CannotPrint as error:
         return _ended(f"stopped: {error}; {standing.in_words()}", 1, standing)
     except UserError as error:
-        failed = isinstance(error.__cause__, OSError | SafetensorError) and error.exit_code == 1
-        return _ended(f"{error}; {standing.in_words()}" if failed else str(error), error.exit_code, standing)
+        if standing.has_begun and is_the_disk(error):  # no mistake of the user's, however it was told
+            return _ended(f"{error}; {standing.in_words()}", 1, standing)
+        return _ended(str(error), error.exit_code, standing)
     except (OSError, MemoryError, SafetensorError) as error:
         return _ended(f"{_in_words(error)}; {standing.in_words()}", 1, standing)
 
@@ -82,6 +84,15 @@ def _in_words(error: Exception) -> str:
     where = f": {spell(Path(error.filename))}" if isinstance(error.filename, str) else ""
     way_out = _WAYS_OUT.get(error.errno, "")
     return f"{error.strerror or error}{where}{f'; {way_out}' if way_out else ''}"
+
+
+def is_the_disk(error: BaseException | None) -> bool:
+    """Whether a file could not be opened, read or written: what stands there may be whole."""
+    while error is not None:
+        if isinstance(error, OSError | SafetensorError) and not isinstance(error, FileNotFoundError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def fail(message: str, exit_code: int) -> int:

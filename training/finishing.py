@@ -11,6 +11,7 @@ from corpus.records import UserError
 from training import checkpoint, run_directory, setup, starting_model
 from training.complete import Completion, complete_gaps, completion_scores, find_gaps
 from training.config import Config
+from training.endings import is_the_disk
 from training.evaluate import Evaluation
 from training.export import export_model
 from training.journal import Journal, score
@@ -119,7 +120,7 @@ def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
         checkpoint.load_model_tensors(model, best.tensors["model"])
         return best.state["step"]
     except checkpoint.DamagedCheckpoint as error:
-        if checkpoint.is_the_disk(error):
+        if is_the_disk(error):
             raise UserError(
                 f"the best checkpoint cannot be read ({error}), so no model was exported", 1
             ) from OSError()
