@@ -13,10 +13,10 @@ import errno
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 from corpus.paths import escape_path
 from corpus.records import UserError
@@ -134,9 +134,19 @@ class _Stopping:
                 signal.signal(number, self)
 
     def __call__(self, number: int, frame: object) -> None:
+        if _Waiting.depth:
+            _Waiting.heard.append(number)
+            return
         self._num_signals += 1
         if not self.is_over and (self._num_signals == 1 or self._num_signals >= IMPATIENT):
             raise Stopped(number)
+
+
+class _Waiting:
+    """Signals that came while something was done that must not be cut in two."""
+
+    depth = 0
+    heard: ClassVar[list[int]] = []
 
 
 @contextmanager
@@ -144,22 +154,29 @@ def signals_waiting() -> Iterator[None]:
     """What must not be cut in two is done before a signal that stops is heard.
 
     Blocking it is not enough: a signal to the process then goes to another thread, such as those a library for linear
-    algebra starts, and Python hears it in the main one all the same. So it is only noted, and comes again afterwards.
+    algebra starts, and Python hears it in the main one all the same. So it is noted, and comes again afterwards.
     """
-    heard: list[int] = []
-    handlers: dict[int, object] = {}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    _Waiting.depth += 1
     try:
-        if threading.current_thread() is threading.main_thread():
-            for number in STOPPING:
-                handlers[number] = signal.signal(number, lambda number, _: heard.append(number))
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if heard:
-            signal.raise_signal(heard[0])
+        _Waiting.depth -= 1
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        finally:
+            if not _Waiting.depth:
+                heard, _Waiting.heard = _Waiting.heard, []
+                _hear(heard)
+
+
+def _hear(numbers: list[int]) -> None:
+    """Each of them, although the first one may raise: a third one ends even the clearing up."""
+    if numbers:
+        try:
+            signal.raise_signal(numbers[0])
+        finally:
+            _hear(numbers[1:])
 
 
 def raise_again(dropped: sys.UnraisableHookArgs) -> None:
