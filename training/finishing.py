@@ -29,6 +29,7 @@ def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
     journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
+        checkpoint.recover(run.checkpoints)  # what a disk that failed once did not let be removed
         _hand_over(run, trainer, journal, best_step, val, test)
     run.engine.barrier()
 
