@@ -99,8 +99,19 @@ def test_the_dataset_command_imports_neither_torch_nor_transformers():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("path", modules("effectiveness/memory"), ids=lambda path: path.name)
+def test_the_memory_sees_neither_the_trainer_nor_who_asks_it(path):
+    assert not {
+        n
+        for n in imported(path)
+        if n.startswith(("training", "effectiveness.completion", "effectiveness.serve"))
+    }
+
+
 @pytest.mark.parametrize(
-    "path", [*modules("corpus"), *modules("training")], ids=lambda p: str(p.relative_to(ROOT))
+    "path",
+    [*modules("corpus"), *modules("training"), *modules("effectiveness")],
+    ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_nothing_unpickles_or_runs_foreign_code(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -6,9 +6,8 @@ import argparse
 import dataclasses
 import json
 import random
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from corpus.durable import write_atomically
@@ -28,6 +27,9 @@ from effectiveness.completion.scoring import (
 )
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import DIRECTORY, files_of, open_memory, write_judgement
+from training.arguments import Parser
+from training.console import Console
+from training.endings import Standing, ending_of
 from training.rows import open_dataset
 
 EXAMPLES = """examples:
@@ -45,7 +47,7 @@ SHOWN_BEFORE = 3  # lines of the prompt in an example
 
 def make_parser() -> argparse.ArgumentParser:
     """All flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="effectiveness memory",
         description="The memory of a dataset's training files: build it, ask it for lines of held-out files, score it.",
         epilog=EXAMPLES,
@@ -81,26 +83,16 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        _run(arguments)
-    except UserError as error:
-        print(f"error: {error}\nFAILED", file=sys.stderr, flush=True)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped\nFAILED", file=sys.stderr, flush=True)
-        return 130
-    return 0
+
+    def command(standing: Standing) -> int:
+        _run(make_parser().parse_args(argv), Console().say)
+        return 0
+
+    return ending_of(command, Standing(lambda: "a memory that was built stands, no figures were written"))
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     _check(arguments)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     dataset = open_dataset(arguments.dataset)
     coder = TextCoder(dataset.tokenizer)
     held_out = {split: files_of(dataset, split) for split in ("val", "test")}
@@ -109,9 +101,9 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{arguments.dataset}: no {arguments.score} file is held out; build from a larger repository"
         )
     before = time.perf_counter()
-    memory = open_memory(dataset, coder, _say)
+    memory = open_memory(dataset, coder, say)
     index_s = time.perf_counter() - before
-    _say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
+    say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
     setup = _meet_model(arguments, Setup(coder=coder, memory=memory), held_out["val"])
     rules = _fit_rules(setup, _fitting_half(held_out["val"]), dataset.directory / DIRECTORY, arguments.seed)
     files = _sample(held_out[arguments.score], arguments.max_tokens, arguments.seed)
@@ -119,10 +111,10 @@ def _run(arguments: argparse.Namespace) -> None:
     reading = read_files(setup, files, questions)
     figures = _figures(setup, reading, rules, index_s)
     for line in _lines(arguments, figures, setup, reading, rules):
-        _say(line)
+        say(line)
     if arguments.json:
         write_atomically(arguments.json, json.dumps(figures, indent=1).encode() + b"\n")
-    _say("COMPLETE")
+    say("COMPLETE")
 
 
 def _check(arguments: argparse.Namespace) -> None:

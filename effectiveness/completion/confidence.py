@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,9 +78,3 @@ def rising_shares(judged: Sequence[tuple[float, float]]) -> tuple[tuple[float, .
             pools[-1][2] += number
     # A few answers say little about their share: one right and one wrong are added to each pool (Laplace).
     return tuple(p[0] for p in pools), tuple((p[1] + 1) / (p[2] + 2) for p in pools)
-
-
-def quiet_line(judgement: Judgement, wanted: float) -> float:
-    """The log-probability from which on at least `wanted` of the answers were right; infinity where they never are."""
-    reached = [s for s, share in zip(judgement.scores, judgement.shares, strict=True) if share >= wanted]
-    return reached[0] if reached else math.inf

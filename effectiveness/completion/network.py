@@ -195,18 +195,24 @@ def nearest(ids: list[int], room: int) -> list[int]:
 
 def open_model(directory: Path) -> tuple[TextCoder, Network]:
     """The finished model of a training and its tokenizer. Raises UserError where it is none."""
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{directory} holds no finished model; give the --output of a training")
+    _refuse_unless_finished(directory)  # before its tokenizer is looked for
     coder = TextCoder(directory)
     return coder, load_network(directory, coder)
 
 
+def _refuse_unless_finished(directory: Path) -> None:
+    if not (directory / "config.json").is_file():
+        raise UserError(f"{directory} holds no finished model; give the --output of a training")
+
+
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
+    from training.complete import num_positions
     from training.models import load_pretrained
     from training.starting_model import can_fill
     from training.vocabulary import Vocabulary
 
+    _refuse_unless_finished(directory)
     vocabulary = Vocabulary(directory)
     if vocabulary.sha256 != coder.sha256:
         raise UserError(
@@ -225,8 +231,3 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
         if can_fill(model, vocabulary)
         else None,
     )
-
-
-def num_positions(model: nn.Module) -> int:
-    config = model.config
-    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1024

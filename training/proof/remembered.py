@@ -16,7 +16,7 @@ import numpy as np
 from corpus.records import UserError
 from corpus.seeding import rng_for
 from effectiveness.completion.greedy import MAX_LINE_TOKENS, bytes_to_heal, write_line
-from effectiveness.completion.network import Continuation, Network, num_positions
+from effectiveness.completion.network import Continuation, Network
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.scoring import fit_joined
@@ -24,6 +24,7 @@ from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader
 from training.batches import document
+from training.complete import num_positions
 from training.evaluate import HeldOut
 from training.proof.baselines import FileTokens
 from training.proof.exam import Exam, Paper
