@@ -9,6 +9,7 @@ for `build && train` asks whether there is a dataset; a signal keeps its own, fo
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
 import os
 import signal
@@ -132,6 +133,7 @@ class _Stopping:
             # Ignored from the start: by `nohup`, or by a shell for what it runs in the background.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
+        atexit.register(_ignore_what_stops)
 
     def __call__(self, number: int, frame: object) -> None:
         if _Waiting.depth:
@@ -140,6 +142,12 @@ class _Stopping:
         self._num_signals += 1
         if not self.is_over and (self._num_signals == 1 or self._num_signals >= IMPATIENT):
             raise Stopped(number)
+
+
+def _ignore_what_stops() -> None:
+    """Python's end gives the signals back to the system, and one would undo the exit code of what is done."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Waiting:

@@ -12,7 +12,8 @@ from faults import FAULTS, NO_SPACE, WHY_NOT, Fault, Injector, build_shim
 
 # The command, with shards so small that a dozen small files keep several workers busy.
 COMMAND = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the script does before its imports
 sys.path.insert(0, {os.fspath(Path(__file__).parent.parent)!r})
 from corpus import rows, scan
 from create_training_dataset_effectiveness import main

@@ -245,3 +245,14 @@ def test_a_closed_standard_stream_is_no_traceback_for_any_command_of_the_trainer
     line = f"{sys.executable} {command} --dataset {tmp_path}/missing {closed}"
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_signal_while_python_ends_leaves_the_exit_code_of_what_is_done():
+    code = (
+        "import atexit, os, subprocess; from corpus.endings import ending_of\n"
+        "loop = 'while kill -HUP $0 2>/dev/null; do :; done'\n"
+        "atexit.register(subprocess.Popen, ['sh', '-c', loop, str(os.getpid())], stdout=-3, stderr=-3)\n"
+        "ending_of(lambda publication: 0)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
