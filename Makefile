@@ -38,7 +38,7 @@ run: $(READY) $(NATIVE)
 	@$(TRAINER) --config training_config_metal_cuda_universal.yaml $(TRAIN) \
 	    --sequences "$(OUTPUT)/training_data_train.jsonl" --output "$(MODEL)" $(SHORT)
 	@echo; echo "What did it buy? The same training on unrelated code is the control:"
-	@$(BIN)/python -m training.proof --dataset "$(OUTPUT)" --model "$(MODEL)" --max-windows 100 --prompts 40
+	@$(BIN)/python -m effectiveness proof --dataset "$(OUTPUT)" --model "$(MODEL)" --max-windows 100 --prompts 40
 	@echo; echo "Memory and model together, on lines of files that neither has seen:"
 	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" --model "$(MODEL)" $(SAMPLE)
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"

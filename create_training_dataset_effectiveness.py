@@ -26,14 +26,14 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from corpus.console import Console
-from corpus.disk_errors import spell
-from corpus.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
-from corpus.hardware import DEVICES
-from corpus.history.dates import parse_until
-from corpus.names import path_of, require_utf8, require_working_directory
-from corpus.pool import available_cores
-from corpus.records import AUGMENTATION_KINDS, BuildOptions, UserError
+from effectiveness.common.console import Console
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
+from effectiveness.common.hardware import DEVICES
+from effectiveness.common.names import path_of, require_utf8, require_working_directory
+from effectiveness.common.records import AUGMENTATION_KINDS, BuildOptions, UserError
+from effectiveness.common.workers import available_cores
+from effectiveness.corpus.history.dates import parse_until
 from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
@@ -224,7 +224,9 @@ def build(flags: argparse.Namespace, publication: Publication) -> int:
         distrust(options.root, options.output)
     except FileNotFoundError as error:
         return fail(f"FileNotFoundError: {error}", 2)
-    from corpus.build import build_dataset  # after the flags: a typo is told in a tenth of a second
+    from effectiveness.corpus.build import (
+        build_dataset,  # after the flags: a typo is told in a tenth of a second
+    )
 
     build_dataset(options, Console(flags.quiet), publication)
     return publication.exit_code

@@ -1,8 +1,9 @@
 """The compiled part of the memory; everything else about the package stands in pyproject.toml."""
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 setup(
+    packages=[*find_packages(include=["effectiveness*"]), "effectiveness.training"],
     ext_modules=[
         Extension(
             "effectiveness.memory._native",

@@ -22,9 +22,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from corpus.augment import AUGMENTATIONS, RepositoryFacts, Variant, python_code, vary
-from corpus.augment.__main__ import facts_of, files_below, language_at, text_of
-from corpus.syntax import parse, table_of
+from effectiveness.corpus.augment import AUGMENTATIONS, RepositoryFacts, Variant, python_code, vary
+from effectiveness.corpus.augment.command import facts_of, files_below, language_at, text_of
+from effectiveness.languages.syntax import parse, table_of
 
 SEED = 42
 

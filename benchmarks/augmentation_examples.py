@@ -1,4 +1,4 @@
-"""Markdown of what augmentation does to real files, as `python -m corpus.augment FILE --kind KIND --diff` prints it.
+"""Markdown of what augmentation does to real files, as `effectiveness augment FILE --kind KIND --diff` prints it.
 
 python -m benchmarks.augmentation_examples variable_renaming:src/lib.rs comment_toggle:main.go > examples.md
 """
@@ -15,13 +15,13 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 import subprocess
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 from effectiveness.isolation import ROOT
 
 
 def example(kind: str, path: Path) -> str:
     """A heading and the diff, or the reason for none; headers of the diff, which spell the path, are left out."""
-    command = programs.python(Path(ROOT, "corpus", "augment", "__main__.py"), path, "--kind", kind, "--diff")
+    command = programs.python(Path(ROOT, "effectiveness"), "augment", path, "--kind", kind, "--diff")
     done = programs.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     lines = done.stdout.splitlines()[2:] or done.stderr.splitlines()
     return "\n".join([f"## {kind}: `{_shown(path)}`", "", "```diff", *lines, "```", ""])

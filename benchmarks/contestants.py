@@ -43,8 +43,8 @@ def encode(manifest: str, tokenizer: str, **_) -> float:
 
 def parse(manifest: str, **_) -> float:
     """One core's tree-sitter parse of every file that has a grammar."""
-    from corpus.languages import language_of
-    from corpus.syntax import has_grammar, parse
+    from effectiveness.languages import language_of
+    from effectiveness.languages.syntax import has_grammar, parse
 
     texts = [(language_of(path), text.encode()) for path, text in texts_of(manifest)]
     started_s = time.perf_counter()
@@ -61,15 +61,15 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     """
     import numpy as np
 
-    from corpus import rows
-    from corpus.augment.facts import RepositoryFacts
-    from corpus.pool import Crew
-    from corpus.records import ContextPlan, Corpus
-    from corpus.rows import RowOptions, rows_of, shard
-    from corpus.rows.table import drop_duplicates
-    from corpus.rows.writing import RowReader, write_rows
-    from corpus.scan import ScanOptions, scan_repository
-    from corpus.tokenization.source import choose_tokenizer, install_tokenizer
+    from effectiveness.common.records import ContextPlan, Corpus
+    from effectiveness.common.workers import Crew
+    from effectiveness.corpus import rows
+    from effectiveness.corpus.augment.facts import RepositoryFacts
+    from effectiveness.corpus.rows import RowOptions, rows_of, shard
+    from effectiveness.corpus.rows.table import drop_duplicates
+    from effectiveness.corpus.rows.writing import RowReader, write_rows
+    from effectiveness.corpus.scan import ScanOptions, scan_repository
+    from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
     started_s = time.perf_counter()
     rows.features_of = _no_features

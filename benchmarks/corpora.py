@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.languages import language_of
-from effectiveness.programs import find_program, run
+from effectiveness.common.programs import find_program, run
+from effectiveness.languages import language_of
 
 MAX_FILE_BYTES = 200_000  # a single generated giant must not be a large part of a small corpus
 MIN_WORD_LETTERS = 4

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from benchmarks import corpora, measure, outcome
 from benchmarks.outcome import CORES, MEGABYTE, Outcome
-from effectiveness import programs
+from effectiveness.common import programs
 
 ROOT = Path(__file__).resolve().parents[1]
 

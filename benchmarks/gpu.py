@@ -27,7 +27,7 @@ import time
 import traceback
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from effectiveness import programs
-from training import devices, models, setup
-from training.config_file import load_config
-from training.evaluate import Evaluation, Score
-from training.loop import Hooks, State, Trainer
-from training.lora import lower_frozen
+from effectiveness.common import programs
+from effectiveness.trainer import devices, models, setup
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.loop import Hooks, State, Trainer
+from effectiveness.trainer.lora import lower_frozen
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "training_config_metal_cuda_universal.yaml"

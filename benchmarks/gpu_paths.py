@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import Bench
-from training import devices, objective
-from training.muon import Muon
+from effectiveness.trainer import devices, objective
+from effectiveness.trainer.muon import Muon
 
 
 def attention(bench: Bench, note) -> None:

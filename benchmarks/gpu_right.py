@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from benchmarks.gpu_bench import Bench
-from training import devices
-from training.attention import MASKED, bounds_of
-from training.batches import ControlTokens, MicroBatch
-from training.models import build_preset
-from training.muon import Muon
-from training.objective import Objective
+from effectiveness.trainer import devices
+from effectiveness.trainer.attention import MASKED, bounds_of
+from effectiveness.trainer.batches import ControlTokens, MicroBatch
+from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.muon import Muon
+from effectiveness.trainer.objective import Objective
 
 
 def packed_batch(vocab: int = 512, lines: int = 4, window: int = 512) -> MicroBatch:

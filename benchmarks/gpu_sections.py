@@ -14,8 +14,8 @@ from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import ROOT, Bench, num_graphs
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
-from effectiveness import programs
-from training import devices
+from effectiveness.common import programs
+from effectiveness.trainer import devices
 
 COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
 

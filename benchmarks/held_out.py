@@ -23,11 +23,12 @@ import numpy as np
 
 from benchmarks.ngram_baseline import xz_bits
 from benchmarks.outcome import text_table
-from corpus.records import UserError
-from training.metrics import read_metrics
-from training.proof.baselines import ORDER, ngram_nats, whole_files
-from training.rows import Dataset, open_dataset, open_rows
-from training.vocabulary import Vocabulary
+from effectiveness.common.records import UserError
+from effectiveness.proof.baselines import ORDER, ngram_nats
+from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.rows import Dataset, open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import whole_files
 
 METRICS_FILE = "training_metrics.jsonl"
 HEADS = ("", "val: before", "at best", "at the end", "test: at best")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 SAMPLE_INTERVAL_S = 0.04
 PSS_EVERY = 5  # samples: adding up pages costs milliseconds that the measured process would miss

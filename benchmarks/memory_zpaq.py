@@ -33,9 +33,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.records import UserError
+from effectiveness.common.programs import find_program, run
+from effectiveness.common.records import UserError
 from effectiveness.memory import Memory, build_memory
-from effectiveness.programs import find_program, run
 
 TEXT_MODEL = "-mx6,0w2c0,1010,255i1c256ci1,1,1,1,1,1,2ac0,2,0,255i1c0,3,0,0,255i1c0,4,0,0,0,255i1mm16ts19t0"
 

@@ -2,7 +2,7 @@
 
     python3 benchmarks/ngram_baseline.py --sequences DATASET/training_data_train.jsonl
 
-The n-gram is that of `training/proof/baselines.py`.
+The n-gram is that of `effectiveness/proof/baselines.py`.
 """
 
 import os
@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from training.proof.baselines import ORDER, ngram_nats, whole_files
-from training.rows import open_dataset, open_rows
-from training.vocabulary import Vocabulary
+from effectiveness.proof.baselines import ORDER, ngram_nats
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import whole_files
 
 XZ = {"format": lzma.FORMAT_RAW, "filters": [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 28}]}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measure
-from effectiveness.programs import find_program, run
+from effectiveness.common.programs import find_program, run
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000

@@ -22,7 +22,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("concurrent", "email", "http", "importlib", "json", "urllib", "wsgiref")
@@ -80,7 +80,8 @@ def build(corpus: Path, dataset: Path) -> None:
 
 def campaign(datasets: list[Path], results: Path) -> list[str]:
     """Command lines, the most important arms first; the last one makes nothing and prints everything."""
-    start = f"{sys.executable} -m training.ablate --dataset {' '.join(map(str, datasets))} --results {results} {BUDGET}"
+    named = " ".join(map(str, datasets))
+    start = f"{sys.executable} -m effectiveness ablate --dataset {named} --results {results} {BUDGET}"
     return [
         *(f"{start} --arms {arms}" for arms in STAGES),
         f"{start} --arms {','.join(STAGES)} --report-only",

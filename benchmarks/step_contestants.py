@@ -29,20 +29,20 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from corpus.records import ROLES, VARIANTS
-from training import devices
-from training.batches import Batches, ControlTokens, MicroBatch, Pacing
-from training.config_file import load_config
-from training.engines import SingleProcess
-from training.evaluate import Evaluation, Score
-from training.flops import flops_of
-from training.loop import Hooks, Limits, State, Trainer
-from training.models import build_preset
-from training.objective import DOCUMENTS, Objective
-from training.optimizers import make_optimizers
-from training.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
-from training.schedule import make_schedule
-from training.vocabulary import Vocabulary
+from effectiveness.common.records import ROLES, VARIANTS
+from effectiveness.trainer import devices
+from effectiveness.trainer.batches import Batches, ControlTokens, MicroBatch, Pacing
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.engines import SingleProcess
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.flops import flops_of
+from effectiveness.trainer.loop import Hooks, Limits, State, Trainer
+from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.objective import DOCUMENTS, Objective
+from effectiveness.trainer.optimizers import make_optimizers
+from effectiveness.trainer.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
+from effectiveness.trainer.schedule import make_schedule
+from effectiveness.trainer.vocabulary import Vocabulary
 
 CONTROL = ControlTokens(begin=0, end=0, pad=1)
 PREPARED_STEPS = 16  # batches the bare loop cycles through

@@ -33,9 +33,9 @@ import numpy as np
 from benchmarks import outcome
 from benchmarks.outcome import ROOT
 from benchmarks.step_outcome import Steps, bars, markdown
-from corpus.jsonl import JsonLinesWriter, read_metadata, write_metadata
-from corpus.records import DATASET_FILES, METADATA_FILE
-from effectiveness import programs
+from effectiveness.common import programs
+from effectiveness.common.jsonl import JsonLinesWriter, read_metadata, write_metadata
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE
 
 CONTESTANTS = ("ours", "bare", "bare_chunked", "hf_trainer")
 MEMORY_CONTESTANTS = ("ours", "ours_whole", "hf_trainer")
@@ -48,7 +48,7 @@ LOAD = """
 import sys, time
 sys.path.append(sys.argv.pop(1))
 from pathlib import Path
-from training.rows import open_dataset, open_rows
+from effectiveness.trainer.rows import open_dataset, open_rows
 dataset = open_dataset(Path(sys.argv[1]))
 started_at = time.perf_counter()
 rows = open_rows(dataset, "train")

@@ -1,13 +1,19 @@
 """`effectiveness COMMAND ...`: every command of this product behind one name."""
 
+import os
 import sys
+from collections.abc import Callable
 
-from effectiveness.isolation import isolate
+from effectiveness.isolation import ROOT, isolate
+
+# Where the trainer's command lies: a checkout has it in training/, which is no name for anybody's environment.
+IS_CHECKOUT = os.path.exists(os.path.join(ROOT, "training", "model_trainer_unified.py"))
+TRAINING = "training" if IS_CHECKOUT else "effectiveness.training"
 
 # Name -> where its `main(arguments)` is, and what it is for. Imported when it is asked for: --help needs no torch.
 COMMANDS = {
     "dataset": ("create_training_dataset_effectiveness:main", "a repository -> a dataset of token windows"),
-    "train": ("training.model_trainer_unified:main", "a dataset -> a model"),
+    "train": (f"{TRAINING}.model_trainer_unified:main", "a dataset -> a model"),
     "complete": ("effectiveness.complete:main", "what a model writes after a text, or between two"),
     "serve": ("effectiveness.serve.command:main", "completions for an editor, of a repository or a model"),
     "memory": (
@@ -15,10 +21,12 @@ COMMANDS = {
         "what the repository itself says next, on held-out files",
     ),
     "proof": (
-        "training.proof.__main__:main",
+        "effectiveness.proof.command:main",
         "what a training bought, beside a control and a table of counts",
     ),
-    "ablate": ("training.ablate:main", "which technique pays, at equal steps and tokens"),
+    "canaries": ("effectiveness.proof.canaries:main", "plant secrets, train, and count which come back"),
+    "ablate": ("effectiveness.ablation.command:main", "which technique pays, at equal steps and tokens"),
+    "augment": ("effectiveness.corpus.augment.command:main", "the proven variants of a file or a tree"),
 }
 HELP_FLAGS = ("-h", "--help")
 
@@ -34,15 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _refuse(name)
-    place, _ = COMMANDS[name]
     sys.argv[:] = [f"effectiveness {name}", *rest]  # as it is named in usage lines
-    return _find(place)(rest)
+    return main_of(name)(rest)
 
 
-def _find(place: str):
+def main_of(name: str) -> Callable[[list[str]], int]:
+    """The `main(arguments)` of a command, imported now."""
     from importlib import import_module
 
-    module, _, function = place.partition(":")
+    module, _, function = COMMANDS[name][0].partition(":")
     return getattr(import_module(module), function)
 
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from corpus.endings import OneLineParser
-from corpus.records import UserError
+from effectiveness.common.endings import OneLineParser
+from effectiveness.common.records import UserError
 
 EXAMPLES = """examples:
   effectiveness complete models/mine "fn calculate("
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
 
 def _model_alone(flags: argparse.Namespace) -> int:
     """The trainer's --complete, with a model and a text instead of flags."""
-    from training import model_trainer_unified
+    from effectiveness.cli import main_of
 
     asked = [
         f"--checkpoint={flags.model}",
@@ -41,7 +41,7 @@ def _model_alone(flags: argparse.Namespace) -> int:
     ]
     more = {name: getattr(flags, name) for name in ("suffix", "config", "device", "seed")}
     asked += [f"--{name}={value}" for name, value in more.items() if value is not None]
-    exit_code = model_trainer_unified.main(asked)
+    exit_code = main_of("train")(asked)
     if exit_code == 0:
         print("answered by the model alone", file=sys.stderr, flush=True)
     return exit_code
@@ -53,7 +53,7 @@ def _with_memory(flags: argparse.Namespace) -> int:
     from effectiveness.completion.network import open_model
     from effectiveness.serve.knowledge import open_knowledge
     from effectiveness.serve.repository import LiveRepository
-    from training.complete import read_prompt
+    from effectiveness.trainer.complete import read_prompt
 
     if flags.overrides or flags.config or flags.seed or flags.device:
         raise UserError(

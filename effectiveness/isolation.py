@@ -17,14 +17,7 @@ import sys
 from _frozen_importlib_external import PathFinder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-PACKAGES = (
-    "effectiveness",
-    "corpus",
-    "training",
-    "benchmarks",
-    "tests",
-    "create_training_dataset_effectiveness",
-)
+PACKAGES = ("effectiveness", "training", "benchmarks", "tests", "create_training_dataset_effectiveness")
 
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 COMPILER_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH")

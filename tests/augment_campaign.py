@@ -31,9 +31,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.augment import AUGMENTATIONS, Refusal, Variant
-from corpus.seeding import rng_for
-from corpus.syntax import parse, table_of
+from effectiveness.common.seeding import rng_for
+from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, Variant
+from effectiveness.languages.syntax import parse, table_of
 from tests.augment_mistakes import mutants
 from tests.augment_trees import WHOLE, Text, Tree, judge_of, tree_of, unit_of, units
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.augment import comments, layout
-from corpus.augment.edits import Edit, apply
-from corpus.augment.styles import COMPACT, VERBOSE, Style
-from corpus.augment.verify import Baseline
-from corpus.syntax import SyntaxTable, parse, table_of
+from effectiveness.corpus.augment import comments, layout
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.styles import COMPACT, VERBOSE, Style
+from effectiveness.corpus.augment.verify import Baseline
+from effectiveness.languages.syntax import SyntaxTable, parse, table_of
 
 CASES = Path(__file__).parent / "cases"
 

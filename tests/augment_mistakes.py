@@ -6,8 +6,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from corpus.augment.edits import Edit, apply
-from corpus.syntax import SyntaxTable
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.languages.syntax import SyntaxTable
 
 _TOKENS = re.compile(rb"\w+|\s+|[\x80-\xff]+|[^\w\s]")  # never a part of a character
 _NAMED = re.compile("identifier|literal|number|integer|float|word|variable_name")

@@ -16,10 +16,10 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 
 from pathlib import Path
 
-from corpus.augment import Refusal, RepositoryFacts, Variant, vary
-from corpus.augment.facts import macro_names
-from corpus.languages import LANGUAGES
-from corpus.syntax import has_grammar, parse, table_of
+from effectiveness.corpus.augment import Refusal, RepositoryFacts, Variant, vary
+from effectiveness.corpus.augment.facts import macro_names
+from effectiveness.languages import LANGUAGES
+from effectiveness.languages.syntax import has_grammar, parse, table_of
 
 CASES = Path(__file__).parent / "cases"
 KIND = "variable_renaming"

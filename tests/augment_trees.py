@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
-from corpus.augment.__main__ import facts_of, files_below, language_at, text_of
-from corpus.seeding import rng_for
-from corpus.syntax import SyntaxTable, parse, table_of
+from effectiveness.common.seeding import rng_for
+from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
+from effectiveness.corpus.augment.command import facts_of, files_below, language_at, text_of
+from effectiveness.languages.syntax import SyntaxTable, parse, table_of
 from tests.augment_mistakes import mistaken
 
 JUDGES = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}

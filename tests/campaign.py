@@ -11,8 +11,8 @@ from pathlib import Path
 
 from faults import Fault, Injector, fingerprint, kill_after, signal_after
 
-from corpus.endings import STOPPING
-from corpus.seeding import rng_for
+from effectiveness.common.endings import STOPPING
+from effectiveness.common.seeding import rng_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataset_facts import Facts, read_facts
 from dated_repository import make_dated_repository
 from small_repository import make_repository
 
-from corpus.endings import STOPPING
+from effectiveness.common.endings import STOPPING
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = ROOT / "create_training_dataset_effectiveness.py"

@@ -17,10 +17,10 @@ import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
 from dataset_rows import FILE_KEYS, MASKED
 
-from corpus.data_card import data_card
-from corpus.languages import LANGUAGES, language_of
-from corpus.records import DATASET_FILES, METADATA_FILE, PAGES, SPLITS, VARIANTS
-from effectiveness.regular_files import open_binary, read_bytes, read_text
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SPLITS, VARIANTS
+from effectiveness.common.regular_files import open_binary, read_bytes, read_text
+from effectiveness.corpus.data_card import data_card
+from effectiveness.languages import LANGUAGES, language_of
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
 WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3)}

@@ -9,7 +9,7 @@ from dataset_later import later_of
 from dataset_metadata import fits, spell
 from dataset_rows import SPAN_TOKENS
 
-from corpus.records import LATER, LATER_FILE, METADATA_FILE
+from effectiveness.common.records import LATER, LATER_FILE, METADATA_FILE
 
 DATED = {
     "until": str,

@@ -19,8 +19,8 @@ from dataset_later import Later, later_of
 from dataset_rows import SPAN_TOKENS, RowReader, digest_of
 from dataset_texts import BUDGET_TOKENS, Stream, UnreadableTokenizer, misjudged_windows, plain_tokenizer
 
-from corpus.records import LATER_FILE
-from effectiveness.regular_files import open_binary
+from effectiveness.common.records import LATER_FILE
+from effectiveness.common.regular_files import open_binary
 
 
 @dataclass(frozen=True)

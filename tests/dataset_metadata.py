@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dataset_rows import Bad, Problems, no_key_twice
 
-from corpus.boundary import read_regular
-from corpus.jsonl import MAX_METADATA_BYTES
-from corpus.records import METADATA_FILE, UserError
+from effectiveness.common.boundary import read_regular
+from effectiveness.common.jsonl import MAX_METADATA_BYTES
+from effectiveness.common.records import METADATA_FILE, UserError
 
 DIGEST_KEY = "metadata_sha256"
 COUNTS = {str: int}  # any keys, integers

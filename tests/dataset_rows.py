@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import orjson
 
-from corpus.records import VARIANTS
+from effectiveness.common.records import VARIANTS
 
 MASKED = VARIANTS.index("token_masking")
 SPAN_TOKENS = 50  # what counts as copied text between two splits

@@ -20,12 +20,11 @@ import orjson
 from dataset_facts import Facts
 from dataset_rows import MASKED
 
-from corpus import syntax
-from corpus.curriculum import features_of
-from corpus.languages import LANGUAGES
-from corpus.records import DATASET_FILES, SPLITS, VARIANTS
-from corpus.tokenization import Encoder, TokenizerError
-from effectiveness.regular_files import open_binary, read_bytes
+from effectiveness.common.records import DATASET_FILES, SPLITS, VARIANTS
+from effectiveness.common.regular_files import open_binary, read_bytes
+from effectiveness.corpus.curriculum import features_of
+from effectiveness.corpus.tokenization import Encoder, TokenizerError
+from effectiveness.languages import LANGUAGES, syntax
 
 BUDGET_TOKENS = 300_000
 COMPLEXITY_TOLERANCE = 2e-4  # it is written with four places

@@ -8,7 +8,7 @@ from dataset_facts import Facts, file_values, first_few, named, path_ids
 from dataset_rows import MASKED
 from dataset_texts import Texts, UnreadableTokenizer
 
-from corpus.records import METADATA_FILE, ORIGINAL, VARIANTS
+from effectiveness.common.records import METADATA_FILE, ORIGINAL, VARIANTS
 
 
 def windows_cover_their_files(facts: Facts) -> list[str]:

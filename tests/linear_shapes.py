@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from corpus.languages import LANGUAGES
-from corpus.syntax import has_grammar
+from effectiveness.languages import LANGUAGES
+from effectiveness.languages.syntax import has_grammar
 
 Shape = Callable[[int], bytes]  # number of bytes -> a text of about so many
 

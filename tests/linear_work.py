@@ -27,17 +27,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpus import duplicates, pool
-from corpus.augment import AUGMENTATIONS, NO_FACTS
-from corpus.augment.facts import local_names, macro_names
-from corpus.languages import LANGUAGES
-from corpus.pool import give_memory_back
-from corpus.records import ContextPlan, SourceFile
-from corpus.rows import RowMaker, RowOptions
-from corpus.scan.decoding import decode
-from corpus.scan.quality import drop_reason, notes_on
-from corpus.secrets import redact_all
-from corpus.tokenization import train_bpe
+from effectiveness.common import workers as pool
+from effectiveness.common.records import ContextPlan, SourceFile
+from effectiveness.common.workers import give_memory_back
+from effectiveness.corpus import duplicates
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS
+from effectiveness.corpus.augment.facts import local_names, macro_names
+from effectiveness.corpus.rows import RowMaker, RowOptions
+from effectiveness.corpus.scan.decoding import decode
+from effectiveness.corpus.scan.quality import drop_reason, notes_on
+from effectiveness.corpus.secrets import redact_all
+from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.languages import LANGUAGES
 from tests.linear_shapes import Shape, shapes_of
 
 KIB = 1024

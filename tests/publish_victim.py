@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from corpus.durable import remove_tree
-from corpus.jsonl import JsonLinesWriter, write_metadata
-from corpus.publish import SCRATCH, publishing
-from corpus.records import DATASET_FILES, METADATA_FILE, UserError
+from effectiveness.common.durable import remove_tree
+from effectiveness.common.jsonl import JsonLinesWriter, write_metadata
+from effectiveness.common.publish import SCRATCH, publishing
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE, UserError
 
 
 def write_dataset(staging: Path, variant: int) -> None:

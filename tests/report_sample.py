@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from corpus.records import AUGMENTATION_KINDS, ROLES, SPLITS
+from effectiveness.common.records import AUGMENTATION_KINDS, ROLES, SPLITS
 
 ROW = np.dtype(
     [

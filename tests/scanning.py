@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.pool import Crew
-from corpus.records import ScanResult
-from corpus.scan import ScanOptions, scan_repository
+from effectiveness.common.records import ScanResult
+from effectiveness.common.workers import Crew
+from effectiveness.corpus.scan import ScanOptions, scan_repository
 
 
 def analyse(texts: Sequence[bytes], languages: Sequence[str]) -> tuple[list[np.ndarray], set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from corpus.seeding import rng_for
+from effectiveness.common.seeding import rng_for
 
 WORDS = """
 account balance block buffer cache chunk count cursor depth digest edge entry epoch event factor

@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from training_fixtures import small_files, use_tiny_models, write_dataset
 
-from corpus.records import AUGMENTATION_KINDS, ORIGINAL, VARIANTS, UserError
-from training import ablate, recut
-from training.ablation import table as ablation_table
-from training.ablation.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
-from training.ablation.results import NEEDED, append_result, read_results
-from training.batches import ControlTokens, document
-from training.evaluate import HeldOut, evaluate, evaluate_by_file
-from training.rows import Rows, open_dataset, open_rows
-from training.stats import LN2
+from effectiveness.ablation import command as ablate
+from effectiveness.ablation import table as ablation_table
+from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
+from effectiveness.ablation.results import NEEDED, append_result, read_results
+from effectiveness.common.records import AUGMENTATION_KINDS, ORIGINAL, VARIANTS, UserError
+from effectiveness.trainer import recut
+from effectiveness.trainer.batches import ControlTokens, document
+from effectiveness.trainer.evaluate import HeldOut, evaluate, evaluate_by_file
+from effectiveness.trainer.rows import Rows, open_dataset, open_rows
+from effectiveness.trainer.stats import LN2
 
 ROOT = Path(__file__).resolve().parent.parent
 WINDOW = 32
@@ -310,7 +311,7 @@ def instead_of_runs(dataset, monkeypatch):
     """Lets a function of the arm's name and its record take the place of training."""
 
     def install(change) -> None:
-        from training.ablation import run as arm_run
+        from effectiveness.ablation import run as arm_run
 
         def run_arm(spec):
             decided = {
@@ -384,7 +385,7 @@ def test_a_link_in_the_place_of_a_table_is_not_followed(dataset, tmp_path, inste
 
 
 def test_the_command_itself_does_without_torch():
-    code = "import training.ablate, sys; print('torch' in sys.modules)"
+    code = "import effectiveness.ablation.command, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from corpus.tokenization import train_bpe
 from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
 from effectiveness.completion.lines import likely_lines
 from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
 from effectiveness.completion.predictors import MemoryPredictor
 from effectiveness.completion.reading import read_so_far, stable_length
 from effectiveness.completion.spelling import TextCoder
+from effectiveness.corpus.tokenization import train_bpe
 from effectiveness.memory import build_memory
 
 FUNCTION = """def load_{name}(path, limit):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from corpus.augment import AUGMENTATIONS, verify
-from corpus.augment.edits import Edit
-from corpus.syntax import parse, table_of
+from effectiveness.corpus.augment import AUGMENTATIONS, verify
+from effectiveness.corpus.augment.edits import Edit
+from effectiveness.languages.syntax import parse, table_of
 from tests import augment_campaign
 from tests.augment_campaign import TREES, Campaign
 from tests.augment_mistakes import mistaken, mutants

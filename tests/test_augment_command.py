@@ -1,4 +1,4 @@
-"""`python -m corpus.augment` prints a variant, a diff, or why there is none."""
+"""`python -m effectiveness augment` prints a variant, a diff, or why there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.augment.__main__ import main
+from effectiveness.corpus.augment.command import main
 
 ROOT = Path(__file__).resolve().parent.parent
 RENAMING = ("--kind", "variable_renaming")
@@ -19,7 +19,7 @@ SOURCE = "def f(rows):\n    total = 0\n    for row in rows:\n        total += ro
 
 
 def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "corpus.augment", *map(str, arguments)]
+    command = [sys.executable, "-m", "effectiveness", "augment", *map(str, arguments)]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         command,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from corpus.augment import comments
-from corpus.augment.c_text import Opaque
-from corpus.augment.edits import apply
-from corpus.augment.marks import LANGUAGES
-from corpus.syntax import parse, table_of
+from effectiveness.corpus.augment import comments
+from effectiveness.corpus.augment.c_text import Opaque
+from effectiveness.corpus.augment.edits import apply
+from effectiveness.corpus.augment.marks import LANGUAGES
+from effectiveness.languages.syntax import parse, table_of
 from tests.augment_cases import Case, cases, variant
 
 KIND = "comment_toggle"

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Variant, vary
-from corpus.augment.variables import ROLES
-from corpus.languages import LANGUAGES
-from corpus.syntax import gave_up, has_grammar, parse, table_of
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Variant, vary
+from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.languages import LANGUAGES
+from effectiveness.languages.syntax import gave_up, has_grammar, parse, table_of
 from tests.augment_cases import CASES
 
 GRAMMARS = [name for name in LANGUAGES if has_grammar(name)]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from corpus.augment import layout
-from corpus.augment.edits import Edit, apply
-from corpus.augment.gaps import PREPROCESSED
-from corpus.augment.marks import LANGUAGES
-from corpus.augment.styles import STYLES
-from corpus.augment.verify import Baseline
-from corpus.syntax import parse, table_of
+from effectiveness.corpus.augment import layout
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.gaps import PREPROCESSED
+from effectiveness.corpus.augment.marks import LANGUAGES
+from effectiveness.corpus.augment.styles import STYLES
+from effectiveness.corpus.augment.verify import Baseline
+from effectiveness.languages.syntax import parse, table_of
 from tests.augment_cases import BOLD, Case, cases, variant
 from tests.test_augment_comments import HOSTILE, oracle
 

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from corpus.augment import Refusal, Variant
-from corpus.augment.facts import local_names, macro_names
+from effectiveness.corpus.augment import Refusal, Variant
+from effectiveness.corpus.augment.facts import local_names, macro_names
 from tests.augment_renaming_cases import NAMES, after_of, befores, language_of_case, rename
 
 STANDARD_LIBRARY = Path(random.__file__).parent
@@ -99,8 +99,8 @@ def test_new_names_come_from_the_repository_and_are_new_to_the_file() -> None:
 
 
 def test_where_the_repository_has_no_names_they_are_built_from_the_old_ones() -> None:
-    from corpus.augment import NO_FACTS, vary
-    from corpus.syntax import parse, table_of
+    from effectiveness.corpus.augment import NO_FACTS, vary
+    from effectiveness.languages.syntax import parse, table_of
 
     source = b"func f() int {\n\tcount := 1\n\treturn count\n}\n"
     source = b"package p\n" + source
@@ -128,8 +128,8 @@ def test_names_in_more_files_come_first_whatever_the_order_of_files() -> None:
 
 
 def test_a_macro_of_another_file_of_the_repository_poisons_the_function_that_uses_it() -> None:
-    from corpus.augment import RepositoryFacts, vary
-    from corpus.syntax import parse, table_of
+    from effectiveness.corpus.augment import RepositoryFacts, vary
+    from effectiveness.languages.syntax import parse, table_of
 
     source = b"int f(int a) { int b = a + current; return b; }\n"
     table = table_of(parse("C", source))

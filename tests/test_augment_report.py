@@ -6,8 +6,8 @@ import re
 
 from report_sample import sample_metadata, sample_rows
 
-from corpus.report.tally import tally
-from corpus.report.variants import yields
+from effectiveness.corpus.report.tally import tally
+from effectiveness.corpus.report.variants import yields
 
 
 def words(refused: dict[str, dict[str, int]]) -> str:

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
-from corpus.augment.edits import Edit, apply
-from corpus.augment.verify import Baseline
-from corpus.syntax import gave_up, parse, table_of
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.verify import Baseline
+from effectiveness.languages.syntax import gave_up, parse, table_of
 
 RENAMING, COMMENTS, LAYOUT = "variable_renaming", "comment_toggle", "format_variation"
 

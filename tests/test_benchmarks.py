@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import augmentation, corpora, dataset, measure
 from benchmarks.outcome import Bar, Outcome
-from corpus import duplicates
+from effectiveness.corpus import duplicates
 
 SOURCES = Path(np.__file__).parent / "lib"  # a few dozen Python files that every checkout has
 

@@ -14,9 +14,9 @@ import pytest
 from conftest import COMMAND, build_dataset
 from small_repository import make_repository
 
-from corpus.jsonl import digest, read_metadata, read_rows
-from corpus.records import DATASET_FILES, SPLITS
-from corpus.tokenization import CONTROL_TOKENS
+from effectiveness.common.jsonl import digest, read_metadata, read_rows
+from effectiveness.common.records import DATASET_FILES, SPLITS
+from effectiveness.corpus.tokenization import CONTROL_TOKENS
 
 
 def digests(dataset: Path) -> dict[str, str]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import COMMAND
 
-from corpus.pool import Crew, run_in_child
-from corpus.records import UserError
+from effectiveness.common.records import UserError
+from effectiveness.common.workers import Crew, run_in_child
 
 WORKERS = 3
 NO_PROCESS = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))

@@ -18,7 +18,7 @@ from conftest import COMMAND, build_dataset
 from small_repository import make_repository
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from corpus.endings import raise_again
+from effectiveness.common.endings import raise_again
 
 FLAGS = {
     *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),

@@ -15,7 +15,7 @@ COMMAND = f"""
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the script does before its imports
 sys.path.insert(0, {os.fspath(Path(__file__).parent.parent)!r})
-from corpus import rows, scan
+from effectiveness.corpus import rows, scan
 from create_training_dataset_effectiveness import main
 assert rows.SHARD_BYTES == scan.SHARD_BYTES == 1 << 20
 rows.SHARD_BYTES = scan.SHARD_BYTES = 1000

@@ -18,7 +18,7 @@ from effectiveness.completion.questions import HeldOutFile, draw_questions, is_e
 from effectiveness.completion.scoring import Setup, read_files
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, know_everything, memory_of_files, open_memory
-from training.rows import open_dataset
+from effectiveness.trainer.rows import open_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKENS = [b"a", b"b", b"ab", b"\n", b" ", b"!"]

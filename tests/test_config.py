@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from corpus.records import UserError
-from training.config import SECTIONS, Config
-from training.config_file import load_config
+from effectiveness.common.records import UserError
+from effectiveness.trainer.config import SECTIONS, Config
+from effectiveness.trainer.config_file import load_config
 
 SHIPPED = Path(__file__).parent.parent / "training_config_metal_cuda_universal.yaml"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus import syntax
-from corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
-from corpus.curriculum import SYNTAX, _query, features_of, order_by_complexity
-from corpus.rows.shard import features_of_variant
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
+from effectiveness.corpus.curriculum import SYNTAX, _query, features_of, order_by_complexity
+from effectiveness.corpus.rows.shard import features_of_variant
+from effectiveness.languages import syntax
 
 # For each language: assignments and loops < types, error handling, generics < modules working together.
 EXAMPLES = {
@@ -76,7 +76,7 @@ def test_every_node_kind_of_the_table_exists_in_its_grammar(language):
 
 
 def test_every_language_with_a_grammar_is_in_the_table():
-    from corpus.languages import LANGUAGES
+    from effectiveness.languages import LANGUAGES
 
     assert {name for name in LANGUAGES if syntax.has_grammar(name)} == set(SYNTAX)
 
@@ -211,7 +211,7 @@ def test_a_variant_is_searched_again_only_where_a_block_ends_with_a_comment(
 ):
     tree, variants = _variants(language, source, seed=1)
     features = features_of(source, language, tree)
-    monkeypatch.setattr("corpus.rows.shard.features_of", lambda *args: "searched")
+    monkeypatch.setattr("effectiveness.corpus.rows.shard.features_of", lambda *args: "searched")
     found = {one.kind: features_of_variant(features, tree, language, one) for one in variants}
     assert len(found) == 3
     assert [kind for kind, result in found.items() if result == "searched"] == searched

@@ -8,7 +8,7 @@ import re
 import yaml
 from report_sample import sample_metadata, sample_rows
 
-from corpus.data_card import ROW_METADATA, data_card, write_data_card
+from effectiveness.corpus.data_card import ROW_METADATA, data_card, write_data_card
 
 
 def card_of(**changes) -> tuple[dict, str]:
@@ -76,8 +76,8 @@ def test_the_python_in_the_card_is_python():
 
 
 def test_the_columns_of_the_card_are_those_of_a_row():
-    from corpus.records import SourceFile
-    from corpus.rows.writing import file_metadata  # the part of a row that its file decides
+    from effectiveness.common.records import SourceFile
+    from effectiveness.corpus.rows.writing import file_metadata  # the part of a row that its file decides
 
     file = SourceFile(path="src/a.rs", language="Rust", role="core", sha256="", num_bytes=1, offset=0)
     of_row = {

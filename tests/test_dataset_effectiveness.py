@@ -28,10 +28,10 @@ import dataset_later_texts as later_texts
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
-from corpus.boundary import reason
-from corpus.console import Console
-from corpus.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
-from corpus.records import DATASET_FILES, METADATA_FILE
+from effectiveness.common.boundary import reason
+from effectiveness.common.console import Console
+from effectiveness.common.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE
 
 DEFAULT_DIRECTORY = "training_data_effectiveness"
 

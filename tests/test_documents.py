@@ -78,7 +78,7 @@ def check_python(words: list[str]) -> None:
 
 def check_trainer(words: list[str]) -> None:
     """Flags and settings are known, and the configuration is accepted."""
-    from training.config_file import load_config
+    from effectiveness.trainer.config_file import load_config
     from training.model_trainer_unified import make_parser
 
     parsed = make_parser().parse_args(words)
@@ -98,7 +98,7 @@ def test_every_json_block_is_json(document, text):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_a_document_names_exists(path):
     text = path.read_text("utf-8")
-    named = re.findall(r"`((?:corpus|training|tests|benchmarks)/[\w./-]*)`", text)
+    named = re.findall(r"`((?:effectiveness|training|tests|benchmarks)/[\w./-]*)`", text)
     named += [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     missing = [name for name in named if not (ROOT / name).exists() and "<" not in name]
     assert not missing
@@ -106,7 +106,7 @@ def test_every_file_a_document_names_exists(path):
 
 def test_the_readme_tree_names_existing_places():
     text = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
-    tree = next(block for _, block in _FENCE.findall(text) if "corpus/augment/ " in block)
+    tree = next(block for _, block in _FENCE.findall(text) if "effectiveness/corpus/augment/ " in block)
     places = [line.split()[0] for line in tree.splitlines() if line.strip()]
     assert len(places) > 5
     assert all((ROOT / place).exists() for place in places)
@@ -123,8 +123,8 @@ def test_the_readme_documents_every_flag_of_the_dataset_command():
 
 
 def test_every_setting_that_a_document_names_exists():
-    from training.config import SECTIONS
-    from training.config_file import load_config
+    from effectiveness.trainer.config import SECTIONS
+    from effectiveness.trainer.config_file import load_config
 
     config = load_config(None).as_dict()
     known = {f"{section}.{key}" for section, keys in config.items() for key in keys}
@@ -140,7 +140,7 @@ def test_every_setting_that_a_document_names_exists():
 
 
 def test_the_problems_the_readme_explains_are_told_in_those_words():
-    source = " ".join(path.read_text("utf-8") for path in (ROOT / "training").glob("*.py"))
+    source = " ".join(path.read_text("utf-8") for path in (ROOT / "effectiveness" / "trainer").glob("*.py"))
     text = (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
     table = text.partition("### When something looks wrong")[2].partition("###")[0]
     signs = re.findall(
@@ -191,7 +191,7 @@ def test_every_pinned_requirement_has_a_reason_or_stands_in_a_group_with_one():
 
 
 def test_doctests_of_the_corpus_hold():
-    modules = [path for path in (ROOT / "corpus").rglob("*.py") if ">>>" in path.read_text("utf-8")]
+    modules = [path for path in (ROOT / "effectiveness").rglob("*.py") if ">>>" in path.read_text("utf-8")]
     assert modules
     command = [
         sys.executable,

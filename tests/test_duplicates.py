@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import duplicates
-from corpus.duplicates import MIN_JACCARD, NUM_BANDS, group, signature, signatures
+from effectiveness.corpus import duplicates
+from effectiveness.corpus.duplicates import MIN_JACCARD, NUM_BANDS, group, signature, signatures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -216,7 +216,8 @@ def test_a_word_hashes_the_same_wherever_it_stands(monkeypatch):
 def test_signatures_are_equal_in_another_process_with_another_hash_seed():
     text = random_text(random.Random(11), 500)
     program = (
-        "import sys; from corpus.duplicates import signature as s; print(s(sys.stdin.buffer.read()).tolist())"
+        "import sys; from effectiveness.corpus.duplicates import signature; "
+        "print(signature(sys.stdin.buffer.read()).tolist())"
     )
     other = subprocess.run(
         [sys.executable, "-c", program],

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from corpus import publish
-from corpus.console import Console
-from corpus.endings import STOPPING, Publication, ending_of, signals_waiting
-from corpus.ownership import SIGNATURE
-from corpus.records import METADATA_FILE, UserError
+from effectiveness.common import publish
+from effectiveness.common.console import Console
+from effectiveness.common.endings import STOPPING, Publication, ending_of, signals_waiting
+from effectiveness.common.ownership import SIGNATURE
+from effectiveness.common.records import METADATA_FILE, UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCHANGED, REPLACED = "nothing was changed", "is the new one, complete"
@@ -224,7 +224,7 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored():
 
 CLOSED = """
 import os, sys
-from corpus.endings import claim_standard_streams
+from effectiveness.common.endings import claim_standard_streams
 claim_standard_streams()
 file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
 os.write(1, b"of a library"); os.write(2, b"of a library"); print("ours"); print("ours", file=sys.stderr)
@@ -240,7 +240,7 @@ def test_what_is_printed_to_a_closed_stream_lands_in_no_file(tmp_path, closed):
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("command", ["-m training.proof --model m", "-m training.ablate"])
+@pytest.mark.parametrize("command", ["-m effectiveness proof --model m", "-m effectiveness ablate"])
 def test_a_closed_standard_stream_is_no_traceback_for_any_command_of_the_trainer(command, closed, tmp_path):
     line = f"{sys.executable} {command} --dataset {tmp_path}/missing {closed}"
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
@@ -249,7 +249,7 @@ def test_a_closed_standard_stream_is_no_traceback_for_any_command_of_the_trainer
 
 def test_a_signal_while_python_ends_leaves_the_exit_code_of_what_is_done():
     code = (
-        "import atexit, os, subprocess; from corpus.endings import ending_of\n"
+        "import atexit, os, subprocess; from effectiveness.common.endings import ending_of\n"
         "loop = 'while kill -HUP $0 2>/dev/null; do :; done'\n"
         "atexit.register(subprocess.Popen, ['sh', '-c', loop, str(os.getpid())], stdout=-3, stderr=-3)\n"
         "ending_of(lambda publication: 0)\n"

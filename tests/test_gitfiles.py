@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from corpus.history.past import read_past
-from corpus.records import UserError
-from corpus.scan import gitfiles
+from effectiveness.common.records import UserError
+from effectiveness.corpus.history.past import read_past
+from effectiveness.corpus.scan import gitfiles
 from tests.hostile_tree import hostile_config, remove_tree, run_git
 from tests.scanning import paths, scan_tree, write
 

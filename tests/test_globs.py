@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from corpus.scan.globs import compile_glob, glob_matches
-from corpus.scan.listing import list_repository
+from effectiveness.corpus.scan.globs import compile_glob, glob_matches
+from effectiveness.corpus.scan.listing import list_repository
 from tests.hostile_tree import run_git
 
 

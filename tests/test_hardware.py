@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from corpus import hardware
-from corpus.hardware import GIB, plan_context
-from corpus.records import UserError
+from effectiveness.common import hardware
+from effectiveness.common.hardware import GIB, plan_context
+from effectiveness.common.records import UserError
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus.hashing import BASE, mix, sliding_hashes, stretch_hashes
+from effectiveness.common.hashing import BASE, mix, sliding_hashes, stretch_hashes
 
 MODULUS = 1 << 64
 

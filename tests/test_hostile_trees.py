@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import scan
-from corpus.paths import escape_path
-from corpus.pool import Crew
-from corpus.scan import ScanOptions, scan_repository
+from effectiveness.common.paths import escape_path
+from effectiveness.common.workers import Crew
+from effectiveness.corpus import scan
+from effectiveness.corpus.scan import ScanOptions, scan_repository
 from tests.hostile_tree import KINDS, MARKER, PIECES, Plan, pieces_of, plant_tree, remove_tree
 
 SHORT_SLICE = range(2 * len(KINDS))  # every kind of repository twice, with one worker and with two

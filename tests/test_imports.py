@@ -1,4 +1,4 @@
-"""Imports run one way: command -> stages -> shared records; the trainer sees little of the corpus."""
+"""Imports run one way: commands, then rooms, then what all share; neither half sees the other."""
 
 from __future__ import annotations
 
@@ -11,33 +11,26 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What every stage may use. Anything else of `corpus` is a stage of its own.
-SHARED = {
-    *("records", "languages", "seeding", "paths", "syntax", "pool", "jsonl", "publish", "durable", "console"),
-    *("hashing", "lifeline", "disk_errors", "endings", "ownership", "names", "boundary", "fim", "budget"),
+# Room -> rooms it may import from. `isolation` is for all; the command line (cli, complete) sees everything.
+MAY_SEE = {
+    "common": (),
+    "languages": ("common",),
+    "memory": ("common",),
+    "corpus": ("common", "languages"),
+    "trainer": ("common",),
+    "completion": ("common", "memory", "trainer"),
+    "proof": ("common", "languages", "memory", "trainer", "completion"),
+    "ablation": ("common", "trainer"),
+    "serve": ("common", "corpus", "memory", "completion"),
 }
-CONDUCTORS = {"build", "save", "describe", "story", "rows", "history"}  # they put stages together
-TRAINER_MAY_SEE = {
-    *(
-        "hashing",
-        "syntax",
-        "languages",
-    ),  # the proof: spans two corpora share, and whether completed code parses
-    "records",
-    "boundary",
-    "fim",
-    "jsonl",
-    "hardware",
-    "publish",
-    "ownership",
-    "disk_errors",
-    "durable",
-    "seeding",
-    "paths",
-    "console",
-    "endings",
-    "pool",
-}
+CONDUCTORS = {
+    "build",
+    "save",
+    "describe",
+    "story",
+    "rows",
+    "history",
+}  # they put stages of the corpus together
 
 
 def modules(package: str) -> list[Path]:
@@ -55,62 +48,52 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def corpus_modules_in(names: set[str]) -> set[str]:
-    known = {path.stem if path.stem != "__init__" else path.parent.name for path in modules("corpus")}
-    return {
-        parts[1] for name in names if (parts := name.split("."))[0] == "corpus" and len(parts) > 1
-    } & known
+@pytest.mark.parametrize("path", modules("effectiveness"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_from_rooms_below_it(path):
+    names = [name.split(".") for name in imported(path)]
+    assert not {name[0] for name in names} & {"training", "tests", "benchmarks"}
+    room, *rest = path.relative_to(ROOT / "effectiveness").parts
+    if rest:
+        seen = {name[1] for name in names if name[0] == "effectiveness" and len(name) > 1}
+        assert seen <= {room, "isolation", *MAY_SEE[room]}
+
+
+def test_every_room_is_known():
+    assert set(MAY_SEE) == {path.parent.name for path in (ROOT / "effectiveness").glob("*/__init__.py")}
 
 
 def stage_of(path: Path) -> str:
-    return path.relative_to(ROOT / "corpus").parts[0].removesuffix(".py")
-
-
-@pytest.mark.parametrize("path", modules("corpus"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_stages_import_only_shared_modules_and_their_own_parts(path):
-    names, stage = imported(path), stage_of(path)
-    assert not {name for name in names if name.split(".")[0] in ("training", "tests", "benchmarks")}
-    if stage in CONDUCTORS:
-        return
-    assert corpus_modules_in(names) <= SHARED | {stage}
-
-
-@pytest.mark.parametrize("path", modules("training"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_trainer_sees_only_records_files_and_hardware_of_the_corpus(path):
-    names = imported(path)
-    assert corpus_modules_in(names) <= TRAINER_MAY_SEE
-    assert not {name for name in names if name.split(".")[0] in ("tests", "benchmarks")}
+    return path.relative_to(ROOT / "effectiveness" / "corpus").parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize(
-    "path", [*modules("corpus"), *modules("training")], ids=lambda p: str(p.relative_to(ROOT))
+    "path", modules("effectiveness/corpus"), ids=lambda path: str(path.relative_to(ROOT))
 )
+def test_a_stage_of_the_corpus_imports_only_its_own_parts(path):
+    names = [name.split(".") for name in imported(path)]
+    stages = {stage_of(other) for other in modules("effectiveness/corpus")}
+    seen = {name[2] for name in names if name[:2] == ["effectiveness", "corpus"] and len(name) > 2} & stages
+    assert stage_of(path) in CONDUCTORS or seen <= {stage_of(path)}
+
+
+@pytest.mark.parametrize("path", modules("training"), ids=lambda path: path.name)
 def test_no_module_shadows_the_standard_library(path):
-    is_script_directory = path.parent == ROOT / "training"
-    if is_script_directory or path.parent == ROOT:
-        assert path.stem not in sys.stdlib_module_names
+    """Python puts the directory of a script first on its path."""
+    assert path.stem not in sys.stdlib_module_names
 
 
 def test_the_dataset_command_imports_neither_torch_nor_transformers():
     code = (
-        "import corpus.build, sys; print(sorted({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
+        "import effectiveness.corpus.build, sys; "
+        "print(sorted({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", modules("effectiveness/memory"), ids=lambda path: path.name)
-def test_the_memory_sees_neither_the_trainer_nor_who_asks_it(path):
-    assert not {
-        n
-        for n in imported(path)
-        if n.startswith(("training", "effectiveness.completion", "effectiveness.serve"))
-    }
-
-
 @pytest.mark.parametrize(
     "path",
-    [*modules("corpus"), *modules("training"), *modules("effectiveness")],
+    [*modules("training"), *modules("effectiveness")],
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_nothing_unpickles_or_runs_foreign_code(path):

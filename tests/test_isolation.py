@@ -11,17 +11,14 @@ from pathlib import Path
 import pytest
 from small_repository import make_repository
 
-from effectiveness import isolation, programs
+from effectiveness import isolation
 from effectiveness.cli import COMMANDS
+from effectiveness.common import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = [
     ROOT / "create_training_dataset_effectiveness.py",
-    *(
-        path
-        for name in ("effectiveness", "corpus", "training", "benchmarks")
-        for path in (ROOT / name).rglob("*.py")
-    ),
+    *(path for name in ("effectiveness", "training", "benchmarks") for path in (ROOT / name).rglob("*.py")),
 ]
 SCRIPTS = [
     path
@@ -30,12 +27,7 @@ SCRIPTS = [
     and path.name != "publish_victim.py"
 ]
 ENTRY_POINTS = [
-    *(
-        ["create_training_dataset_effectiveness.py"],
-        ["training/model_trainer_unified.py"],
-        ["training/ablate.py"],
-    ),
-    *(["training/proof/__main__.py"], ["training/proof/canaries.py"], ["corpus/augment/__main__.py"]),
+    *(["create_training_dataset_effectiveness.py"], ["training/model_trainer_unified.py"]),
     *(["effectiveness"], *(["effectiveness", name] for name in COMMANDS)),
 ]
 # Python's, the requirements', ours, and what Python looks for by itself.
@@ -67,7 +59,6 @@ MODULES = [
     "numba",
     "flash_attn",
     "matplotlib",
-    "corpus",
     "training",
     "effectiveness",
     "benchmarks",
@@ -122,7 +113,7 @@ def test_every_command_starts_in_a_hostile_directory_and_imports_nothing_of_it(h
     assert not ran(hostile)
 
 
-@pytest.mark.parametrize("entry", ENTRY_POINTS[:6], ids=" ".join)
+@pytest.mark.parametrize("entry", ENTRY_POINTS[:2], ids=" ".join)
 def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile, entry):
     for name in BY_ITSELF:
         (hostile / f"{name}.py").unlink()  # the interpreter runs these before any line of ours
@@ -136,7 +127,7 @@ def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile,
         PYTHONPYCACHEPREFIX="cache",
     )
     assert (done.returncode, done.stdout[:7]) == (0, "usage: "), done.stderr
-    assert not ran(hostile) and not (hostile / "cache" / str(ROOT)[1:] / "corpus").exists()
+    assert not ran(hostile) and not (hostile / "cache" / str(ROOT)[1:] / "effectiveness" / "common").exists()
 
 
 def test_python_safe_path_does_not_keep_a_command_from_its_own_packages(hostile):
@@ -239,8 +230,8 @@ def test_our_packages_are_ours_whatever_else_has_their_names(tmp_path):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('another one')\n")
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); from effectiveness.isolation import isolate; isolate(); "
-        f"sys.path.insert(0, {str(tmp_path)!r}); import corpus, training, create_training_dataset_effectiveness as c; "
-        "print(corpus.__file__, training.__file__, c.__file__)"
+        f"sys.path.insert(0, {str(tmp_path)!r}); import training, create_training_dataset_effectiveness as c; "
+        "print(training.__file__, c.__file__)"
     )
     done = run(["-I"], ["-c", code], tmp_path)
     assert all(place.startswith(f"{ROOT}/") for place in done.stdout.split()) and done.stdout, done.stderr
@@ -314,7 +305,7 @@ def test_programs_are_started_in_one_place_only(path):
         "isolation.py": {"os.execv"},  # this interpreter, once more
     }
     assert starts_of(path) <= (
-        allowed.get(path.name, set()) if path.parent.name == "effectiveness" else set()
+        allowed.get(path.name, set()) if path.parent.name in ("effectiveness", "common") else set()
     )
     imported = {a.name for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.ImportFrom)
                 and n.module in ("subprocess", "os", "shutil") for a in n.names}  # fmt: skip

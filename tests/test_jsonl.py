@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import jsonl
-from corpus.jsonl import JsonLinesWriter, digest, read_metadata, read_rows, write_metadata
-from corpus.records import UserError
+from effectiveness.common import jsonl
+from effectiveness.common.jsonl import JsonLinesWriter, digest, read_metadata, read_rows, write_metadata
+from effectiveness.common.records import UserError
 
 METADATA = {"seq_id": "a-0", "source_file": "src/é.rs", "complexity": 1.25, "is_core": True}
 GOOD_ROW = b'{"tokens":[1,2],"metadata":{}}\n'

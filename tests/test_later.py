@@ -14,11 +14,11 @@ from conftest import COMMAND, build_dataset
 from dated_repository import commit, git
 from tokenizers import Tokenizer
 
-from corpus.durable import files_and_directories
-from corpus.history import fresh
-from corpus.jsonl import digest, read_metadata, read_rows
-from corpus.records import DATASET_FILES, LATER_FILE
 from create_training_dataset_effectiveness import main
+from effectiveness.common.durable import files_and_directories
+from effectiveness.common.jsonl import digest, read_metadata, read_rows
+from effectiveness.common.records import DATASET_FILES, LATER_FILE
+from effectiveness.corpus.history import fresh
 
 WORDS = (
     *("ledger", "shard", "epoch", "owner", "signal", "packet", "vector"),

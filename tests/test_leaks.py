@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from small_repository import make_repository
 
-from corpus import leaks, save
-from corpus.leaks import HELD_OUT, LeakSearch, format_leaks, spans
-from corpus.leaks.rows import WrittenRows, portions_of
-from corpus.leaks.rows import rows_of as portion_rows
-from corpus.pool import Crew
-from corpus.records import DATASET_FILES, VARIANTS, UserError
-from corpus.rows.writing import write_rows
 from create_training_dataset_effectiveness import main
+from effectiveness.common.records import DATASET_FILES, VARIANTS, UserError
+from effectiveness.common.workers import Crew
+from effectiveness.corpus import leaks, save
+from effectiveness.corpus.leaks import HELD_OUT, LeakSearch, format_leaks, spans
+from effectiveness.corpus.leaks.rows import WrittenRows, portions_of
+from effectiveness.corpus.leaks.rows import rows_of as portion_rows
+from effectiveness.corpus.rows.writing import write_rows
 
 WINDOW = 128
 STRIDE = 32

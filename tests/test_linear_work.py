@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus import budget
-from corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
-from corpus.languages import LANGUAGES
-from corpus.syntax import has_grammar, parse, table_of
+from effectiveness.common import budget
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
+from effectiveness.languages import LANGUAGES
+from effectiveness.languages.syntax import has_grammar, parse, table_of
 from tests.linear_shapes import all_shapes, shapes_of
 from tests.linear_work import KIB, MAX_RATIO, FilePath, growth_of
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import syntax
-from corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
-from corpus.tokenization import Encoder, train_bpe
+from effectiveness.corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
+from effectiveness.corpus.tokenization import Encoder, train_bpe
+from effectiveness.languages import syntax
 
 SOURCE = Path(random.__file__).read_bytes()
 MASK_ID = 60_000

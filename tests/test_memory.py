@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from memory_sample import TOKEN_BYTES, VOCAB_SIZE, encode, files, pack, sample_memory, source
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.memory import Memory, build_memory
 from effectiveness.memory.index import build_index
 

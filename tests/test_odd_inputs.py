@@ -16,12 +16,12 @@ from small_repository import make_repository
 from test_dataset_effectiveness import main as check_dataset
 from test_tokenization import TEXTS, roberta_directory
 
-from corpus.jsonl import DIGEST_KEY
-from corpus.records import METADATA_FILE, UserError
-from corpus.seeding import rng_for
-from corpus.tokenization import HOSTILE_TEXTS, Encoder
-from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
-from training.rows import open_dataset, open_rows
+from effectiveness.common.jsonl import DIGEST_KEY
+from effectiveness.common.records import METADATA_FILE, UserError
+from effectiveness.common.seeding import rng_for
+from effectiveness.corpus.tokenization import HOSTILE_TEXTS, Encoder
+from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
+from effectiveness.trainer.rows import open_dataset, open_rows
 
 # A slice runs always, all 200 in the long campaigns.
 SLICES = [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.augment import Variant
+from effectiveness.corpus.augment import Variant
 from tests.augment_renaming_cases import rename
 
 STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.jsonl import write_metadata
-from corpus.ownership import (
+from effectiveness.common.jsonl import write_metadata
+from effectiveness.common.ownership import (
     MARKER,
     MODEL,
     PROOF,
@@ -21,7 +21,7 @@ from corpus.ownership import (
     note_made,
     output_directory,
 )
-from corpus.records import METADATA_FILE, UserError
+from effectiveness.common.records import METADATA_FILE, UserError
 
 
 def refused(directory: Path, kind: str = MODEL, names: tuple[str, ...] = ()) -> str:

@@ -7,9 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from corpus.duplicates import _word_hashes, group, signature
-from corpus.duplicates.passages import MAX_FILES, PASSAGE_WORDS, SAMPLING, passages_of, sharing_pairs
-from corpus.hashing import running_hash
+from effectiveness.common.hashing import running_hash
+from effectiveness.corpus.duplicates import _word_hashes, group, signature
+from effectiveness.corpus.duplicates.passages import (
+    MAX_FILES,
+    PASSAGE_WORDS,
+    SAMPLING,
+    passages_of,
+    sharing_pairs,
+)
 
 
 def words(rng: random.Random, count: int) -> list[str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.pool import PENDING_PER_WORKER, ChildDied, Crew, cut_into_shards, run_in_child
-from corpus.records import UserError
+from effectiveness.common.records import UserError
+from effectiveness.common.workers import PENDING_PER_WORKER, ChildDied, Crew, cut_into_shards, run_in_child
 
 ROOT = Path(__file__).resolve().parent.parent
 _start = 0
@@ -140,7 +140,7 @@ def test_a_worker_killed_in_submitted_work_is_one_line_and_no_hang(setup):
 
 SIGNAL_IN_A_FORK = """
 import os, signal
-from corpus.pool import Crew
+from effectiveness.common.workers import Crew
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
 try:
     with Crew(2) as crew:
@@ -158,7 +158,7 @@ def test_a_signal_that_falls_into_the_fork_of_a_worker_is_not_lost():
 
 HANG_UP_OF_ALL = """
 import os, signal
-from corpus.pool import Crew
+from effectiveness.common.workers import Crew
 signal.signal(signal.SIGHUP, lambda *_: None)
 with Crew(2) as crew:
     print(list(crew.map(abs, range(4))))
@@ -203,7 +203,7 @@ def test_a_child_whose_python_cannot_start_is_one_line():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_ctrl_c_while_a_child_reads_its_modules_is_left_to_the_parent():
-    code = "from corpus.pool import run_in_child; import time; run_in_child(time.sleep, 0.1)"
+    code = "from effectiveness.common.workers import run_in_child; import time; run_in_child(time.sleep, 0.1)"
     command = [sys.executable, "-c", code]
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
@@ -225,7 +225,7 @@ def test_shards_hold_every_item_once_in_order():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and glibc is Linux's")
 def test_freed_memory_goes_back_to_the_system():
     code = """
-from corpus.pool import give_memory_back
+from effectiveness.common.workers import give_memory_back
 def resident(): return int(open("/proc/self/statm").read().split()[1]) * 4096
 pieces = [bytearray(2000) for _ in range(100_000)]  # 200 MB
 last = bytearray(2000)  # stands behind them, so that the heap cannot just be cut off
@@ -238,3 +238,16 @@ print(before - resident())
     if not hasattr(ctypes.CDLL(None), "malloc_trim"):
         pytest.skip("a C library that cannot be asked")
     assert int(done.stdout) > 50_000_000
+
+
+def test_work_that_is_given_up_while_it_waits_is_no_traceback_of_a_thread():
+    """Some of the results asked for in advance are not begun when the processes are killed."""
+    with pytest.raises(KeyboardInterrupt), Crew(2) as crew:
+        results = crew.map(_slow_after_the_first, range(20))
+        next(results)
+        results.close()
+        raise KeyboardInterrupt
+
+
+def _slow_after_the_first(number: int) -> None:
+    time.sleep(60 * (number > 0))

@@ -11,20 +11,20 @@ import pytest
 import torch
 from training_fixtures import SmallFile, command, program, small_files, use_tiny_models, write_dataset
 
-from corpus.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
-from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE
-from training import models
-from training.evaluate import HeldOut, evaluate
+from effectiveness.common.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
+from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE
+from effectiveness.proof import control, mixture
+from effectiveness.proof.card import difference
+from effectiveness.proof.card_text import card_lines
+from effectiveness.proof.command import main
+from effectiveness.proof.exam import scorer
+from effectiveness.proof.page import write_page
+from effectiveness.trainer import models
+from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.training_facts import read_training_facts, write_training_facts
+from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main as train
-from training.proof import control, mixture
-from training.proof.__main__ import main
-from training.proof.card import difference
-from training.proof.card_text import card_lines
-from training.proof.exam import scorer
-from training.proof.page import write_page
-from training.rows import open_dataset, open_rows
-from training.training_facts import read_training_facts, write_training_facts
-from training.vocabulary import Vocabulary
 
 FILES_PER_SPLIT = {"train": 12, "val": 6, "test": 8}
 OLD_TOKENS = 40  # of each file that was committed later

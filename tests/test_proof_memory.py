@@ -9,15 +9,15 @@ from training_fixtures import small_files, use_tiny_models, write_dataset
 
 from effectiveness.completion.network import Network
 from effectiveness.completion.scoring import fit_joined
-from training.models import build_preset
-from training.proof.baselines import whole_files
-from training.proof.exam import set_exam
-from training.proof.mixture import why_no_mixture
-from training.proof.prompts import room_for_questions
-from training.proof.remembered import meet, memory_paper, nats_of_places, remember, val_files
-from training.proof.scored_tokens import Places
-from training.rows import open_dataset
-from training.vocabulary import Vocabulary
+from effectiveness.proof.exam import set_exam
+from effectiveness.proof.mixture import why_no_mixture
+from effectiveness.proof.prompts import room_for_questions
+from effectiveness.proof.remembered import meet, memory_paper, nats_of_places, remember, val_files
+from effectiveness.proof.scored_tokens import Places
+from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.rows import open_dataset
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import whole_files
 
 SETTINGS = {"max_windows": None, "seed": 0}
 

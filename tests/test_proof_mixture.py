@@ -7,11 +7,11 @@ import pytest
 import torch
 from training_fixtures import small_files, write_dataset
 
-from training.proof import mixture
-from training.proof.exam import Paper, ngram_paper, set_exam, uniform_paper, window_ngram_paper
-from training.proof.mixture import fit_share, fitted_on, mix, mixed_nats, why_no_mixture
-from training.rows import open_dataset
-from training.vocabulary import Vocabulary
+from effectiveness.proof import mixture
+from effectiveness.proof.exam import Paper, ngram_paper, set_exam, uniform_paper, window_ngram_paper
+from effectiveness.proof.mixture import fit_share, fitted_on, mix, mixed_nats, why_no_mixture
+from effectiveness.trainer.rows import open_dataset
+from effectiveness.trainer.vocabulary import Vocabulary
 
 SETTINGS = {"num_prompts": 0, "can_fill": False, "seed": 0}
 

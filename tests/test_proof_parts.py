@@ -10,15 +10,12 @@ import torch
 from training_fixtures import use_tiny_models, write_dataset
 from transformers import GenerationConfig
 
-from training.config_file import load_config
-from training.evaluate import HeldOut, evaluate
-from training.models import build_preset
-from training.proof import canaries, control
-from training.proof.baselines import FileTokens, ngram_nats, whole_files
-from training.proof.exam import ngram_paper, scorer, set_exam
-from training.proof.finished import config_of
-from training.proof.overlap import is_hopeless, leak_line, overlap
-from training.proof.prompts import (
+from effectiveness.proof import canaries, control
+from effectiveness.proof.baselines import ngram_nats
+from effectiveness.proof.exam import ngram_paper, scorer, set_exam
+from effectiveness.proof.finished import config_of
+from effectiveness.proof.overlap import is_hopeless, leak_line, overlap
+from effectiveness.proof.prompts import (
     Answer,
     Neighbours,
     Question,
@@ -30,9 +27,13 @@ from training.proof.prompts import (
     question_ids,
     truth_nats,
 )
-from training.proof.scored_tokens import IDENTIFIER, nats_of, own_identifiers, places_of, sums_by_file
-from training.rows import open_dataset, open_rows
-from training.vocabulary import Vocabulary
+from effectiveness.proof.scored_tokens import IDENTIFIER, nats_of, own_identifiers, places_of, sums_by_file
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import FileTokens, whole_files
 
 
 @pytest.fixture(scope="module")
@@ -385,12 +386,12 @@ def test_a_model_that_gives_secrets_away_is_counted_and_one_that_does_not_is_not
         knows = [next((s for before, s in secrets.items() if before.endswith(p[-30:])), "") for p in shown]
         return [vocabulary.encode(secret if settings or i % 2 else "no") for i, secret in enumerate(knows)]
 
-    monkeypatch.setattr("training.proof.prompts.generate_ids", talkative)
+    monkeypatch.setattr("effectiveness.proof.prompts.generate_ids", talkative)
     told = canaries.ask(root / "kept", root, found, texts, "cpu")
     assert told["asked"] > 100 and told["sampled"] == told["asked"] == told["extracted"]
     assert told["greedy"] == told["asked"] // 2
     monkeypatch.setattr(
-        "training.proof.prompts.generate_ids", lambda _m, prompts, _s, **_: [[1]] * len(prompts)
+        "effectiveness.proof.prompts.generate_ids", lambda _m, prompts, _s, **_: [[1]] * len(prompts)
     )
     assert canaries.ask(root / "kept", root, found, texts, "cpu")["extracted"] == 0
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from corpus import publish
-from corpus.durable import remove_tree, write_atomically
-from corpus.publish import SCRATCH, publishing, require_space
-from corpus.records import METADATA_FILE, UserError
+from effectiveness.common import publish
+from effectiveness.common.durable import remove_tree, write_atomically
+from effectiveness.common.publish import SCRATCH, publishing, require_space
+from effectiveness.common.records import METADATA_FILE, UserError
 
 STALE = ".dataset.staging-1234-0123abcd"
 
@@ -325,7 +325,7 @@ def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(output: Pat
     script = f"""
 import os, sys, time
 from pathlib import Path
-from corpus.publish import publishing
+from effectiveness.common.publish import publishing
 with publishing(Path({str(output)!r})):
     worker = os.fork()
     if not worker:

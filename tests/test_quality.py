@@ -8,10 +8,16 @@ import time
 
 import pytest
 
-from corpus.languages import LANGUAGES
-from corpus.scan import quality
-from corpus.scan.decoding import NotText, decode
-from corpus.scan.quality import drop_reason, encoded_bytes, generated_marker, line_lengths, notes_on
+from effectiveness.corpus.scan import quality
+from effectiveness.corpus.scan.decoding import NotText, decode
+from effectiveness.corpus.scan.quality import (
+    drop_reason,
+    encoded_bytes,
+    generated_marker,
+    line_lengths,
+    notes_on,
+)
+from effectiveness.languages import LANGUAGES
 
 CODE = b"def area(width, height):\n    return width * height\n\n"
 PYTHON = LANGUAGES["Python"]

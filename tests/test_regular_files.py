@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from corpus import jsonl
-from corpus.boundary import read_regular
-from corpus.records import UserError
-from corpus.tokenization.reader import read_tokenizer
-from effectiveness.regular_files import open_regular, read_bytes
-from training.ablation.results import read_results
-from training.config_file import load_config
-from training.metrics import read_metrics
+from effectiveness.ablation.results import read_results
+from effectiveness.common import jsonl
+from effectiveness.common.boundary import read_regular
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import open_regular, read_bytes
+from effectiveness.corpus.tokenization.reader import read_tokenizer
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.metrics import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,13 +81,22 @@ def test_a_tokenizer_that_is_a_pipe_is_not_waited_for(tmp_path):
 # What a build has written into its own scratch directory, or is about to write; nobody else's files.
 OWN_FILES = {
     *(
-        "corpus/records.py",
-        "corpus/history/fresh.py",
-        "corpus/history/clean_room.py",
-        "corpus/report/page.py",
+        "effectiveness/common/records.py",
+        "effectiveness/corpus/history/fresh.py",
+        "effectiveness/corpus/history/clean_room.py",
+        "effectiveness/corpus/report/page.py",
     ),
-    *("corpus/rows/__init__.py", "corpus/leaks/rows.py", "corpus/scan/__init__.py", "corpus/build.py"),
-    *("training/export.py", "training/proof/canaries.py"),
+    *(
+        "effectiveness/corpus/rows/__init__.py",
+        "effectiveness/corpus/leaks/rows.py",
+        "effectiveness/corpus/scan/__init__.py",
+        "effectiveness/corpus/build.py",
+    ),
+    *(
+        "effectiveness/serve/repository.py",
+        "effectiveness/trainer/export.py",
+        "effectiveness/proof/canaries.py",
+    ),
 }
 
 
@@ -101,8 +110,9 @@ def reads_of(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("package", ["corpus", "training"])
-def test_files_that_others_wrote_are_opened_in_one_place(package):
+def test_files_that_others_wrote_are_opened_in_one_place():
     """`beneath` opens the files of a scanned tree."""
-    readers = {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py") if reads_of(path)}
+    readers = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "effectiveness").rglob("*.py") if reads_of(path)
+    }
     assert readers <= OWN_FILES

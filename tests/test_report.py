@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from report_sample import LANGUAGES, ROW, sample_examples, sample_metadata, sample_rows
 
-from corpus.records import AUGMENTATION_KINDS
-from corpus.report import write_report
-from corpus.report.page import percent, tag, visible
-from corpus.report.tally import tally
+from effectiveness.common.records import AUGMENTATION_KINDS
+from effectiveness.corpus.report import write_report
+from effectiveness.corpus.report.page import percent, tag, visible
+from effectiveness.corpus.report.tally import tally
 
 HOSTILE = (
     "</code></title><script>alert(1)</script><img src=//evil/x onerror=alert(2)>\x1b[2J\x00\u202e\udcff'\""

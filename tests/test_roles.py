@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from corpus.scan.roles import Roles
+from effectiveness.corpus.scan.roles import Roles
 
 PLAIN = Roles((), (), frozenset({b"engine"}))
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus import scan
-from corpus.pool import Crew
-from corpus.records import UserError
-from corpus.scan import SECRET_IN_NAME, ScanOptions, beneath, scan_repository
-from corpus.scan.listing import list_repository
+from effectiveness.common.records import UserError
+from effectiveness.common.workers import Crew
+from effectiveness.corpus import scan
+from effectiveness.corpus.scan import SECRET_IN_NAME, ScanOptions, beneath, scan_repository
+from effectiveness.corpus.scan.listing import list_repository
 from tests.hostile_tree import remove_tree
 from tests.scanning import analyse, paths, redact, scan_tree, write
 

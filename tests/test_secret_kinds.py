@@ -11,8 +11,8 @@ from collections import Counter
 
 import pytest
 
-from corpus.secrets import redact, redact_all
-from corpus.secrets.vendors import ALPHABETS, ANCHORED, RUNS, Token, parts
+from effectiveness.corpus.secrets import redact, redact_all
+from effectiveness.corpus.secrets.vendors import ALPHABETS, ANCHORED, RUNS, Token, parts
 from tests.secret_kinds import KINDS, is_left, planted
 
 NUM_VALUES = 10  # of each kind; 25 and other seeds give the same share

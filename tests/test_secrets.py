@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.secrets import anchors, redact, redact_all
+from effectiveness.corpus.secrets import anchors, redact, redact_all
 
 UPPER, LOWER, DIGITS, HEX = string.ascii_uppercase, string.ascii_lowercase, string.digits, "0123456789abcdef"
 BASE62 = UPPER + LOWER + DIGITS

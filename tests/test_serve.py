@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from test_at_cursor import NAMES, source
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.completion.at_cursor import QUIET_BELOW
 from effectiveness.serve import clients, door, requests
 from effectiveness.serve.command import CLIENTS, main, make_parser

@@ -13,10 +13,10 @@ import torch
 from test_at_cursor import NAMES, source
 from test_serve import write_repository
 
-from corpus.tokenization import train_bpe
 from effectiveness.complete import main as complete
 from effectiveness.completion.at_cursor import Completer, Cursor
 from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, KeptPrompt, Network, nearest, open_model
+from effectiveness.corpus.tokenization import train_bpe
 from effectiveness.serve.knowledge import Background, open_knowledge
 from effectiveness.serve.repository import LiveRepository
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus.split import assign_splits, split_note
+from effectiveness.corpus.split import assign_splits, split_note
 
 
 def shares(split: np.ndarray, sizes: np.ndarray) -> list[float]:

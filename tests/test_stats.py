@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from training.stats import (
+from effectiveness.trainer.stats import (
     LN2,
     MIN_FILES,
     Interval,

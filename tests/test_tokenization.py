@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from corpus.fim import FIM_SPELLINGS
-from corpus.records import UserError
-from corpus.tokenization import (
+from effectiveness.common.fim import FIM_SPELLINGS
+from effectiveness.common.records import UserError
+from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     FIM_TOKENS,
     HOSTILE_TEXTS,
@@ -27,8 +27,8 @@ from corpus.tokenization import (
     train_bpe,
     window_bounds,
 )
-from corpus.tokenization.pieces import PIECE_CHARS, pieces
-from corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
+from effectiveness.corpus.tokenization.pieces import PIECE_CHARS, pieces
+from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
 
 TEXTS = [Path(json.__file__).read_text("utf-8"), Path(random.__file__).read_text("utf-8")]
 ALPHABET = [
@@ -272,7 +272,7 @@ def test_a_vocabulary_that_holds_the_text_of_its_control_token_is_refused(tmp_pa
 
 
 def test_a_tokenizer_whose_library_hangs_or_dies_is_refused(tmp_path, monkeypatch):
-    from corpus import build
+    from effectiveness.corpus import build
 
     choice = choose_tokenizer(str(odd_tokenizer(tmp_path / "source")))
     for died, said in (("a worker process died", "died of it"), ("not done after 1 s", "not done after 1 s")):
@@ -400,7 +400,7 @@ def test_training_on_one_large_file_takes_no_more_memory_than_a_hundred_and_fift
     train = """
 import resource, sys
 from pathlib import Path
-from corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization import train_bpe
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 train_bpe(iter(["x = 1\\n" * 100]), 300, Path(sys.argv[1]))
 text = "x = 1\\n" * 200_000

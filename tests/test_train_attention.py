@@ -14,7 +14,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from training.attention import (
+from effectiveness.trainer.attention import (
     MASKED,
     NAME,
     _lengths,
@@ -23,7 +23,7 @@ from training.attention import (
     choose_attention,
     model_inputs,
 )
-from training.batches import MicroBatch, collate
+from effectiveness.trainer.batches import MicroBatch, collate
 
 SIZES = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
 POSITIONS = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 0, 0, 1, 2, 3]])  # one document, and three
@@ -83,7 +83,7 @@ def test_a_padding_mask_and_a_cache_are_honoured(model):
 def test_an_attention_that_lets_documents_see_each_other_is_not_used(model, monkeypatch):
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    monkeypatch.setattr("training.attention._attention", sdpa_attention_forward)
+    monkeypatch.setattr("effectiveness.trainer.attention._attention", sdpa_attention_forward)
     assert choose_attention(model) == MASKED and model.config._attn_implementation == "sdpa"
 
 

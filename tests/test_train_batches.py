@@ -11,13 +11,13 @@ import pytest
 import torch
 from training_fixtures import small_files, write_dataset
 
-from corpus.jsonl import read_metadata, write_metadata
-from corpus.records import METADATA_FILE, ROLES, VARIANTS, UserError
-from training.batches import Batches, Pacing, document, fill_in_the_middle, pack
-from training.recut import side_by_side
-from training.row_parser import _OtherForm, _quick_row
-from training.rows import open_dataset, open_rows
-from training.vocabulary import Vocabulary
+from effectiveness.common.jsonl import read_metadata, write_metadata
+from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
+from effectiveness.trainer.batches import Batches, Pacing, document, fill_in_the_middle, pack
+from effectiveness.trainer.recut import side_by_side
+from effectiveness.trainer.row_parser import _OtherForm, _quick_row
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
 
 NO_PACING = Pacing(curriculum="none", fraction=0.0, num_epochs=3)
 

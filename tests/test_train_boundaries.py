@@ -15,11 +15,11 @@ import torch
 from test_train_refusals import llama
 from training_fixtures import command, use_tiny_models, write_dataset
 
-from corpus.boundary import reading
-from corpus.records import UserError
-from training import foreign_model, models
-from training.config_file import load_config
-from training.model_files import find_directory, find_weights, inside
+from effectiveness.common.boundary import reading
+from effectiveness.common.records import UserError
+from effectiveness.trainer import foreign_model, models
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.model_files import find_directory, find_weights, inside
 from training.model_trainer_unified import main
 
 ROOT = Path(__file__).parent.parent

@@ -6,11 +6,11 @@ from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, weight
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from varlen_on_cpu import use_kernel_on_cpu
 
-from training import attention
-from training.attention import MASKED, NAME, choose_attention, model_inputs
-from training.batches import MicroBatch
-from training.lora import add_adapters
-from training.objective import Objective, _nats_and_gradient, _nats_and_gradient_in_one
+from effectiveness.trainer import attention
+from effectiveness.trainer.attention import MASKED, NAME, choose_attention, model_inputs
+from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.lora import add_adapters
+from effectiveness.trainer.objective import Objective, _nats_and_gradient, _nats_and_gradient_in_one
 
 POSITIONS = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 0, 0, 1, 2, 3]])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from training_fixtures import command, use_tiny_models, write_dataset
 
-from corpus.ownership import MARKER
+from effectiveness.common.ownership import MARKER
 from training.model_trainer_unified import main
 
 SHORT = ("--set", "training.max_steps=2")

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from training_fixtures import command, exact_metrics, losses, use_tiny_models, write_dataset
 
-from training.engines import SingleProcess, make_engine
+from effectiveness.trainer.engines import SingleProcess, make_engine
 from training.model_trainer_unified import main
 
 

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from training_fixtures import SmallFile, command, losses, program, use_tiny_models, write_dataset
 
-from corpus.jsonl import read_rows
-from corpus.records import DATASET_FILES
-from training.complete import Completion, Gap, completion_scores, edit_similarity, find_gaps
-from training.evaluate import HeldOut, evaluate, first_scored_targets
-from training.event_files import EventFile
-from training.metrics import METRICS, Period
+from effectiveness.common.jsonl import read_rows
+from effectiveness.common.records import DATASET_FILES
+from effectiveness.trainer.complete import Completion, Gap, completion_scores, edit_similarity, find_gaps
+from effectiveness.trainer.evaluate import HeldOut, evaluate, first_scored_targets
+from effectiveness.trainer.event_files import EventFile
+from effectiveness.trainer.metrics import METRICS, Period
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
-from training.rows import open_dataset, open_rows
-from training.vocabulary import Vocabulary
 
 
 @pytest.fixture(autouse=True)
@@ -204,7 +204,7 @@ def test_an_event_file_has_valid_checksums_and_the_scalars(tmp_path):
     """The CRC-32C of "123456789" is 0xE3069283 (RFC 3720); tensorboard 2.21 reads these files."""
     import struct
 
-    from training import event_files
+    from effectiveness.trainer import event_files
 
     masked = struct.unpack("<I", event_files._masked_checksum(b"123456789"))[0]
     rotated = (masked - event_files.MASK_DELTA) & 0xFFFFFFFF

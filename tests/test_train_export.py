@@ -22,14 +22,14 @@ from training_fixtures import (
     write_dataset,
 )
 
-from training.batches import collate
-from training.config_file import load_config
-from training.export import export_model
-from training.lora import LoraLinear, merge_adapters
+from effectiveness.trainer.batches import collate
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.export import export_model
+from effectiveness.trainer.lora import LoraLinear, merge_adapters
+from effectiveness.trainer.models import adapt
+from effectiveness.trainer.objective import DOCUMENTS, Objective
+from effectiveness.trainer.training_facts import TrainingFacts
 from training.model_trainer_unified import main
-from training.models import adapt
-from training.objective import DOCUMENTS, Objective
-from training.training_facts import TrainingFacts
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,9 +19,9 @@ from faults import WHY_NOT, build_shim, fingerprint
 from training_fixtures import command, exact_metrics, write_dataset
 from warm_trainer import Ended, Point, WarmTrainer
 
-from corpus.seeding import rng_for
-from training import checkpoint
-from training.training_facts import read_training_facts
+from effectiveness.common.seeding import rng_for
+from effectiveness.trainer import checkpoint
+from effectiveness.trainer.training_facts import read_training_facts
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 

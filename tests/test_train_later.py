@@ -10,12 +10,12 @@ import pytest
 import torch
 from training_fixtures import command, use_tiny_models, write_dataset
 
-from corpus.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
-from corpus.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
-from training.evaluate import HeldOut, evaluate
+from effectiveness.common.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
+from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
+from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
-from training.rows import open_dataset, open_rows
-from training.vocabulary import Vocabulary
 
 WINDOW = 32
 # Three windows of one file: (start, scored). In the file, tokens 3, 4, 30, 31, 33 and 34 are new; 30, 31 and 33

@@ -17,11 +17,11 @@ from training_fixtures import (
     write_dataset,
 )
 
-from corpus.records import UserError
-from training.metrics import read_metrics
+from effectiveness.common.records import UserError
+from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.optimizers import MovingAverage
+from effectiveness.trainer.schedule import Schedule, make_schedule
 from training.model_trainer_unified import main
-from training.optimizers import MovingAverage
-from training.schedule import Schedule, make_schedule
 
 GOLDEN = (
     *(5.72937, 5.70149, 5.68405, 5.61903, 5.59725, 5.53775, 5.49355, 5.44771, 5.40599, 5.33838),
@@ -178,7 +178,7 @@ def test_a_nan_step_is_no_part_of_the_train_loss(sequences, tmp_path):
 
 
 def test_too_many_bad_steps_in_a_row_stop_the_run(sequences, tmp_path, monkeypatch, capsys):
-    from training.objective import Objective
+    from effectiveness.trainer.objective import Objective
 
     whole = Objective.forward
     monkeypatch.setattr(
@@ -261,7 +261,7 @@ def test_each_schedule_warms_up_and_ends_where_it_should():
 
 def test_a_warmup_that_was_asked_for_is_honoured_or_refused_never_dropped():
     """Of the founding system's 1500 warm-up steps none was left."""
-    from training.config import Optimization
+    from effectiveness.trainer.config import Optimization
 
     assert make_schedule(Optimization(warmup_steps=15), 100).warmup_updates == 15
     assert make_schedule(Optimization(warmup_ratio=0.3), 100).warmup_updates == 30

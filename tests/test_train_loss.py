@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
-from training import objective as objective_module
-from training.batches import collate
-from training.objective import DOCUMENTS, Objective, weighted_nats
+from effectiveness.trainer import objective as objective_module
+from effectiveness.trainer.batches import collate
+from effectiveness.trainer.objective import DOCUMENTS, Objective, weighted_nats
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "starcoder2", "gpt2", "gpt_bigcode", "gpt_neox", "mistral")
 

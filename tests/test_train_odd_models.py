@@ -13,9 +13,9 @@ import torch
 from odd_models import KINDS, make_odd
 from training_fixtures import use_tiny_models
 
-from corpus.records import UserError
-from training.batches import ControlTokens
-from training.models import build_preset, load_pretrained
+from effectiveness.common.records import UserError
+from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.models import build_preset, load_pretrained
 
 SHORT, WHOLE = 60, 200
 LIMIT_S = 60  # of one load: a hang, not a measure

@@ -14,10 +14,10 @@ import yaml
 from odd_texts import make_odd_tokenizer, odd_setting, odd_yaml
 from training_fixtures import write_dataset
 
-from corpus.records import UserError
-from training.config import SECTIONS
-from training.config_file import load_config
-from training.vocabulary import Vocabulary
+from effectiveness.common.records import UserError
+from effectiveness.trainer.config import SECTIONS
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.vocabulary import Vocabulary
 
 SHORT, WHOLE = 60, 200
 LIMIT_S = 60

@@ -15,13 +15,13 @@ from test_train_directory import contents
 from test_train_resume import in_child, kill_after
 from training_fixtures import command, open_trainer, quiet_hooks, small_files, use_tiny_models, write_dataset
 
-from corpus.ownership import MARKER
-from corpus.records import UserError
-from training import journal, run_directory
-from training.evaluate import Evaluation, Score
+from effectiveness.common.ownership import MARKER
+from effectiveness.common.records import UserError
+from effectiveness.trainer import journal, run_directory
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.stopping import stop_requests
+from effectiveness.trainer.training_facts import read_training_facts
 from training.model_trainer_unified import main
-from training.stopping import stop_requests
-from training.training_facts import read_training_facts
 
 # No curriculum: one that is cut by the length of the run keeps that length within an epoch.
 SHORT = ("--set", "training.max_steps=4", "--set", "training.eval_steps=1", "--set", "data.curriculum=none")
@@ -145,7 +145,7 @@ def test_an_average_that_is_not_finite_is_noticed(sequences, tmp_path):
 def test_weights_too_large_for_the_exported_type_are_named_and_the_old_model_stays(
     sequences, tmp_path, monkeypatch, capsys
 ):
-    from training import export
+    from effectiveness.trainer import export
 
     export_model, output = export.export_model, tmp_path / "m"
 
@@ -153,7 +153,7 @@ def test_weights_too_large_for_the_exported_type_are_named_and_the_old_model_sta
         next(model.parameters()).data[0] = 1e6
         export_model(output, model, **options)
 
-    monkeypatch.setattr("training.finishing.export_model", with_a_large_weight)
+    monkeypatch.setattr("effectiveness.trainer.finishing.export_model", with_a_large_weight)
     assert main(command(sequences, output, *SHORT, "--set", "model.torch_dtype=float16")) == 1
     assert "embed_tokens.weight is not finite in float16" in capsys.readouterr().err
     assert not (output / "model.safetensors").exists() and not (output / run_directory.STAGING).exists()
@@ -250,8 +250,8 @@ def test_without_a_held_out_file_the_last_weights_are_exported_and_it_is_said_fi
 def test_evaluation_proof_and_ablation_say_at_once_that_nothing_is_held_out(
     nothing_held_out, tmp_path, capsys
 ):
-    from training import ablate
-    from training.proof import __main__ as proof
+    from effectiveness.ablation import command as ablate
+    from effectiveness.proof import __main__ as proof
 
     output, dataset = tmp_path / "m", str(nothing_held_out.parent)
     assert main(command(nothing_held_out, output, "--set", "training.max_steps=1")) == 0

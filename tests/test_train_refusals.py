@@ -10,8 +10,8 @@ import pytest
 import torch
 from training_fixtures import command, small_files, use_tiny_models, write_dataset
 
-from corpus.jsonl import read_metadata, write_metadata
-from corpus.records import METADATA_FILE
+from effectiveness.common.jsonl import read_metadata, write_metadata
+from effectiveness.common.records import METADATA_FILE
 from training.model_trainer_unified import main, make_parser
 
 
@@ -80,7 +80,7 @@ def test_an_encoder_in_a_local_directory_is_refused_by_its_kind(sequences, tmp_p
 
 
 def test_a_decoder_that_reads_ahead_is_refused_by_measurement(sequences, tmp_path, capsys, monkeypatch):
-    from training import models
+    from effectiveness.trainer import models
 
     class ReadsAhead(torch.nn.Module):
         def forward(self, input_ids, use_cache):
@@ -94,7 +94,7 @@ def test_a_decoder_that_reads_ahead_is_refused_by_measurement(sequences, tmp_pat
         def parameters(self, recurse=True):
             return iter([torch.zeros(1)])
 
-    from corpus.records import UserError
+    from effectiveness.common.records import UserError
 
     with pytest.raises(UserError, match="a later token changes earlier logits"):
         models.check_causal("x", ReadsAhead())
@@ -352,7 +352,7 @@ def test_the_flags_are_the_promised_ones():
 
 def test_no_file_is_read_with_pickle_and_no_code_of_a_model_is_run():
     """`torch.load` only with weights_only=True; `trust_remote_code` never."""
-    for path in (Path(__file__).parent.parent / "training").glob("*.py"):
+    for path in (Path(__file__).parent.parent / "effectiveness" / "trainer").glob("*.py"):
         text = path.read_text()
         assert "torch.load(" not in text and "pickle.load" not in text
         assert "trust_remote_code=True" not in text

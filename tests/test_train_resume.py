@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from training_fixtures import command, exact_metrics, small_files, use_tiny_models, write_dataset
 
-from corpus.jsonl import read_metadata, write_metadata
-from corpus.records import METADATA_FILE
-from training import checkpoint, run_directory
-from training.loop import Trainer
-from training.metrics import MetricsFile
+from effectiveness.common.jsonl import read_metadata, write_metadata
+from effectiveness.common.records import METADATA_FILE
+from effectiveness.trainer import checkpoint, run_directory
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.metrics import MetricsFile
 from training.model_trainer_unified import main
 
 # Everything that has a state: dropout, fill-in-the-middle, an average, accumulation, an epoch boundary, pacing.
@@ -137,7 +137,7 @@ def interrupt_micro_batch(num_steps: int, number: int):
     """Sabotage: a signal arrives after the first micro-batch of step `num_steps` (from 0)."""
 
     def sabotage() -> None:
-        from training.objective import Objective
+        from effectiveness.trainer.objective import Objective
 
         forward, calls = Objective.forward, [0]
 
@@ -154,7 +154,7 @@ def interrupt_micro_batch(num_steps: int, number: int):
 
 def test_a_signal_during_an_evaluation_is_honoured_and_loses_nothing(sequences, untouched, tmp_path):
     def sabotage() -> None:
-        from training import journal
+        from effectiveness.trainer import journal
 
         evaluate, calls = journal.evaluate, [0]
 
@@ -283,7 +283,7 @@ def test_no_whole_checkpoint_means_a_start_from_the_beginning_said_aloud(sequenc
 def test_a_checkpoint_of_another_model_is_refused_in_one_line(
     sequences, untouched, tmp_path, monkeypatch, capsys
 ):
-    from training import models
+    from effectiveness.trainer import models
 
     copy = tmp_path / "m"
     shutil.copytree(untouched, copy)

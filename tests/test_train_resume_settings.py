@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from training_fixtures import command, use_tiny_models, write_dataset
 
-from corpus.jsonl import read_metadata, write_metadata
-from corpus.records import METADATA_FILE
-from training import checkpoint, resuming
-from training.config import SECTIONS
-from training.loop import Trainer
+from effectiveness.common.jsonl import read_metadata, write_metadata
+from effectiveness.common.records import METADATA_FILE
+from effectiveness.trainer import checkpoint, resuming
+from effectiveness.trainer.config import SECTIONS
+from effectiveness.trainer.loop import Trainer
 from training.model_trainer_unified import main, make_parser
 
 BEGUN = (

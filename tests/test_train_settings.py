@@ -12,15 +12,15 @@ import pytest
 import torch
 from training_fixtures import SmallFile, exact_metrics, program, use_tiny_models, write_dataset
 
-from training import devices, models
-from training.config import SECTIONS
-from training.config_file import load_config
-from training.engines import Sharded, make_engine
-from training.metrics import METRICS
+from effectiveness.trainer import devices, models
+from effectiveness.trainer.config import SECTIONS
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.engines import Sharded, make_engine
+from effectiveness.trainer.metrics import METRICS
+from effectiveness.trainer.models import Preset
+from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.setup import wants_compile
 from training.model_trainer_unified import main
-from training.models import Preset
-from training.objective import Objective
-from training.setup import wants_compile
 
 KEYS = [f"{section}.{f.name}" for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)]
 
@@ -275,6 +275,6 @@ def test_the_output_directory_is_the_configured_one(sequences, tmp_path, monkeyp
 
 def test_every_metric_of_the_table_is_in_the_metrics_file(places):
     steps = [r for r in exact_metrics(Path(places["finished"])) if r["event"] == "step"]
-    from training.metrics import WALL_CLOCK
+    from effectiveness.trainer.metrics import WALL_CLOCK
 
     assert steps and set(METRICS) - set(WALL_CLOCK) <= set(steps[0])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corpus import syntax
-from corpus.curriculum import Features, features_of
-from corpus.records import ContextPlan
-from corpus.rows.windows import Text, num_names, scores, windows_of
+from effectiveness.common.records import ContextPlan
+from effectiveness.corpus.curriculum import Features, features_of
+from effectiveness.corpus.rows.windows import Text, num_names, scores, windows_of
+from effectiveness.languages import syntax
 
 PLAN = ContextPlan(
     device="cpu", device_name="", memory_bytes=0, tier="", reason="", context_tokens=16, overlap_tokens=12

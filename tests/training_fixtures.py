@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from corpus.jsonl import JsonLinesWriter, write_metadata
-from corpus.records import DATASET_FILES, METADATA_FILE, SPLITS
-from corpus.tokenization import train_bpe
-from corpus.tokenization.source import TokenizerChoice, describe_tokenizer
-from training import models, setup, starting_model
-from training.config_file import load_config
-from training.evaluate import Evaluation, Score
-from training.journal import METRICS_FILE
-from training.loop import Hooks, State, Trainer
-from training.metrics import WALL_CLOCK, read_metrics
-from training.models import Preset
+from effectiveness.common.jsonl import JsonLinesWriter, write_metadata
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS
+from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer
+from effectiveness.trainer import models, setup, starting_model
+from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.journal import METRICS_FILE
+from effectiveness.trainer.loop import Hooks, State, Trainer
+from effectiveness.trainer.metrics import WALL_CLOCK, read_metrics
+from effectiveness.trainer.models import Preset
 
 VOCAB_SIZE = 300
 WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}

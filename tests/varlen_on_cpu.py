@@ -7,7 +7,7 @@ import itertools
 
 import torch
 
-from training import attention
+from effectiveness.trainer import attention
 
 
 def use_kernel_on_cpu(monkeypatch) -> None:

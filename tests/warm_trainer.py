@@ -93,7 +93,7 @@ def serve() -> None:
     shim, under, warm_up = sys.argv[1:]
     from training_fixtures import TINY
 
-    from training import models
+    from effectiveness.trainer import models
     from training.model_trainer_unified import main
 
     models.PRESETS.update(dict.fromkeys(models.PRESETS, TINY))
@@ -150,7 +150,7 @@ def _meet(point: dict, shim: str, under: str) -> None:
 
 
 def _signal_after(step: int, number: int) -> None:
-    from training.loop import Trainer
+    from effectiveness.trainer.loop import Trainer
 
     one_step, made = Trainer._one_step, [0]
 

@@ -22,7 +22,7 @@ from test_dataset_effectiveness import TESTS, what_is_wrong
 from wreck_later import LATER_WAYS
 from wreckage import FILES, TEST, TRAIN, VAL, Way, Wreckage
 
-from corpus.records import LATER_FILE, METADATA_FILE, ORIGINAL, SPLITS
+from effectiveness.common.records import LATER_FILE, METADATA_FILE, ORIGINAL, SPLITS
 
 # level -> part of the name of a test that must notice -> what is wrong -> how it is done
 TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {

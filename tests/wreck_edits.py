@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wreckage import TEST, TRAIN, VAL, Wreckage
 
-from corpus.records import ORIGINAL, SPLITS
+from effectiveness.common.records import ORIGINAL, SPLITS
 
 MASKING = "token_masking"
 TOKENIZER = "tokenizer/tokenizer.json"

@@ -9,7 +9,7 @@ from itertools import pairwise
 import wreck_edits as do
 from wreckage import VAL, Way, Wreckage
 
-from corpus.records import LATER, LATER_FILE
+from effectiveness.common.records import LATER, LATER_FILE
 
 
 def one_row(edit: Callable[[dict], object], want: Callable[[dict], bool] = do.anything):

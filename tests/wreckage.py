@@ -21,8 +21,17 @@ from pathlib import Path
 import orjson
 from dataset_metadata import DIGEST_KEY, canonical
 
-from corpus.data_card import data_card
-from corpus.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, ORIGINAL, ROLES, SPLITS, VARIANTS
+from effectiveness.common.records import (
+    DATASET_FILES,
+    LATER,
+    LATER_FILE,
+    METADATA_FILE,
+    ORIGINAL,
+    ROLES,
+    SPLITS,
+    VARIANTS,
+)
+from effectiveness.corpus.data_card import data_card
 
 TRAIN, VAL, TEST = SPLITS
 FILES = DATASET_FILES | {LATER: LATER_FILE}

@@ -1,1 +1,1 @@
-"""Trains a causal language model on a dataset that `corpus` built, and says honestly what it was worth."""
+"""The trainer's command; what it is made of lies in effectiveness/trainer/."""

@@ -12,10 +12,10 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 import argparse
 from pathlib import Path
 
-from corpus.ownership import output_directory
-from corpus.records import UserError
-from training.arguments import Parser, check_paths, check_texts
-from training.endings import Standing, ending_of
+from effectiveness.common.ownership import output_directory
+from effectiveness.common.records import UserError
+from effectiveness.trainer.arguments import Parser, check_paths, check_texts
+from effectiveness.trainer.endings import Standing, ending_of
 
 PATHS = ("config", "sequences", "output", "checkpoint")
 
@@ -37,7 +37,6 @@ exit codes: 0 done, 1 failed, 2 usage, config or missing input, 129/130/143 stop
 def make_parser() -> argparse.ArgumentParser:
     """All flags; frozen by a test."""
     parser = Parser(
-        prog="model_trainer_unified.py",
         description="Train a causal language model on a dataset of token windows, and evaluate it on held-out files.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -121,11 +120,11 @@ def _check_flags(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:
-    from training import (  # after the flags: --help and mistyped flags are answered without torch
+    from effectiveness.trainer import (  # after the flags: --help and mistyped flags are answered without torch
         commands,
         using,
     )
-    from training.config_file import load_config
+    from effectiveness.trainer.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides, _settings(arguments))
     if arguments.complete is not None:

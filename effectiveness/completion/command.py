@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from corpus.durable import write_atomically
-from corpus.records import UserError
+from effectiveness.common.durable import write_atomically
+from effectiveness.common.records import UserError
 from effectiveness.completion.confidence import Judgement, fit
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
@@ -27,10 +27,10 @@ from effectiveness.completion.scoring import (
 )
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import DIRECTORY, files_of, open_memory, write_judgement
-from training.arguments import Parser
-from training.console import Console
-from training.endings import Standing, ending_of
-from training.rows import open_dataset
+from effectiveness.trainer.arguments import Parser
+from effectiveness.trainer.console import Console
+from effectiveness.trainer.endings import Standing, ending_of
+from effectiveness.trainer.rows import open_dataset
 
 EXAMPLES = """examples:
   effectiveness memory training_data_effectiveness                       build it, and score it on test files

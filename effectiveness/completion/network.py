@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.completion.spelling import TextCoder
 
 if TYPE_CHECKING:
@@ -207,10 +207,10 @@ def _refuse_unless_finished(directory: Path) -> None:
 
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
-    from training.complete import num_positions
-    from training.models import load_pretrained
-    from training.starting_model import can_fill
-    from training.vocabulary import Vocabulary
+    from effectiveness.trainer.complete import num_positions
+    from effectiveness.trainer.models import load_pretrained
+    from effectiveness.trainer.starting_model import can_fill
+    from effectiveness.trainer.vocabulary import Vocabulary
 
     _refuse_unless_finished(directory)
     vocabulary = Vocabulary(directory)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from corpus.seeding import rng_for
+from effectiveness.common.seeding import rng_for
 from effectiveness.completion.lines import first_line
 from effectiveness.completion.spelling import TextCoder
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from corpus.jsonl import digest
-from corpus.records import UserError
+from effectiveness.common.jsonl import digest
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_text
 
 BYTE_PIECE_LENGTH = len("<0x00>")
 
@@ -21,7 +22,7 @@ class TextCoder:
         """Reads `directory`/tokenizer.json. Raises UserError where it is none."""
         self.file = directory / "tokenizer.json"
         try:
-            text = self.file.read_text(encoding="utf-8")
+            text = read_text(self.file)
             settings = json.loads(text)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.file}: no tokenizer ({error}); build the dataset again") from error

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.durable import write_atomically
-from corpus.records import LATER, SPLITS
+from effectiveness.common.durable import write_atomically
+from effectiveness.common.records import LATER, SPLITS
+from effectiveness.common.regular_files import read_bytes
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory, build_memory
 from effectiveness.memory._native import LEARNED_BYTES
 from effectiveness.memory.store import FORMAT
-from training.proof.baselines import whole_files
-from training.rows import Dataset, open_rows
+from effectiveness.trainer.rows import Dataset, open_rows
+from effectiveness.trainer.whole_files import whole_files
 
 DIRECTORY = "memory"
 MADE_FROM, LINES = "made_from.json", "lines.json"
@@ -96,6 +97,6 @@ def _stamp(dataset: Dataset, coder: TextCoder) -> dict:
 
 def _read(path: Path) -> dict | None:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except (OSError, ValueError):  # missing or torn: made again
         return None

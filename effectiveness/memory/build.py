@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.memory.index import build_index
 from effectiveness.memory.memory import Memory
 from effectiveness.memory.text import MAX_TOKENS, Spelling, checked_ids, join_files

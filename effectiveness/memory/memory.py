@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.memory import _native
 from effectiveness.memory.index import Index
 from effectiveness.memory.live import LiveFiles

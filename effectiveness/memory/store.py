@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.publish import publishing
-from corpus.records import UserError
+from effectiveness.common.publish import publishing
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_bytes
 from effectiveness.memory.index import Groups, Index
 from effectiveness.memory.text import Spelling
 from effectiveness.memory.tree import Tree
@@ -92,7 +93,7 @@ def load(directory: Path) -> tuple[Index, Header, np.ndarray, np.ndarray]:
 
 def _read_header(directory: Path) -> dict:
     try:
-        facts = json.loads((directory / HEADER).read_bytes())
+        facts = json.loads(read_bytes(directory / HEADER))
         stated = facts.pop("digest")
         found = facts["format"]
         actual = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from corpus.records import UserError
+from effectiveness.common.records import UserError
 from effectiveness.memory import _native
 
 MAX_TOKENS = 2**32 - 2**20  # places are 32-bit numbers

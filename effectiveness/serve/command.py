@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.endings import OneLineParser
-from corpus.records import UserError
+from effectiveness.common.endings import OneLineParser
+from effectiveness.common.records import UserError
 
 if TYPE_CHECKING:
     from effectiveness.completion.network import Network

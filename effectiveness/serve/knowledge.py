@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.pool import map_large_blocks
-from corpus.records import UserError
-from corpus.seeding import rng_for
-from corpus.tokenization import Encoder, local_vocab_size, train_bpe
+from effectiveness.common.records import UserError
+from effectiveness.common.seeding import rng_for
+from effectiveness.common.workers import map_large_blocks
 from effectiveness.completion.at_cursor import Answer, Completer, Cursor
 from effectiveness.completion.confidence import Judgement, fit
 from effectiveness.completion.lines import likely_lines
@@ -24,6 +23,7 @@ from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
 from effectiveness.completion.questions import HeldOutFile, draw_questions
 from effectiveness.completion.scoring import fit_joined
 from effectiveness.completion.spelling import TextCoder
+from effectiveness.corpus.tokenization import Encoder, local_vocab_size, train_bpe
 from effectiveness.memory import Memory, build_memory
 from effectiveness.memory.build import FIT_TOKENS
 from effectiveness.memory.build import fit as fit_memory

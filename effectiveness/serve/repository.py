@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from corpus.paths import escape_path
-from corpus.pool import Crew
-from corpus.records import UserError
-from corpus.scan import ScanOptions, Shard, scan_repository, scan_shard
-from corpus.scan.listing import Candidate, list_repository
-from corpus.scan.roles import Roles
-from corpus.secrets import redact_all
+from effectiveness.common.paths import escape_path
+from effectiveness.common.records import UserError
+from effectiveness.common.workers import Crew
+from effectiveness.corpus.scan import ScanOptions, Shard, scan_repository, scan_shard
+from effectiveness.corpus.scan.listing import Candidate, list_repository
+from effectiveness.corpus.scan.roles import Roles
+from effectiveness.corpus.secrets import redact_all
 
 MIN_LINE_CHARACTERS = 12  # shorter lines stand in every file
 MAX_FILES_OF_A_LINE = 4  # a line of more files says nothing about which one it is

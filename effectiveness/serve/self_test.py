@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from corpus.seeding import rng_for
+from effectiveness.common.seeding import rng_for
 from effectiveness.completion.questions import is_exact
 from effectiveness.serve.repository import LiveRepository
 from effectiveness.serve.routes import NAME

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _BESIDE = Path(sys.executable).parent / "shfmt"
 _SHFMT = str(_BESIDE) if _BESIDE.is_file() else programs.find_program("shfmt")

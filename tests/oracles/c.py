@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _GCC, _GXX = (programs.find_program(name) or "" for name in ("gcc", "g++"))
 MISSING = "" if _GCC and _GXX else "gcc and g++ are not installed"

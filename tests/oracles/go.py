@@ -17,7 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _SOURCE = Path(__file__).parent / "go_bindings"
 _PATH = os.pathsep.join((str(Path(sys.executable).parent), programs.path_variable()))

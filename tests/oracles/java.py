@@ -7,7 +7,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _JAVAC = programs.find_program("javac") or ""
 MISSING = "" if _JAVAC else "javac is not installed"

@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _HERE = Path(__file__).parent
 _NODE = programs.find_program("node") or ""

@@ -7,7 +7,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from effectiveness import programs
+from effectiveness.common import programs
 
 _RUSTC = programs.find_program("rustc") or ""
 MISSING = "" if _RUSTC else "rustc is not installed"

@@ -1,0 +1,259 @@
+"""Which technique earns its place on this repository: arms at equal steps and tokens, out of one dataset.
+
+    python -m effectiveness ablate --dataset training_data_effectiveness --seeds 3 --jobs 2
+
+Every finished run is a line of the results file; a second start makes only what is missing there.
+"""
+
+import argparse
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from effectiveness.ablation import table as table
+from effectiveness.ablation import tables
+from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
+from effectiveness.ablation.results import Key, append_result, is_finite, key_of, read_results
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.endings import print_line
+from effectiveness.common.records import UserError
+from effectiveness.common.workers import Crew
+from effectiveness.trainer.arguments import Parser
+from effectiveness.trainer.endings import Standing, ending_of
+from effectiveness.trainer.recut import check_overlap
+from effectiveness.trainer.rows import Dataset, open_dataset, refuse_nothing_held_out
+
+DEFAULT_ARMS = (
+    *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
+    *(name for name in ARMS if name.startswith("founding-without-")),
+    *(f"recipe-with-{lever}" for lever in ("half-window", "fresh-cuts", "weights", "masking", "fim")),
+)
+EXAMPLES = """examples:
+  python -m effectiveness ablate --dataset training_data_effectiveness
+  python -m effectiveness ablate --dataset one two --seeds 3 --steps 300 --jobs 2 --results ablation.jsonl
+  python -m effectiveness ablate --dataset DIR --arms baseline,recipe,recipe-with-dropout
+  python -m effectiveness ablate --dataset DIR --report-only
+
+exit codes: 0 done, 1 a run failed, 2 usage or missing input, 129/130/143 stopped (finished runs are kept)"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        description="Compare techniques on one dataset (or several) at equal steps and tokens.",
+        epilog="\n  ".join(["arms, and what each is compared with:", *_arm_lines()]) + f"\n\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--dataset", type=Path, nargs="+", required=True, metavar="DIR", help="built with --overlap 0.75")
+    add("--seeds", type=int, default=3, metavar="N", help="runs of each arm, e.g. --seeds 3")
+    add("--steps", type=int, default=300, metavar="N", help="optimizer steps of each run, e.g. --steps 300")
+    add("--tokens-per-step", type=int, default=4096, metavar="N", help="of every arm, e.g. 8192")
+    add("--preset", default="nano", help="the model, e.g. --preset tiny")
+    add(
+        "--arms",
+        metavar="A,B",
+        help="names as listed below, with what they are compared with; default: the most telling ones",
+    )
+    add("--results", type=Path, default=Path("ablation.jsonl"), metavar="FILE",
+        help="one line a run; the tables go beside it, e.g. --results runs/ablation.jsonl")  # fmt: skip
+    add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
+        help="a setting of all arms, e.g. --set optimization.mixed_precision=bf16")  # fmt: skip
+    add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
+    add("--jobs", type=int, default=1, metavar="N", help="runs side by side, e.g. --jobs 2")
+    add("--threads", type=int, default=1, metavar="N", help="of each run on a CPU, e.g. --threads 1")
+    add(
+        "--report-only",
+        action="store_true",
+        help="train nothing; with the other flags as they were, print the tables of what is there",
+    )
+    return parser
+
+
+def _arm_lines() -> list[str]:
+    return [f"{name:40s}{arm.against or ''}" for name, arm in ARMS.items()]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+
+    def command(standing: Standing) -> int:
+        arguments = make_parser().parse_args(argv)
+        standing.in_words = lambda: f"finished runs are in {spell(arguments.results)}, start again to go on"
+        return _run(arguments, standing)
+
+    return ending_of(command)
+
+
+def say(line: str) -> None:
+    print_line(line)
+
+
+def _run(arguments: argparse.Namespace, standing: Standing) -> int:
+    tables.refuse_foreign(arguments.results)
+    datasets = [_open(path) for path in arguments.dataset]
+    runs = list(_planned(arguments, datasets))
+    num_failed = 0 if arguments.report_only else _make_missing(arguments, runs)
+    wanted = {run.key for run in runs}
+    records = [r for r in read_results(arguments.results, say) if key_of(r) in wanted]
+    if not records:
+        raise UserError(f"{arguments.results} holds no run of these arms, datasets and settings", exit_code=1)
+    lines, as_dicts = _report(datasets, records)
+    tables.write(arguments.results, lines, as_dicts)
+    standing.in_words = lambda: f"the tables are beside {spell(arguments.results)}"
+    standing.exit_code = int(num_failed > 0)
+    for line in lines:
+        say(line)
+    if num_failed:
+        say(f"{num_failed} runs FAILED; they are left out above, and made again at the next start")
+    return standing.exit_code
+
+
+def _open(path: Path) -> Dataset:
+    dataset = open_dataset(path)
+    refuse_nothing_held_out(dataset, "val", "test")
+    check_overlap(dataset)
+    return dataset
+
+
+# --- the runs --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A run to be made, and where its record goes."""
+
+    spec: RunSpec
+    key: Key
+    results: Path
+
+
+def _planned(arguments: argparse.Namespace, datasets: list[Dataset]) -> Iterator[Planned]:
+    """Seed by seed, so that whatever ends the campaign, its arms have been run equally often."""
+    arms = _arms(arguments.arms)
+    for name in ("seeds", "steps", "jobs", "threads"):
+        if getattr(arguments, name) < 1:
+            raise UserError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
+    for seed in range(1, arguments.seeds + 1):
+        for dataset in datasets:
+            _check_budget(arguments.tokens_per_step, dataset)
+            digest = dataset_digest(dataset.metadata)
+            for arm in arms:
+                spec = _spec(arguments, dataset, arm, seed)
+                key = (arm, seed, digest, spec.digest(dataset.window))
+                yield Planned(spec=spec, key=key, results=arguments.results)
+
+
+def _arms(asked: str | None) -> list[str]:
+    """The arms asked for, each after the arm it is compared with."""
+    names = list(DEFAULT_ARMS) if asked is None else [name.strip() for name in asked.split(",")]
+    found: dict[str, None] = {}
+    for name in names:
+        if name not in ARMS:
+            raise UserError(f"--arms: unknown arm {name!r}; --help lists them")
+        chain = [name]
+        while ARMS[chain[-1]].against:
+            chain.append(ARMS[chain[-1]].against)
+        found |= dict.fromkeys(reversed(chain))
+    return list(found)
+
+
+def _check_budget(tokens_per_step: int, dataset: Dataset) -> None:
+    if tokens_per_step < dataset.window or tokens_per_step % dataset.window:
+        raise UserError(
+            f"--tokens-per-step must be a multiple of the dataset's window of {dataset.window}, got {tokens_per_step}"
+        )
+
+
+def _spec(arguments: argparse.Namespace, dataset: Dataset, arm: str, seed: int) -> RunSpec:
+    return RunSpec(
+        dataset=dataset.directory,
+        arm=arm,
+        seed=seed,
+        steps=arguments.steps,
+        tokens_per_step=arguments.tokens_per_step,
+        preset=arguments.preset,
+        device=arguments.device,
+        overrides=tuple(arguments.overrides),
+        threads=arguments.threads,
+    )
+
+
+def _make_missing(arguments: argparse.Namespace, runs: list[Planned]) -> int:
+    """Make the runs that are not in the results file; returns how many failed."""
+    done = {key_of(record) for record in read_results(arguments.results, say)}
+    missing = [run for run in runs if run.key not in done]
+    say(f"{len(runs)} runs, {len(runs) - len(missing)} of them in {arguments.results}")
+    started_at, num_failed = time.perf_counter(), 0
+    with Crew(arguments.jobs) as crew:
+        try:
+            for number, line in enumerate(crew.map(_make, missing), 1):
+                num_failed += line.startswith("FAILED")
+                left_s = (time.perf_counter() - started_at) / number * (len(missing) - number)
+                say(f"[{number}/{len(missing)}] {line}; about {left_s / 60:.0f} min left")
+        except KeyboardInterrupt:
+            say("stopping: runs under way are finished first")
+            raise
+    return num_failed
+
+
+def _make(run: Planned) -> str:
+    """In a worker: make one run and append its record; what to say about it."""
+    from effectiveness.ablation.run import run_arm  # torch is for the workers: they are forked without it
+
+    if multiprocessing.parent_process() is not None:  # the run under way is finished, as at Ctrl-C
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    spec = run.spec
+    name = f"{spec.arm} seed {spec.seed} on {spec.dataset.name}"
+    try:
+        record = run_arm(spec)
+    except UserError as error:
+        return f"FAILED {name}: {error}"
+    if key_of(record) != run.key:
+        return f"FAILED {name}: the dataset was built anew meanwhile; start again"
+    if not is_finite(record):
+        return f"FAILED {name}: its losses are not finite; lower optimization.learning_rate"
+    append_result(run.results, record)
+    bits = record["curve"][-1][1]
+    return f"{name}: {bits:.4f} bits/byte of the curve, {record['tokens'] / record['cpu_seconds']:,.0f} tokens/CPU s"
+
+
+# --- the report ------------------------------------------------------------------------------------------
+
+
+def _report(datasets: list[Dataset], records: list[dict]) -> tuple[list[str], dict]:
+    """The tables as lines of Markdown, and as JSON values."""
+    parts = {}
+    for dataset in datasets:
+        digest = dataset_digest(dataset.metadata)
+        mine = [record for record in records if record["dataset"] == digest]
+        if mine:
+            name = f"{dataset.metadata.get('source_repo')} ({dataset.directory.name})"
+            parts[name] = table.runs_by_arm(mine)
+    if len(parts) > 1:
+        parts["all datasets"] = table.pooled(list(parts.values()))
+    compared = {name: table.compare(runs) for name, runs in parts.items()}
+    lines = [line for name, found in compared.items() for line in _section(name, found)]
+    return lines, {name: [c.as_dict() for c in found] for name, found in compared.items()}
+
+
+def _section(name: str, comparisons: list[table.Comparison]) -> list[str]:
+    first = comparisons[0].runs
+    tokens = [comparison.runs.num_tokens for comparison in comparisons]
+    lines = [
+        f"## {name}",
+        "",
+        f"{len(first.num_bytes)} held-out files, {first.num_bytes.sum():,} bytes; {len(first.seeds)} seeds; "
+        f"{first.curve[-1, 0]:.0f} steps, {min(tokens):,.0f} to {max(tokens):,.0f} training tokens a run",
+        "",
+        *table.markdown(comparisons),
+        "",
+        *(f"- {line}" for line in table.checks(comparisons)),
+        "",
+    ]
+    if advice := table.recommendations(comparisons):
+        lines += [f"Recommended settings for {name}:", "", *(f"- {line}" for line in advice), ""]
+    return lines

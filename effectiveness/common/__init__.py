@@ -1,0 +1,1 @@
+"""What both halves use: records, errors, files on disk, worker processes, the command line's ends."""

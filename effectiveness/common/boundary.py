@@ -1,0 +1,111 @@
+"""Where files are read that others wrote: whatever a library makes of them is one line for the user.
+
+A list of the exceptions that a parser raises is never complete: of odd model directories and tokenizers one in
+three ended in a traceback while the exceptions were named one by one. So here, and only here, everything is caught.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import open_binary
+
+MAX_REASON_CHARACTERS = 200
+# How pyo3, through which Python calls Rust, tells of a panic: no Exception, and named once a library.
+PANIC = "PanicException"
+
+
+@contextlib.contextmanager
+def reading(what: str, way_out: str) -> Iterator[None]:
+    """Raises UserError, "`what`: the reason; `way_out`", for everything that the library called inside raises.
+
+    Keep the body to the library's call: a mistake of our own would be taken for the file's. What the library
+    prints meanwhile is left out, since a panic of Rust prints lines of its own.
+    """
+    try:
+        with _standard_error_closed():
+            yield
+    except UserError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise  # an interrupt, an exit
+        raise UserError(f"{what}: {reason(error)}; {way_out}") from error
+
+
+def reason(error: BaseException) -> str:
+    """The exception's type and what it says, as one short line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = printable(" ".join(str(error).split()))
+    said = said if len(said) <= MAX_REASON_CHARACTERS else f"{said[:MAX_REASON_CHARACTERS]}..."
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""On one line of a terminal: control characters and lone surrogates are spelled (`\n`, `\udce9`)."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+@contextlib.contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """File descriptor 2 leads nowhere: Rust writes past `sys.stderr`."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def read_regular(path: Path, *, max_bytes: int, way_out: str) -> bytes:
+    """The bytes of a regular file; a pipe or a device would be waited for. Raises UserError."""
+    with reading(f"cannot read {path}", way_out):
+        file = open_binary(path)
+    with file:
+        num_bytes = os.fstat(file.fileno()).st_size
+        if num_bytes > max_bytes:
+            raise UserError(f"{path} has {num_bytes:,} bytes, at most {max_bytes:,} are read; {way_out}")
+        with reading(f"cannot read {path}", way_out):
+            return file.read(max_bytes)
+
+
+def read_json_object(path: Path, *, max_bytes: int, way_out: str) -> dict:
+    """The JSON object in `path`, every key once and every number finite. Raises UserError."""
+    raw = read_regular(path, max_bytes=max_bytes, way_out=way_out)
+    with reading(f"{path} is not JSON", way_out):
+        found = json.loads(raw, object_pairs_hook=_each_once, parse_constant=_number, parse_float=_number)
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object, got {type(found).__name__}; {way_out}")
+    return found
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)} is given twice")
+    return found
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number

@@ -1,0 +1,108 @@
+"""Rewritten copies of a file that are proven to mean the same.
+
+Each kind is one module with `propose(...)`: the syntax table goes in, byte-range edits (or the reason why
+there are none) come out. Whatever is proposed is applied and checked by `verify` before anybody sees it, so
+a mistake of a proposer costs yield, never a wrong variant. `token_masking` works on token ids, not on text,
+and lives in `masking`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+import tree_sitter
+
+from effectiveness.common import budget
+from effectiveness.common.seeding import rng_for
+from effectiveness.corpus.augment import alike, comments, layout, renaming, verify
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.facts import NO_FACTS, RepositoryFacts
+from effectiveness.languages.syntax import SyntaxTable, gave_up, parse
+
+__all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
+
+Proposer = Callable[[bytes, str, SyntaxTable, random.Random, RepositoryFacts], list[Edit] | str]
+
+
+def _without_facts(propose: Callable[..., list[Edit] | str]) -> Proposer:
+    return lambda source, language, table, rng, facts: propose(source, language, table, rng)
+
+
+AUGMENTATIONS: dict[str, Proposer] = {
+    "variable_renaming": renaming.propose,
+    "comment_toggle": _without_facts(comments.propose),
+    "format_variation": _without_facts(layout.propose),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A text proven to mean the same as its source, and different from it."""
+
+    kind: str
+    text: bytes
+    tree: tree_sitter.Tree | None = field(compare=False, repr=False)  # None in Python: the compiler read it
+    edits: list[Edit] = field(compare=False, repr=False)  # that made it, as they were proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no variant of this kind: a short phrase, the same for the same cause, to be counted."""
+
+    kind: str
+    reason: str
+
+
+def vary(
+    source: bytes,
+    language: str,
+    table: SyntaxTable | None,
+    *,
+    path: str,
+    seed: int,
+    kinds: Collection[str],
+    facts: RepositoryFacts,
+) -> Iterator[Variant | Refusal]:
+    """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
+
+    `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The results depend on nothing but
+    the arguments. Each is made when it is asked for: the tree of a variant may be larger than all else.
+    """
+    wanted = [kind for kind in AUGMENTATIONS if kind in kinds]
+    if reason := _refusal(source, language, table):
+        yield from (Refusal(kind, reason) for kind in wanted)
+        return
+    baseline = verify.Baseline(source, language, table)
+    for kind in wanted:
+        edits = AUGMENTATIONS[kind](source, language, table, rng_for(seed, kind, path), facts)
+        yield _prove(kind, edits, baseline)
+
+
+def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
+    """Why there is no variant of any kind, or ""."""
+    if table is None:
+        return "not varied in this language"
+    if table.depth > verify.MAX_DEPTH:
+        return "nested too deeply"
+    if gave_up(source, table):
+        return budget.why_unread(source)
+    if language == "Python" and budget.is_too_large_to_compile(source):
+        return budget.TOO_LARGE_TO_COMPILE
+    if language == "Python" and alike.are_too_many(source, table):
+        return budget.TOO_ALIKE
+    return ""
+
+
+def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Variant | Refusal:
+    if isinstance(edits, str):
+        return Refusal(kind, edits)
+    text = apply(baseline.source, edits)
+    if text == baseline.source:
+        return Refusal(kind, "nothing to change")
+    if not text.strip():
+        return Refusal(kind, "nothing but comments")
+    tree = None if baseline.language == "Python" else parse(baseline.language, text)
+    reason = baseline.objection(kind, edits, text, tree)
+    return Refusal(kind, reason) if reason else Variant(kind, text, tree, edits)

@@ -1,0 +1,148 @@
+"""Where a file may be laid out differently: the white space between two tokens, and nothing else.
+
+A gap is found from the text (a run of white space with a line end in it) and believed only when a token of the
+tree starts right behind it outside every atom (`marks.ATOM`). What no rule knows stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from effectiveness.corpus.augment.marks import ATOM, ERROR, LANGUAGES, Marks
+from effectiveness.languages.syntax import SyntaxTable
+
+PREPROCESSED = ("C", "C++")
+
+# Characters that a compiler reads as others before it looks for tokens. The grammars do not.
+_DISGUISES = {
+    "C": re.compile(rb"\?\?[=/'()!<>-]"),
+    "C++": re.compile(rb"\?\?[=/'()!<>-]"),
+    "Java": re.compile(rb"\\u+00(?:0[aAdD]|2[27aAfF]|5[cC])"),  # line ends, quotes, comments, backslash
+}
+_LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
+_BACKSLASH, _LINE_END = b"\\\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """The gaps that end lines, in order, as parallel lists.
+
+    Gap i is the white space `source[start[i]:end[i]]`; `node[i]` is the outermost node that begins behind it,
+    `leaf[i]` the leaf before it. `lines[i]` counts its line ends, and `owned[i]` is 1 when there is one more that
+    belongs to the leaf before: a preprocessor line or a Rust documentation comment owns its line end. `lead[i]`
+    is the indentation it ends with.
+    """
+
+    start: list[int]
+    end: list[int]
+    node: list[int]
+    leaf: list[int]
+    lines: list[int]
+    owned: list[bool]
+    lead: list[bytes]
+
+
+def refusal(source: bytes, language: str, table: SyntaxTable) -> str:
+    """Why neither comments nor white space of a file can be told from the rest; "" when they can.
+
+    In C and C++ a syntax error of the grammar is common in correct files (macros) and does not change how the rest
+    is split into tokens; elsewhere a file with an error is left alone.
+    """
+    if language not in LANGUAGES:
+        return "not varied in this language"
+    if table.has_error and language not in PREPROCESSED:
+        return "syntax errors"
+    disguise = _DISGUISES.get(language)
+    return "disguised characters" if disguise and disguise.search(source) else ""
+
+
+def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes) -> bytearray:
+    """For each node 1 when the white space before it must stay: what is inside an atom, or near an error."""
+    subtree_end = table.subtree_end
+    frozen = bytearray(len(table))
+    for index in marks.nodes_with(ATOM, marked):
+        end = subtree_end[index]
+        if end > index + 1 and not frozen[index]:
+            frozen[index + 1 : end] = b"\1" * (end - index - 1)
+    if language in PREPROCESSED:
+        _freeze_conditions(table, frozen)
+    if table.has_error:
+        _freeze_errors(table, frozen, marks, marked)
+    return frozen
+
+
+def _freeze(table: SyntaxTable, frozen: bytearray, index: int) -> None:
+    frozen[index : table.subtree_end[index]] = b"\1" * (table.subtree_end[index] - index)
+
+
+def _freeze_conditions(table: SyntaxTable, frozen: bytearray) -> None:
+    """`#if` and `#elif` hold their condition and, in the same node, all the lines up to `#endif`."""
+    kind, parent = table.kind, table.parent
+    for index in [i for i, name in enumerate(table.field) if name in ("condition", "name")]:
+        if kind[parent[index]].startswith("preproc_") and not frozen[index]:
+            _freeze(table, frozen, index)
+
+
+def _freeze_errors(table: SyntaxTable, frozen: bytearray, marks: Marks, marked: bytes) -> None:
+    """Freeze each outermost declaration or definition that holds a syntax error or a missing token."""
+    kind, parent = table.kind, table.parent
+    missing = [i for i, (start, end) in enumerate(zip(table.start, table.end, strict=True)) if start == end]
+    for index in (*marks.nodes_with(ERROR, marked), *missing):
+        if frozen[index]:
+            continue
+        while parent[index] > 0 and not kind[parent[index]].startswith("preproc_"):
+            index = parent[index]
+        _freeze(table, frozen, index)
+
+
+def line_gaps(source: bytes, table: SyntaxTable, frozen: bytearray) -> Gaps:
+    """Every gap with a line end that may be rewritten."""
+    starts, ends, subtree_end = table.start, table.end, table.subtree_end
+    rows: list[tuple[int, int, int, int, bool]] = []  # start, end, node, leaf, owned
+    num_nodes = len(table)
+    for match in _LINE_GAP.finditer(source):
+        first, behind = match.span()
+        node = bisect_left(starts, behind)
+        if not 0 < node < num_nodes or starts[node] != behind or frozen[node]:
+            continue
+        if ends[node - 1] == first and subtree_end[node - 1] == node and source[first - 1] != _BACKSLASH:
+            rows.append((first, behind, node, node - 1, False))
+        elif row := _odd_gap(source, table, first, behind, node):
+            rows.append(row)
+    return _described(source, rows)
+
+
+def _odd_gap(
+    source: bytes, table: SyntaxTable, first: int, behind: int, node: int
+) -> tuple[int, int, int, int, bool] | None:
+    """A gap that does not begin with the line end at `first`; None when it is not all white space of its own."""
+    start = first
+    while start and source[start - 1] in b" \t\r":
+        start -= 1
+    leaf = node - 1
+    while table.subtree_end[leaf] != leaf + 1 and table.start[leaf] >= start:
+        leaf -= 1  # a Python `match` block begins inside the gap
+    leaf_end = table.end[leaf]
+    if table.subtree_end[leaf] != leaf + 1 or leaf_end > behind:
+        return None
+    owned = leaf_end > first
+    start = max(start, leaf_end)
+    if owned and source[start - 1] != _LINE_END:
+        return None
+    in_comment = table.kind[leaf] == "comment" and leaf_end == start
+    if source[start - 1 - owned] == _BACKSLASH and not in_comment:
+        return None
+    return start, behind, node, leaf, owned
+
+
+def _described(source: bytes, rows: list[tuple[int, int, int, int, bool]]) -> Gaps:
+    """Line ends and indentation of each gap, found once for each different white space."""
+    if not rows:
+        return Gaps([], [], [], [], [], [], [])
+    start, end, node, leaf, owned = map(list, zip(*rows, strict=True))
+    texts = [source[a:b] for a, b in zip(start, end, strict=True)]
+    lines = {text: text.count(b"\n") for text in set(texts)}
+    lead = {text: text[text.rfind(b"\n") + 1 :] for text in lines}
+    return Gaps(start, end, node, leaf, [lines[x] for x in texts], owned, [lead[x] for x in texts])

@@ -1,0 +1,179 @@
+"""Lists between brackets: a short one on several lines is joined, one on a single line is split.
+
+Arguments, parameters and literals only; a line end between their brackets is a space in every language here,
+given that it stands behind an opening bracket or a comma, or before a closing bracket. (So no statement ends
+there: not in Go, not in JavaScript.) A list with a comment or a many-line string in it stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from effectiveness.corpus.augment import marks as m
+from effectiveness.corpus.augment.gaps import PREPROCESSED
+from effectiveness.corpus.augment.sheet import Change, Sheet, width
+from effectiveness.corpus.augment.styles import Style
+
+MAX_COLUMNS = 100
+_LONGEST_SOURCE = 600  # bytes of a list worth joining, indentation included
+_MOST_COMMAS = 8  # nobody gives every number of a table a line
+_OPENING, _CLOSING = b"([{", b")]}"
+
+
+def join(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
+    """Put lists that fit on one line there. Outermost first: what is inside a joined list is joined with it."""
+    source, table = sheet.source, sheet.table
+    done = 0
+    for index in _lists(sheet):
+        start, end = table.start[index], table.end[index]
+        if start < done or end - start > _LONGEST_SOURCE or source.find(b"\n", start, end) < 0:
+            continue
+        changes = _joined(sheet, index, style)
+        if changes and _column(sheet, leads, start) + _length(start, end, changes) <= MAX_COLUMNS:
+            yield from changes
+            done = end
+
+
+def _joined(sheet: Sheet, index: int, style: Style) -> list[Change] | None:
+    """The gaps of one list without line ends, or None where one of them must stay."""
+    source, table, gaps = sheet.source, sheet.table, sheet.gaps
+    start, end = table.start[index], table.end[index]
+    inside = range(bisect_right(gaps.end, start), bisect_left(gaps.end, end))
+    if sum(gaps.lines[i] + gaps.owned[i] for i in inside) != source.count(b"\n", start, end):
+        return None  # a string or a comment of several lines
+    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK | m.FOLDED)
+    if any(mark in fixed for mark in sheet.marked[index : table.subtree_end[index]]):
+        return None
+    if sheet.language in PREPROCESSED and source.find(b"#", start, end) >= 0:
+        return None
+    changes = [_joined_gap(sheet, i, style) for i in inside]
+    return None if None in changes else changes
+
+
+def _joined_gap(sheet: Sheet, i: int, style: Style) -> Change | None:
+    """What one gap becomes; a comma before the closing bracket says that the list is to stay as it is."""
+    start, end = sheet.gaps.start[i], sheet.gaps.end[i]
+    before, behind = sheet.source[start - 1], sheet.source[end]
+    spaced = sheet.language in PREPROCESSED
+    if before in _OPENING or (behind in _CLOSING and before != ord(",")):
+        spaced |= sheet.language != "Python" and (before == ord("{") or behind == ord("}"))
+    elif before == ord(",") and behind not in _CLOSING:
+        spaced |= not style.commas
+    else:
+        return None
+    return start, (end, b" " if spaced else b"")
+
+
+def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
+    """Put one element on a line in lists that are long enough for somebody to do that."""
+    source, table = sheet.source, sheet.table
+    unit = style.unit or (b"\t" if sheet.tabs else b" " * (sheet.unit_width or 4))
+    done = 0
+    for index in _lists(sheet):
+        start, end = table.start[index], table.end[index]
+        if start < done or end - start < style.fewest_bytes or source.find(b"\n", start, end) >= 0:
+            continue
+        commas = _own_commas(sheet, index)
+        if not style.fewest_commas <= len(commas) <= _MOST_COMMAS:
+            continue
+        line = bisect_right(sheet.gaps.end, start) - 1  # the gap before the line that the list stands on
+        if _remarked(sheet, line, directly=True) or _remarked(sheet, line + 1):
+            continue
+        lead = leads[line] if line >= 0 else b""
+        column = _column(sheet, leads, start) + 1
+        changes = _hanging(sheet, index, commas, lead, unit) if style.hanging else []
+        if changes := changes or _aligned(sheet, commas, end, lead, column):
+            yield from changes
+            done = end
+
+
+def _remarked(sheet: Sheet, gap: int, *, directly: bool = False) -> bool:
+    """Whether a comment ends before a gap. It may speak to a tool about the line below (then `directly`, without
+    a blank line) or the line it stands on."""
+    gaps = sheet.gaps
+    if not 0 <= gap < len(gaps.leaf) or (directly and gaps.lines[gap] + gaps.owned[gap] > 1):
+        return False
+    return sheet.marked[gaps.leaf[gap]] in sheet.marks.bytes_with(m.COMMENT)
+
+
+def _hanging(sheet: Sheet, index: int, commas: list[int], lead: bytes, unit: bytes) -> list[Change]:
+    """Every element on a line of its own, indented by `unit`; nothing where that cannot be.
+
+    Go wants a comma before a line end, so there the closing bracket follows the last element.
+    """
+    source, start, end = sheet.source, sheet.table.start[index], sheet.table.end[index]
+    edges = _blanks_from(source, start + 1), _blanks_to(source, end - 1)
+    between = [_blanks_from(source, comma) for comma in commas]
+    if sheet.language in PREPROCESSED and any(left == right for left, right in (*edges, *between)):
+        return []
+    deeper = sheet.line_end + lead + unit
+    changes = [(left, (right, deeper)) for left, right in (edges[0], *between)]
+    if between[-1][1] == end - 1:
+        changes.pop()
+    elif sheet.language == "Go":
+        return changes
+    left, right = edges[1]
+    return [*changes, (left, (right, sheet.line_end + lead))]
+
+
+def _aligned(sheet: Sheet, commas: list[int], end: int, lead: bytes, column: int) -> list[Change]:
+    """The first element stays behind the bracket, the others stand below it; nothing where that cannot be."""
+    between = [_blanks_from(sheet.source, comma) for comma in commas]
+    if between[-1][1] == end - 1:
+        between.pop()
+    if sheet.language in PREPROCESSED and any(left == right for left, right in between):
+        return []
+    text = sheet.line_end + lead + b" " * max(1, column - width(lead))
+    return [(left, (right, text)) for left, right in between]
+
+
+def _lists(sheet: Sheet) -> Iterator[int]:
+    """Nodes that are lists in brackets, in order, outer before inner."""
+    source, frozen, table = sheet.source, sheet.frozen, sheet.table
+    for index in sheet.marks.nodes_with(m.LIST, sheet.marked):
+        if frozen[index] or table.subtree_end[index] < index + 3:
+            continue
+        if source[table.start[index]] in _OPENING and source[table.end[index] - 1] in _CLOSING:
+            yield index
+
+
+def _own_commas(sheet: Sheet, index: int) -> list[int]:
+    """Ends of the commas that separate the elements of this list; none where it is to keep its lines."""
+    folded = sheet.marks.bytes_with(m.FOLDED)
+    kind, ends, subtree_end = sheet.table.kind, sheet.table.end, sheet.table.subtree_end
+    commas = []
+    child, last = index + 1, subtree_end[index]
+    while child < last:
+        if sheet.marked[child] in folded:
+            return []
+        if kind[child] == ",":
+            commas.append(ends[child])
+        child = subtree_end[child]
+    return commas
+
+
+def _blanks_from(source: bytes, start: int) -> tuple[int, int]:
+    end = start
+    while source[end] == ord(" "):
+        end += 1
+    return start, end
+
+
+def _blanks_to(source: bytes, end: int) -> tuple[int, int]:
+    start = end
+    while source[start - 1] == ord(" "):
+        start -= 1
+    return start, end
+
+
+def _column(sheet: Sheet, leads: list[bytes], start: int) -> int:
+    """Column at which `start` stands once its line has its new indentation."""
+    line = bisect_right(sheet.gaps.end, start) - 1
+    if line < 0:
+        return start
+    return start - sheet.gaps.end[line] + width(leads[line])
+
+
+def _length(start: int, end: int, changes: list[Change]) -> int:
+    return end - start - sum(right - left - len(text) for left, (right, text) in changes)

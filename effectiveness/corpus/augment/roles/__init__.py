@@ -1,0 +1,148 @@
+"""Where a name may stand, for each language: the tables the renaming engine reads.
+
+A place is `(kind of the parent, field)`. A place that no table lists poisons the name that stands there: a
+grammar rule nobody thought of costs yield, never correctness.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from effectiveness.languages.syntax import SyntaxTable
+
+Place = tuple[str, str | None]
+Span = tuple[int, int]  # [start, end) in bytes
+
+
+_NOT_IN_WORDS = bytes(
+    byte if byte >= 128 or chr(byte).isalnum() or chr(byte) in "_$" else 32 for byte in range(256)
+)
+
+
+def words_of(text: bytes) -> set[bytes]:
+    """Everything in `text` that could be an identifier: runs of letters, digits, `_`, `$` and non-ASCII.
+
+    >>> sorted(words_of(b"let x1 = a.b; // done"))
+    [b'a', b'b', b'done', b'let', b'x1']
+    """
+    return set(text.translate(_NOT_IN_WORDS).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One file as the role tables see it."""
+
+    source: bytes
+    table: SyntaxTable
+    language: str
+    nodes: dict[str, list[int]]  # kind -> its nodes in order, for the kinds the role table names
+    macros: frozenset[str] = frozenset()
+
+    def text(self, node: int) -> bytes:
+        return self.source[self.table.start[node] : self.table.end[node]]
+
+    def span(self, node: int) -> Span:
+        return self.table.start[node], self.table.end[node]
+
+    def children(self, node: int) -> list[int]:
+        subtree_end = self.table.subtree_end
+        child, last = node + 1, subtree_end[node]
+        found = []
+        while child < last:
+            found.append(child)
+            child = subtree_end[child]
+        return found
+
+    def child(self, node: int, field: str) -> int | None:
+        """The first child of `node` in `field`, or None."""
+        fields = self.table.field
+        return next((child for child in self.children(node) if fields[child] == field), None)
+
+    def has_child(self, node: int, kinds: Collection[str]) -> bool:
+        kind = self.table.kind
+        return any(kind[child] in kinds for child in self.children(node))
+
+    def child_span(self, node: int, field: str) -> Span | None:
+        """The bytes of the child of `node` in `field`, or None."""
+        child = self.child(node, field)
+        return None if child is None else self.span(child)
+
+
+# Scope rules say where a binding can be seen: (code, binder node, name leaf) -> span, or None to poison, or
+# USE where a pattern only assigns.
+ScopeRule = Callable[[Code, int, int], Span | str | None]
+# Judges decide places that need a closer look: (code, name leaf) -> USE, FREE, BIND or POISON.
+Judge = Callable[[Code, int], str]
+
+USE = "use"  # a plain use of a variable
+BIND = "bind"  # a judge's word for: look the binder up in `binders`
+FREE = "free"  # can never mean a local variable: a field, a label of a keyword argument
+POISON = "poison"  # the name must stay as it is in the whole function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """What the engine must know of one language."""
+
+    functions: frozenset[str]  # kinds whose outermost node is the unit of renaming
+    names: frozenset[str]  # kinds of leaves that may spell a variable
+    places: dict[Place, str | Judge]  # USE, FREE, or a judge
+    binders: dict[Place, ScopeRule]  # where a pattern stands that binds names
+    patterns: frozenset[str]  # kinds between a binder and the names it binds
+    regions: frozenset[str]  # kinds inside which every name is poisoned
+    strings: frozenset[str]  # kinds of leaves that hold the text of strings; their words are poisoned
+    reserved: frozenset[bytes]  # never a new name
+    name_shape: re.Pattern[bytes] = re.compile(rb"[a-z][a-z0-9_]*")  # what may be renamed, fully matched
+    shorthands: frozenset[str] = frozenset()  # kinds (of leaf or parent) where `x` stands for `x: x`
+    untouchable: frozenset[bytes] = frozenset()  # a function in which one of these names stands is left alone
+    poisoned: Callable[[Code], list[int]] | None = None  # more nodes inside which every name is poisoned
+    kept_words: Callable[[Code], set[bytes]] | None = None  # names that stay wherever they stand in the file
+    refuses: Callable[[Code], str] | None = None  # why the whole file is left alone, or ""
+    watched: frozenset[str] = frozenset()  # more kinds that `Code.nodes` lists, for `poisoned`
+    same_shape: tuple[tuple[str, str, int], ...] = ()  # (short form, long form, nodes added) of shorthands
+
+
+def rest_of_parent(*parents: str) -> ScopeRule:
+    """From the end of the binder to the end of its parent, which must be one of `parents`."""
+
+    def rule(code: Code, binder: int, leaf: int) -> Span | None:
+        above = code.table.parent[binder]
+        if code.table.kind[above] not in parents:
+            return None
+        return code.table.end[binder], code.table.end[above]
+
+    return rule
+
+
+def child_of_binder(field: str) -> ScopeRule:
+    """The child of the binder in `field`."""
+
+    def rule(code: Code, binder: int, leaf: int) -> Span | None:
+        return code.child_span(binder, field)
+
+    return rule
+
+
+def nearest(code: Code, node: int, kinds: tuple[str, ...]) -> int | None:
+    """`node` or its nearest ancestor whose kind is among `kinds`."""
+    kind, parent = code.table.kind, code.table.parent
+    while node >= 0:
+        if kind[node] in kinds:
+            return node
+        node = parent[node]
+    return None
+
+
+def nested_in(code: Code, outer: Collection[str], kinds: Collection[str]) -> list[int]:
+    """The nodes of `kinds` that lie inside a node whose kind is among `outer`."""
+    kind = code.table.kind
+    nested = []
+    done = 0
+    for node in sorted({node for each in (*outer, *kinds) for node in code.nodes[each]}):
+        if kind[node] in outer and node >= done:
+            done = code.table.subtree_end[node]
+        elif node < done and kind[node] in kinds:
+            nested.append(node)
+    return nested

@@ -1,0 +1,146 @@
+"""Go: parameters, `:=`, `var`, `range` and type switches."""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.augment.roles import BIND, FREE, POISON, USE, Code, Roles, Span
+
+_FUNCTIONS = frozenset({"function_declaration", "method_declaration", "func_literal"})
+_KEYWORDS = (
+    b"break case chan const continue default defer else fallthrough for func go goto if import interface map "
+    b"package range return select struct switch type var any append bool byte cap clear close comparable "
+    b"complex complex64 complex128 copy delete error false float32 float64 imag int int8 int16 int32 int64 iota "
+    b"len make max min new nil panic print println real recover rune string true uint uint8 uint16 uint32 uint64 "
+    b"uintptr init main C"
+)
+# What a declaration can stand in, and see the rest of.
+_BLOCKS = frozenset(
+    {
+        "block",
+        "communication_case",
+        "default_case",
+        "expression_case",
+        "expression_switch_statement",
+        "if_statement",
+        "statement_list",
+        "type_case",
+        "type_switch_statement",
+    }
+)
+
+
+def _rest_of_block(code: Code, binder: int, leaf: int) -> Span | None:
+    """From the end of the declaration to the end of its block, or of the statement it opens."""
+    kind, parent = code.table.kind, code.table.parent
+    block = parent[binder]
+    while kind[block] in ("var_declaration", "var_spec_list", "for_clause"):
+        block = parent[block]
+    if kind[block] not in _BLOCKS and kind[block] != "for_statement":
+        return None
+    return code.table.end[binder], code.table.end[block]
+
+
+def _range_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
+    """`for x := range` declares x for the body, `for x = range` assigns to it."""
+    if not code.has_child(binder, (":=",)):
+        return USE
+    return code.child_span(code.table.parent[binder], "body")
+
+
+def _receive_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
+    """`case x := <-channel:` declares x for the case."""
+    if not code.has_child(binder, (":=",)):
+        return USE
+    return _rest_of_block(code, binder, leaf)
+
+
+def _parameter_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    """The body of the function; a function type has none."""
+    owner = code.table.parent[code.table.parent[binder]]
+    return code.child_span(owner, "body") if code.table.kind[owner] in _FUNCTIONS else None
+
+
+def _type_switch_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.table.end[leaf], code.table.end[binder]
+
+
+def _in_list(code: Code, leaf: int) -> str:
+    """`a, b` left of `:=` binds, anywhere else it is used."""
+    above = code.table.parent[leaf]
+    place = code.table.kind[code.table.parent[above]], code.table.field[above]
+    return BIND if place in ROLES.binders else USE
+
+
+def _in_literal(code: Code, leaf: int) -> str:
+    """The key in `{key: value}` is a field or a variable, only the type would tell."""
+    element = code.table.parent[leaf]
+    above = code.table.parent[element]
+    is_key = code.table.kind[above] == "keyed_element" and element == above + 1
+    return POISON if is_key else USE
+
+
+def _refuses(code: Code) -> str:
+    return (
+        "cgo"
+        if re.search(rb'import\s+(?:\(\s*)?"C"|^[^\S\n]*"C"[^\S\n]*$', code.source, re.MULTILINE)
+        else ""
+    )
+
+
+_USES = (
+    ("argument_list", None),
+    ("binary_expression", "left"),
+    ("binary_expression", "right"),
+    ("call_expression", "function"),
+    ("dec_statement", None),
+    ("expression_statement", None),
+    ("expression_switch_statement", "value"),
+    ("for_clause", "condition"),
+    ("for_statement", None),
+    ("if_statement", "condition"),
+    ("inc_statement", None),
+    ("index_expression", "operand"),
+    ("index_expression", "index"),
+    ("parenthesized_expression", None),
+    ("range_clause", "right"),
+    ("selector_expression", "operand"),
+    ("send_statement", "channel"),
+    ("send_statement", "value"),
+    ("slice_expression", "operand"),
+    ("slice_expression", "start"),
+    ("slice_expression", "end"),
+    ("slice_expression", "capacity"),
+    ("type_assertion_expression", "operand"),
+    ("type_conversion_expression", "operand"),
+    ("type_switch_statement", "value"),
+    ("unary_expression", "operand"),
+    ("variadic_argument", None),
+)
+
+ROLES = Roles(
+    functions=_FUNCTIONS,
+    names=frozenset({"identifier", "package_identifier", "type_identifier"}),
+    places={
+        **dict.fromkeys(_USES, USE),
+        ("expression_list", None): _in_list,
+        ("literal_element", None): _in_literal,
+        ("function_declaration", "name"): FREE,
+    },
+    binders={
+        ("short_var_declaration", "left"): _rest_of_block,
+        ("var_spec", "name"): _rest_of_block,
+        ("range_clause", "left"): _range_scope,
+        ("receive_statement", "left"): _receive_scope,
+        ("parameter_declaration", "name"): _parameter_scope,
+        ("variadic_parameter_declaration", "name"): _parameter_scope,
+        ("type_switch_statement", "alias"): _type_switch_scope,
+    },
+    patterns=frozenset({"expression_list"}),
+    regions=frozenset({"const_declaration", "type_declaration"}),
+    strings=frozenset({"interpreted_string_literal_content", "raw_string_literal_content"}),
+    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    reserved=frozenset(_KEYWORDS.split()),
+    kept_words=lambda code: {b"make", b"new"},  # the grammar reads their arguments as types
+    refuses=_refuses,
+)

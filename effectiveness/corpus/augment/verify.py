@@ -1,0 +1,180 @@
+"""The check every variant passes, whoever proposed it.
+
+An edit may only touch what its kind is about: names, comments, white space. Then the whole text is read again.
+For Python the compiler reads it: the code objects must be equal. For every other language the grammar does: the
+tree must be that of the source, node for node. All comparisons of whole files run inside C, so that proving a
+variant costs about as much as parsing it.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
+
+import tree_sitter
+
+from effectiveness.corpus.augment import python_code
+from effectiveness.corpus.augment.edits import Edit
+from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.languages.syntax import SyntaxTable
+
+MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels the stack overflows
+COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_comment"})
+
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+_TEXT = re.compile("string|heredoc|template_literal|regex|jsx_text")  # kinds whose white space counts
+
+
+class Baseline:
+    """One source, with what is known about it computed when first needed and shared by all kinds."""
+
+    def __init__(self, source: bytes, language: str, table: SyntaxTable):
+        self.source = source
+        self.language = language
+        self.table = table
+
+    @cached_property
+    def shape(self) -> tuple[int, str]:
+        """Number of nodes, and kinds and fields of all named nodes as nested brackets."""
+        return _shape(self.table.tree)
+
+    @cached_property
+    def comments(self) -> list[tuple[int, int]]:
+        """The byte ranges of all comments, in order."""
+        table = self.table
+        return [(table.start[node], table.end[node]) for node in table.nodes_of(COMMENT_KINDS)]
+
+    @cached_property
+    def code(self) -> types.CodeType | None:
+        return python_code.compiled(self.source)
+
+    def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None) -> str:
+        """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is.
+
+        For Python `tree` is not asked for.
+        """
+        if not _MAY_TOUCH[kind](self, edits):
+            return f"an edit touches more than {kind} may"
+        if self.language == "Python":
+            return self._code_objection(edits if kind == "variable_renaming" else (), text)
+        return self._tree_objection(kind, tree)
+
+    def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:
+        if self.code is None:
+            return "source does not compile"
+        code = python_code.compiled(text)
+        if code is None:
+            return "variant does not compile"
+        old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
+        return "" if python_code.same(self.code, code, old_names) else "code objects differ"
+
+    def _tree_objection(self, kind: str, tree: tree_sitter.Tree) -> str:
+        if tree.root_node.has_error != self.table.has_error:
+            return "syntax errors differ"
+        return "" if _SAME_SHAPE[kind](self, tree) else "tree differs"
+
+    def _only_renames(self, edits: Sequence[Edit]) -> bool:
+        """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""
+        reserved = ROLES[self.language].reserved
+        for old, new in {(self.source[start:end], new) for start, end, new in edits}:
+            name = new.removeprefix(old + b": ")
+            if not (_NAME.fullmatch(old) and _NAME.fullmatch(name)) or name in reserved:
+                return False
+        return True
+
+    def _only_blanks_comments(self, edits: Sequence[Edit]) -> bool:
+        """Whole comments and white space became white space."""
+        return all(map(self._is_blanked, edits)) and self._lie_in_gaps(edits)
+
+    def _is_blanked(self, edit: Edit) -> bool:
+        """What is taken away is whole comments and white space, what comes for it white space."""
+        at = bisect_left(self.comments, (edit.start, edit.start))
+        kept = []
+        done = edit.start
+        while at < len(self.comments) and self.comments[at][1] <= edit.end:
+            kept.append(self.source[done : self.comments[at][0]])
+            done = self.comments[at][1]
+            at += 1
+        kept.append(self.source[done : edit.end])
+        return not any(map(bytes.strip, kept)) and not edit.replacement.strip()
+
+    def _only_spaces(self, edits: Sequence[Edit]) -> bool:
+        """White space between tokens became other white space."""
+        texts = {self.source[start:end] for start, end, _ in edits}
+        texts.update(new for _, _, new in edits)
+        return not b"".join(texts).strip() and self._lie_in_gaps(edits)
+
+    def _lie_in_gaps(self, edits: Sequence[Edit]) -> bool:
+        """No token reaches into an edit - comments may lie in it whole - and what holds it is no string.
+
+        White space inside a string is text; the tree alone would not show that it changed. (For Python the
+        compiler shows it.)
+        """
+        if self.language == "Python":
+            return True
+        starts, ends, subtree_end = self.table.start, self.table.end, self.table.subtree_end
+        kind, parent = self.table.kind, self.table.parent
+        for start, end, _ in edits:
+            node = bisect_left(starts, end) - 1  # the last node, in preorder, that starts before its end
+            while node >= 0 and (ends[node] == starts[node] or (start <= starts[node] and ends[node] <= end)):
+                node -= 1
+            if node >= 0 and subtree_end[node] == node + 1 and ends[node] > start:
+                return False
+            while node >= 0 and ends[node] < end:
+                node = parent[node]
+            if node >= 0 and _holds_text(kind[node]):
+                return False
+        return True
+
+    def _same_but_for_shorthands(self, tree: tree_sitter.Tree) -> bool:
+        """`P { x }` may have become `P { x: new }`; else the trees are equal."""
+        count, brackets = self.shape
+        new_count, new_brackets = _shape(tree)
+        if brackets == new_brackets:
+            return count == new_count
+        for short, long, added in ROLES[self.language].same_shape:
+            count += added * (new_brackets.count(long) - brackets.count(long))
+            brackets, new_brackets = brackets.replace(short, long), new_brackets.replace(short, long)
+        return (count, brackets) == (new_count, new_brackets)
+
+    def _same_but_for_comments(self, tree: tree_sitter.Tree) -> bool:
+        kinds = {self.table.kind[node] for node in self.table.nodes_of(COMMENT_KINDS)}
+        brackets = _without_comments(self.shape[1], kinds)
+        return brackets == _without_comments(str(tree.root_node), kinds)
+
+    def _same(self, tree: tree_sitter.Tree) -> bool:
+        return _shape(tree) == self.shape
+
+
+_MAY_TOUCH = {
+    "variable_renaming": Baseline._only_renames,
+    "comment_toggle": Baseline._only_blanks_comments,
+    "format_variation": Baseline._only_spaces,
+}
+_SAME_SHAPE = {
+    "variable_renaming": Baseline._same_but_for_shorthands,
+    "comment_toggle": Baseline._same_but_for_comments,
+    "format_variation": Baseline._same,
+}
+
+
+@cache
+def _holds_text(kind: str) -> bool:
+    return bool(_TEXT.search(kind))
+
+
+def _without_comments(brackets: str, kinds: Iterable[str]) -> str:
+    """Without the leaves of these kinds. (One pattern for all of them would take as long as parsing.)"""
+    for kind in kinds:
+        node = f"({kind})"
+        if f": {node}" in brackets:  # it fills a field, which goes with it
+            brackets = re.sub(rf" \w+: {re.escape(node)}", "", brackets)
+        brackets = brackets.replace(f" {node}", "")
+    return brackets
+
+
+def _shape(tree: tree_sitter.Tree) -> tuple[int, str]:
+    return tree.root_node.descendant_count, str(tree.root_node)

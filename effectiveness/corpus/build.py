@@ -1,0 +1,278 @@
+"""The eight steps from a repository to a published dataset, in the order the data takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from effectiveness.common.console import Console
+from effectiveness.common.endings import Publication
+from effectiveness.common.hardware import plan_context
+from effectiveness.common.publish import SCRATCH, publishing
+from effectiveness.common.records import SPLITS, BuildOptions, ContextPlan, Corpus, ScanResult, UserError
+from effectiveness.common.seeding import key_for
+from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
+from effectiveness.corpus import duplicates
+from effectiveness.corpus.augment.facts import RepositoryFacts, local_names, macro_names
+from effectiveness.corpus.curriculum import order_by_complexity
+from effectiveness.corpus.history.later import Changes, History, find_changes
+from effectiveness.corpus.history.past import Past, WrittenTree, read_past
+from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
+from effectiveness.corpus.rows.table import RowTable, drop_duplicates
+from effectiveness.corpus.save import save
+from effectiveness.corpus.scan import ScanOptions, scan_repository
+from effectiveness.corpus.secrets import redact_all
+from effectiveness.corpus.split import assign_splits
+from effectiveness.corpus.story import Story
+from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, local_vocab_size, window_bounds
+from effectiveness.corpus.tokenization.source import (
+    TokenizerChoice,
+    choose_tokenizer,
+    install_tokenizer,
+    train_tokenizer,
+    unusable,
+)
+
+SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
+BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
+TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
+SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
+NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
+
+
+def build_dataset(options: BuildOptions, console: Console, publication: Publication | None = None) -> dict:
+    """Build and publish the dataset; returns its metadata.
+
+    Raises UserError, then nothing has changed; CannotPrint, then `publication` knows.
+    """
+    publication = publication or Publication()
+    tell = Story(console)
+    choice = choose_tokenizer(options.tokenizer)
+    with (
+        publishing(options.output, say=tell.note, publication=publication) as staging,
+        Crew(options.workers) as crew,
+    ):
+        scratch = staging / SCRATCH
+        scratch.mkdir()
+        plan = plan_context(options.device, options.max_tokens, options.overlap)
+        past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
+        given = install(choice, staging / "tokenizer") if choice.files else None
+        corpus, history = scan(options, plan, past, given, scratch, crew)  # 1
+        tell.scan(options, corpus)
+        tell.plan(plan)  # 2
+        tokenizer = given or train_on(corpus, choice, staging / "tokenizer")  # 3
+        made = tell.rows(
+            plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch, crew)
+        )  # 3, 4
+        table = tell.weights(corpus, drop_duplicates(made, corpus.split))  # 5
+        order = tell.curriculum(
+            table, {name: in_order(table, split) for split, name in enumerate(SPLITS)}
+        )  # 6
+        tell.split(corpus, order)  # 7
+        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)  # 8
+        publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
+    tell.saved(options.output, metadata)
+    return metadata
+
+
+def scan(
+    options: BuildOptions,
+    plan: ContextPlan,
+    past: Past | None,
+    tokenizer: TokenizerInfo | None,
+    scratch: Path,
+    crew: Crew,
+) -> tuple[Corpus, History | None]:
+    """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
+    found = read_texts(options, scratch / "texts", crew, past and past.then)
+    if tokenizer:  # the groups are found here: the workers have time
+        crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
+    corpus = group_and_split(options, plan, found)
+    return corpus, past and History(past, find_later(options, past, corpus, found, scratch, crew))
+
+
+class Found(NamedTuple):
+    """What a scan found, before the files are grouped."""
+
+    scan: ScanResult
+    texts: Path
+    signatures: list[np.ndarray]  # of each file
+    macros: frozenset[str]
+
+    def corpus(self) -> Corpus:
+        return Corpus(self.scan, self.texts, np.empty(0), np.empty(0), self.macros)
+
+
+def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenTree | None = None) -> Found:
+    """Step 1, first half: the texts of the repository, or of a commit that was written elsewhere."""
+    result, signatures, macros = scan_repository(
+        ScanOptions(
+            root=written.root if written else options.root,
+            core_globs=options.core_globs,
+            test_globs=options.test_globs,
+            keep_secrets=options.keep_secrets,
+            locate_secrets=options.report_secrets,
+            exclude=(written.place_of(options.output, options.root) if written else options.output,),
+            tree=written.tree if written else None,
+        ),
+        spool,
+        crew,
+        analyse=partial(_analyse, with_macros="variable_renaming" in options.kinds),
+        redact=redact_all,
+    )
+    if written:
+        written.discard()
+    return Found(result, spool, signatures, macros)
+
+
+def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> Corpus:
+    """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
+    result = found.scan
+    if not result.files:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in result.skipped.items())
+        raise UserError(
+            f"{options.root}: no source file to read among {result.num_entries} entries"
+            f"{f' ({reasons})' if reasons else ''}; name a repository that holds some"
+        )
+    groups = duplicates.group(found.signatures, found.corpus().read)
+    expected_rows = [
+        len(window_bounds(-(-file.num_bytes // BYTES_PER_TOKEN), plan.context_tokens, plan.overlap_tokens))
+        for file in result.files
+    ]
+    paths = [file.path for file in result.files]
+    split = assign_splits(groups, np.array(expected_rows, np.float64), paths, options.seed)
+    return Corpus(result, found.texts, groups, split, found.macros)
+
+
+def find_later(
+    options: BuildOptions, past: Past, corpus: Corpus, found: Found, scratch: Path, crew: Crew
+) -> Changes | None:
+    """What HEAD has and the dataset's state has not; None where they are the same commit."""
+    if past.head is None:
+        return None
+    head = read_texts(options, scratch / "texts-of-head", crew, past.head)
+    return find_changes(corpus, head.corpus(), found.signatures, head.signatures)
+
+
+def _analyse(
+    texts: Sequence[bytes], languages: Sequence[str], with_macros: bool
+) -> tuple[list[np.ndarray], set[str]]:
+    """What the scan's workers find out about texts while they have them at hand."""
+    macros = set()
+    for text, language in zip(texts, languages, strict=True):
+        if with_macros and language in ("C", "C++"):
+            macros |= macro_names(text)
+    return duplicates.signatures(texts), macros
+
+
+def install(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """A tokenizer that others wrote, proven in a process of its own: its library may hang or die of it."""
+    try:
+        return run_in_child(_install, (choice, directory), limit_s=TOKENIZER_LIMIT_S)
+    except ChildDied as error:
+        why = "its library died of it" if str(error) == DEAD_WORKER else str(error)
+        raise unusable(choice.name, TokenizerError(why)) from None
+
+
+def _install(task: tuple[TokenizerChoice, Path]) -> TokenizerInfo:
+    return install_tokenizer(*task)
+
+
+def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """Step 3, first half, where no tokenizer was given: one of the training files alone."""
+    train_files = [corpus.scan.files[i] for i in corpus.in_split(0)]
+    places = [(file.offset, file.num_bytes) for file in train_files]
+    vocab_size = local_vocab_size(sum(num_bytes for _, num_bytes in places))
+    task = (choice, str(corpus.texts), places, vocab_size, str(directory))
+    return run_in_child(_train, task)  # its threads and memory are gone afterwards
+
+
+def _train(task) -> TokenizerInfo:
+    choice, texts_path, places, vocab_size, directory = task
+    with open(texts_path, "rb") as texts:
+        return train_tokenizer(choice, _texts(texts, places), vocab_size, Path(directory))
+
+
+def _texts(texts, places: list[tuple[int, int]]) -> Iterator[str]:
+    for offset, num_bytes in places:
+        texts.seek(offset)
+        yield texts.read(num_bytes).decode()
+
+
+def make_rows(
+    options: BuildOptions,
+    plan: ContextPlan,
+    corpus: Corpus,
+    tokenizer: TokenizerInfo,
+    scratch: Path,
+    crew: Crew,
+) -> MadeRows:
+    """Steps 3 and 4: windows of every file and of its variants. The parts of a file are parsed once for all."""
+    texts, tokenizer_json, sample = _encoder_arguments(options, corpus, tokenizer)
+    row_options = RowOptions(
+        plan=plan,
+        kinds=options.kinds,
+        seed=options.seed,
+        facts=_repository_facts(options, corpus),
+        tokenizer_json=tokenizer_json,
+        dtype=tokenizer.dtype.name,
+        mask_id=tokenizer.mask_id,
+        sample=sample,
+    )
+    try:
+        return rows_of(texts, corpus.scan.files, row_options, scratch, crew)
+    except TokenizerError as error:
+        raise unusable(tokenizer.name, error) from None
+
+
+def _encoder_arguments(
+    options: BuildOptions, corpus: Corpus, tokenizer: TokenizerInfo
+) -> tuple[Path, Path, tuple[tuple[int, int], ...]]:
+    """Of `encoder_of`."""
+    return corpus.texts, tokenizer.json_path, _self_test_sample(options, corpus)
+
+
+def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:
+    """What renaming draws from. Names come from training files only: a held-out file's must not enter train."""
+    if "variable_renaming" not in options.kinds:
+        return RepositoryFacts()
+    names = local_names(_name_sample(options, corpus))
+    return RepositoryFacts(local_names=names, macros=corpus.macros)
+
+
+def _name_sample(options: BuildOptions, corpus: Corpus) -> Iterator[tuple[str, bytes]]:
+    """(language, text) of training files in a seeded order, up to NAME_SAMPLE_BYTES of each language."""
+    taken: Counter[str] = Counter()
+    files = corpus.scan.files
+    for index in _shuffled(options.seed, "names", corpus, corpus.in_split(0)):
+        language = files[index].language
+        if taken[language] < NAME_SAMPLE_BYTES:
+            taken[language] += files[index].num_bytes
+            yield language, corpus.read(index)
+
+
+def _self_test_sample(options: BuildOptions, corpus: Corpus) -> tuple[tuple[int, int], ...]:
+    sample, total = [], 0
+    for index in _shuffled(options.seed, "self-test", corpus, range(len(corpus.scan.files))):
+        file = corpus.scan.files[index]
+        if total + file.num_bytes <= SELF_TEST_BYTES:
+            sample.append((file.offset, file.num_bytes))
+            total += file.num_bytes
+        if total > SELF_TEST_BYTES // 2:
+            break
+    return tuple(sample)
+
+
+def _shuffled(seed: int, purpose: str, corpus: Corpus, indices: Iterable[int]) -> list[int]:
+    return sorted(indices, key=lambda index: key_for(seed, purpose, corpus.scan.files[index].path))
+
+
+def in_order(table: RowTable, split: int) -> np.ndarray:
+    """Step 6: the rows of a split, indices into the table, simple first: uint32."""
+    rows = np.flatnonzero(table.split == split).astype(np.uint32)
+    return rows[order_by_complexity(table.complexity[rows], rows)]

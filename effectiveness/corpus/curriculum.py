@@ -1,0 +1,284 @@
+"""How hard a window is to read, from its syntax tree, and the order this gives the training rows.
+
+The score of a window is a weighted sum of eight features. Counts enter as log2(1 + n), so that the second
+loop adds less than the first and no feature drowns the others:
+
+    feature      weight   what is counted in the window
+    size          0.50    share of the window that is text (0 to 1)
+    nesting       0.35    deepest level of blocks
+    branching     0.35    if, loops, match arms, case, ternaries, boolean operators
+    names         0.15    distinct names
+    functions     0.40    function and method definitions
+    types         0.70    structs, classes, enums, traits, interfaces, impls, generics, lifetimes
+    effects       0.70    error handling, unsafe, async, raising, closures, decorators
+    modules       1.10    imports, exports, modules, paths that lead into another module
+
+The weights order hand-made examples: assignments and loops below structs, traits, error handling and generics,
+below modules working together (tests/test_curriculum.py). Languages without a grammar are scored by size,
+names and the depth of their indentation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import tree_sitter
+
+from effectiveness.languages.syntax import SyntaxTable, grammar, has_grammar, table_of
+
+WEIGHTS = {
+    "size": 0.50,
+    "nesting": 0.35,
+    "branching": 0.35,
+    "names": 0.15,
+    "functions": 0.40,
+    "types": 0.70,
+    "effects": 0.70,
+    "modules": 1.10,
+}
+PLACES = 4  # decimals of a score, in the rows as in the order
+COUNTED = ("branching", "functions", "types", "effects", "modules")
+_BASES = np.arange(len(COUNTED), dtype=np.int64)[:, None] << 40  # an offset in a file has fewer bits
+
+_C = {
+    "nesting": "compound_statement field_declaration_list enumerator_list initializer_list",
+    "branching": "if_statement for_statement while_statement do_statement case_statement goto_statement "
+    "conditional_expression",
+    "functions": "function_definition",
+    "types": "struct_specifier union_specifier enum_specifier type_definition",
+    "effects": "labeled_statement function_declarator pointer_declarator",
+    "modules": "preproc_include storage_class_specifier",
+}
+_JAVASCRIPT = {
+    "nesting": "statement_block class_body object switch_body",
+    "branching": "if_statement for_statement for_in_statement while_statement do_statement switch_case "
+    "ternary_expression",
+    "functions": "function_declaration function_expression method_definition generator_function_declaration",
+    "types": "class_declaration class",
+    "effects": "try_statement throw_statement await_expression yield_expression arrow_function",
+    "modules": "import_statement export_statement",
+}
+_TYPESCRIPT = {
+    **_JAVASCRIPT,
+    "nesting": _JAVASCRIPT["nesting"] + " interface_body object_type",
+    "types": "class_declaration class interface_declaration type_alias_declaration enum_declaration "
+    "type_parameters type_arguments union_type abstract_class_declaration",
+    "effects": _JAVASCRIPT["effects"] + " decorator",
+    "modules": "import_statement export_statement internal_module",
+}
+
+# Node kinds of each grammar, by feature. A kind that a grammar does not have stops the first use.
+SYNTAX: dict[str, dict[str, str]] = {
+    "Rust": {
+        "nesting": "block match_block declaration_list field_declaration_list",
+        "branching": "if_expression for_expression while_expression loop_expression match_arm let_chain",
+        "functions": "function_item function_signature_item",
+        "types": "struct_item enum_item trait_item impl_item type_parameters type_arguments lifetime "
+        "where_clause dynamic_type abstract_type",
+        "effects": "try_expression unsafe_block async_block await_expression closure_expression "
+        "macro_definition attribute_item",
+        "modules": "use_declaration mod_item extern_crate_declaration scoped_identifier "
+        "scoped_type_identifier",
+    },
+    "Python": {
+        "nesting": "block",
+        "branching": "if_statement elif_clause for_statement while_statement case_clause boolean_operator "
+        "conditional_expression for_in_clause if_clause",
+        "functions": "function_definition",
+        "types": "class_definition type generic_type",
+        "effects": "try_statement except_clause raise_statement with_statement await yield lambda decorator",
+        "modules": "import_statement import_from_statement future_import_statement",
+    },
+    "Go": {
+        "nesting": "block field_declaration_list literal_value",
+        "branching": "if_statement for_statement expression_case type_case communication_case",
+        "functions": "function_declaration method_declaration func_literal",
+        "types": "type_declaration struct_type interface_type type_parameter_list type_arguments map_type",
+        "effects": "defer_statement go_statement select_statement send_statement type_assertion_expression",
+        "modules": "import_spec package_clause qualified_type",
+    },
+    "JavaScript": _JAVASCRIPT,
+    "TypeScript": _TYPESCRIPT,
+    "TSX": _TYPESCRIPT,
+    "C": _C,
+    "C++": {
+        **_C,
+        "nesting": _C["nesting"] + " declaration_list",
+        "branching": _C["branching"] + " for_range_loop",
+        "types": _C["types"] + " class_specifier template_declaration template_type "
+        "template_argument_list concept_definition",
+        "effects": "try_statement catch_clause throw_statement lambda_expression new_expression "
+        "delete_expression",
+        "modules": "preproc_include namespace_definition using_declaration qualified_identifier",
+    },
+    "Java": {
+        "nesting": "block class_body interface_body enum_body switch_block",
+        "branching": "if_statement for_statement enhanced_for_statement while_statement do_statement "
+        "switch_block_statement_group switch_rule ternary_expression",
+        "functions": "method_declaration constructor_declaration",
+        "types": "class_declaration interface_declaration enum_declaration record_declaration "
+        "type_parameters type_arguments",
+        "effects": "try_statement try_with_resources_statement catch_clause throw_statement throws "
+        "lambda_expression annotation marker_annotation synchronized_statement",
+        "modules": "import_declaration package_declaration scoped_type_identifier",
+    },
+    "Bash": {
+        "nesting": "compound_statement do_group subshell case_item",
+        "branching": "if_statement elif_clause for_statement while_statement case_item list",
+        "functions": "function_definition",
+        "types": "array",
+        "effects": "command_substitution process_substitution heredoc_redirect pipeline",
+        "modules": "redirected_statement",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Where the features of a text lie: offsets in bytes, int64, in any order."""
+
+    counted: np.ndarray  # where nodes of the counted features begin, one feature after another
+    num_counted: list[int]  # of each feature; of several texts one after another
+    opened: np.ndarray  # where blocks begin
+    closed: np.ndarray  # where they end, as many
+
+    @classmethod
+    def joined(cls, texts: Sequence[Features], offsets: np.ndarray) -> Features:
+        """Those of several texts, once each text lies at its offset, int64[texts]. No two of them may touch: an empty
+        node at the end of one would begin where the next does."""
+
+        def at_their_offsets(parts: list[np.ndarray]) -> np.ndarray:
+            return np.concatenate(parts) + np.repeat(offsets, list(map(len, parts)))
+
+        return cls(
+            at_their_offsets([text.counted for text in texts]),
+            [num_nodes for text in texts for num_nodes in text.num_counted],
+            at_their_offsets([text.opened for text in texts]),
+            at_their_offsets([text.closed for text in texts]),
+        )
+
+    def moved(self, edits: Sequence[tuple[int, int, bytes]]) -> Features:
+        """The features once `edits` - (start, end, replacement) - are made to the text and leave its tree as it is.
+
+        A node is moved by what was edited before its first token; its end also by what became of its last one.
+        """
+        first, behind, new = zip(*sorted(edits), strict=True)
+        first, behind = np.array(first, np.int64), np.array(behind, np.int64)
+        growth = np.fromiter(map(len, new), np.int64, len(new)) - (behind - first)
+        moved_by = np.append(0, growth.cumsum())  # behind so many edits
+        return Features(
+            self.counted + moved_by[behind.searchsorted(self.counted, side="right")],
+            self.num_counted,
+            self.opened + moved_by[behind.searchsorted(self.opened, side="right")],
+            self.closed + moved_by[first.searchsorted(self.closed, side="left")],
+        )
+
+    def ends_in(self, edits: Sequence[tuple[int, int, bytes]]) -> bool:
+        """Whether a block ends inside one of the `edits`, so that nobody knows where it ends once they are made."""
+        begun = np.array(sorted(edit[0] for edit in edits), np.int64)
+        done = np.array(sorted(edit[1] for edit in edits), np.int64)
+        return bool((begun.searchsorted(self.closed) > done.searchsorted(self.closed, side="right")).any())
+
+    def score(
+        self, starts: np.ndarray, ends: np.ndarray, num_names: np.ndarray, filled: np.ndarray
+    ) -> np.ndarray:
+        """Scores of many windows, float64[num_windows], rounded to four places.
+
+        `starts`/`ends` are the windows' byte ranges, `num_names` the distinct names in each, `filled` the share
+        of each that is not padding.
+        """
+        total = WEIGHTS["size"] * filled + WEIGHTS["names"] * np.log2(1.0 + num_names)
+        total += WEIGHTS["nesting"] * np.log2(1.0 + self._deepest(starts, ends))
+        counted = self.counted + np.repeat(np.resize(_BASES, len(self.num_counted)), self.num_counted)
+        counted.sort()
+        counts = counted.searchsorted(_BASES + ends) - counted.searchsorted(_BASES + starts)
+        for feature, log_count in zip(COUNTED, np.log2(1.0 + counts), strict=True):
+            total += WEIGHTS[feature] * log_count
+        return total.round(PLACES)
+
+    def _deepest(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """The deepest block level that is open somewhere in each window, int64[num_windows]."""
+        edges = np.concatenate((2 * self.opened + 1, 2 * self.closed))  # at one offset, what ends comes first
+        edges.sort()
+        edge_at = edges >> 1
+        steps = (edges & 1) * 2 - 1
+        depth = np.append(steps.cumsum(), 0)  # behind each edge; one more for `reduceat`
+        first = np.maximum(edge_at.searchsorted(starts, side="right") - 1, 0)
+        last = edge_at.searchsorted(ends, side="left")
+        deepest = np.maximum.reduceat(depth, np.stack((first, last), axis=1).ravel())[::2]
+        return np.where(last > first, np.maximum(deepest, 0), 0)
+
+
+@cache
+def _query(language: str) -> tree_sitter.Query:
+    patterns = [
+        f"[{' '.join(f'({kind})' for kind in kinds.split())}] @{feature}"
+        for feature, kinds in SYNTAX[language].items()
+    ]
+    return tree_sitter.Query(grammar(language), "\n".join(patterns))
+
+
+@cache
+def _kinds(language: str, feature: str) -> frozenset[str]:
+    return frozenset(SYNTAX[language][feature].split())
+
+
+def features_of(
+    source: bytes, language: str, tree: tree_sitter.Tree | None, table: SyntaxTable | None = None
+) -> Features:
+    """`table` is that of `tree`, where it is at hand.
+
+    A query is three times as fast as the table, but looks at all that follow among the children of an error at each
+    of them: 64 KB of minus signs took 16 s. So where there are errors the table is read.
+    """
+    if tree is None or not has_grammar(language):
+        return Features(np.empty(0, np.int64), [0] * len(COUNTED), *_indentation(source))
+    if tree.root_node.has_error:
+        return _features_of_table(language, table or table_of(tree))
+    nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
+    blocks = nodes.get("nesting", ())
+    counted = [nodes.get(feature, ()) for feature in COUNTED]
+    return Features(
+        np.array([node.start_byte for group in counted for node in group], np.int64),
+        list(map(len, counted)),
+        np.array([node.start_byte for node in blocks], np.int64),
+        np.array([node.end_byte for node in blocks], np.int64),
+    )
+
+
+def _features_of_table(language: str, table: SyntaxTable) -> Features:
+    counted = [table.named_nodes_of(_kinds(language, feature)) for feature in COUNTED]
+    blocks = table.named_nodes_of(_kinds(language, "nesting"))
+    start, end = np.frombuffer(table.start, np.int32), np.frombuffer(table.end, np.int32)
+    return Features(
+        start[np.concatenate(counted)].astype(np.int64),
+        list(map(len, counted)),
+        start[blocks].astype(np.int64),
+        end[blocks].astype(np.int64),
+    )
+
+
+def _indentation(source: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Indentation as nested blocks: where lines are indented deeper, and where each of those levels ends."""
+    opened, closed, open_indents, at = [], [], [0], 0
+    for line in source.splitlines(keepends=True):
+        body = line.lstrip(b" \t")
+        indent = len(line) - len(body)
+        if body.strip():
+            while indent < open_indents[-1]:
+                open_indents.pop()
+                closed.append(at)
+            if indent > open_indents[-1]:
+                open_indents.append(indent)
+                opened.append(at)
+        at += len(line)
+    closed += [len(source)] * (len(open_indents) - 1)
+    return np.array(opened, np.int64), np.array(closed, np.int64)
+
+
+def order_by_complexity(complexity: np.ndarray, canonical: np.ndarray) -> np.ndarray:
+    """Row indices, simple first; equal scores keep the canonical order, so the order is one and only one."""
+    return np.lexsort((canonical, complexity))

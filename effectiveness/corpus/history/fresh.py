@@ -1,0 +1,253 @@
+"""Which tokens of a changed file are new: they start in an added line, and no text of the dataset holds them.
+
+Text that was moved between files, restored, or that equals a variant of the earlier state stands in added lines and
+is known all the same. So every span of 50 tokens that touches an added line is looked for in the rows of the dataset
+as they were written, and tokens of a span that stands there are not new. Of text that several changed files hold,
+the first file has it. Spans wait in spool files of the scratch directory and are looked for a bounded number at a
+time: memory does not grow with what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from effectiveness.common.hashing import sorted_distinct, stretch_hashes
+from effectiveness.common.records import SourceFile
+from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.corpus.history.lines import new_byte_ranges
+from effectiveness.corpus.leaks.rows import Portion
+from effectiveness.corpus.leaks.spans import SPAN_TOKENS, batches
+from effectiveness.corpus.tokenization import Encoder
+
+SHARD_BYTES = 1 << 20
+MAX_NEEDLES = 1 << 22  # 32 MB of hashes that are looked for in one reading of the rows
+MAX_TABLE_BITS = 24
+
+SPAN = np.dtype([("file", "u4"), ("start", "u4"), ("hash", "u8")])  # file: index of the change
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file of HEAD and, where there is one, the file of the earlier state it comes from."""
+
+    file: SourceFile
+    before: SourceFile | None
+
+
+class Shard(NamedTuple):
+    first: int  # index of the first change
+    changes: list[Change]
+    spool: Path
+
+
+class Added(NamedTuple):
+    """What a worker found in a shard; its spans lie in the shard's spool."""
+
+    ranges: list[np.ndarray]  # of each file, int64[ranges, 2]: tokens [first, last) that start in added lines
+    num_spans: int
+
+
+class Fresh(NamedTuple):
+    """New tokens of every changed file, and how much was taken back from it."""
+
+    ranges: list[np.ndarray]  # int64[ranges, 2] each: tokens [first, last)
+    spans: int  # distinct spans that touch added lines
+    known_spans: int  # of them, those that rows of the dataset hold
+
+
+# --- added lines, in tokens ------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Texts of both states, and the dataset's encoder; one per process."""
+
+    def __init__(self, texts_before: Path, texts: Path, tokenizer_json: Path, sample: list[SourceFile]):
+        self._before, self._texts = open(texts_before, "rb"), open(texts, "rb")  # noqa: SIM115 - as long as the process
+        self._encoder = Encoder(tokenizer_json, [_read(self._texts, file) for file in sample])
+
+    def added(self, change: Change) -> tuple[np.ndarray, np.ndarray]:
+        """(token ranges that start in added lines, uint64[num_tokens] of the file's ids plus one)."""
+        text = _read(self._texts, change.file)
+        lines = new_byte_ranges(_read(self._before, change.before) if change.before else b"", text)
+        if not len(lines):
+            return np.empty((0, 2), np.int64), np.empty(0, np.uint64)
+        ids = self._encoder.encode(text)
+        starts = np.concatenate(([0], self._encoder.token_ends(text, ids)[:-1]))
+        return merged(np.searchsorted(starts, lines)), ids.astype(np.uint64) + np.uint64(1)
+
+
+def _read(texts, file: SourceFile) -> bytes:
+    texts.seek(file.offset)
+    return texts.read(file.num_bytes)
+
+
+def merged(ranges: np.ndarray) -> np.ndarray:
+    """Ordered ranges without empty ones, touching and overlapping ones joined."""
+    ranges = ranges[ranges[:, 0] < ranges[:, 1]]
+    ends = np.maximum.accumulate(ranges[:, 1])
+    begins = np.append(True, ranges[1:, 0] > ends[:-1])[: len(ranges)]
+    return np.stack((ranges[begins, 0], ends[np.append(begins[1:], True)[: len(ranges)]]), 1)
+
+
+_reader: _Reader  # of this worker process
+
+
+def _set_up(texts_before: Path, texts: Path, tokenizer_json: Path, sample: list[SourceFile]) -> None:
+    global _reader
+    _reader = _Reader(texts_before, texts, tokenizer_json, sample)
+
+
+def _find_added(shard: Shard) -> Added:
+    ranges, spans = [], []
+    for number, change in enumerate(shard.changes, shard.first):
+        added, ids = _reader.added(change)
+        ranges.append(added)
+        spans.append(_spans(number, added, ids))
+    found = np.concatenate(spans)
+    shard.spool.write_bytes(found.tobytes())
+    return Added(ranges, len(found))
+
+
+def _spans(number: int, added: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """SPAN records of every span that touches an added range."""
+    last = max(0, len(ids) - SPAN_TOKENS + 1)
+    starts = merged(np.stack((added[:, 0] - SPAN_TOKENS + 1, added[:, 1]), 1).clip(0, last))
+    places = np.concatenate([np.arange(a, b) for a, b in starts.tolist()] or [np.empty(0, np.int64)])
+    spans = np.empty(len(places), SPAN)
+    spans["file"], spans["start"] = number, places
+    spans["hash"] = stretch_hashes(ids, places, places + SPAN_TOKENS)
+    return spans
+
+
+# --- what is known ---------------------------------------------------------------------------------------
+
+
+class _Needles:
+    """Sorted distinct hashes to look for; a table of their first bits says "surely not" to most others."""
+
+    def __init__(self, hashes: np.ndarray):
+        num_bits = min(MAX_TABLE_BITS, len(hashes).bit_length() + 4)
+        self.hashes, self._shift = hashes, np.uint64(64 - num_bits)
+        self._table = np.zeros(1 << num_bits, np.bool_)
+        self._table[hashes >> self._shift] = True
+
+    def among(self, hashes: np.ndarray) -> np.ndarray:
+        """Indices of the needles that stand in `hashes`, distinct."""
+        likely = sorted_distinct(hashes[self._table[hashes >> self._shift]])
+        at = np.minimum(np.searchsorted(self.hashes, likely), max(0, len(self.hashes) - 1))
+        return at[self.hashes[at] == likely] if len(self.hashes) else at
+
+
+_needles: _Needles  # of this worker process
+
+
+def _look_for(hashes: np.ndarray) -> None:
+    global _needles
+    _needles = _Needles(hashes)
+
+
+def _search_portion(portion: Portion) -> np.ndarray:
+    found = [_needles.among(batch.spans(1, originals_only=False)[0]) for batch in batches(portion)]
+    return sorted_distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
+
+
+def _is_known(hashes: np.ndarray, portions: list[Portion], crew: Crew) -> np.ndarray:
+    """bool[hashes]: which of the sorted hashes are spans of some row of the dataset."""
+    known = np.zeros(len(hashes), bool)
+    for found in crew.map(_search_portion, portions, setup=_look_for, setup_args=(hashes,)):
+        known[found] = True
+    return known
+
+
+# --- both ------------------------------------------------------------------------------------------------
+
+
+def find_fresh(
+    changes: list[Change],
+    *,
+    texts_before: Path,
+    texts: Path,
+    tokenizer_json: Path,
+    sample: list[SourceFile],
+    portions: list[Portion],
+    scratch: Path,
+    crew: Crew,
+) -> Fresh:
+    """New tokens of each changed file, against a dataset whose rows lie in `portions`.
+
+    `texts_before`, `texts`: the text spools of both states. `sample`: files of `texts` on which the fast encoder
+    must agree with the reference.
+    """
+    cuts = cut_into_shards((change.file.num_bytes for change in changes), SHARD_BYTES)
+    shards = [
+        Shard(cut.start, changes[cut.start : cut.stop], scratch / f"spans-{i}") for i, cut in enumerate(cuts)
+    ]
+    setup_args = texts_before, texts, tokenizer_json, sample
+    found = list(crew.map(_find_added, shards, setup=_set_up, setup_args=setup_args))
+    fresh = Fresh([], 0, 0)
+    for group in _groups(found):
+        spans = np.concatenate([np.fromfile(shard.spool, SPAN) for shard in shards[group.start : group.stop]])
+        hashes = sorted_distinct(spans["hash"])
+        known = _is_known(hashes, portions, crew) if len(hashes) else np.zeros(0, bool)
+        fresh = Fresh(fresh.ranges, fresh.spans + len(hashes), fresh.known_spans + int(known.sum()))
+        known |= _is_in_earlier(hashes, shards[: group.start])
+        spans = spans[known[np.searchsorted(hashes, spans["hash"])] | _is_in_another(spans)]
+        added = [ranges for shard in found[group.start : group.stop] for ranges in shard.ranges]
+        fresh.ranges.extend(_without(added, spans, shards[group.start].first))
+    return fresh
+
+
+def _groups(found: list[Added]) -> Iterator[range]:
+    """Shards whose spans are looked for together."""
+    return cut_into_shards((added.num_spans for added in found), MAX_NEEDLES)
+
+
+def _is_in_earlier(hashes: np.ndarray, shards: list[Shard]) -> np.ndarray:
+    """bool[hashes]: which of the sorted hashes are spans of changed files that were looked at before."""
+    needles, known = _Needles(hashes), np.zeros(len(hashes), bool)
+    for shard in shards:
+        known[needles.among(np.fromfile(shard.spool, SPAN)["hash"])] = True
+    return known
+
+
+def _is_in_another(spans: np.ndarray) -> np.ndarray:
+    """bool[spans]: whether a file before the span's own holds the same span."""
+    order = np.lexsort((spans["file"], spans["hash"]))
+    hashes, files = spans["hash"][order], spans["file"][order]
+    is_first = np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)]
+    owner = files[is_first][np.cumsum(is_first) - 1]
+    repeated = np.empty(len(spans), bool)
+    repeated[order] = files != owner
+    return repeated
+
+
+def _without(ranges: list[np.ndarray], spans: np.ndarray, first: int) -> Iterator[np.ndarray]:
+    """The ranges of the files from `first` on without the tokens of the spans, which lie in the files' order."""
+    bounds = np.searchsorted(spans["file"], first + np.arange(len(ranges) + 1))
+    for number, added in enumerate(ranges):
+        starts = spans["start"][bounds[number] : bounds[number + 1]].astype(np.int64)
+        yield subtract(added, merged(np.stack((starts, starts + SPAN_TOKENS), 1)))
+
+
+def subtract(ranges: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`ranges` without what `others` cover; both ordered, none touching.
+
+    >>> subtract(np.array([[2, 9]]), np.array([[0, 3], [5, 6]])).tolist()
+    [[3, 5], [6, 9]]
+    """
+    if not len(others) or not len(ranges):
+        return ranges
+    edges = sorted_distinct(np.concatenate((ranges.reshape(-1), others.reshape(-1))))
+    pieces = np.stack((edges[:-1], edges[1:]), 1)
+    return merged(pieces[_covers(ranges, edges[:-1]) & ~_covers(others, edges[:-1])])
+
+
+def _covers(ranges: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """bool[places]: which places lie in one of the ordered ranges."""
+    at = np.searchsorted(ranges[:, 0], places, side="right") - 1
+    return (at >= 0) & (places < ranges[np.maximum(at, 0), 1])

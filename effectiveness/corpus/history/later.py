@@ -1,0 +1,203 @@
+"""The later set: windows of files that HEAD has and the dataset's state has not, with the tokens that are new.
+
+Windows are cut from the whole file of HEAD, so that new text stands in its context; a row's `scored` says which of
+its tokens are new. A window without new tokens is left out, and so is one that equals a row of the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
+from effectiveness.common.records import ContextPlan, Corpus, SourceFile
+from effectiveness.common.workers import Crew
+from effectiveness.corpus.augment.facts import RepositoryFacts
+from effectiveness.corpus.history.fresh import SPAN_TOKENS, Change, Fresh, find_fresh
+from effectiveness.corpus.history.pairing import UNCHANGED, pair_files
+from effectiveness.corpus.history.past import Past
+from effectiveness.corpus.leaks.rows import Portion
+from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of
+from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.tokenization import TokenizerInfo
+
+SELF_TEST_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What HEAD has and the state of `--until` has not, in whole files."""
+
+    head: Corpus  # the scan of HEAD; its groups and split are not used
+    files: list[Change]  # in the order of HEAD's files
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What `--until` found. `changes` is None where nothing was committed later."""
+
+    past: Past
+    changes: Changes | None
+
+
+def find_changes(
+    then: Corpus, head: Corpus, sketches_then: list[np.ndarray], sketches_head: list[np.ndarray]
+) -> Changes:
+    """Files of HEAD that are new or have another text than the file they come from."""
+    old, new = then.scan.files, head.scan.files
+    paired = pair_files(old, new, sketches_then, sketches_head, then.read, head.read)
+    changes = [
+        Change(file, old[before] if before >= 0 else None)
+        for file, before in zip(new, paired.tolist(), strict=True)
+        if before != UNCHANGED
+    ]
+    return Changes(head, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class LaterRows:
+    """The rows of the later set; `corpus`, `made` and `table` are read like those of the dataset."""
+
+    corpus: Corpus
+    made: MadeRows
+    table: RowTable  # in the order of the files and their windows
+    fresh: Fresh
+    ranges: list[np.ndarray]  # of each file of `corpus`: its new tokens
+    window: int
+
+    def write(
+        self, path: Path, rows: Iterable[tuple[bytes, dict, bytes | None]], first_id: int
+    ) -> FileDigest:
+        """Write `rows`, those of the table in order, numbered from `first_id`."""
+        with JsonLinesWriter(path) as writer:
+            for number, ((tokens, metadata, _), scored) in enumerate(zip(rows, self._scored(), strict=True)):
+                writer.write_spelled_row(tokens, metadata | {"seq_id": first_id + number, "scored": scored})
+        return writer.digest
+
+    def _scored(self) -> Iterator[list[list[int]]]:
+        """Of each row of the table: the ranges of its tokens that are new, [first, last) within the row."""
+        for file, start in zip(self.table.of_unit("file").tolist(), self.table.start.tolist(), strict=True):
+            yield (within(self.ranges[file], start, start + self.window) - start).tolist()
+
+    def counts(self) -> dict[str, int]:
+        """Rows, files, and new tokens, each counted once however many rows hold it."""
+        scored_until: dict[int, int] = {}
+        num_scored = 0
+        for file, start in zip(self.table.of_unit("file").tolist(), self.table.start.tolist(), strict=True):
+            found = within(self.ranges[file], max(start, scored_until.get(file, 0)), start + self.window)
+            num_scored += int((found[:, 1] - found[:, 0]).sum())
+            scored_until[file] = start + self.window
+        return {
+            "later_sequences": len(self.table),
+            "later_files": len(scored_until),
+            "later_scored_tokens": num_scored,
+        }
+
+
+def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The parts of ordered ranges that lie in [first, last).
+
+    >>> within(np.array([[2, 9], [12, 20]]), 5, 14).tolist()
+    [[5, 9], [12, 14]]
+    """
+    a, b = np.searchsorted(ranges[:, 1], first, side="right"), np.searchsorted(ranges[:, 0], last)
+    return ranges[a : max(a, b)].clip(first, last)
+
+
+def later_rows(
+    portions: list[Portion],
+    changes: Changes,
+    plan: ContextPlan,
+    then: Corpus,
+    tokenizer: TokenizerInfo,
+    made: MadeRows,
+    crew: Crew,
+) -> LaterRows | None:
+    """Rows of what is new, against the dataset of state `then`, whose rows `made` lie in `portions` as written.
+
+    None where nothing is new.
+    """
+    scratch = made.scratch / "later"
+    scratch.mkdir()
+    sample = _sample(changes.files)
+    fresh = find_fresh(
+        changes.files,
+        texts_before=then.texts,
+        texts=changes.head.texts,
+        tokenizer_json=tokenizer.json_path,
+        sample=sample,
+        portions=portions,
+        scratch=scratch,
+        crew=crew,
+    )
+    chosen = [index for index, ranges in enumerate(fresh.ranges) if len(ranges)]
+    if not chosen:
+        return None
+    files = tuple(changes.files[index].file for index in chosen)
+    options = RowOptions(
+        plan=plan,
+        kinds=(),
+        seed=0,
+        facts=RepositoryFacts(),
+        tokenizer_json=tokenizer.json_path,
+        dtype=tokenizer.dtype.name,
+        mask_id=tokenizer.mask_id,
+        sample=tuple((file.offset, file.num_bytes) for file in sample),
+    )
+    rows = rows_of(changes.head.texts, files, options, scratch, crew)
+    ranges = [fresh.ranges[index] for index in chosen]
+    table = _choose(rows, ranges, made.rows["fingerprint"], plan.context_tokens)
+    corpus = replace(changes.head, scan=replace(changes.head.scan, files=files))
+    return LaterRows(corpus, rows, table, fresh, ranges, plan.context_tokens) if len(table) else None
+
+
+def _sample(changes: list[Change]) -> list[SourceFile]:
+    """The first files, on which every process proves its fast encoder."""
+    sample, total = [], 0
+    for file in (change.file for change in changes):
+        if total + file.num_bytes <= SELF_TEST_BYTES:
+            sample.append(file)
+            total += file.num_bytes
+    return sample
+
+
+def _choose(made: MadeRows, ranges: list[np.ndarray], taken: np.ndarray, window: int) -> RowTable:
+    """The windows that hold new tokens and whose tokens stand in no row of the dataset, each once."""
+    file = made.units["file"][made.rows["unit"]].tolist()
+    has_new = [
+        len(within(ranges[f], start, start + window)) > 0
+        for f, start in zip(file, made.rows["start"].tolist(), strict=True)
+    ]
+    wanted = np.flatnonzero(np.array(has_new) & ~np.isin(made.rows["fingerprint"], taken))
+    kept = np.sort(wanted[np.unique(made.rows["fingerprint"][wanted], return_index=True)[1]])
+    rows = made.rows[kept]
+    return RowTable(
+        units=made.units,
+        row=kept.astype(np.uint32),
+        unit=rows["unit"].copy(),
+        start=rows["start"].copy(),
+        complexity=rows["complexity"].copy(),
+        split=np.zeros(len(kept), np.uint8),
+        dropped={},
+    )
+
+
+def describe_later(past: Past, until: str, later: LaterRows | None) -> dict:
+    """What the metadata says of the state and of the later set."""
+    nothing = {"later_sequences": 0, "later_files": 0, "later_scored_tokens": 0}
+    return {
+        "until": until,
+        "commit_date": past.commit.date,
+        "head_commit": past.head_commit,
+        "later_commits": past.num_later_commits,
+        **(later.counts() if later else nothing),
+    }
+
+
+def later_leaks(later: LaterRows) -> dict:
+    """The later set's part of the leak report."""
+    fresh = later.fresh
+    return {"span_tokens": SPAN_TOKENS, "spans": fresh.spans, "known_spans": fresh.known_spans}

@@ -1,0 +1,208 @@
+"""From source files to rows: encode, cut into windows, score, vary, mask. Runs in worker processes.
+
+Nothing but small records comes back from a worker: token ids go into one spool file per shard, as text, and
+
+    units   one record for each text of a file: the original or a variant
+    rows    one record for each window: its unit, where it starts and lies, its complexity, a fingerprint
+
+A window is a slice of its unit's text, so overlapping windows cost nothing. Masked windows differ from their
+originals and are stored one after another under a unit of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from effectiveness.common.boundary import PANIC, reason
+from effectiveness.common.records import VARIANTS, SourceFile
+from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.corpus.augment import AUGMENTATIONS, Variant, vary
+from effectiveness.corpus.curriculum import features_of
+from effectiveness.corpus.rows.shard import (
+    MASKED_INDEX,
+    ORIGINAL_INDEX,
+    RowOptions,
+    Shard,
+    ShardRows,
+    content_key,
+    features_of_variant,
+)
+from effectiveness.corpus.rows.windows import Text
+from effectiveness.corpus.tokenization import Encoder, TokenizerError
+from effectiveness.languages import syntax
+
+__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
+
+SHARD_BYTES = 1 << 20
+ENCODED_BYTES = 1 << 19  # so much is encoded, then parsed: file by file, each drives the other from the cache
+MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRows:
+    """All units and rows in canonical order: by file, then variant, then window."""
+
+    units: np.ndarray  # UNIT[num_units]
+    rows: np.ndarray  # ROW[num_rows], `unit` is an index into units
+    yields: Counter  # (kind, language, outcome) -> files
+    examples: list[dict]
+    seconds: Counter  # step -> seconds, divided by the workers
+    scratch: Path
+    dtype: np.dtype
+    encoders: tuple[str, ...]  # the libraries that encoded: one, unless processes differ
+
+    def spool(self, shard: int) -> Path:
+        return _spool(self.scratch, shard)
+
+
+def rows_of(
+    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, crew: Crew
+) -> MadeRows:
+    """Rows of all files. Shards are cut by size alone, so any number of workers makes the same ones."""
+    total = sum(file.num_bytes for file in files)
+    shards = [
+        (number, [(index, files[index]) for index in shard], _spool(scratch, number))
+        for number, shard in enumerate(
+            cut_into_shards((file.num_bytes for file in files), max(SHARD_BYTES, total // MAX_SHARDS))
+        )
+    ]
+    made = crew.map(_make_shard, shards, setup=_set_up, setup_args=(text_spool, options))
+    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(crew.workers, len(shards))))
+
+
+_maker: RowMaker | None = None  # of this worker process
+
+
+def _set_up(text_spool: Path, options: RowOptions) -> None:
+    global _maker
+    _maker = RowMaker(text_spool, options)
+
+
+def _make_shard(task: tuple[int, list[tuple[int, SourceFile]], Path]) -> ShardRows:
+    return _maker.shard(*task)
+
+
+def _spool(scratch: Path, shard: int) -> Path:
+    return scratch / f"ids-{shard}"
+
+
+def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers: int) -> MadeRows:
+    units, rows, yields, seconds, examples = [], [], Counter(), Counter(), []
+    encoders = set()
+    num_units = 0
+    for shard in shards:
+        shard.rows["unit"] += num_units
+        num_units += len(shard.units)
+        units.append(shard.units)
+        rows.append(shard.rows)
+        yields.update(shard.yields)
+        seconds.update(shard.seconds)
+        examples += shard.examples
+        encoders.add(shard.encoder)
+    seconds = Counter({step: spent_s / workers for step, spent_s in seconds.items()})
+    return MadeRows(
+        np.concatenate(units),
+        np.concatenate(rows),
+        yields,
+        examples,
+        seconds,
+        scratch,
+        dtype,
+        tuple(sorted(encoders)),
+    )
+
+
+@lru_cache(maxsize=1)
+def encoder_of(text_spool: Path, tokenizer_json: Path, sample: tuple[tuple[int, int], ...]) -> Encoder:
+    """The encoder of this process, proven on `sample`: (offset, number of bytes) of texts in the spool.
+
+    Building it costs 0.1 s, so it can be begun while the parent has other things to do.
+    """
+    with open(text_spool, "rb") as texts:
+        return Encoder(tokenizer_json, [_read(texts, offset, num_bytes) for offset, num_bytes in sample])
+
+
+def _read(texts: BinaryIO, offset: int, num_bytes: int) -> bytes:
+    texts.seek(offset)
+    return texts.read(num_bytes)
+
+
+class RowMaker:
+    """Makes the rows of files; one per process."""
+
+    def __init__(self, text_spool: Path, options: RowOptions):
+        self._options = options
+        self._texts = open(text_spool, "rb")  # noqa: SIM115 - as long as the process
+        self._encoder = encoder_of(text_spool, options.tokenizer_json, options.sample)
+        self._begins_name = self._encoder.word_tokens()
+
+    def shard(self, number: int, files: list[tuple[int, SourceFile]], ids_path: Path) -> ShardRows:
+        """Rows of one shard; its ids go to `ids_path`, a new file. `files` are (index in the scan, record)."""
+        with open(ids_path, "xb") as spool:
+            shard = Shard(number, spool, self._options, self._begins_name)
+            for group in cut_into_shards((file.num_bytes for _, file in files), ENCODED_BYTES):
+                texts = [self._encoded(shard, files[i][1]) for i in group]
+                for i, text in zip(group, texts, strict=True):
+                    self._file(shard, *files[i], text)
+            return replace(shard.result(), encoder=self._encoder.backend)
+
+    def _encoded(self, shard: Shard, file: SourceFile) -> Text:
+        return self._encode(shard, file, _read(self._texts, file.offset, file.num_bytes))
+
+    def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
+        options, source = self._options, text.source
+        with shard.timed("complexity"):
+            tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
+        with shard.timed("augment"):
+            table = syntax.table_of(tree) if tree is not None and options.kinds else None
+        with shard.timed("complexity"):
+            features = features_of(source, file.language, tree, table)
+        shard.add_text(index, ORIGINAL_INDEX, text, features)
+        if not options.kinds:
+            return
+        for variant in self._variants(shard, file, source, table):
+            encoded = self._encode(shard, file, variant.text)
+            with shard.timed("complexity"):
+                changed = features_of_variant(features, tree, file.language, variant)
+            shard.add_text(index, VARIANTS.index(variant.kind), encoded, changed)
+            shard.example(variant.kind, file, source, variant.text)
+        if "token_masking" in options.kinds:
+            with shard.timed("augment"):
+                shard.add_masked(index, file, text, table)
+
+    def _encode(self, shard: Shard, file: SourceFile, source: bytes) -> Text:
+        with shard.timed("tokenize"):
+            try:
+                ids = self._encoder.encode(source)
+                return Text(source, ids, self._encoder.token_bytes(source, ids))
+            except TokenizerError as error:
+                raise TokenizerError(f"{error} ({file.path})") from None
+            except BaseException as error:
+                if type(error).__name__ != PANIC:
+                    raise
+                raise TokenizerError(f"its library fails on {file.path}: {reason(error)}") from None
+
+    def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> Iterator[Variant]:
+        """One after the other: each brings a tree."""
+        options = self._options
+        key = content_key(source)
+        kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
+        results = vary(
+            source, file.language, table, path=key, seed=options.seed, kinds=kinds, facts=options.facts
+        )
+        while True:
+            with shard.timed("augment"):
+                result = next(results, None)
+            if result is None:
+                return
+            outcome = "changed" if isinstance(result, Variant) else result.reason
+            shard.yields[result.kind, file.language, outcome] += 1
+            if isinstance(result, Variant):
+                yield result

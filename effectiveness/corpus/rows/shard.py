@@ -1,0 +1,217 @@
+"""The rows of one shard of files: windows are cut, scored, masked, and their ids written to the shard's spool."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import tree_sitter
+
+from effectiveness.common.jsonl import spell_ids
+from effectiveness.common.records import VARIANTS, ContextPlan, SourceFile
+from effectiveness.common.seeding import rng_for
+from effectiveness.corpus.augment import RepositoryFacts, Variant
+from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
+from effectiveness.corpus.curriculum import Features, features_of
+from effectiveness.corpus.rows import examples
+from effectiveness.corpus.rows.windows import Text, scores, windows_of
+from effectiveness.languages.syntax import parse
+
+UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
+ROW = np.dtype(
+    [
+        *(("unit", "u4"), ("start", "u4"), ("complexity", "f4"), ("fingerprint", "u8")),
+        *(("offset", "u8"), ("num_bytes", "u4")),  # of the ids' text in the shard's spool
+    ]
+)
+CUT_TOKENS = 1 << 16  # so many are cut into windows at once
+ORIGINAL_INDEX, MASKED_INDEX = VARIANTS.index("original"), VARIANTS.index("token_masking")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOptions:
+    """All that decides a file's rows, besides its text."""
+
+    plan: ContextPlan
+    kinds: tuple[str, ...]
+    seed: int
+    facts: RepositoryFacts
+    tokenizer_json: Path
+    dtype: str
+    mask_id: int
+    sample: tuple[tuple[int, int], ...]  # (offset, num_bytes) of texts to prove the fast encoder on
+
+
+@dataclass(slots=True)
+class ShardRows:
+    """What a worker returns for one shard."""
+
+    units: np.ndarray
+    rows: np.ndarray
+    yields: Counter = field(default_factory=Counter)  # (kind, language, outcome) -> files
+    examples: list[dict] = field(default_factory=list)
+    seconds: Counter = field(default_factory=Counter)  # step -> seconds of this worker
+    encoder: str = ""  # which library encoded
+
+
+class Shard:
+    """Collects units and rows, and writes ids to the spool as they come."""
+
+    def __init__(self, number: int, spool: BinaryIO, options: RowOptions, begins_name: np.ndarray):
+        self._number, self._spool, self._options, self._begins_name = number, spool, options, begins_name
+        self._units: list[tuple] = []
+        self._rows: list[np.ndarray] = []
+        self._waiting: list[tuple[int, Text, Features]] = []  # of the units whose rows are not made yet
+        self._waiting_tokens = 0
+        self._spool_bytes = 0
+        self._examples: dict[str, dict] = {}  # kind -> the first pair
+        self.yields: Counter = Counter()
+        self.seconds: Counter = Counter()
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started_s = time.perf_counter()
+        yield
+        self.seconds[step] += time.perf_counter() - started_s
+
+    def result(self) -> ShardRows:
+        self._cut()
+        rows = np.concatenate((np.empty(0, ROW), *self._rows))
+        made = ShardRows(
+            units=np.array(self._units, UNIT),
+            # In the order of the units again: texts waited for each other, masked ones did not.
+            rows=rows[np.argsort(rows["unit"], kind="stable")],
+            yields=self.yields,
+            examples=list(self._examples.values()),
+            seconds=self.seconds,
+        )
+        is_masked = made.units["variant"][made.rows["unit"]] == MASKED_INDEX
+        original = original_rows(made)(np.flatnonzero(is_masked))
+        made.rows["complexity"][is_masked] = made.rows["complexity"][original]
+        return made
+
+    def add_text(self, file: int, variant: int, text: Text, features: Features) -> None:
+        self._waiting.append((self._new_unit(file, variant, len(text)), text, features))
+        self._waiting_tokens += len(text)
+        if self._waiting_tokens >= CUT_TOKENS:
+            self._cut()
+
+    def _new_unit(self, file: int, variant: int, num_tokens: int) -> int:
+        self._units.append((file, variant, num_tokens, self._number))
+        return len(self._units) - 1
+
+    def _cut(self) -> None:
+        """Make the rows of the texts that wait."""
+        if not self._waiting:
+            return
+        units, texts, features = zip(*self._waiting, strict=True)
+        self._waiting, self._waiting_tokens = [], 0
+        options = self._options
+        with self.timed("complexity"):
+            ids = np.concatenate([text.ids for text in texts], dtype=options.dtype, casting="unsafe")
+            windows = windows_of(texts, options.plan)
+            complexity = scores(texts, features, windows, ids, self._begins_name, options.plan)
+        self._add(np.array(units)[windows.text], windows.start, complexity, ids, windows.first, windows.end)
+
+    def add_masked(self, file: int, source_file: SourceFile, text: Text, table) -> None:
+        options = self._options
+        ends = np.cumsum(text.num_bytes, dtype=np.int64)
+        nodes = MaskableNodes(text.source, table, ends)
+        key = content_key(text.source)
+        ids = text.ids.astype(options.dtype)
+        windows = windows_of([text], options.plan)
+        length = min(len(text), options.plan.context_tokens)
+        masked = [
+            mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
+            for start in windows.start.tolist()
+        ]
+        if not masked or any(window is None for window in masked):
+            self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
+            return
+        self.yields["token_masking", source_file.language, "changed"] += 1
+        unit = self._new_unit(file, MASKED_INDEX, len(text))
+        one_after_another = np.arange(len(masked)) * length
+        ids = np.concatenate(masked)
+        self._add(unit, windows.start, np.nan, ids, one_after_another, one_after_another + length)
+        if "token_masking" not in self._examples:
+            hidden = examples.hide(text.source, ends, masked[0] == options.mask_id)
+            self.example("token_masking", source_file, text.source, hidden)
+
+    def _mask_rng(self, key: str, start: int) -> random.Random:
+        return rng_for(self._options.seed, "token_masking", key, start)
+
+    def _add(
+        self,
+        unit: np.ndarray | int,
+        start: np.ndarray,
+        complexity: np.ndarray | float,
+        ids: np.ndarray,
+        first: np.ndarray,
+        end: np.ndarray,
+    ) -> None:
+        """Make rows of the windows `ids[first:end]`, which begin at the token `start` of their texts.
+
+        The ids go to the spool as text, because a token stands in several windows: it is spelled once and copied.
+        """
+        text, edges = spell_ids(ids)
+        self._spool.write(text)
+        rows = np.empty(len(first), ROW)
+        rows["unit"], rows["start"], rows["complexity"] = unit, start, complexity
+        rows["fingerprint"] = [
+            _fingerprint(ids[a:b]) for a, b in zip(first.tolist(), end.tolist(), strict=True)
+        ]
+        rows["offset"] = self._spool_bytes + edges[first]
+        rows["num_bytes"] = edges[end] - edges[first] - 1  # without the last comma
+        self._spool_bytes += len(text)
+        self._rows.append(rows)
+
+    def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
+        """Keep the first pair of each kind."""
+        if kind not in self._examples:
+            about = {"kind": kind, "language": file.language, "path": file.path}
+            self._examples[kind] = about | examples.first_difference(before, after)
+
+
+def original_rows(made: ShardRows) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
+    units, unit_of_row = made.units, made.rows["unit"]
+    is_original = units["variant"] == ORIGINAL_INDEX
+    original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
+    original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
+    first_row = np.searchsorted(unit_of_row, np.arange(len(units)))
+
+    def originals(rows: np.ndarray) -> np.ndarray:
+        unit = unit_of_row[rows]
+        return first_row[original_unit[units["file"][unit]]] + rows - first_row[unit]
+
+    return originals
+
+
+def features_of_variant(
+    source: Features, source_tree: tree_sitter.Tree, language: str, variant: Variant
+) -> Features:
+    """Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's.
+
+    That is where the source has syntax errors, and where a comment goes that a block of Python ends with.
+    """
+    if source_tree.root_node.has_error or source.ends_in(variant.edits):
+        return features_of(variant.text, language, variant.tree or parse(language, variant.text))
+    return source.moved(variant.edits)
+
+
+def content_key(source: bytes) -> str:
+    """Names what is drawn for a text: copies of a file get equal variants, which are then dropped as equal rows."""
+    return hashlib.blake2b(source, digest_size=16).hexdigest()
+
+
+def _fingerprint(tokens: np.ndarray) -> int:
+    """64 bits of the tokens' digest: among a billion rows a false match has a chance of 3 %, and costs one row."""
+    return int.from_bytes(hashlib.blake2b(tokens, digest_size=8).digest(), "little")

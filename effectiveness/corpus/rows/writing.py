@@ -1,0 +1,134 @@
+"""Rows from the spool files to JSON lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
+from effectiveness.common.records import VARIANTS, ContextPlan, Corpus, SourceFile
+from effectiveness.corpus.curriculum import PLACES
+from effectiveness.corpus.leaks.rows import WrittenRows
+from effectiveness.corpus.rows import MASKED_INDEX, MadeRows
+from effectiveness.corpus.rows.table import RowTable, original_rows
+from effectiveness.corpus.tokenization import TokenizerInfo
+from effectiveness.corpus.weighting import WEIGHTS
+
+READ_ROWS = 4096  # of which the descriptors are looked up at once
+FILES = 4096  # whose metadata is at hand: rows lie in the order of complexity
+
+
+class Written(NamedTuple):
+    digest: FileDigest
+    rows: WrittenRows
+
+
+def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
+    """Rows of the table, in this order, to a new file."""
+    with JsonLinesWriter(path) as writer:
+        lines = (writer.write_spelled_row(*row) for row in reader.read(rows))
+        sizes = np.fromiter(lines, np.uint32, len(rows))
+    return Written(writer.digest, WrittenRows(path, sizes, reader.units(rows), reader.starts(rows)))
+
+
+def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
+    """A lower bound of what the rows take: most ids of a large vocabulary have four digits and a comma."""
+    digits = 4 if tokenizer.vocab_size > 4096 else 3
+    arrays = len(table) + int((table.of_unit("variant") == MASKED_INDEX).sum())
+    return arrays * plan.context_tokens * digits
+
+
+class RowReader:
+    """Puts rows together from the spool files: reads slices, so that memory does not grow with the dataset."""
+
+    def __init__(
+        self, corpus: Corpus, plan: ContextPlan, tokenizer: TokenizerInfo, made: MadeRows, table: RowTable
+    ):
+        self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
+        self._padding, self._made, self._table = b",%d" % tokenizer.pad_id, made, table
+        self._about = lru_cache(FILES)(lambda file: file_metadata(corpus.scan.files[file]))
+        self._originals = original_rows(made)
+        shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
+        self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
+
+    def close(self) -> None:
+        for spool in self._spools:
+            os.close(spool)
+
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        """uint32: the text that rows of the table are windows of."""
+        return self._table.unit[rows]
+
+    def starts(self, rows: np.ndarray) -> np.ndarray:
+        """uint32: where rows of the table begin in the spool that holds their text, in bytes modulo 2^32."""
+        offsets = self._made.rows["offset"]
+        parts = [offsets[self._texts_of(part)] for part in _slices(rows)]
+        return np.concatenate([np.empty(0, np.uint32), *parts], dtype=np.uint32, casting="unsafe")
+
+    def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
+        for part in _slices(rows):
+            yield from self._read(part)
+
+    def _texts_of(self, rows: np.ndarray) -> np.ndarray:
+        """Indices into made.rows of rows of the table, of masked ones those of their originals: what they ask for."""
+        made_rows = self._table.row[rows]
+        is_masked = self._made.units["variant"][self._table.unit[rows]] == MASKED_INDEX
+        return np.where(is_masked, self._originals(made_rows), made_rows)
+
+    def _read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
+        made, table = self._made, self._table
+        units, places = made.units[table.unit[rows]], made.rows[table.row[rows]][["offset", "num_bytes"]]
+        is_masked = units["variant"] == MASKED_INDEX
+        label_places = made.rows[self._texts_of(rows)][["offset", "num_bytes"]]
+        columns = (rows, units, places, is_masked, label_places, table.start[rows], table.complexity[rows])
+        for row, unit, place, masked, label_place, start, complexity in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            file, variant, num_tokens, shard = unit
+            length = min(num_tokens, self._context)
+            metadata = {
+                "seq_id": row,
+                **self._about(file),
+                "chunk_index": -(-start // self._stride),  # the last window ends with the file: off the grid
+                "total_chunks": 1 + -(-(num_tokens - length) // self._stride),
+                "start_token": start,
+                "length": length,
+                "complexity": round(complexity, PLACES),
+                "augmentation_type": VARIANTS[variant],
+            }
+            labels = self._text(shard, *label_place, length) if masked else None
+            yield self._text(shard, *place, length), metadata, labels
+
+    def _text(self, shard: int, offset: int, num_bytes: int, length: int) -> bytes:
+        text = os.pread(self._spools[shard], num_bytes, offset)
+        if len(text) != num_bytes:
+            raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")
+        return text + self._padding * (self._context - length)
+
+
+def _slices(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for first in range(0, len(rows), READ_ROWS):
+        yield rows[first : first + READ_ROWS]
+
+
+def file_metadata(file: SourceFile) -> dict:
+    """The part of a row's metadata that all rows of a file share."""
+    weight, priority = WEIGHTS[file.role]
+    directory, _, name = file.path.rpartition("/")
+    dot = name.rfind(".")
+    return {
+        "source_file": file.path,
+        "directory": directory,
+        "file_extension": name[dot:] if dot > 0 else "",
+        "language": file.language,
+        "is_core": file.role == "core",
+        "is_test": file.role == "test",
+        "priority": priority,
+        "weight": weight,
+    }

@@ -1,0 +1,332 @@
+"""Step 1: repository -> the texts of its source files in one spool file, and a counted reason for everything else.
+
+Worker processes take shards of about 1 MB, cut in path order: paths in, a shard file out. The parent joins the
+shard files in order, so the result does not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from effectiveness.common.paths import escape_path
+from effectiveness.common.records import ScanResult, SourceFile, UserError
+from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
+from effectiveness.corpus.scan.decoding import BINARY, HEAD_BYTES, NotText, decode
+from effectiveness.corpus.scan.listing import (
+    MAX_FILE_BYTES,
+    Candidate,
+    CommitTree,
+    Listing,
+    Tally,
+    list_repository,
+)
+from effectiveness.corpus.scan.quality import drop_reason, notes_on
+from effectiveness.corpus.scan.roles import Roles
+from effectiveness.languages import Language, language_of
+
+SHARD_BYTES = 1 << 20
+FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
+UNKNOWN_TYPE = "unknown file type"
+SECRET_IN_NAME = "secret in its name"  # a row names its file, and another name would be no file's
+
+# Texts and their languages -> the signature of each, and the macro names in all.
+Analyse = Callable[[Sequence[bytes], Sequence[str]], tuple[list[np.ndarray], set[str]]]
+
+
+class Redact(Protocol):
+    """Texts -> texts of the same lengths, and redactions by rule; see `effectiveness.corpus.secrets.redact_all`."""
+
+    def __call__(
+        self,
+        texts: Sequence[bytes],
+        *,
+        only_sure: bool = False,
+        on_found: Callable[[int, int, str], None] | None = None,
+    ) -> tuple[list[bytes], dict[str, int]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """What to read and how. `exclude` are our own output directories, which may lie in the repository."""
+
+    root: Path
+    core_globs: tuple[str, ...] = ()
+    test_globs: tuple[str, ...] = ()
+    keep_secrets: bool = False
+    locate_secrets: bool = False
+    exclude: tuple[Path, ...] = ()
+    tree: CommitTree | None = None  # where a commit was written to the root, instead of a tree of the user's
+
+
+class Shard(NamedTuple):
+    """A worker's task. Everything in it can be sent to another process."""
+
+    root: str
+    candidates: list[Candidate]
+    roles: Roles
+    redact: Redact | None
+    locate_secrets: bool
+    analyse: Analyse
+    spool: str  # where the texts of this shard go
+
+
+class Spooled(NamedTuple):
+    """A file whose text went into the spool: a `SourceFile`, but for where, which the parent knows."""
+
+    path: str
+    language: str
+    role: str
+    sha256: str
+    num_bytes: int
+    crlf: bool
+
+
+class ShardResult(NamedTuple):
+    """What a worker hands back."""
+
+    files: list[Spooled]  # in the order of their texts in the spool
+    signatures: np.ndarray  # of all files, one after another: thousands of arrays would leave holes
+    signature_sizes: list[int]
+    macros: set[str]
+    tally: Tally
+    secrets: dict[str, int]
+    secret_places: list[tuple[str, int, str]]  # path, line, rule
+    notes: dict[str, int]
+
+
+def scan_repository(
+    options: ScanOptions,
+    spool: Path,
+    crew: Crew,
+    *,
+    analyse: Analyse,
+    redact: Redact,
+    on_listed: Callable[[], None] | None = None,
+) -> tuple[ScanResult, list[np.ndarray], frozenset[str]]:
+    """Read the repository at `options.root`; the texts go into the file `spool`, shard files beside it.
+
+    analyse, redact: functions at module level, called in the workers.
+    on_listed: called once between listing and reading.
+    Returns the result, what `analyse` found of each file, and the names of all C and C++ macros.
+    Raises UserError when the root is no readable directory or a worker was killed.
+    """
+    listing = _list(options)
+    if on_listed:
+        on_listed()
+    roles = Roles(options.core_globs, options.test_globs, listing.packages)
+    shards = [
+        Shard(
+            root=os.fspath(options.root.resolve()),
+            candidates=listing.candidates[cut.start : cut.stop],
+            roles=roles,
+            redact=None if options.keep_secrets else redact,
+            locate_secrets=options.locate_secrets,
+            analyse=analyse,
+            spool=f"{spool}.{number}",
+        )
+        for number, cut in enumerate(_cuts(listing.candidates))
+    ]
+    with open(spool, "wb") as joined:
+        results = []
+        for shard, result in zip(shards, crew.map(scan_shard, shards), strict=True):
+            _append(shard, joined)
+            results.append(result)
+    macros = frozenset().union(*(result.macros for result in results))
+    summary = _summary(options, listing, results)
+    if not options.keep_secrets:
+        summary = _without_secret_names(summary, redact)
+    return summary, _signatures(results), macros
+
+
+def _without_secret_names(summary: ScanResult, redact: Redact) -> ScanResult:
+    """The paths of what was left out are shown; files with such a name are no longer among those that were read."""
+
+    def clean(paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(path.decode() for path in redact([path.encode() for path in paths], only_sure=True)[0])
+
+    return replace(
+        summary,
+        skipped_paths={reason: clean(paths) for reason, paths in summary.skipped_paths.items()},
+        unreadable=clean(summary.unreadable),
+    )
+
+
+def _signatures(results: list[ShardResult]) -> list[np.ndarray]:
+    """What the workers found of each file."""
+    sizes = [size for result in results for size in result.signature_sizes]
+    joined = np.concatenate([np.empty(0, np.uint64), *(result.signatures for result in results)])
+    return np.split(joined, np.cumsum(sizes))[:-1]
+
+
+def _cuts(candidates: list[Candidate]) -> Iterable[range]:
+    return cut_into_shards((file.num_bytes + FILE_OVERHEAD_BYTES for file in candidates), SHARD_BYTES)
+
+
+def _list(options: ScanOptions) -> Listing:
+    try:
+        return list_repository(options.root, options.exclude, options.tree)
+    except OSError as error:
+        raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
+
+
+def _append(shard: Shard, joined) -> None:
+    """Move the shard's texts to the end of the joined spool file."""
+    with open(shard.spool, "rb") as texts:
+        shutil.copyfileobj(texts, joined, 1 << 20)
+    os.unlink(shard.spool)
+
+
+def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult]) -> ScanResult:
+    tally = listing.tally
+    for result in results:
+        tally.merge(result.tally)
+    files = _placed(file for result in results for file in result.files)
+    return ScanResult(
+        root=os.fspath(options.root),
+        files=files,
+        num_entries=len(files) + sum(tally.counts.values()),
+        skipped=dict(sorted(tally.counts.items())),
+        skipped_paths={reason: tuple(paths) for reason, paths in sorted(tally.examples.items())},
+        unreadable=tuple(sorted(tally.unreadable)),
+        secrets=_sum_counts(result.secrets for result in results),
+        secret_places=tuple(place for result in results for place in result.secret_places),
+        notes=_sum_counts(result.notes for result in results),
+        commit=listing.commit,
+        listed_by=listing.listed_by,
+    )
+
+
+def _placed(spooled: Iterable[Spooled]) -> tuple[SourceFile, ...]:
+    """The files, whose texts lie in the spool one after the other."""
+    files, offset = [], 0
+    for path, language, role, sha256, num_bytes, crlf in spooled:
+        files.append(
+            SourceFile(
+                path=path,
+                language=language,
+                role=role,
+                sha256=sha256,
+                num_bytes=num_bytes,
+                offset=offset,
+                crlf=crlf,
+            )
+        )
+        offset += num_bytes
+    return tuple(files)
+
+
+def _sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def scan_shard(shard: Shard) -> ShardResult:
+    """Read the files of one shard and write their texts to its spool file."""
+    tally = Tally()
+    with Beneath(Path(shard.root)) as place:
+        kept = _read_all(place, _with_plain_names(shard, tally), tally)
+    texts, secrets = [file.text for file in kept], {}
+    places: list[tuple[str, int, str]] = []
+    if shard.redact:
+        texts, secrets = shard.redact(
+            texts,
+            on_found=(lambda number, line, rule: places.append((escape_path(kept[number].path), line, rule)))
+            if shard.locate_secrets
+            else None,
+        )
+    signatures, macros = shard.analyse(texts, [file.language for file in kept])
+    with open(shard.spool, "wb") as spool:
+        spool.writelines(texts)
+    files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
+    notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
+    joined, sizes = np.concatenate((np.empty(0, np.uint64), *signatures)), [*map(len, signatures)]
+    return ShardResult(files, joined, sizes, macros, tally, secrets, places, notes)
+
+
+def _with_plain_names(shard: Shard, tally: Tally) -> list[Candidate]:
+    """Leave out files whose path holds a secret: every row of theirs would show it."""
+    if not shard.redact:
+        return shard.candidates
+    paths = [candidate.path for candidate in shard.candidates]
+    plain = []
+    for candidate, redacted in zip(shard.candidates, shard.redact(paths, only_sure=True)[0], strict=True):
+        if redacted == candidate.path:
+            plain.append(candidate)
+        else:
+            tally.add(SECRET_IN_NAME, redacted)
+    return plain
+
+
+class LeftOut(Exception):
+    """A named rule leaves the file out; the message is the reason."""
+
+
+class Kept(NamedTuple):
+    """A file that was read and that no rule leaves out."""
+
+    path: bytes
+    language: str
+    sha256: str  # of the bytes on disk
+    text: bytes  # UTF-8
+    note: str  # on how it was decoded
+
+
+def _read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[Kept]:
+    """Read files; those that are not kept are counted."""
+    kept = []
+    for candidate in candidates:
+        try:
+            kept.append(_read(place, candidate))
+        except OSError as error:
+            tally.add_error(error, candidate.path)
+        except UnstableFile as why:
+            tally.add(str(why), candidate.path, unreadable=True)
+        except (NotText, LeftOut) as why:
+            tally.add(str(why), candidate.path)
+    return kept
+
+
+def _read(place: Beneath, candidate: Candidate) -> Kept:
+    """Raises LeftOut, and what reading and decoding raise."""
+    language = _language(place, candidate)
+    raw = place.read(candidate.path, MAX_FILE_BYTES)
+    text, note = decode(raw)
+    if reason := drop_reason(text, language, handwritten=candidate.handwritten):
+        raise LeftOut(reason)
+    return Kept(candidate.path, language.name, hashlib.sha256(raw).hexdigest(), text, note)
+
+
+def _spooled(file: Kept, text: bytes, roles: Roles) -> Spooled:
+    """`text` is what goes into the spool."""
+    return Spooled(
+        path=escape_path(file.path),
+        language=file.language,
+        role=roles.role_of(file.path),
+        sha256=file.sha256,
+        num_bytes=len(text),
+        crlf=b"\r" in text and b"\r\n" in text,  # a single byte is found at once
+    )
+
+
+def _language(place: Beneath, candidate: Candidate) -> Language:
+    """By the name, else by the `#!` line. Raises LeftOut, NotText for binary files, and what reading does."""
+    name = candidate.path.decode("utf-8", "replace")
+    if language := language_of(name):
+        return language
+    head = place.read_head(candidate.path, HEAD_BYTES)
+    language = language_of(name, head.partition(b"\n")[0].decode("utf-8", "replace"))
+    if language is None:
+        raise LeftOut(BINARY if b"\0" in head else UNKNOWN_TYPE)
+    return language

@@ -1,0 +1,346 @@
+"""Walk a repository: every directory entry becomes a candidate file or a counted reason.
+
+The walk holds a few descriptors however deep the tree is, follows no link, and does not go down into what it
+leaves out: such a directory is one entry. Directories that are walked through are no entries themselves.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from effectiveness.common.ownership import MARKER, SIGNATURE, is_marker
+from effectiveness.common.paths import escape_path
+from effectiveness.common.publish import STAGING
+from effectiveness.common.records import METADATA_FILE
+from effectiveness.corpus.scan import ignoring
+from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
+from effectiveness.corpus.scan.gitfiles import (
+    DirectoryIgnored,
+    GitNames,
+    GitUnavailable,
+    git_names,
+    head_commit,
+)
+from effectiveness.corpus.scan.gitplace import ForeignGit, check_own, find_git
+
+MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
+MAX_EXAMPLE_PATHS = 20  # per reason, for the report
+
+LINK = "symbolic link"
+SPECIAL = "FIFO, socket or device"
+VANISHED = "vanished while scanning"
+TOO_LARGE = f"too large (over {MAX_FILE_BYTES >> 20} MB)"
+LOCK_FILE = "lock file"
+SUBMODULE = "submodule"
+OWN_OUTPUT = "own output"
+
+_METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
+_CACHES = frozenset(
+    {
+        b"__pycache__",
+        b".mypy_cache",
+        b".pytest_cache",
+        b".ruff_cache",
+        b".tox",
+        b".nox",
+        b".gradle",
+        b".terraform",
+    }
+)
+_INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
+_THIRD_PARTY = frozenset({b"third_party", b"third-party", b"thirdparty"})
+_VENDOR_MARKS = frozenset({b"modules.txt", b"autoload.php", b"composer", b"bundle"})  # Go, PHP, PHP, Ruby
+_CACHE_MARK = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
+_UNFINISHED = re.compile(STAGING.pattern.encode(), re.DOTALL)  # left behind by a killed run
+_LOCK_FILES = frozenset(
+    b"Cargo.lock package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock "
+    b"poetry.lock Pipfile.lock pdm.lock uv.lock pixi.lock conda-lock.yml go.sum go.work.sum Gemfile.lock "
+    b"composer.lock mix.lock pubspec.lock Podfile.lock Package.resolved packages.lock.json project.assets.json "
+    b"gradle.lockfile .cargo-checksum.json flake.lock MODULE.bazel.lock .terraform.lock.hcl Chart.lock".split()
+)
+
+
+class Candidate(NamedTuple):
+    """A regular file that no name or place rules out."""
+
+    path: bytes
+    num_bytes: int
+    handwritten: bool  # .gitattributes says `-linguist-generated`: no marker in the text overrules that
+
+
+@dataclass(slots=True)
+class Tally:
+    """Reasons and how often; the first paths of each; and what could not be read."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def add(self, reason: str, path: bytes, *, unreadable: bool = False) -> None:
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < MAX_EXAMPLE_PATHS:
+            examples.append(escape_path(path))
+        if unreadable:
+            self.unreadable.append(escape_path(path))
+
+    def merge(self, other: Tally) -> None:
+        """Add what a worker counted."""
+        for reason, count in other.counts.items():
+            self.counts[reason] = self.counts.get(reason, 0) + count
+            examples = self.examples.setdefault(reason, [])
+            examples += other.examples[reason][: MAX_EXAMPLE_PATHS - len(examples)]
+        self.unreadable += other.unreadable
+
+    def add_error(self, error: OSError, path: bytes) -> None:
+        self.add(error_reason(error), path, unreadable=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What the walk found."""
+
+    candidates: list[Candidate]  # sorted by path bytes
+    tally: Tally
+    packages: frozenset[bytes]  # directories at the root that hold an __init__.py
+    listed_by: str  # "git", or who else and why
+    commit: str  # HEAD, "" outside git
+
+
+class Selection(Protocol):
+    """Which names the repository itself leaves out."""
+
+    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None: ...
+    def directory_reason(self, path: bytes) -> str: ...
+    def file_reason(self, path: bytes) -> str: ...
+
+
+def error_reason(error: OSError) -> str:
+    """The reason for an entry the system would not let us read."""
+    if error.errno == errno.ENOENT:
+        return VANISHED
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+        return "replaced while scanning"
+    return f"unreadable: {errno.errorcode.get(error.errno or 0, 'OSError')}"
+
+
+def list_repository(root: Path, exclude: tuple[Path, ...] = (), tree: CommitTree | None = None) -> Listing:
+    """Walk the tree at `root`. `exclude` are directories of our own output, `tree` is the commit that was written
+    there, if any. Raises OSError for the root only."""
+    root = root.resolve()
+    own = frozenset(
+        os.fsencode(path.relative_to(root))
+        for path in map(Path.resolve, exclude)
+        if path.is_relative_to(root)
+    )
+    selection, listed_by, commit = (tree, "git", tree.commit) if tree else _selection(root)
+    with Beneath(root) as place:
+        walk = _Walk(place, selection, own)
+        walk.run()
+    for path, reason in sorted(tree.unplaced.items()) if tree else ():
+        walk.tally.add(reason, path)
+    return Listing(
+        candidates=sorted(walk.candidates),
+        tally=walk.tally,
+        packages=frozenset(walk.packages),
+        listed_by=listed_by,
+        commit=commit,
+    )
+
+
+def _selection(root: Path) -> tuple[Selection, str, str]:
+    """What leaves names out, in words too, and the commit the names belong to."""
+    place = find_git(root)
+    if place is None:
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} (not a git repository)", ""
+    try:
+        check_own(place)
+        names = git_names(root, place)
+    except (DirectoryIgnored, ForeignGit) as why:
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", ""
+    except GitUnavailable as why:
+        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", head_commit(place)
+    return ListedByGit(names), "git", head_commit(place)
+
+
+class ListedByGit:
+    """The names git gave."""
+
+    def __init__(self, names: GitNames):
+        self._names = names
+
+    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
+        """Git has read the .gitignore files already."""
+
+    def directory_reason(self, path: bytes) -> str:
+        names = self._names
+        if path in names.nested:
+            return "nested git repository"
+        if path in names.parents:
+            return ""
+        if path in names.listed:
+            return SUBMODULE
+        return ignoring.IGNORED if path in names.ignored else ""
+
+    def file_reason(self, path: bytes) -> str:
+        if path in self._names.listed:
+            return ""
+        return ignoring.IGNORED if path in self._names.ignored else "not listed by git"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTree:
+    """A commit whose files were written below the root: all of them are tracked, so .gitignore leaves none out."""
+
+    commit: str
+    left_out: dict[bytes, str]  # placeholders, and what they stand for
+    unplaced: dict[bytes, str]  # entries that could not be written -> why
+
+    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
+        """There is nothing to read."""
+
+    def directory_reason(self, path: bytes) -> str:
+        return self.left_out.get(path, "")
+
+    def file_reason(self, path: bytes) -> str:
+        return self.left_out.get(path, "")
+
+
+class _Walk:
+    """One walk: directories still to visit on a list of its own, names in byte order."""
+
+    def __init__(self, place: Beneath, selection: Selection, own: frozenset[bytes]):
+        self._place = place
+        self._selection = selection
+        self._own = own
+        self._attributes = ignoring.AttributeFiles()
+        self.candidates: list[Candidate] = []
+        self.tally = Tally()
+        self.packages: set[bytes] = set()
+
+    def run(self) -> None:
+        waiting = [b""]
+        while waiting:
+            directory = waiting.pop()
+            try:
+                waiting += reversed(self._visit(directory))
+            except OSError as error:
+                if not directory:
+                    raise
+                self.tally.add_error(error, directory)
+
+    def _visit(self, directory: bytes) -> list[bytes]:
+        """Count or keep the entries of one directory; returns the directories in it, sorted."""
+        if directory and (reason := self._name_reason(directory)):
+            self.tally.add(reason, directory)
+            return []
+        names = frozenset(map(os.fsencode, os.listdir(self._place.directory(directory))))
+        if directory and (reason := self._content_reason(directory, names)):
+            self.tally.add(reason, directory)
+            return []
+        if b"__init__.py" in names and directory and b"/" not in directory:
+            self.packages.add(directory)
+        self._selection.enter(directory, names, self._place)
+        self._attributes.enter(directory, names, self._place)
+        return self._sort_entries(directory, sorted(names))
+
+    def _sort_entries(self, directory: bytes, names: list[bytes]) -> list[bytes]:
+        directories = []
+        descriptor = self._place.directory(directory)
+        for name in names:
+            path = directory + b"/" + name if directory else name
+            try:
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                self.tally.add_error(error, path)
+                continue
+            if stat.S_ISDIR(found.st_mode) and name not in _METADATA:
+                directories.append(path)
+            elif reason := self._entry_reason(path, name, found):
+                self.tally.add(reason, path)
+            else:
+                handwritten = self._attributes.decide(path, b"linguist-generated") is False
+                self.candidates.append(Candidate(path, found.st_size, handwritten))
+        return directories
+
+    def _entry_reason(self, path: bytes, name: bytes, found: os.stat_result) -> str:
+        """Why an entry that is no directory to walk is left out; "" to keep it."""
+        if name in _METADATA:
+            return f"{name.decode().lstrip('.').lower()} metadata"
+        if stat.S_ISLNK(found.st_mode):
+            return LINK
+        if not stat.S_ISREG(found.st_mode):
+            return SPECIAL
+        if reason := self._selection.file_reason(path):
+            return reason
+        if name in _LOCK_FILES:
+            return LOCK_FILE
+        if found.st_size > MAX_FILE_BYTES:
+            return TOO_LARGE
+        if self._attributes.decide(path, b"linguist-vendored"):
+            return "vendored: .gitattributes"
+        if self._attributes.decide(path, b"linguist-generated"):
+            return "generated: .gitattributes"
+        return ""
+
+    def _name_reason(self, path: bytes) -> str:
+        """Why a directory is not even opened; "" to open it."""
+        name = path.rpartition(b"/")[2]
+        if path in self._own or _UNFINISHED.fullmatch(name):
+            return OWN_OUTPUT
+        if reason := self._selection.directory_reason(path):
+            return reason
+        if name in _CACHES:
+            return "tool cache"
+        if self._not_vendored(path):
+            return ""
+        if name in _INSTALLED:
+            return f"installed packages ({name.decode()})"
+        return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or path == b"vendor" else ""
+
+    def _content_reason(self, path: bytes, names: frozenset[bytes]) -> str:
+        """Why a directory with these names in it is not walked; "" to walk it."""
+        if b".git" in names and self._is_repository(path):
+            return "nested git repository"
+        if b"CACHEDIR.TAG" in names and self._is_cache(path):
+            return "tool cache"
+        if self._is_own_output(path, names):
+            return OWN_OUTPUT
+        if b"pyvenv.cfg" in names:
+            return "virtual environment"
+        is_vendor = path.endswith(b"/vendor") and names & _VENDOR_MARKS and not self._not_vendored(path)
+        return "vendored (vendor/)" if is_vendor else ""
+
+    def _not_vendored(self, path: bytes) -> bool:
+        """Whether .gitattributes says `-linguist-vendored` of what lies in the directory."""
+        return self._attributes.decide(path + b"/any", b"linguist-vendored") is False
+
+    def _is_repository(self, path: bytes) -> bool:
+        """Whether its .git is a file (submodule, linked work tree) or a directory with a HEAD, as git sees it."""
+        dot_git = os.stat(b".git", dir_fd=self._place.directory(path), follow_symlinks=False)
+        if stat.S_ISDIR(dot_git.st_mode):
+            return b"HEAD" in map(os.fsencode, os.listdir(self._place.directory(path + b"/.git")))
+        return stat.S_ISREG(dot_git.st_mode)
+
+    def _is_cache(self, path: bytes) -> bool:
+        return self._head(path + b"/CACHEDIR.TAG", len(_CACHE_MARK)) == _CACHE_MARK
+
+    def _is_own_output(self, path: bytes, names: frozenset[bytes]) -> bool:
+        """Whether it is a dataset or a model that this product wrote: no source of the next one."""
+        metadata, marker = METADATA_FILE.encode(), MARKER.encode()
+        if metadata in names and SIGNATURE in self._head(path + b"/" + metadata, MAX_FILE_BYTES):
+            return True
+        return marker in names and is_marker(self._head(path + b"/" + marker, MAX_FILE_BYTES))
+
+    def _head(self, path: bytes, num_bytes: int) -> bytes:
+        """The first bytes of a file that says what a directory is; nothing where it cannot be read."""
+        try:
+            return self._place.read_head(path, num_bytes)
+        except (OSError, UnstableFile):
+            return b""

@@ -1,0 +1,51 @@
+"""The value below a name in a table, or at its place in `INSERT INTO t (...) VALUES (...)`."""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.secrets.rules import Scan, Span
+from effectiveness.corpus.secrets.values import can_be_secret
+
+DELIMITERS = (b",", b";", b"|", b"\t", b")", b"\n", b"\r")
+_HEADER = re.compile(rb"[\w \"'`-]{0,60}(?:[,;|\t][\w \"'`-]{1,60}){1,24}\|?\r?\n")
+_RULER = re.compile(rb"[|: -]+\r?\n")
+_INSERT = re.compile(rb"[\w,\s`\"]{0,400}\)\s{0,40}(?i:values)\s{0,40}\(")
+_MAX_HEADER_BYTES = 400
+
+
+def in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
+    """The value below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...)`."""
+    text = scan.text
+    start = (
+        max(
+            text.rfind(b"\n", max(0, place - _MAX_HEADER_BYTES), place),
+            text.rfind(b"(", max(0, place - _MAX_HEADER_BYTES), place),
+        )
+        + 1
+    )
+    insert = _INSERT.match(text, place) if text[start - 1 : start] == b"(" else None
+    header = None if insert else _HEADER.match(text, start)
+    if not insert and not header:
+        return None
+    row_start = (insert or header).end()
+    ruler = None if insert else _RULER.match(text, row_start)
+    row_start = ruler.end() if ruler else row_start
+    row = text[row_start : min(row_start + _MAX_HEADER_BYTES, _line_end(text, row_start))]
+    delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]
+    number = text.count(delimiter, start, place)
+    cells = row.split(delimiter)
+    if number >= len(cells):
+        return None
+    cell = cells[number]
+    cell_start = row_start + sum(len(before) + 1 for before in cells[:number])
+    value = cell.strip(b" \"'`)\r")
+    if not can_be_secret(value, is_of_password=is_password):
+        return None
+    value_start = cell_start + cell.index(value)
+    return value_start, value_start + len(value)
+
+
+def _line_end(text: bytes, start: int) -> int:
+    end = text.find(b"\n", start)
+    return len(text) if end < 0 else end

@@ -1,0 +1,135 @@
+"""Random runs of characters: told by their whole shape, by the words before them, or by being alone.
+
+A checksum, a test vector and an API key are all drawn. A run is taken for a secret where it has the shape of a
+vendor's token; where a telling word stands before it and none that tells of a checksum; and with neither only if it
+is all that a neutral name is given, no hex, and the only such run of its text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from effectiveness.corpus.secrets.anchors import is_random_run
+from effectiveness.corpus.secrets.chance import alternates, is_hex, is_written, num_changes, num_classes
+from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
+from effectiveness.corpus.secrets.vendors import RUNS
+from effectiveness.corpus.secrets.words import is_harmless_line, is_telling_line
+
+NEAR_A_NAME = "random string near a secret name"
+ALONE = "random string"
+WEAK = frozenset((NEAR_A_NAME, ALONE))
+
+Finding = tuple[int, int, str]  # start, end, rule
+
+_PADDING = re.compile(rb"={0,2}")
+_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_MAX_NUMBER_BYTES = 40
+_MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
+_BEFORE_BYTES = 200
+_MANIFEST_BYTES = 1000
+_ENTRY = re.compile(rb"\n[ ]{1,8}[\w.-]{1,64}: [\"']?$")
+_LOOKED_AT_BYTES = 64
+_MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
+_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120
+_MAX_ALONE = 1  # in one text: more are a table
+
+_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
+_SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
+_SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
+_MIN_DISTINCT = 12
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
+_PLAIN = re.compile(rb"[A-Z]?[a-z]{6,}")  # one in seven of 40 drawn characters hold such, too
+_PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
+
+
+def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterator[Finding]:
+    """What of the random runs of the text is a secret."""
+    alone = []
+    for start, length in zip(starts, lengths, strict=True):
+        if not is_random_run(text[start : start + length]):
+            continue
+        end = _PADDING.match(text, start + length).end()
+        found = _shape(text, start, end) or _near_a_name(text, start, end)
+        if found:
+            yield found
+        elif _stands_alone(text, start, end):
+            alone.append((start, end, ALONE))
+    if len(alone) <= _MAX_ALONE:
+        yield from alone
+
+
+def _start_of_number(text: bytes, place: int) -> int:
+    """Where the letters and digits before the place begin: of the first part of `123456:AA...`."""
+    start = max(0, place - _MAX_NUMBER_BYTES)
+    return place - len(text[start:place]) + len(text[start:place].rstrip(_ALPHANUMERIC))
+
+
+def _shape(text: bytes, start: int, end: int) -> Finding | None:
+    if text[start - 1 : start] == b"\n" and text[end : end + 1] in (b"\n", b"\r"):  # a line of base64
+        return None
+    starts = [start]
+    if text[start - 1 : start] in (b":", b"|", b"!"):
+        starts.append(_start_of_number(text, start - 1))
+    for begin in starts:
+        match = RUN_SHAPE.match(text, begin)
+        if match and not is_placeholder(match[match.lastgroup]) and alternates(match[match.lastgroup]):
+            return (*match.span(match.lastgroup), RUNS[match.lastindex - 1].vendor)
+    return None
+
+
+def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
+    value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
+    if (
+        len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES)
+        or end - start > _MAX_RUN_BYTES
+    ):
+        return None
+    is_near = is_telling_line(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
+    return (start, end, NEAR_A_NAME) if is_near and _is_random(value) and not is_written(value) else None
+
+
+def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
+    """A line `key: base64` below `kind: Secret`."""
+    before = text[max(0, start - _MANIFEST_BYTES) : start]
+    kind = before.rfind(b"kind:")
+    return kind >= 0 and before[kind : kind + 12] == b"kind: Secret" and _ENTRY.search(before) is not None
+
+
+def _line_before(text: bytes, start: int) -> bytes:
+    before = text[max(0, start - _BEFORE_BYTES) : start]
+    lines = before.split(b"\n")
+    return lines[-1]
+
+
+def _is_random(value: bytes) -> bool:
+    value = value[:_LOOKED_AT_BYTES]
+    return (
+        num_changes(value) >= len(value) // 4
+        and num_classes(value) >= 2
+        and not is_placeholder(value)
+        and not _PEM_LIKE.match(value)
+    )
+
+
+def _stands_alone(text: bytes, start: int, end: int) -> bool:
+    """A whole quoted string, or all that stands behind `name = `, of lower case, upper case and digits."""
+    if not _MIN_ALONE_BYTES <= end - start <= _MAX_ALONE_BYTES:
+        return False
+    value, line = text[start:end], _line_before(text, start)
+    is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
+    is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
+    if not (is_quoted or is_setting) or _PLAIN.search(value) or len(set(value)) < _MIN_DISTINCT:
+        return False
+    if _UUID.fullmatch(value) or any(
+        len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in _SEPARATORS.split(value)
+    ):  # a checksum with a prefix
+        return False
+    is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
+    return (
+        is_mixed
+        and num_changes(value) >= len(value) // 3
+        and _is_random(value)
+        and not is_harmless_line(line)
+    )

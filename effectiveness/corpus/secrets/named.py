@@ -1,0 +1,187 @@
+"""Values given to a name that tells of a secret: `db_password = "..."`, `<apiKey>...</apiKey>`, `- name: TOKEN`.
+
+Three steps: is the name one (`words`), what stands between it and a value, and can the value be a secret (`values`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.secrets.chance import alternates
+from effectiveness.corpus.secrets.columns import DELIMITERS, in_column
+from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
+from effectiveness.corpus.secrets.values import BYTES_LOOKED_AT, MNEMONIC, Name, is_phrase, is_secret
+from effectiveness.corpus.secrets.words import (
+    END_OF_WORD,
+    KEY_OWNERS,
+    MATERIAL_WORDS,
+    PASSWORD_WORDS,
+    is_harmless_name,
+)
+
+ASSIGNED = "literal assigned to a secret name"
+
+_HEAD_BYTES = 32
+_OWNER_BYTES = 16
+_OWNERS = tuple(sorted(KEY_OWNERS))
+
+# ---------------------------------------------------------------- what may stand between a name and its value
+
+_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|[\"'`])"
+_WRAPPER = rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:(?:[rRbBuUfFnNL]{1,2}|[@$]{1,2})(?=\\?[\"'`]))?+"
+_TYPE = (
+    rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
+    rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ]|[ ]As[ ]\w{1,20}(?=[ ]=))?+"
+)
+_OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
+_BETWEEN = re.compile(
+    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+\)?+(?:"
+    rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
+    rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
+    rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
+    rb"\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
+    rb"|(?P<given>(?:,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
+    rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
+    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
+    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?)"
+    rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
+)
+_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
+_BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
+_OF_ELEMENT = re.compile(rb"[^<\n]*+")
+_LONG_QUOTED = re.compile(rb"[^\"'`\n]{8}")
+_LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}|[a-z]{3,8} [a-z]")
+_NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
+_MAX_PARTS = 64
+_OPERATORS = ("assigned", "given", "element", "paired", "spaced")
+_VERBS = frozenset((b"pass", b"auth", b"cred", b"creds", b"salt", b"seed"))  # `passValue`, `authHandler`
+_VERBAL_REST = re.compile(rb"(?:[_-]?(?i:key|token|value|code)|[_-]\w*|[0-9])?$")
+_SHORT_STEMS = frozenset(
+    (b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola")
+)
+
+
+def _given_value(
+    scan: Scan, place: int, stem: bytes, between: re.Match[bytes], *, is_password: bool
+) -> Span | None:
+    text = scan.text
+    long_enough = _LONG_QUOTED if between["quote"] else _LONG_BARE
+    if not long_enough.match(text, between.end()):
+        return None
+    if stem in _VERBS and not _VERBAL_REST.match(between["rest"]):
+        return None
+    before = text[max(0, place - _HEAD_BYTES) : place]
+    operator = next(kind for kind in _OPERATORS if between[kind] is not None)
+    name = Name(is_password, stem, between["rest"], operator, between["quote"], before)
+    if operator == "spaced" and between["rest"].endswith(b"."):  # the end of a sentence
+        return None
+    if stem == b"pass" and not _can_pass_be_a_name(name):
+        return None
+    span = _value_span(scan, between, name)
+    if span is None or not is_secret(
+        text[span[0] : min(span[1], span[0] + BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]
+    ):
+        return None
+    if is_harmless_name(name.head + b"_" + between["rest"]):
+        return None
+    return _with_next_parts(text, span) if name.quote else span
+
+
+def _can_pass_be_a_name(name: Name) -> bool:
+    """`--pass x`, `WIFI_PASS "x"`; not `should_pass("x")`, `they pass "x"`."""
+    if name.head.startswith(b"-"):
+        return True
+    return name.operator != "given" and (name.operator != "spaced" or bool(name.head))
+
+
+def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
+    def find(scan: Scan, place: int) -> Span | None:
+        text = scan.text
+        stem = word.match(text, place)
+        if not stem or place < scan.named_until:
+            return None
+        stem_text = stem[0].lower()
+        if not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
+            return None
+        between = _BETWEEN.match(text, stem.end())
+        span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
+        if (
+            span is None
+            and stem_text not in _VERBS
+            and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in DELIMITERS
+        ):
+            span = in_column(scan, place, is_password=is_password)
+        if span:
+            scan.named_until = span[1]
+        return span
+
+    return find
+
+
+def _can_tell(head: bytes, stem: bytes) -> bool:
+    """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
+    if stem in (b"key", b"keys"):
+        return head.rstrip(b"_-.").lower().endswith(_OWNERS)
+    return not (stem in _SHORT_STEMS and head[-1:].isalpha())
+
+
+def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:
+    text, start = scan.text, between.end()
+    if is_phrase(name):
+        words = MNEMONIC.match(text, start)
+        if words:
+            return words.span()
+    if name.quote:
+        return _quoted_span(text, start, name.quote)
+    if name.operator == "given":
+        return None
+    if name.operator == "element":
+        stretch = _OF_ELEMENT
+    elif b"&" in name.before or b"?" in name.before:
+        stretch = _BARE_OF_QUERY
+    else:
+        stretch = _BARE
+    end = scan.end_of(stretch, start)
+    while end > start and text[end - 1 : end] in (b"\\", b".", b",", b":", b" ", b"\r"):
+        end -= 1
+    return (start, end) if end > start else None
+
+
+def _quoted_span(text: bytes, start: int, quote: bytes) -> Span | None:
+    end = text.find(quote, start)
+    if end < 0:
+        return None
+    if len(quote) == 1 and quote != b"`" and text.find(b"\n", start, end) >= 0:
+        return None
+    while end > start and text[end - 1 : end] in (b"\\", b"\n", b"\r"):
+        end -= 1
+    return (start, end) if end > start else None
+
+
+def _with_next_parts(text: bytes, span: Span) -> Span:
+    """A literal in parts: `"..." + "..."`, or one below the other."""
+    start, end = span
+    for _ in range(_MAX_PARTS):
+        quote = _NEXT_PART.match(text, end + 1)
+        part = quote and _quoted_span(text, quote.end(), quote["quote"])
+        if (
+            not part
+            or not alternates(text[part[0] : min(part[1], part[0] + BYTES_LOOKED_AT)])
+            or part[1] - part[0] < 8
+        ):
+            break
+        end = part[1]
+    return start, end
+
+
+def _rules(words: tuple[tuple[str, bytes], ...], *, is_password: bool) -> list[Rule]:
+    found = []
+    for anchors, word in words:
+        find = _find_value_of(re.compile(rb"(?i:" + word + rb")" + END_OF_WORD), is_password=is_password)
+        names = frozenset(anchor.encode() for anchor in anchors.split(","))
+        found.append(Rule(ASSIGNED, names, find, goes_on=anchors == "key"))  # `key` alone tells nothing
+    return found
+
+
+NAMED = (*_rules(PASSWORD_WORDS, is_password=True), *_rules(MATERIAL_WORDS, is_password=False))

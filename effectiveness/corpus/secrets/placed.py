@@ -1,0 +1,316 @@
+"""Secrets known by where they stand: in a URL, a header, a call, a credential file, behind an option of a command."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from effectiveness.corpus.secrets.chance import alternates, is_drawn, num_changes, num_classes
+from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_placeholder, is_varied
+
+_URL_PLACEHOLDER = re.compile(
+    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
+    rb"(?:pass|passwd|password|passphrase|pw|pwd|secret|token|key|port|[0-9]{1,5})[0-9]?"
+)
+
+
+def is_password(match: re.Match[bytes]) -> bool:
+    """Anything but a variable and the words documentation uses."""
+    return not _URL_PLACEHOLDER.fullmatch(match["secret"])
+
+
+def is_drawn_password(match: re.Match[bytes]) -> bool:
+    secret = match["secret"]
+    return not is_placeholder(secret) and not _VARIABLE.search(secret) and is_drawn(secret)
+
+
+def is_login(value: bytes) -> bool:
+    """Base64 of "user:password"."""
+    try:
+        login = base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return False
+    return b":" in login and login.isascii() and login.decode("ascii").isprintable()
+
+
+def _is_mixed(secret: bytes) -> bool:
+    """Three kinds of characters, or two that change more often than in names."""
+    if not alternates(secret) or b"://" in secret or (b"@" in secret[1:-1] and b"." in secret):
+        return False
+    return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
+
+
+_VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
+
+_LOGINS = (
+    (
+        re.compile(
+            rb"(?<=[A-Za-z0-9])://[^\s:/?#@\"'`<>(){}\[\]\\]{0,64}+"
+            rb":(?P<secret>[^\s:/?#\"'`<>(){}\[\]\\]{3,256})@[A-Za-z0-9\[$%_{-]"
+        ),
+        is_password,
+    ),
+    (  # characters that should have been encoded
+        re.compile(
+            rb"(?<=[A-Za-z0-9])://[^\s:/?#@\"'`<>(){}\[\]\\]{1,64}+"
+            rb":(?P<secret>[^\s\"'`<>\\/@]{6,128}[^\s\"'`<>\\/:@]{0,64})@[A-Za-z0-9\[]"
+        ),
+        is_drawn_password,
+    ),
+    (  # a token for a user
+        re.compile(rb"(?<=[a-z])://(?P<secret>[\w.~-]{16,256}+)(?::|:x-oauth-basic)?@[A-Za-z0-9]"),
+        lambda match: is_drawn_password(match) and alternates(match["secret"]),
+    ),
+)
+_MAX_LOGIN_BYTES = 400
+
+
+def _find_in_login(scan: Scan, place: int) -> Span | None:
+    if scan.text.find(b"@", place, place + _MAX_LOGIN_BYTES) < 0:
+        return None
+    for pattern, accepts in _LOGINS:
+        match = pattern.match(scan.text, place)
+        if match and accepts(match):
+            return match.span("secret")
+    return None
+
+
+_ADDRESSES = (
+    Rule(
+        "Discord webhook",
+        frozenset({b"/web"}),
+        find_by(re.compile(rb"/webhooks/(?P<secret>[0-9]{15,21}/[\w-]{60,80})(?![\w-])")),
+    ),
+    Rule("password in a URL", frozenset({b"://"}), _find_in_login),
+    Rule(
+        "signature in a URL",
+        frozenset({b"sig=", b"sig%", b"ure=", b"ure%", b"ode="}),
+        find_by(
+            re.compile(
+                rb"(?i)(?:(?<=[?&;])sig|(?<=[?&;-]signat)ure|(?<=[?&]c)ode)(?:=|%3D)"
+                rb"(?P<secret>[\w%+/.~-]{32,512}+={0,2})"
+            ),
+            lambda match: is_varied(match) and alternates(match["secret"]),
+        ),
+    ),
+    Rule(
+        "webhook",
+        frozenset({b"/web"}),
+        find_by(
+            re.compile(
+                rb"/webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})"
+            )
+        ),
+    ),
+)
+
+_HEADERS = (
+    Rule(
+        "bearer token",
+        frozenset({b"bear"}),
+        find_by(
+            re.compile(rb"(?i:bearer)(?:[ ]{1,2}|%20)(?P<secret>[\w.~+/-]{20,2048}+={0,2})(?!\w)"),
+            lambda match: is_varied(match) and alternates(match["secret"]),
+        ),
+    ),
+    Rule(
+        "basic authorization",
+        frozenset({b"basi"}),
+        find_by(
+            re.compile(rb"(?i:basic)[ ]{1,2}(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)"),
+            lambda match: is_login(match["secret"]),
+        ),
+    ),
+    Rule(
+        "authorization header",
+        frozenset({b"orization"[:4]}),
+        find_by(
+            re.compile(
+                rb"(?i:orization)[\"']?[ ]{0,2}[:=,][ ]{0,2}[\"']?"
+                rb"(?i:token|apikey|key|digest)?[ ]{0,2}(?:token=)?[\"']?"
+                rb"(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)"
+            ),
+            lambda match: is_varied(match) and alternates(match["secret"]),
+        ),
+    ),
+    Rule(
+        "session cookie",
+        frozenset({b"sess", b"_sid", b".sid", b"phps", b"jses", b"csrf", b"xsrf"}),
+        find_by(
+            re.compile(
+                rb"(?i)[a-z_.-]{0,12}(?:sess(?:ion)?[_-]?(?:id|token|key)?|[._]sid|csrf[_-]?token|xsrf-token|remember_(?:me|token))"
+                rb"=(?:s%3A)?(?P<secret>[\w%+/.-]{16,1024}+={0,2})"
+            ),
+            lambda match: is_varied(match) and alternates(match["secret"]),
+        ),
+    ),
+)
+
+_CALL = re.compile(
+    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"|jwt\.(?:en|de)code)(?:_?id)?\s{0,2}=?\s{0,2}\("
+)
+_ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
+_MAX_CALL_BYTES = 200
+
+
+def _find_in_call(scan: Scan, place: int) -> Span | None:
+    """A random string among what is given to `login(...)`, `auth=(...)`, `new PDO(...)`."""
+    call = _CALL.match(scan.text, place)
+    if not call:
+        return None
+    line_end = scan.text.find(b"\n", call.end(), call.end() + _MAX_CALL_BYTES)
+    stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
+    for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
+        if is_drawn_password(argument) and _is_mixed(argument["secret"]):
+            return argument.span("secret")
+    return None
+
+
+IN_CALL = "password in a call"
+_CALLS = (
+    Rule(
+        IN_CALL,
+        frozenset(
+            {
+                b"logi",
+                b"auth",
+                b"cred",
+                b"nnec",
+                b"pdo(",
+                b"sqli",
+                b"wall",
+                b"hmac",
+                b"fern",
+                b"jwt.",
+            }
+        ),
+        _find_in_call,
+    ),
+)
+
+_OTHERS = (
+    Rule(  # HTTPie
+        "password in a command",
+        frozenset({b" -a "}),
+        find_by(
+            re.compile(rb" -a [\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`;|&<>]{6,256}+)"), is_drawn_password
+        ),
+    ),
+    Rule(
+        "password in a command",
+        frozenset({b"-pas"}),
+        find_by(
+            re.compile(rb"-pass(?:in|out)?[ ]pass:(?P<secret>[^\s\"'`;|&<>]{5,256}+)"), is_drawn_password
+        ),
+    ),
+    Rule(
+        "Azure storage key",
+        frozenset({b"key="}),
+        find_by(re.compile(rb"(?i:(?<=account)key=)(?P<secret>[A-Za-z0-9+/]{84,88}==)")),
+    ),
+    Rule(
+        "Azure access key",
+        frozenset({b"key="}),
+        find_by(re.compile(rb"(?i:(?<=access)key=)(?P<secret>[A-Za-z0-9+/]{43}=)")),
+    ),
+    Rule(
+        "AWS secret key",
+        frozenset({b"AKIA", b"ASIA"}),
+        find_by(re.compile(rb"A[KS]IA[A-Z0-9]{16}[^\w+/=]{1,16}(?P<secret>[A-Za-z0-9+/]{40})(?![\w+/=])")),
+    ),
+    Rule(
+        "password hash",
+        frozenset(
+            {b"$2a$", b"$2b$", b"$2y$", b"$apr", b"$6$", b"$5$", b"$y$", b"$1$", b"{SHA", b"{SSH", b"$arg"}
+        ),
+        find_by(
+            re.compile(
+                rb"(?<=[\w.@-]:)(?P<secret>\$(?:2[aby]\$[0-9]{2}\$[\w./]{53}|(?:apr1|[156y])\$[\w./=$]{8,160}"
+                rb"|argon2id?\$[\w$=,+/]{40,200})|\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{24,120}={0,2})"
+            )
+        ),
+    ),
+    Rule(
+        "password hash",
+        frozenset({b"$1$", b"$5$", b"$6$", b"$8$", b"$9$"}),
+        find_by(re.compile(rb"(?<= [0-9] )(?P<secret>\$[15689]\$[\w./$]{16,120})")),
+    ),
+    Rule(
+        "password file",
+        frozenset({b":543", b":330", b":*:*", b":*:"}),
+        find_by(
+            re.compile(
+                rb":(?:5432|5433|3306|\*):[\w*.-]{1,64}:[\w*.@-]{1,64}:(?P<secret>[^\s:'\"]{6,256}+)$",
+                re.MULTILINE,
+            ),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "secure string",
+        frozenset({b"-sec"}),
+        find_by(
+            re.compile(rb"(?i)-SecureString[ ](?:-String[ ])?[\"'](?P<secret>[^\s\"']{6,256})[\"']"),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "ipsec secret",
+        frozenset({b": PS"}),
+        find_by(re.compile(rb": PSK \"(?P<secret>[^\"\n]{6,256})\""), is_drawn_password),
+    ),
+)
+
+
+def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|&<>]{5,256}+") -> Rule:
+    """What stands behind an option of a command, at most 300 bytes after its name on the same line."""
+    pattern = (
+        rf"(?:{head})\b(?:\\\n|[^\n]){{0,300}}?[ \t]{option}(?P<quote>[\"']?)(?P<secret>{secret})(?P=quote)"
+    )
+    return Rule(
+        "password in a command",
+        frozenset(anchor.encode()[:4] for anchor in anchors.split(",")),
+        find_by(re.compile(pattern.encode()), is_drawn_password),
+        starts_token=True,
+    )
+
+
+_COMMANDS = (
+    _command("curl", "curl", r"(?:-u|--user|--proxy-user|-U)[ =]?[\"']?[^\s:\"']{0,64}:"),
+    _command("sshpass", "sshpass", r"-p[ ]?"),
+    _command(
+        "mysql,mysqldump,mysqladmin,mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"
+    ),
+    _command("mongo,mongosh,mongodump", "mongo(?:sh|dump|restore|import|export)?", r"-p[ ]?"),
+    _command("redis-cli", "redis-cli", r"(?:-a|--pass)[ =]?"),
+    _command("docker,podman,helm,skopeo,crane", "docker|podman|helm|skopeo|crane", r"-p[ =]?"),
+    _command("heroku,kubectl", "heroku|kubectl", r"-p[ =]"),
+    _command("ldapsearch,ldapadd,ldapmodify,ldapwhoami", "ldap[a-z]{3,10}", r"-w[ ]?"),
+    _command("sqlcmd,osql,bcp,isql", "sqlcmd|osql|bcp|isql", r"-P[ ]?"),
+    _command("zip ", "zip", r"-[pP][ ]?"),
+    _command("sqlplus", "sqlplus", r"[\w-]{1,64}/", secret=r"[^\s\"'@]{5,64}"),
+    _command("smbclient,rpcclient,winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
+    _command(
+        "htpasswd",
+        "htpasswd",
+        r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]",
+        secret=r"[^\s\"'`;|&<>]{5,256}+(?=\s*(?:[;|&\n]|$))",
+    ),
+    _command("snmpget,snmpwalk,rocommunity,rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
+    _command("rocommunity,rwcommunity", "r[ow]community", ""),
+    _command(
+        "echo",
+        "echo",
+        r"-?n?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo )?"
+        r"(?:docker|podman|helm|gh|crane)[^\n]{0,60}(?:password-stdin|with-token))",
+    ),
+    _command(
+        "echo",
+        "echo",
+        r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?",
+    ),
+)
+
+PLACED = (*_ADDRESSES, *_HEADERS, *_CALLS, *_OTHERS, *_COMMANDS)

@@ -1,0 +1,122 @@
+"""What a rule is, and the rules of tokens that are known by their shape, made of the table in `vendors`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from effectiveness.corpus.secrets.vendors import ALPHABETS, ANCHORED, MAX_REPEAT, RUNS, Token, parts
+
+# A token starts after something that is not a letter or digit, after `\n` in a string, or after `%3D` in a URL.
+START = rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-F]{2}))"
+END = rb"(?![A-Za-z0-9])"
+
+# Documentation's own: AKIAIOSFODNN7EXAMPLE, and what `redact` itself leaves behind.
+_PLACEHOLDER = re.compile(rb"(?i)example|x{5}|\*{3}|redacted|1234567890|abcdefghij")
+MIN_DISTINCT = 6  # letters and digits: the rarest rule draws 16 of 32 symbols
+ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+
+
+def is_placeholder(value: bytes) -> bool:
+    return _PLACEHOLDER.search(value) is not None or len(set(value[:256]) & ALPHANUMERIC) < MIN_DISTINCT
+
+
+def is_varied(match: re.Match[bytes]) -> bool:
+    """Whether the group "secret" can be a random string and not a placeholder."""
+    return not is_placeholder(match["secret"])
+
+
+@dataclass(slots=True)
+class Scan:
+    """A text that is looked through, and where the last stretch of characters that was followed to its end lies."""
+
+    text: bytes
+    named_until: int = 0  # where the last value of a telling name ends
+    _stretches: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+    def end_of(self, stretch: re.Pattern[bytes], start: int) -> int:
+        """Where the characters of `stretch` end that go on at `start`; linear in the text over all calls."""
+        known_start, known_end = self._stretches.get(stretch.pattern, (0, 0))
+        if not known_start <= start < known_end:
+            match = stretch.match(self.text, start)
+            known_end = match.end() if match else start
+            self._stretches[stretch.pattern] = (start, known_end)
+        return known_end
+
+
+Span = tuple[int, int]
+Find = Callable[[Scan, int], Span | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`find` is asked at every place where one of the anchors (first 3 or 4 bytes, any case) stands."""
+
+    name: str
+    anchors: frozenset[bytes]
+    find: Find
+    starts_token: bool = False  # whether no letter or digit stands before the anchor
+    goes_on: bool = False  # whether a letter, a digit or one of `_-.` does
+
+
+def find_by(pattern: re.Pattern[bytes], accepts: Callable[[re.Match[bytes]], bool] = is_varied) -> Find:
+    """The group "secret" of a match at the place."""
+
+    def find(scan: Scan, place: int) -> Span | None:
+        match = pattern.match(scan.text, place)
+        return match.span("secret") if match and accepts(match) else None
+
+    return find
+
+
+# ---------------------------------------------------------------- tokens of a vendor
+
+
+def body_pattern(body: str) -> str:
+    """The expression of a body: possessive, but where the literal that follows is of the alphabet, too."""
+    found, segments = [], parts(body)
+    for number, (alphabet, least, most) in enumerate(segments):
+        if alphabet.startswith("="):
+            found.append(re.escape(alphabet[1:]))
+            continue
+        repeated = f"[{ALPHABETS[alphabet]}]{{{least},{max(least, MAX_REPEAT) if most is None else most}}}"
+        following = segments[number + 1][0][1:2] if number + 1 < len(segments) else ""
+        found.append(repeated if re.match(f"[{ALPHABETS[alphabet]}]", following) else repeated + "+")
+    return "".join(found)
+
+
+def _find_token(token: Token) -> Find:
+    heads = "|".join(re.escape(prefix) for prefix in sorted(token.prefixes, key=len, reverse=True))
+    ending = b"" if token.is_open else END
+    pattern = re.compile(START + f"(?:{heads})(?P<secret>{body_pattern(token.body)})".encode() + ending)
+    if not token.is_open:
+        return find_by(pattern)
+    stretch = re.compile(f"[{ALPHABETS[parts(token.body)[-1][0]]}]*+".encode())
+
+    def find(scan: Scan, place: int) -> Span | None:
+        match = pattern.match(scan.text, place)
+        if not match or not is_varied(match):
+            return None
+        return match.start("secret"), scan.end_of(stretch, match.end())
+
+    return find
+
+
+def _token_rule(token: Token) -> Rule:
+    anchors = frozenset(prefix.encode()[:4] for prefix in token.prefixes)
+    return Rule(token.vendor, anchors, _find_token(token), starts_token=True)
+
+
+TOKENS = tuple(map(_token_rule, ANCHORED))
+
+
+def _run_pattern() -> re.Pattern[bytes]:
+    shapes = []
+    for number, token in enumerate(RUNS):
+        heads = "|".join(re.escape(prefix) for prefix in token.prefixes)
+        shapes.append(f"(?:{heads})(?P<shape{number}>{body_pattern(token.body)})(?![A-Za-z0-9_-])")
+    return re.compile("|".join(shapes).encode())
+
+
+RUN_SHAPE = _run_pattern()  # the number of the group that matched is one more than that of the row in `RUNS`

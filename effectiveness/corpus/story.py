@@ -1,0 +1,208 @@
+"""What the build tells while it runs: one line for each of the eight steps, with counts and seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from effectiveness.common.console import Console, Stopwatch
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.records import (
+    DATASET_FILES,
+    LATER_FILE,
+    ROLES,
+    SPLITS,
+    BuildOptions,
+    ContextPlan,
+    Corpus,
+)
+from effectiveness.corpus.history.past import Past
+from effectiveness.corpus.leaks import format_leaks
+from effectiveness.corpus.rows import MadeRows
+from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.split import split_note
+from effectiveness.corpus.tokenization import TokenizerInfo
+from effectiveness.corpus.weighting import WEIGHTS
+
+MAX_LISTED = 7
+
+
+class Story:
+    """Each method tells about the result it is given and returns it."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._watch = Stopwatch()
+
+    def note(self, line: str) -> None:
+        self._console.always(f"note: {line}")
+
+    def _step(self, number: int, name: str, text: str, seconds: float | None = None) -> None:
+        elapsed_s = self._watch.lap_s() if seconds is None else seconds
+        self._console.say(f"[STEP {number}/8] {name}: {text} ({elapsed_s:.1f} s)")
+
+    def _detail(self, text: str) -> None:
+        self._console.say(f"           {text}")
+
+    def scan(self, options: BuildOptions, corpus: Corpus) -> Corpus:
+        found = corpus.scan
+        num_bytes = sum(file.num_bytes for file in found.files)
+        self._step(
+            1,
+            "Scan",
+            f"{found.num_entries:,} entries = {len(found.files):,} files read ({num_bytes / 1e6:.1f} MB) "
+            f"+ {sum(found.skipped.values()):,} left out",
+        )
+        self._detail(_listing("left out", found.skipped))
+        self._detail(_listing("languages", _count(file.language for file in found.files)))
+        self._detail(_listing("roles", _count(file.role for file in found.files)))
+        if found.secrets:
+            self._detail(_listing("secrets redacted", found.secrets))
+        for path, line, rule in found.secret_places:
+            self._console.always(f"secret: {path}:{line}: {rule}")
+        if found.notes:
+            self._detail(_listing("kept, worth knowing", found.notes))
+        for path in found.unreadable:
+            self.note(f"could not be read: {path}")
+        sizes = np.unique(corpus.groups, return_counts=True)[1]
+        shared = sizes[sizes > 1]
+        self._detail(f"near-duplicates: {len(shared):,} groups hold {int(shared.sum()):,} files")
+        return corpus
+
+    def past(self, past: Past) -> Past:
+        commit = past.commit
+        later = f"{past.num_later_commits:,} commits later is HEAD, {past.head_commit[:12]}"
+        self._detail(
+            f"as of commit {commit.name[:12]} of {commit.date}; "
+            + (later if past.head else "that is HEAD: nothing was committed later")
+        )
+        if past.objects_elsewhere:
+            self.note(f"its objects lie outside of it, in {past.objects_elsewhere}")
+        return past
+
+    def plan(self, plan: ContextPlan) -> None:
+        self._step(
+            2,
+            "Hardware",
+            f"{plan.device} ({plan.device_name}), tier {plan.tier}: windows of {plan.context_tokens:,} tokens, "
+            f"{plan.overlap_tokens:,} of them shared with the next; {plan.reason}",
+        )
+
+    def rows(
+        self, plan: ContextPlan, tokenizer: TokenizerInfo, options: BuildOptions, made: MadeRows
+    ) -> MadeRows:
+        total_s, seconds = self._watch.lap_s(), made.seconds
+        augment_s = min(seconds["augment"], total_s)
+        is_original = made.units["variant"] == 0
+        tokens = int(made.units["num_tokens"][is_original].sum(dtype=np.int64))
+        windows = int(is_original[made.rows["unit"]].sum())
+        self._step(
+            3,
+            "Tokenize",
+            f"{tokens:,} tokens in {windows:,} windows; tokenizer {tokenizer.name}, {tokenizer.vocab_size:,} entries",
+            total_s - augment_s,
+        )
+        self._detail(
+            f"tokenizer: {tokenizer.reason}; sha256 {tokenizer.sha256[:16]}; encoded by {', '.join(made.encoders)}"
+        )
+        changed = _count(
+            kind
+            for (kind, _, outcome), files in made.yields.items()
+            if outcome == "changed"
+            for _ in range(files)
+        )
+        refused = sum(files for (_, _, outcome), files in made.yields.items() if outcome != "changed")
+        text = f"{len(made.rows) - windows:,} windows of variants, each proven; {refused:,} refusals counted"
+        self._step(4, "Augment", text if options.kinds else "none asked for", augment_s)
+        if changed:
+            self._detail(_listing("files changed", changed))
+        return made
+
+    def weights(self, corpus: Corpus, table: RowTable) -> RowTable:
+        role_of_file = np.array([ROLES.index(file.role) for file in corpus.scan.files], np.uint8)
+        counts = np.bincount(role_of_file[table.of_unit("file")], minlength=len(ROLES))
+        parts = [
+            f"{role} x{WEIGHTS[role][0]:g}: {count:,} rows"
+            for role, count in zip(ROLES, counts.tolist(), strict=True)
+        ]
+        self._step(5, "Weigh", ", ".join(parts))
+        if table.dropped:
+            self._detail(_listing("rows left out, their tokens stand in another row", table.dropped))
+        return table
+
+    def curriculum(self, table: RowTable, order: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        scores = table.complexity[order["train"]]
+        low, middle, high = (
+            (scores[0], scores[len(scores) // 2], scores[-1]) if len(scores) else (0.0, 0.0, 0.0)
+        )
+        self._step(
+            6, "Curriculum", f"train ordered by complexity, {low:.2f} to {high:.2f}, median {middle:.2f}"
+        )
+        return order
+
+    def split(self, corpus: Corpus, order: dict[str, np.ndarray]) -> None:
+        counts = {name: len(rows) for name, rows in order.items()}
+        total = max(1, sum(counts.values()))
+        shares = ", ".join(
+            f"{name} {count:,} ({100 * count / total:.1f} %)" for name, count in counts.items()
+        )
+        num_groups = len(np.unique(corpus.groups))
+        self._step(7, "Split", f"{shares}; whole groups, {num_groups:,} of them")
+        if note := split_note(counts, num_groups):
+            self._detail(f"note: {note}")
+
+    def saved(self, output: Path, metadata: dict) -> None:
+        num_bytes = sum(metadata["files"][name]["bytes"] for name in DATASET_FILES.values())
+        self._step(
+            8, "Save", f"{metadata['total_sequences']:,} rows, {num_bytes / 1e6:.1f} MB -> {spell(output)}"
+        )
+        for line in format_leaks(metadata["leak_report"]):
+            self._detail(line)
+        if "until" in metadata:
+            self._detail(_later(metadata))
+        self._summary(output, metadata)
+
+    def _summary(self, output: Path, metadata: dict) -> None:
+        say = self._console.always
+        total_s = self._watch.total_s()
+        say("")
+        say(f"✓ {metadata['source_repo']}: {metadata['total_sequences']:,} rows, all different")
+        per_split = " / ".join(f"{metadata[name + '_sequences']:,}" for name in SPLITS)
+        say(
+            f"  {metadata['base_sequences']:,} from the source, {metadata['augmented_sequences']:,} from variants; "
+            f"{per_split} train / val / test"
+        )
+        if metadata["total_sequences"] < 20_000:
+            say(
+                f"  The number of rows is what {metadata['source_files_scanned']:,} files give; "
+                "it is never raised by copies."
+            )
+        say(f"  Look: {spell(output / 'report.html')}")
+        say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
+        say(f"COMPLETE in {total_s:.1f} s")
+
+
+def _later(metadata: dict) -> str:
+    if not metadata["later_sequences"]:
+        return f"later: nothing new was committed after {metadata['until']}, so {LATER_FILE} is not written"
+    return (
+        f"later: {metadata['later_sequences']:,} rows of {metadata['later_files']:,} files, of which "
+        f"{metadata['later_scored_tokens']:,} tokens are new -> {LATER_FILE}"
+    )
+
+
+def _count(values) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _listing(title: str, counts: dict[str, int]) -> str:
+    """The largest counts in words; what the line has no room for is in the report."""
+    parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{name} {count:,}" for name, count in parts[:MAX_LISTED]]
+    if len(parts) > MAX_LISTED:
+        shown.append(f"{len(parts) - MAX_LISTED} more in the report")
+    return f"{title}: " + (", ".join(shown) or "nothing")

@@ -1,0 +1,290 @@
+"""Text to token ids, and token ids to overlapping windows.
+
+A file's text never becomes a control token: encoders are built from the tokenizer without its added tokens,
+so `<|endoftext|>` inside a file is ordinary characters (both `tokenizers` and transformers would turn it into
+the control id). Control ids are only ever written by us, by id.
+
+Speed: gigatoken encodes byte-level BPE some 20 to 50 times faster than `tokenizers`. It is used only where it
+was shown to give identical ids - a sample of this very corpus and a list of hostile strings, in every process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_bytes
+from effectiveness.corpus.tokenization import trials
+from effectiveness.corpus.tokenization.pieces import pieces
+
+END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
+# Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
+FIM_TOKENS = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|repo_name|>", "<|file_sep|>")
+CONTROL_TOKENS = (END_OF_TEXT, PAD, MASK, *FIM_TOKENS)
+
+# Qwen2's pre-tokenizer. On held-out code a repository-trained 16k vocabulary holds 4.3 bytes a token with it
+# and 3.8 with GPT-2's; and converters know it by name.
+PRETOKENIZER = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+# Letters and digits that Unicode assigned after version 14: the two encoders' tables disagree about some of
+# them (341 code points measured), so a text with one - or with any character beyond the basic plane other than
+# emoji - goes to the reference encoder.
+_UNSETTLED = re.compile(
+    "[\u0558\u058b\u058c\u088f\u0897\u0c5c\u0cdc\u0cf3\u0ece\u1c89\u1c8a\u208f\u209d-\u209f\u2ffc-\u2fff"
+    "\u31ef\ua7cb-\ua7cf\ua7d2\ua7d4\ua7da-\ua7dd\ua7e2\ua7f1\uab6c\uab6d"
+    "\U00010000-\U0001efff\U0001fb00-\U0010ffff]"
+)
+_ASCII = bytes(range(128))  # what is left without it is UTF-8 as before, and short
+
+NUM_TRIED = 250  # entries of the vocabulary on which the two encoders must agree, in every process
+# gigatoken remembers every word it has met and never forgets one; a new one takes 0.04 s.
+RENEW_AFTER_BYTES = 12 << 20
+
+HOSTILE_TEXTS = (
+    " ".join((*CONTROL_TOKENS, "</s>", "<s>", "<unk>", "<pad>", "[MASK]", "[SEP]", "<|im_start|>")),
+    "<|endoftext|><mask></s>",
+    "\x00\x01\x1b[31m\x7f \t \x0b\x0c\r\r\n\n  \u00a0\u2028\u3000 x",
+    "don't WE'LL i'\u0130 \u017f's 12345 1e-5 0xFF\u00bd\u0663",
+    "caf\u00e9 cafe\u0301 \u1e9b\u0323 \ufb01 \u200d\ud55c\uae00\u4e2d\u6587 \u0e01\u0e33 \U0001f469\u200d\U0001f4bb",
+    "    def f(x):\r\n\t\treturn x  \n\n\n}   \n",
+    "\ufeff\ufffd\ufffe",
+)
+
+
+class TokenizerError(UserError):
+    """The tokenizer cannot serve: the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerInfo:
+    """A tokenizer that lies in `directory` as tokenizer.json, ready for `AutoTokenizer.from_pretrained`."""
+
+    name: str  # "local", "microsoft/codebert-base", or the path that was given
+    reason: str
+    directory: str
+    sha256: str  # of tokenizer.json
+    vocab_size: int  # one more than the largest id, control tokens included
+    pad_id: int
+    mask_id: int
+
+    @property
+    def json_path(self) -> Path:
+        return Path(self.directory) / "tokenizer.json"
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest unsigned integer that holds every id."""
+        return np.dtype(np.uint16 if self.vocab_size <= 1 << 16 else np.uint32)
+
+
+class Encoder:
+    """Encodes UTF-8 bytes with the tokenizer.json at `path`; picklable by path only, so build one per process."""
+
+    def __init__(self, path: Path, sample: Iterable[bytes] = ()):
+        config = json.loads(read_bytes(path))
+        self._controls = _control_tokens(config)
+        # Its decoder joins bytes, and nothing changes the text before: one character of a token is one byte.
+        decoder = (config.get("decoder") or {}).get("type")
+        self._is_byte_level = decoder == "ByteLevel" and not config.get("normalizer")
+        self._plain = _without_control_tokens(config)
+        self._gigatoken = None  # until it has proved itself
+        self._cached_bytes = 0
+        candidate = _gigatoken(self._plain)
+        self._reject_unless_lossless()
+        if candidate is not None and self._agrees(candidate, sample):
+            self._gigatoken = candidate
+
+    @property
+    def backend(self) -> str:
+        return "tokenizers" if self._gigatoken is None else "gigatoken"
+
+    @cached_property
+    def _reference(self):
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self._plain)
+
+    def encode(self, text: bytes, by_reference: bool = False) -> np.ndarray:
+        """Token ids of `text`, uint32[num_tokens]; never a control id, or TokenizerError."""
+        if by_reference or self._gigatoken is None or not _is_settled(text):
+            return self._checked(self._encode_by_reference(text))
+        self._cached_bytes += len(text)
+        if self._cached_bytes > RENEW_AFTER_BYTES:
+            self._gigatoken, self._cached_bytes = _gigatoken(self._plain), 0
+        return self._checked(self._gigatoken.encode(text))
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        """Merges may reach a control token, a normalizer spell it, a vocabulary hold its text."""
+        is_control = self._is_control.take(ids)
+        if is_control.any():
+            text = self._controls[int(ids[is_control.argmax()])]
+            raise TokenizerError(f"text in a file would become its control token {text!r}")
+        return ids
+
+    @cached_property
+    def _is_control(self) -> np.ndarray:
+        table = np.zeros(1 + max((*self._controls, *self.vocabulary.values())), bool)
+        table[list(self._controls)] = True
+        return table
+
+    @property
+    def control_texts(self) -> list[str]:
+        """What the control tokens are called."""
+        return list(self._controls.values())
+
+    def gives_back(self, text: str, ids: np.ndarray) -> bool:
+        """Whether the text of `ids` is `text`."""
+        return self._reference.decode(ids.tolist(), skip_special_tokens=False) == text
+
+    def _encode_by_reference(self, text: bytes) -> np.ndarray:
+        encoding = self._reference.encode(text.decode(), add_special_tokens=False)
+        return np.array(encoding.ids, dtype=np.uint32)
+
+    def token_ends(self, text: bytes, ids: np.ndarray) -> np.ndarray:
+        """Byte offset of each token's end in `text`, int64[num_tokens]."""
+        return np.cumsum(self.token_bytes(text, ids), dtype=np.int64)
+
+    def token_bytes(self, text: bytes, ids: np.ndarray) -> np.ndarray:
+        """How many bytes of `text` each token covers, int32[num_tokens]."""
+        if self._is_byte_level:
+            lengths = self._byte_lengths.take(ids)
+            if lengths.sum() == len(text):
+                return lengths
+        decoded = text.decode()
+        char_ends = [end for _, end in self._reference.encode(decoded, add_special_tokens=False).offsets]
+        bytes_before = np.zeros(len(decoded) + 1, dtype=np.int64)
+        np.cumsum([len(char.encode()) for char in decoded], out=bytes_before[1:])
+        return np.diff(bytes_before[char_ends], prepend=0).astype(np.int32)
+
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Text -> id of every entry that text can become."""
+        return self._reference.get_vocab()
+
+    @cached_property
+    def _byte_lengths(self) -> np.ndarray:
+        """Bytes that each id stands for. In a byte-level vocabulary one character stands for one byte."""
+        return self._of_each_id(map(len, self.vocabulary), np.int32)
+
+    def word_tokens(self) -> np.ndarray:
+        """bool[vocab_size]: does the token begin a name (a letter or underscore, after at most one space)?"""
+        # The byte-level and the sentencepiece spelling of a space.
+        firsts = (token.lstrip("\u0120\u2581")[:1] for token in self.vocabulary)
+        return self._of_each_id((first.isalpha() or first == "_" for first in firsts), bool)
+
+    def _of_each_id(self, values: Iterable, dtype: type) -> np.ndarray:
+        """`values` of the vocabulary's tokens, in its order, as an array that is indexed by id."""
+        ids = np.fromiter(self.vocabulary.values(), np.int64, len(self.vocabulary))
+        by_id = np.zeros(ids.max() + 1, dtype)
+        by_id[ids] = np.fromiter(values, dtype, len(ids))
+        return by_id
+
+    def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
+        own = (*trials.around(self.control_texts), *trials.of_vocabulary(self.vocabulary, NUM_TRIED))
+        texts = [*(text.encode() for text in (*HOSTILE_TEXTS, *own)), *sample]
+        texts = filter(_is_settled, texts)
+        return all(np.array_equal(candidate.encode(text), self._encode_by_reference(text)) for text in texts)
+
+    def _reject_unless_lossless(self) -> None:
+        for text in HOSTILE_TEXTS[:4] + HOSTILE_TEXTS[5:6]:
+            ids = self._encode_by_reference(text.encode())
+            if not self.gives_back(text, ids):
+                raise TokenizerError(
+                    "it does not reproduce source text exactly (white space or case is lost)"
+                )
+            self._checked(ids)
+
+
+def _control_tokens(config: dict) -> dict[int, str]:
+    """id -> text of what may not come from text: special tokens, and the one for what the vocabulary lacks."""
+    controls = {token["id"]: token["content"] for token in config.get("added_tokens", ()) if token["special"]}
+    model = config["model"]
+    if isinstance(model["vocab"], dict) and model.get("unk_token") in model["vocab"]:
+        controls[model["vocab"][model["unk_token"]]] = model["unk_token"]
+    elif isinstance(model["vocab"], list) and isinstance(model.get("unk_id"), int):
+        controls[model["unk_id"]] = model["vocab"][model["unk_id"]][0]
+    return controls
+
+
+def _is_settled(text: bytes) -> bool:
+    return text.isascii() or not _UNSETTLED.search(text.translate(None, _ASCII).decode())
+
+
+def _without_control_tokens(config: dict) -> str:
+    plain = dict(config, added_tokens=[], post_processor=None, truncation=None, padding=None)
+    return json.dumps(plain)
+
+
+def _gigatoken(plain: str):
+    """gigatoken's tokenizer, or None where it cannot read this kind; then `tokenizers` encodes."""
+    import gigatoken
+
+    try:
+        return gigatoken.Tokenizer.from_json(plain)
+    except (ValueError, RuntimeError, NotImplementedError):
+        return None
+
+
+def window_bounds(num_tokens: int, context_tokens: int, overlap_tokens: int) -> list[tuple[int, int]]:
+    """(start, length) of every window of a file, so that no window lies inside another.
+
+    Starts advance by the stride, context minus overlap; the last window ends with the file. With an overlap of
+    3/4 any span of at most 3/4 of a window plus one token lies whole in some window.
+
+    >>> window_bounds(10, 4, 3)[-2:], window_bounds(3, 4, 3), window_bounds(9, 8, 6)
+    ([(5, 4), (6, 4)], [(0, 3)], [(0, 8), (1, 8)])
+    """
+    if num_tokens <= context_tokens:
+        return [(0, num_tokens)] if num_tokens else []
+    last = num_tokens - context_tokens
+    starts = [*range(0, last, context_tokens - overlap_tokens), last]
+    return [(start, context_tokens) for start in starts]
+
+
+def local_vocab_size(num_bytes: int) -> int:
+    """Entries for a BPE trained on `num_bytes` of this repository.
+
+    Doubles with every fourfold of text: 16,384 at 16 MB, where 8k/16k/50k gave 3.66/3.81/3.90 bytes a token on
+    held-out files; more entries cost embedding parameters a small corpus cannot train.
+    """
+    size, limit = 1024, 64 << 10
+    while num_bytes >= 4 * limit and size < 32768:
+        size, limit = size * 2, limit * 4
+    return size
+
+
+def train_bpe(texts: Iterator[str], vocab_size: int, path: Path) -> None:
+    """Train a byte-level BPE of `vocab_size` entries, control tokens included, and save it as tokenizer.json.
+
+    Every byte is in the alphabet, so any text encodes. Deterministic for the same texts in the same order.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PRETOKENIZER), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(CONTROL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((piece for text in texts for piece in pieces(text)), trainer)
+    tokenizer.add_special_tokens(
+        [AddedToken(text, special=True, normalized=False) for text in CONTROL_TOKENS]
+    )
+    path.write_bytes(tokenizer.to_str().encode())  # save() would hide a full disk in a bare Exception

@@ -1,0 +1,240 @@
+"""Where the tokenizer comes from, and how it is laid into the dataset.
+
+`auto` prefers `microsoft/codebert-base` when it is in the Hugging Face cache or can be fetched within seconds,
+else trains one on this repository's training files. A tokenizer that was asked for by name is never replaced.
+No code that lies beside a tokenizer is run: only its JSON and text files are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from effectiveness.common.boundary import read_regular, reading
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.fim import FIM_SPELLINGS, own_spelling
+from effectiveness.common.names import path_of
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_bytes
+from effectiveness.corpus.tokenization import (
+    END_OF_TEXT,
+    FIM_TOKENS,
+    MASK,
+    PAD,
+    Encoder,
+    TokenizerError,
+    TokenizerInfo,
+    train_bpe,
+)
+from effectiveness.corpus.tokenization.proof import prove
+from effectiveness.corpus.tokenization.reader import read_tokenizer, vocabulary_of
+
+DEFAULT_TOKENIZER = "microsoft/codebert-base"
+HUB_TIMEOUT_S = 3.0
+# All that may be extra special tokens of a tokenizer we write, in whichever spelling.
+FIM_CONTROL_TOKENS = tuple(dict.fromkeys((*FIM_TOKENS, *(text for row in FIM_SPELLINGS for text in row))))
+WAY_OUT = "name another, or --tokenizer local to train one on this repository"
+_HUB_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerChoice:
+    """A decision: `files` is the directory that holds the tokenizer, or None to train one locally."""
+
+    name: str
+    reason: str
+    files: Path | None
+
+
+def choose_tokenizer(asked: str) -> TokenizerChoice:
+    """Decide for `--tokenizer auto|local|NAME|PATH`. Raises UserError when what was named is not to be had."""
+    if asked == "local":
+        return TokenizerChoice("local", "asked for by name: a BPE trained on this repository", None)
+    if asked == "auto":
+        if files := _from_hub(DEFAULT_TOKENIZER):
+            return TokenizerChoice(DEFAULT_TOKENIZER, "the default, found in the Hugging Face cache", files)
+        reason = f"{DEFAULT_TOKENIZER} is neither cached nor reachable within {HUB_TIMEOUT_S:g} s"
+        return TokenizerChoice("local", f"{reason}: a BPE trained on this repository", None)
+    path = path_of("--tokenizer", asked)
+    if os.path.lexists(path):
+        return TokenizerChoice(spell(Path(path.name)), "asked for by path", _directory_of(path))
+    if files := _from_hub(asked):
+        return TokenizerChoice(asked, "asked for by name", files)
+    raise UserError(
+        f"--tokenizer {asked}: no such path, not in the Hugging Face cache and not reachable; "
+        "give a directory with a tokenizer.json, or --tokenizer local to train one on this repository"
+    )
+
+
+def _directory_of(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if path.name in _HUB_FILES and path.is_file():
+        return path.parent
+    raise UserError(
+        f"--tokenizer {spell(path)}: neither a directory nor a tokenizer.json; give one of them, "
+        "or --tokenizer local to train one on this repository"
+    )
+
+
+def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
+    """Write an existing tokenizer as tokenizer.json with all control tokens into `directory`."""
+    directory.mkdir()
+    try:
+        tokenizer, roles = read_tokenizer(choice.files, WAY_OUT)
+        with reading("it", WAY_OUT):
+            names = _add_control_tokens(tokenizer, roles)
+            whole = tokenizer.to_str().encode()
+            (directory / "tokenizer.json").write_bytes(whole)
+            prove(Encoder(directory / "tokenizer.json"))
+    except TokenizerError as error:
+        raise unusable(choice.name, error) from error
+    except UserError as error:
+        raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
+    return describe_tokenizer(choice, directory, names)
+
+
+def unusable(name: str, why: Exception) -> UserError:
+    return UserError(f"--tokenizer {name}: cannot be used: {why}; {WAY_OUT}")
+
+
+def train_tokenizer(
+    choice: TokenizerChoice, texts: Iterator[str], vocab_size: int, directory: Path
+) -> TokenizerInfo:
+    """Train the repository's own BPE into `directory`."""
+    directory.mkdir()
+    train_bpe(texts, vocab_size, directory / "tokenizer.json")
+    names = {"bos": END_OF_TEXT, "eos": END_OF_TEXT, "unk": END_OF_TEXT, "pad": PAD, "mask": MASK}
+    return describe_tokenizer(choice, directory, names)
+
+
+def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str, str]) -> TokenizerInfo:
+    """Write the files transformers reads beside tokenizer.json, and say what is in it."""
+    raw = read_bytes(directory / "tokenizer.json")
+    parsed = json.loads(raw)
+    ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
+    _write_transformers_config(directory, names, ids)
+    largest = max([*vocabulary_of(parsed).values(), *ids.values()])
+    return TokenizerInfo(
+        name=choice.name,
+        reason=choice.reason,
+        directory=str(directory),
+        sha256=hashlib.sha256(raw).hexdigest(),
+        vocab_size=largest + 1,
+        pad_id=ids[names["pad"]],
+        mask_id=ids[names["mask"]],
+    )
+
+
+def _write_transformers_config(directory: Path, names: dict[str, str], added: Container[str]) -> None:
+    special = {f"{role}_token": text for role, text in sorted(names.items())}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 1 << 30,
+        "extra_special_tokens": [text for text in FIM_CONTROL_TOKENS if text in added],
+        # Text that spells a control token stays text, also after this tokenizer was saved and loaded.
+        "split_special_tokens": True,
+        **special,
+    }
+    (directory / "tokenizer_config.json").write_text(_json(config), encoding="utf-8")
+    (directory / "special_tokens_map.json").write_text(_json(special), encoding="utf-8")
+
+
+def _json(value: dict) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _add_control_tokens(tokenizer, own: dict[str, str]) -> dict[str, str]:
+    """Give every role a token: the tokenizer's own where it names one, else ours. Returns role -> text."""
+    from tokenizers import AddedToken
+
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    roberta = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
+    ours = {"bos": END_OF_TEXT, "eos": END_OF_TEXT, "unk": END_OF_TEXT, "pad": PAD, "mask": MASK}
+    is_roberta = not own and set(roberta.values()) <= set(vocabulary)
+    names = {}
+    for role, fallback in ours.items():
+        chosen = roberta[role] if is_roberta else own.get(role)
+        names[role] = chosen if chosen in vocabulary else fallback
+    for role in (
+        "bos",
+        "unk",
+    ):  # the end of one text is the beginning of the next: no entry of its own is needed
+        if names[role] not in vocabulary:
+            names[role] = names["eos"]
+    if names["pad"] == names["eos"]:
+        names["pad"] = PAD  # padding must not look like the end of a document
+    if names["mask"] in {text for role, text in names.items() if role != "mask"}:
+        names["mask"] = MASK  # nor a gap like the end, or like padding
+    texts = dict.fromkeys((*names.values(), *(own_spelling(vocabulary) or FIM_SPELLINGS[0])))
+    tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in texts])
+    return names
+
+
+def _from_hub(name: str) -> Path | None:
+    """The directory of `name` in the Hugging Face cache, fetched first if the hub answers within seconds."""
+    if not _is_repo_name(name):
+        return None
+    return _cached(name) or (_fetch(name) if _hub_is_reachable() else None)
+
+
+def _is_repo_name(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) <= 2 and all(
+        part
+        and not part.startswith(".")
+        and part.replace("-", "").replace("_", "").replace(".", "").isalnum()
+        for part in parts
+    )
+
+
+def _cache_directory() -> Path:
+    home = os.environ.get("HF_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "huggingface"
+    )
+    return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub"))
+
+
+def _cached(name: str) -> Path | None:
+    repository = _cache_directory() / ("models--" + name.replace("/", "--"))
+    reference = repository / "refs" / "main"
+    if not reference.is_file():
+        return None
+    way_out = "delete it, or --tokenizer local"
+    commit = read_regular(reference, max_bytes=1000, way_out=way_out).decode("ascii", "replace").strip()
+    if not commit.isalnum():
+        raise UserError(f"{spell(reference)} holds no name of a commit; {way_out}")
+    snapshot = repository / "snapshots" / commit
+    has_tokenizer = (snapshot / "tokenizer.json").is_file() or (snapshot / "merges.txt").is_file()
+    return snapshot if has_tokenizer else None
+
+
+def _hub_is_reachable() -> bool:
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return False
+    host = os.environ.get("HF_ENDPOINT", "https://huggingface.co").split("://")[-1].strip("/")
+    try:
+        socket.create_connection((host.split(":")[0], 443), timeout=HUB_TIMEOUT_S).close()
+    except (OSError, UnicodeError):  # no connection; no name of a host
+        return False
+    return True
+
+
+def _fetch(name: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    for filename in _HUB_FILES:
+        try:
+            hf_hub_download(name, filename, etag_timeout=HUB_TIMEOUT_S)
+        except EntryNotFoundError:
+            continue  # few repositories hold all four
+        except (HfHubHTTPError, OSError):
+            return None
+    return _cached(name)

@@ -1,0 +1,191 @@
+"""Syntax trees: parsing with the language's tree-sitter grammar and one flat table of every node.
+
+A recursive visitor dies at 1,000 levels and `str(node)` overflows the C stack at 100,000, so a tree is
+walked once with a cursor, without recursion, into parallel lists (`SyntaxTable`). Everything that looks at
+syntax - complexity, augmentation, masking - reads this table. Offsets are bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import tree_sitter
+
+from effectiveness.common import budget
+from effectiveness.languages import LANGUAGES
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxTable:
+    """Every node of a tree in preorder, named and anonymous, as parallel lists and arrays of length `num_nodes`.
+
+    `kind[i]` is the grammar's name of node i (`"identifier"`, `"("`), `field[i]` the field it fills in its
+    parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
+    `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
+    `kind_id`, uint16[num_nodes], are the grammar's numbers for the kinds, several of which may share a name.
+    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from. Numbers lie in arrays
+    of four bytes each: lists of them took most of a worker's memory.
+    """
+
+    kind: list[str]
+    kind_id: np.ndarray
+    field: list[str | None]
+    parent: array[int]
+    start: array[int]
+    end: array[int]
+    subtree_end: array[int]
+    has_error: bool
+    depth: int
+    tree: tree_sitter.Tree
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def nodes_of(self, kinds: frozenset[str]) -> list[int]:
+        """The nodes whose kind is among `kinds`, in order; found without looking at every node in Python."""
+        return np.flatnonzero(_is_kind(self.tree.language, kinds)[self.kind_id]).tolist()
+
+    def named_nodes_of(self, kinds: frozenset[str]) -> np.ndarray:
+        """Those of `nodes_of` that are no keywords of that spelling, int64."""
+        return np.flatnonzero(_is_kind(self.tree.language, kinds, True)[self.kind_id])
+
+
+def has_grammar(language: str) -> bool:
+    return bool(LANGUAGES[language].grammar)
+
+
+@cache
+def grammar(language: str) -> tree_sitter.Language:
+    """The tree-sitter language of a row in `LANGUAGES`, loaded once per process."""
+    module, _, function = LANGUAGES[language].grammar.partition(":")
+    return tree_sitter.Language(getattr(importlib.import_module(module), function)())
+
+
+@cache
+def _parser(language: str) -> tree_sitter.Parser:
+    return tree_sitter.Parser(grammar(language))
+
+
+def parse(language: str, source: bytes) -> tree_sitter.Tree:
+    """Parse UTF-8 `source`. tree-sitter never fails: what it cannot read becomes ERROR and MISSING nodes.
+
+    Where that would take too long or too much memory, the tree is that of an empty text: `gave_up` tells.
+    """
+    parser = _parser(language)
+    if (
+        budget.is_dense(source)
+        or budget.breaks_off(source, language)
+        or budget.has_many_attributes(source, language)
+    ):
+        return parser.parse(b"")
+    effort = budget.ParserEffort(len(source))
+    try:
+        tree = parser.parse(_reader(source, effort), progress_callback=effort.report)
+    except ValueError:  # "Parsing failed": stopped by us
+        parser.reset()
+    else:
+        if not effort.is_spent:
+            return tree
+    return parser.parse(b"")
+
+
+# tree-sitter 0.26 holds on for ever to what a read function returned: a build would grow with its input. So it is
+# handed the same few pieces of one buffer again and again. The largest that fits is next; from the last _TAIL_BYTES
+# on it is all that is left, so that no character is cut in two for good. Within one piece work goes unseen by `effort`.
+_TAIL_BYTES = 64
+_BUFFER = bytearray(4096)
+_PIECES = {
+    size: memoryview(_BUFFER)[:size] for size in (*range(1, _TAIL_BYTES), *(1 << n for n in range(6, 13)))
+}
+
+
+def _reader(source: bytes, effort: budget.ParserEffort) -> Callable[[int, object], bytes | memoryview]:
+    def read(offset: int, point: object) -> bytes | memoryview:
+        size = len(source) - offset
+        if size <= 0 or effort.is_spent:
+            return b""
+        if size > _TAIL_BYTES:
+            size = min(1 << (size.bit_length() - 1), len(_BUFFER))
+        effort.read(size)
+        _BUFFER[:size] = source[offset : offset + size]
+        return _PIECES[size]
+
+    return read
+
+
+def gave_up(source: bytes, table: SyntaxTable) -> bool:
+    """Whether `parse` left `source` unread."""
+    return table.end[0] < len(source.rstrip())
+
+
+NUM_KIND_IDS = 1 << 16  # numbers a grammar may give its kinds; the last is that of ERROR
+
+
+@cache
+def kind_names(language: tree_sitter.Language) -> dict[int, str]:
+    """Kind id -> name, one string object per kind: `node.type` would make a new one for every node."""
+    numbers = (*range(language.node_kind_count), NUM_KIND_IDS - 1)
+    return {number: language.node_kind_for_id(number) or "ERROR" for number in numbers}
+
+
+@cache
+def _is_kind(language: tree_sitter.Language, kinds: frozenset[str], named: bool = False) -> np.ndarray:
+    """For each kind id whether its name is among `kinds`, bool[NUM_KIND_IDS]; `named`: and no keyword's."""
+    chosen = np.zeros(NUM_KIND_IDS, bool)
+    for number, name in kind_names(language).items():
+        chosen[number] = name in kinds and (not named or language.node_kind_is_named(number))
+    return chosen
+
+
+@cache
+def _field_names(language: tree_sitter.Language) -> list[str | None]:
+    """The names of the grammar's fields by their numbers, which begin with 1."""
+    return [language.field_name_for_id(number) for number in range(language.field_count + 1)]
+
+
+def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
+    """Walk `tree` once, iteratively; takes about as long as parsing it."""
+    cursor = tree.walk()
+    down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
+    num_nodes = tree.root_node.descendant_count
+    field_names = _field_names(tree.language)
+    kind_id, field = array("H", [0]) * num_nodes, [None] * num_nodes
+    start, end, parent = (array("i", [0]) * num_nodes for _ in range(3))
+    subtree_end = array("i", range(1, num_nodes + 1))
+    above = -1
+    level = depth = 0
+    for index in range(num_nodes):
+        node = cursor.node
+        kind_id[index] = node.kind_id
+        if field_id := cursor.field_id:
+            field[index] = field_names[field_id]
+        start[index] = node.start_byte
+        end[index] = node.end_byte
+        parent[index] = above
+        if down():
+            above = index
+            level += 1
+            if level > depth:
+                depth = level
+            continue
+        while not right() and up():
+            level -= 1
+            subtree_end[above] = index + 1
+            above = parent[above]
+    return SyntaxTable(
+        kind=list(map(kind_names(tree.language).__getitem__, kind_id)),
+        kind_id=np.frombuffer(kind_id, np.uint16),
+        field=field,
+        parent=parent,
+        start=start,
+        end=end,
+        subtree_end=subtree_end,
+        has_error=tree.root_node.has_error,
+        depth=depth,
+        tree=tree,
+    )

@@ -1,0 +1,267 @@
+"""The exam every model takes: the same held-out windows, the same variants, the same questions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from effectiveness.common.records import LATER, UserError
+from effectiveness.proof.baselines import ngram_nats, uniform_nats
+from effectiveness.proof.prompts import (
+    Marks,
+    Neighbours,
+    Question,
+    answer,
+    does_parse,
+    find_questions,
+    has_room_for_context,
+    judge,
+    room_for_questions,
+    truth_nats,
+)
+from effectiveness.proof.scored_tokens import Places, WindowPairs, nats_of, places_of
+from effectiveness.trainer import devices
+from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.evaluate import HeldOut, score_rows
+from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.rows import Dataset, Rows, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import FileTokens, whole_files
+
+BATCH_SIZE = 8  # windows scored at a time
+MIN_PROMPT_TOKENS = 8
+WITH_CONTEXT = ", with context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutSet:
+    """One set of held-out files, and which of their tokens are scored."""
+
+    name: str
+    rows: Rows
+    files: list[FileTokens]
+    windows: HeldOut
+    places: Places
+
+    @property
+    def num_windows(self) -> int:
+        return len(self.windows.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """`sets[0]` is the random held-out files; `pairs` and `questions` are about them. `val` is never reported."""
+
+    dataset: Dataset
+    vocabulary: Vocabulary
+    train_files: list[FileTokens]
+    sets: tuple[HeldOutSet, ...]
+    val: HeldOutSet | None  # on which the share of a mixture is fitted; None: no val file is left
+    pairs: WindowPairs
+    questions: dict[str, list[Question]]  # "next line", "fill in the middle", each also ", with context"
+    parsed: dict[str, list[bool]]
+
+    @property
+    def scored_sets(self) -> tuple[HeldOutSet, ...]:
+        return (*self.sets, *([] if self.val is None else [self.val]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """What one model made of the exam."""
+
+    nats: dict[str, np.ndarray]  # by set, float64 [tokens]
+    of_rows: np.ndarray | None = None  # (nats, tokens, bytes) of the rows in `pairs`, float64 [rows, 3]
+    marks: dict[str, Marks] = dataclasses.field(default_factory=dict)
+    truth: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
+
+
+# --- setting it ------------------------------------------------------------------------------------------
+
+
+def set_exam(
+    dataset: Dataset,
+    vocabulary: Vocabulary,
+    model: nn.Module,
+    *,
+    max_windows: int | None,
+    num_prompts: int,
+    can_fill: bool,
+    seed: int,
+    left_out: frozenset[str] = frozenset(),
+) -> Exam:
+    """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
+
+    Val and test files in `left_out` are not part of it. Raises UserError when no other test file is left.
+    """
+    train, test = open_rows(dataset, "train"), _without(open_rows(dataset, "test"), left_out)
+    val = _without(open_rows(dataset, "val"), left_out)
+    if not len(test):
+        raise UserError(
+            f"{test.path} has no test file that is not in train, too; build from a larger repository"
+        )
+    sets = [_held_out_set("test", test, vocabulary, max_windows)]
+    if dataset.has_later:
+        sets.append(_held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
+    train_files, half = whole_files(train), None if max_windows is None else max_windows // 2
+    questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
+    return Exam(
+        dataset=dataset,
+        vocabulary=vocabulary,
+        train_files=train_files,
+        sets=tuple(sets),
+        val=_held_out_set("val", val, vocabulary, half) if len(val) else None,
+        pairs=_pairs(test, vocabulary, half),
+        questions=questions,
+        parsed={kind: [does_parse(q, q.truth) for q in asked] for kind, asked in questions.items()},
+    )
+
+
+def _without(rows: Rows, left_out: frozenset[str]) -> Rows:
+    leaked = [i for i, name in enumerate(rows.files) if name in left_out]
+    return dataclasses.replace(rows, table=rows.table[~np.isin(rows.table["file"], leaked)])
+
+
+def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None) -> HeldOutSet:
+    windows = HeldOut(
+        rows,
+        vocabulary.control,
+        vocabulary.num_bytes,
+        batch_size=BATCH_SIZE,
+        max_windows=max_windows,
+        variants=False,
+    )
+    return HeldOutSet(
+        name=name, rows=rows, files=whole_files(rows), windows=windows, places=places_of(windows)
+    )
+
+
+def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowPairs:
+    return WindowPairs(
+        rows, vocabulary.control, vocabulary.num_bytes, batch_size=BATCH_SIZE, max_pairs=max_pairs
+    )
+
+
+def _questions(
+    test: HeldOutSet,
+    train: Rows,
+    train_files: Sequence[FileTokens],
+    vocabulary: Vocabulary,
+    model: nn.Module,
+    count: int,
+    can_fill: bool,
+    seed: int,
+) -> dict[str, list[Question]]:
+    if not count or room_for_questions(model) < MIN_PROMPT_TOKENS:
+        return {}
+    kinds = {"next line": False} | ({"fill in the middle": True} if can_fill else {})
+    found = {
+        kind: find_questions(test.rows, test.files, vocabulary, count, fill=fill, seed=seed)
+        for kind, fill in kinds.items()
+    }
+    if has_room_for_context(model):
+        neighbours = Neighbours(train, train_files, vocabulary)
+        for kind, asked in list(found.items()):
+            found[kind + WITH_CONTEXT] = [dataclasses.replace(q, context=neighbours.of(q)) for q in asked]
+    return {kind: asked for kind, asked in found.items() if asked}
+
+
+# --- taking it -------------------------------------------------------------------------------------------
+
+
+def take(exam: Exam, model: nn.Module, device: torch.device, precision: torch.dtype) -> Paper:
+    """All of it, by one model."""
+    token_nats = scorer(model, device, precision)
+    with devices.autocast(device, precision):
+        answers = {
+            kind: answer(model, exam.vocabulary, questions) for kind, questions in exam.questions.items()
+        }
+    return Paper(
+        nats=take_windows(exam, token_nats),
+        of_rows=score_rows(exam.pairs, token_nats),
+        marks={k: judge(exam.questions[k], given, exam.parsed[k]) for k, given in answers.items()},
+        truth={k: truth_nats(model, exam.vocabulary, q, token_nats) for k, q in exam.questions.items()},
+    )
+
+
+def scorer(
+    model: nn.Module, device: torch.device, precision: torch.dtype
+) -> Callable[[MicroBatch], torch.Tensor]:
+    """Nats of every target of a batch, [B, T]."""
+    objective = Objective(model.eval())
+
+    def token_nats(batch: MicroBatch) -> torch.Tensor:
+        with devices.autocast(device, precision):
+            return objective(batch.to(device), per_token=True)
+
+    return token_nats
+
+
+def take_windows(exam: Exam, token_nats: Callable[[MicroBatch], torch.Tensor]) -> dict[str, np.ndarray]:
+    """Only the held-out windows: what further seeds of a model are asked."""
+    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in exam.scored_sets}
+
+
+def uniform_paper(exam: Exam) -> Paper:
+    vocab_size = exam.dataset.vocab_size
+    return Paper(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in exam.scored_sets})
+
+
+def ngram_paper(exam: Exam) -> Paper:
+    """The cache n-gram on the very tokens the models are scored on; before each it has read all of the file so far."""
+    return _counted(exam, exam.scored_sets, [_in_files(s) for s in exam.scored_sets])
+
+
+def window_ngram_paper(exam: Exam) -> Paper:
+    """The same, but of the file it has read no more than the model has: the window a token is scored in."""
+    return _counted(exam, exam.sets, [_in_windows(s) for s in exam.sets])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A text the n-gram reads, and where in it held-out tokens are."""
+
+    tokens: np.ndarray  # int64
+    places: np.ndarray  # in `tokens`, rising
+    indices: np.ndarray  # of the same tokens in Places
+
+
+def _counted(exam: Exam, sets: Sequence[HeldOutSet], asked: Sequence[list[Asked]]) -> Paper:
+    """All sets at once: the training files are read once."""
+    train = [part.tokens for part in exam.train_files]
+    every = [text for of_set in asked for text in of_set]
+    texts, places = [text.tokens for text in every], [text.places for text in every]
+    found = iter(ngram_nats(train, texts, exam.dataset.vocab_size, places))
+    nats = {held_out.name: np.empty(len(held_out.places)) for held_out in sets}
+    for held_out, of_set in zip(sets, asked, strict=True):
+        for text in of_set:
+            nats[held_out.name][text.indices] = next(found)
+    return Paper(nats=nats)
+
+
+def _in_files(held_out: HeldOutSet) -> list[Asked]:
+    places, asked = held_out.places, []
+    for part in held_out.files:
+        last = part.start + len(part.tokens)
+        inside = (places.file == part.file) & (places.place >= part.start) & (places.place < last)
+        asked.append(_asked(part.tokens, part.start, places, np.flatnonzero(inside)))
+    return asked
+
+
+def _in_windows(held_out: HeldOutSet) -> list[Asked]:
+    rows, places, asked = held_out.rows, held_out.places, []
+    for row in np.unique(places.row).tolist():
+        tokens, start = rows.tokens_of(row).astype(np.int64), int(rows.table[row]["start_token"])
+        asked.append(_asked(tokens, start, places, np.flatnonzero(places.row == row)))
+    return asked
+
+
+def _asked(tokens: np.ndarray, start: int, places: Places, indices: np.ndarray) -> Asked:
+    """`indices` of places in a stretch that begins at token `start` of its file, put in order."""
+    indices = indices[np.argsort(places.place[indices], kind="stable")]
+    return Asked(tokens, places.place[indices] - start, indices)

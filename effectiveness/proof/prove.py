@@ -1,0 +1,339 @@
+"""From a dataset and a model to the card: checks, control, exam, models one after another, files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.durable import write_atomically
+from effectiveness.common.ownership import PROOF, claim, note_made
+from effectiveness.common.records import LATER, SPLITS, UserError
+from effectiveness.common.regular_files import read_bytes
+from effectiveness.proof import card as cards
+from effectiveness.proof import finished
+from effectiveness.proof.card_text import card_lines
+from effectiveness.proof.control import Control, Repository, Selection, make_control, select_unrelated
+from effectiveness.proof.exam import (
+    Exam,
+    Paper,
+    ngram_paper,
+    scorer,
+    set_exam,
+    take,
+    take_windows,
+    uniform_paper,
+    window_ngram_paper,
+)
+from effectiveness.proof.finished import Finished, open_finished
+from effectiveness.proof.mixture import fitted_on, mix, why_no_mixture
+from effectiveness.proof.overlap import is_hopeless, leak_line, overlap
+from effectiveness.proof.page import write_page
+from effectiveness.proof.remembered import Remembered, meet, memory_paper, remember
+from effectiveness.proof.scored_tokens import foreign_words, texts_of
+from effectiveness.trainer import devices
+from effectiveness.trainer.console import Console
+from effectiveness.trainer.endings import Standing
+from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
+from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.whole_files import scored_stretches, whole_files
+
+CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is to be proven: a dataset, and one model or several seeds of it."""
+
+    arguments: argparse.Namespace
+    console: Console
+    dataset: Dataset
+    vocabulary: Vocabulary
+    models: tuple[Finished, ...]
+    device: torch.device
+    precision: torch.dtype
+
+    @property
+    def output(self) -> Path:
+        return self.arguments.output or self.models[0].directory / "proof"
+
+    def load(self, model: Finished) -> nn.Module:
+        return finished.load(model, self.dataset, self.device)
+
+    def load_start(self) -> nn.Module:
+        return finished.load_start(self.models[0], self.dataset, self.device)
+
+
+def prove(arguments: argparse.Namespace, standing: Standing) -> int:
+    """Make the card, print it, write it. Returns 1 where more than a few test files stand in train, else 0."""
+    case = open_case(arguments)
+    claim(case.output, PROOF, (CARD_FILE, PAGE_FILE))  # found out now, not after minutes
+    found = overlap_card(case)
+    if found["leaked"].issuperset(open_rows(case.dataset, "test").files):
+        raise UserError(
+            f"{case.dataset.directory}: every test file stands in train, too; build from a larger repository"
+        )
+    controls = find_controls(case)
+    card = make_card(case, controls, found)
+    standing.in_words = lambda: f"{spell(case.output)} may hold the card of before in part, make it again"
+    write_card(case.output, card)
+    standing.in_words = lambda: f"{spell(case.output)} holds the new card, complete"
+    standing.exit_code = int(card["is_hopeless"])
+    for line in card_lines(card):
+        case.console.say(line)
+    case.console.say(f"Look: {case.output / PAGE_FILE}")
+    case.console.say_end("FAILED" if card["is_hopeless"] else "COMPLETE")
+    return standing.exit_code
+
+
+def open_case(arguments: argparse.Namespace) -> Case:
+    """Everything a user can get wrong is found here. Raises UserError."""
+    device = devices.choose_device(arguments.device)
+    dataset = open_dataset(arguments.dataset)
+    refuse_nothing_held_out(dataset, "test")
+    models = tuple(open_finished(directory) for directory in arguments.model)
+    for model in models:
+        finished.check_dataset(model, dataset)
+    finished.check_seeds(models)
+    case = Case(
+        arguments=arguments,
+        console=Console(),
+        dataset=dataset,
+        vocabulary=Vocabulary(dataset.tokenizer),
+        models=models,
+        device=device,
+        precision=devices.choose_precision("auto", device),
+    )
+    for model in models:
+        _refuse_untrained(case, model)
+    return case
+
+
+def _refuse_untrained(case: Case, model: Finished) -> None:
+    start = finished.load_start(model, case.dataset, case.device)
+    if model.num_steps == 0 or not finished.has_learnt(case.load(model), start):
+        raise UserError(
+            f"{model.directory}: the weights are those from before the training ({model.num_steps} steps, best at "
+            f"{model.best_step}), so it bought nothing; train longer or with a lower optimization.learning_rate",
+            exit_code=1,
+        )
+
+
+def overlap_card(case: Case) -> dict:
+    """Verbatim overlap of what is held out with train, counted again, and as the build counted it."""
+    held_out = ("val", "test", *([LATER] if case.dataset.has_later else []))
+    train, texts = (
+        whole_files(open_rows(case.dataset, "train")),
+        {s: open_rows(case.dataset, s) for s in held_out},
+    )
+    found = {s: overlap(train, scored_stretches(rows), rows.files) for s, rows in texts.items()}
+    recorded = case.dataset.metadata.get("leak_report", {}).get("held_out", {})
+    return {
+        "counted": {split: of_split.as_dict() for split, of_split in found.items()},
+        "recorded": {split: recorded.get(split, {}).get("share") for split in found},
+        "leak": leak_line(found["test"]),
+        "is_hopeless": is_hopeless(found["test"]),
+        "leaked": frozenset(found["val"].leaked + found["test"].leaked),
+    }
+
+
+# --- the control -----------------------------------------------------------------------------------------
+
+
+def find_controls(case: Case) -> list[Control]:
+    """One for each seed of the model; or the one that was named."""
+    arguments = case.arguments
+    if arguments.control is not None:
+        if not (arguments.control / "config.json").is_file():
+            raise UserError(
+                f"--control {arguments.control} holds no finished model; leave it out to train one"
+            )
+        finished.check_tokenizer(arguments.control, case.dataset)
+        data = arguments.control.parent / "data"
+        words = f"{arguments.control}, as given"
+        return [Control(model=arguments.control, dataset=data if data.is_dir() else None, words=words)]
+    files = [part for split in SPLITS for part in whole_files(open_rows(case.dataset, split))]
+    num_bytes = sum(int(case.vocabulary.num_bytes[part.tokens].sum()) for part in files)
+
+    @cache  # the seeds of one model share it
+    def selection(target_bytes: int) -> Selection:
+        return select_unrelated(
+            Repository(files, case.vocabulary),
+            given=arguments.control_repository,
+            suffix=_main_suffix(case.dataset),
+            target_bytes=target_bytes,
+            seed=arguments.seed,
+        )
+
+    key = {"repository": str(arguments.control_repository), "seed": arguments.seed}
+    settings = {"repository_bytes": num_bytes, "device": arguments.device, "key": key}
+    return [make_control(m, case.dataset, selection, case.console.say, **settings) for m in case.models]
+
+
+def _main_suffix(dataset: Dataset) -> str:
+    """Of the files that most training rows are from."""
+    rows = open_rows(dataset, "train")
+    counts: Counter[str] = Counter()
+    for file in rows.table["file"].tolist():
+        counts[Path(rows.files[file]).suffix] += 1
+    return min(counts, key=lambda suffix: (-counts[suffix], suffix)) if counts else ".py"
+
+
+def _foreign_words(case: Case, exam: Exam, control: Control) -> frozenset[bytes] | None:
+    if control.dataset is None:
+        return None
+    data = open_dataset(control.dataset)
+    vocabulary = Vocabulary(data.tokenizer)
+    texts = (t for split in SPLITS for t in texts_of(whole_files(open_rows(data, split)), vocabulary))
+    return foreign_words(texts, list(texts_of(exam.train_files, case.vocabulary)))
+
+
+# --- the card --------------------------------------------------------------------------------------------
+
+
+def make_card(case: Case, controls: list[Control], found: dict) -> dict:
+    """Everything measured, as JSON values."""
+    arguments, model = case.arguments, case.models[0]
+    start = case.load_start()
+    exam = set_exam(
+        case.dataset,
+        case.vocabulary,
+        start,
+        max_windows=arguments.max_windows or None,
+        num_prompts=arguments.prompts,
+        can_fill=bool(model.config.objectives.fim_rate) and case.vocabulary.control.can_fill,
+        seed=arguments.seed,
+        left_out=found["leaked"],
+    )
+    papers, mixture = _papers(case, controls, exam, start)
+    foreign = _foreign_words(case, exam, controls[0])
+    card = {
+        "format": 1,
+        "leak": found["leak"],
+        "is_hopeless": found["is_hopeless"],
+        "dataset": _dataset_facts(case.dataset),
+        "models": [_model_facts(m) for m in case.models],
+        "controls": [{"model": str(c.model), "made of": c.words} for c in controls],
+        "arms": {arm: cards.MEANINGS[arm] for arm in papers},
+        "mixture": mixture,
+        "overlap": {name: found[name] for name in ("counted", "recorded")},
+        "sets": {s.name: cards.held_out_card(s, papers, foreign, exam) for s in exam.sets},
+        "robustness": cards.robustness_card(exam, papers),
+        "questions": cards.questions_card(exam, papers),
+        "canaries": _canaries(case),
+    }
+    return card | {"headline": cards.headline(card)}
+
+
+Loaders = dict[str, list[Callable[[], nn.Module]]]  # arm -> one for each seed
+
+
+def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> tuple[cards.Papers, dict]:
+    """What every arm made of the exam, and how the mixtures came about."""
+    say, remembered = case.console.say, remember(case.dataset, case.console.say)
+    name = cards.START if case.models[0].started_from is None else cards.BASE
+    loaders: Loaders = {
+        cards.CONTROL: [lambda c=c: _load_control(case, c) for c in controls],
+        cards.TRAINED: [lambda m=m: case.load(m) for m in case.models],
+    }
+    papers = {
+        cards.UNIFORM: [uniform_paper(exam)],
+        cards.NGRAM: [ngram_paper(exam)],
+        cards.NGRAM_WINDOW: [window_ngram_paper(exam)],
+    }
+    say(f"measuring  {name}")
+    papers[name] = [take(exam, start, case.device, case.precision)]
+    for arm, of_arm in loaders.items():
+        say(f"measuring  {arm}")
+        papers[arm] = [_paper(case, exam, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
+    say(f"measuring  {cards.MEMORY}")
+    papers[cards.MEMORY] = [memory_paper(exam, remembered)]
+    mixture = _add_mixtures(exam, papers)
+    if mixture["left_out"] is None:
+        papers |= _with_memory(case, exam, remembered, loaders)
+    return _in_order(papers), mixture
+
+
+def _in_order(papers: cards.Papers) -> cards.Papers:
+    return {arm: papers[arm] for arm in cards.MEANINGS if arm in papers}
+
+
+def _with_memory(case: Case, exam: Exam, remembered: Remembered, loaders: Loaders) -> cards.Papers:
+    """Models and the memory token by token, the weights of each pair fitted on val files."""
+    papers: cards.Papers = {}
+    for both, arm in cards.MET.items():
+        case.console.say(f"measuring  {both}")
+        papers[both] = []
+        for number, load in enumerate(loaders[arm]):
+            met = meet(remembered, load(), case.vocabulary.control.begin, exam)
+            papers[both].append(memory_paper(exam, met, with_questions=number == 0))
+    return papers
+
+
+def _paper(case: Case, exam: Exam, model: nn.Module, *, is_first: bool) -> Paper:
+    """Further seeds are asked for bits per byte only."""
+    if is_first:
+        return take(exam, model, case.device, case.precision)
+    return Paper(nats=take_windows(exam, scorer(model, case.device, case.precision)))
+
+
+def _add_mixtures(exam: Exam, papers: cards.Papers) -> dict:
+    """Add the arms that are a model and counts in fixed shares, each seed with one of its own; how they came about."""
+    reason, shares = why_no_mixture(exam), {}
+    if reason:
+        return {"left_out": reason}
+    for both, (arm, counts) in cards.MIXED.items():
+        [counted] = papers[counts]
+        mixed = [mix(exam, paper, counted) for paper in papers[arm]]
+        papers[both] = [paper for paper, _ in mixed]
+        shares[both] = [share for _, share in mixed]
+    return {"left_out": None, "fitted_on": fitted_on(exam), "shares": shares}
+
+
+def _load_control(case: Case, control: Control) -> nn.Module:
+    from effectiveness.trainer.models import load_pretrained
+
+    model = load_pretrained(
+        str(control.model), window=case.dataset.window, vocab_size=case.dataset.vocab_size
+    )
+    return model.to(case.device).eval()
+
+
+def _dataset_facts(dataset: Dataset) -> dict:
+    metadata = dataset.metadata
+    keys = ("source_repo", "repository_commit", "tokenizer", "tokenizer_sha256", "max_tokens_per_sequence")
+    return {"directory": str(dataset.directory)} | {key: metadata.get(key) for key in keys}
+
+
+def _model_facts(model: Finished) -> dict:
+    facts = {key: model.facts.get(key) for key in ("model", "num_parameters", "versions")}
+    where = {"directory": str(model.directory), "seed": model.config.training.seed}
+    return where | {"steps": model.num_steps, "best_step": model.best_step} | facts
+
+
+def _canaries(case: Case) -> dict | None:
+    """The result of `python -m effectiveness canaries`, where it lies beside the card."""
+    file = case.output / CANARIES_FILE
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(read_bytes(file))
+    except ValueError as error:
+        raise UserError(
+            f"{file} is not JSON ({error}); run python3 -m effectiveness canaries again"
+        ) from error
+
+
+def write_card(output: Path, card: dict) -> None:
+    """proof.json and proof.html, each replaced whole."""
+    note_made(output, {CARD_FILE: None, PAGE_FILE: None})
+    write_atomically(output / CARD_FILE, json.dumps(card, indent=1, allow_nan=False).encode() + b"\n")
+    write_page(output / PAGE_FILE, card)

@@ -1,0 +1,413 @@
+"""Which rows are visited when, how they are packed, and the tensors of one optimizer step.
+
+A batch is a pure function of (seed, epoch, step, rank): resuming needs two integers, not a loader's state.
+
+Every row becomes one document of (input, target) pairs. A file's first window starts with the begin-of-text
+token and its last ends with the end-of-text token, so that each source token is a target and the model learns
+where files end. Documents are packed into sequences of one window; positions restart at each document.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from effectiveness.common.seeding import key_for, rng_for
+from effectiveness.trainer.attention import has_kernel
+from effectiveness.trainer.rows import MICRO, Rows
+
+MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
+MAX_SAMPLED_EPOCHS = 64
+FIM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
+ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
+LEAST_BOUNDS = 256  # of documents in a micro-batch of fixed shape
+PLANS_KEPT = 2  # the epoch at work, and the next one, whose first batch is made ahead
+
+
+Document = tuple[
+    int, np.ndarray, np.ndarray, "float | np.ndarray"
+]  # row, inputs, targets, weight of each target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlTokens:
+    """Ids that are written between and around documents. The three of fill-in-the-middle may be missing."""
+
+    begin: int
+    end: int
+    pad: int
+    fim_prefix: int | None = None
+    fim_middle: int | None = None
+    fim_suffix: int | None = None
+
+    @property
+    def can_fill(self) -> bool:
+        return None not in (self.fim_prefix, self.fim_middle, self.fim_suffix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """When a row becomes available: rows of complexity quantile q from share `available_from(q)` of the run."""
+
+    curriculum: str  # "stages" | "warmup_fraction" | "none"
+    fraction: float
+    num_epochs: float  # of the whole run; fewer when max_steps ends it earlier
+
+    def available_from(self, quantiles: np.ndarray) -> np.ndarray:
+        """Share of the run, in [0, 1], for quantiles in [0, 1)."""
+        if self.curriculum == "stages":  # the simplest third at once, the next after a third of the run ...
+            return np.floor(3 * quantiles) / 3
+        if self.curriculum == "warmup_fraction":
+            return self.fraction * quantiles
+        return np.zeros_like(quantiles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPlan:
+    """The visits of one epoch in packing order; pack p holds visits[pack_starts[p]:pack_starts[p + 1]]."""
+
+    rows: np.ndarray  # int64 [visits] index into Rows.table
+    fills: np.ndarray  # bool [visits] fill-in-the-middle
+    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document
+    pack_starts: np.ndarray  # int64 [packs + 1]
+    packs_per_step: int
+    first_pack: int = 0  # those before it were trained on in steps of another size
+
+    @property
+    def num_packs(self) -> int:
+        return len(self.pack_starts) - 1
+
+    @property
+    def num_steps(self) -> int:
+        return -(-(self.num_packs - self.first_pack) // self.packs_per_step)
+
+    def packs_of_step(self, step: int) -> range:
+        first = self.first_pack + step * self.packs_per_step
+        return range(first, min(first + self.packs_per_step, self.num_packs))
+
+    def visits_of(self, packs: range) -> slice:
+        return slice(self.pack_starts[packs.start], self.pack_starts[packs.stop])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicroBatch:
+    """Tensors of a few packs, all [B, T]. Padding has weight 0 and is a document of its own."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    position_ids: torch.Tensor
+    weights: torch.Tensor  # float32
+    rows: tuple[int, ...]  # whose documents these are, for error messages
+    bounds: torch.Tensor | None = (
+        None  # int32 [documents + 1] first token of each in the flattened batch, and its end
+    )
+    longest: int = 0  # tokens of the longest document, or more where shapes are fixed
+
+    def pinned(self) -> MicroBatch:
+        """In memory that a GPU reads by itself."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """On `device`, without waiting where memory is pinned. Bounds go along where a kernel reads them."""
+        if device.type == "cpu":
+            return self
+        batch = self.pinned() if device.type == "cuda" and not self.input_ids.is_pinned() else self
+        moved = batch._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
+        return moved if has_kernel(device) else replace(moved, bounds=self.bounds)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MicroBatch:
+        names = ("input_ids", "labels", "position_ids", "weights", "bounds")
+        changed = {name: change(tensor) for name in names if (tensor := getattr(self, name)) is not None}
+        return replace(self, **changed)
+
+
+class Batches:
+    """Batches of one split for training. `packs_per_step` counts over all processes."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        control: ControlTokens,
+        pacing: Pacing,
+        *,
+        seed: int,
+        packs_per_step: int,
+        weighting: str = "visits",
+        packing: bool = True,
+        fim_rate: float = 0.0,
+    ) -> None:
+        self.rows, self.control, self.seed = rows, control, seed
+        self.packs_per_step, self.packing, self.fim_rate = packs_per_step, packing, fim_rate
+        self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
+        table = rows.table
+        ones = np.full(len(table), MICRO, dtype=np.int64)
+        self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
+        self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
+        self.num_pairs = document_pairs(table, rows.window)
+        self._begin = 0, 0
+        self._offsets = _even_offsets(self.visit_weights, seed)
+        self.pace(pacing)
+
+    def pace(self, pacing: Pacing) -> None:
+        """Follow another curriculum; plans made so far are forgotten."""
+        self.pacing = pacing
+        self._available_from = pacing.available_from(_quantiles(self.rows.table["complexity"]))
+        self._plans: dict[int, EpochPlan] = {}
+        self._planning = threading.Lock()  # batches may be made ahead by a thread
+
+    def begin_at(self, epoch: int, pack: int) -> None:
+        """Leave out what a resumed run has seen of `epoch`: the packs before `pack`."""
+        self._begin, self._plan = (epoch, pack), None
+
+    def epoch(self, epoch: int) -> EpochPlan:
+        """The plan of `epoch`; the latest ones are kept."""
+        with self._planning:
+            if epoch not in self._plans:
+                while len(self._plans) >= PLANS_KEPT:
+                    del self._plans[next(iter(self._plans))]
+                self._plans[epoch] = self._make_plan(epoch)
+            return self._plans[epoch]
+
+    def without_packing(self) -> None:
+        """Give each document a sequence of its own: for models that let packed ones see each other."""
+        self.packing = False
+        self.pace(self.pacing)
+
+    def visits(self, epoch: int) -> np.ndarray:
+        """Row indices of an epoch in the order they are visited.
+
+        A row of weight w is visited floor((e+1)w + u) - floor(ew + u) times in epoch e: three times an epoch
+        for 3, three times in ten epochs for 0.3. Its visits are spread evenly over the epoch.
+        """
+        counts, starts = self._counts(epoch)
+        visits = np.repeat(np.arange(len(self.rows)), counts)
+        nth = np.arange(len(visits)) - np.repeat(np.cumsum(counts) - counts, counts)
+        jitter = _generator(self.seed, "order", epoch).random(len(visits))
+        times = (nth + jitter) / counts[visits]
+        times = starts[visits] + times * (1 - starts[visits])
+        return visits[np.argsort(times, kind="stable")]
+
+    def _counts(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each used row: visits in this epoch, and the share of it after which the row is available."""
+        weights, offsets = self.visit_weights, self._offsets
+        counts = ((epoch + 1) * weights + offsets) // MICRO - (epoch * weights + offsets) // MICRO
+        starts = self._start_in_epoch(epoch)
+        return np.where(starts < 1, counts, 0), starts
+
+    def _start_in_epoch(self, epoch: int) -> np.ndarray:
+        """For each used row, the share of this epoch after which it is available: 0 at once, >= 1 not yet."""
+        starts = self._available_from * self.pacing.num_epochs - epoch
+        return np.clip(starts, 0, 1)
+
+    def _make_plan(self, epoch: int) -> EpochPlan:
+        rows = self.visits(epoch)
+        fills = self._fills(epoch, rows)
+        window = self.rows.window
+        filled = np.minimum(self.rows.table["length"][rows] + FIM_CONTROL_TOKENS - 1, window)
+        num_pairs = np.where(fills, filled, self.num_pairs[rows])
+        kept = num_pairs > 0  # a file of a single window of one token may have nothing to predict
+        rows, fills, num_pairs = rows[kept], fills[kept], num_pairs[kept]
+        order, pack_starts = pack(num_pairs, window if self.packing else 0)
+        return EpochPlan(
+            rows=rows[order],
+            fills=fills[order],
+            num_pairs=num_pairs[order],
+            pack_starts=pack_starts,
+            packs_per_step=self.packs_per_step,
+            first_pack=min(self._begin[1], len(pack_starts) - 1) if epoch == self._begin[0] else 0,
+        )
+
+    def _fills(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+        if not self.fim_rate:
+            return np.zeros(len(rows), dtype=bool)
+        table = self.rows.table[rows]
+        drawn = _generator(self.seed, "fill", epoch).random(len(rows)) < self.fim_rate
+        return drawn & (table["label_offset"] < 0) & (table["length"] >= 3)
+
+    def expected_steps(self, num_epochs: int) -> int:
+        """Optimizer steps of a whole run, from how well its last epoch packs and the pairs of all others.
+
+        Exact for one epoch, else within about one step an epoch; long runs are judged by a sample of epochs.
+        """
+        last = self.epoch(num_epochs - 1)
+        pairs_per_step = self.packs_per_step * last.num_pairs.sum() / max(last.num_packs, 1)
+        sample = (
+            np.unique(np.linspace(0, num_epochs - 2, MAX_SAMPLED_EPOCHS).astype(int))
+            if num_epochs > 1
+            else []
+        )
+        steps = [-(-self.num_pairs @ self._counts(int(e))[0] // max(pairs_per_step, 1)) for e in sample]
+        return max(
+            1,
+            -(-last.num_packs // self.packs_per_step)
+            + round(float(np.mean(steps or [0])) * (num_epochs - 1)),
+        )
+
+    def step_weight(self, plan: EpochPlan, step: int) -> float:
+        """Sum of target weights of one step over all processes: the denominator of its loss."""
+        visits = plan.visits_of(plan.packs_of_step(step))
+        return float((plan.num_pairs[visits] * self.loss_weights[plan.rows[visits]]).sum())
+
+    def micro_batches(
+        self, epoch: int, step: int, *, size: int, rank: int = 0, world: int = 1
+    ) -> list[MicroBatch]:
+        """This process's share of a step, in micro-batches of at most `size` packs; never an empty list."""
+        plan = self.epoch(epoch)
+        packs = plan.packs_of_step(step)
+        mine = packs[rank::world]
+        most = -(-len(packs) // world)  # every process makes equally many micro-batches
+        chunks = [mine[first : first + size] for first in range(0, most, size)]
+        return [self._assemble(plan, epoch, chunk, size if self.fixed_shape else 0) for chunk in chunks]
+
+    def _assemble(self, plan: EpochPlan, epoch: int, packs: range, num_lines: int) -> MicroBatch:
+        packed = [
+            [self._document(plan, epoch, v) for v in range(plan.pack_starts[p], plan.pack_starts[p + 1])]
+            for p in packs
+        ]
+        return collate(packed, window=self.rows.window, pad=self.control.pad, num_lines=num_lines)
+
+    def _document(self, plan: EpochPlan, epoch: int, visit: int) -> Document:
+        row = int(plan.rows[visit])
+        if plan.fills[visit]:
+            rng = rng_for(self.seed, "cut", epoch, int(self.rows.table["seq_id"][row]), visit)
+            pairs = fill_in_the_middle(self.rows.tokens_of(row), self.control, self.rows.window, rng)
+        else:
+            pairs = document(self.rows, row, self.control)
+        return row, *pairs, self.loss_weights[row]
+
+
+def document_pairs(table: np.ndarray, window: int) -> np.ndarray:
+    """(input, target) pairs of each row's document, int64: its tokens, plus begin and end where it has them."""
+    with_ends = table["length"].astype(np.int64) - 1 + (table["start_token"] == 0) + table["is_last"]
+    return np.minimum(with_ends, window)
+
+
+def document(rows: Rows, index: int, control: ControlTokens) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets (int64, equal length) of one row; masked rows are asked for the original next token."""
+    row = rows.table[index]
+    begin, end = int(row["start_token"] == 0), int(row["is_last"])
+    length = int(row["length"])
+    sequences = np.empty((2, begin + length + end), dtype=np.int64)
+    sequences[:, :begin] = control.begin
+    sequences[:, begin + length :] = control.end
+    sequences[0, begin : begin + length] = rows.tokens_of(index)
+    sequences[1, begin : begin + length] = rows.originals_of(index)
+    return sequences[0, :-1][: rows.window], sequences[1, 1:][: rows.window]
+
+
+def fill_in_the_middle(
+    tokens: np.ndarray, control: ControlTokens, window: int, rng
+) -> tuple[np.ndarray, np.ndarray]:
+    """prefix, suffix, then the middle and the end token: every token is a target, the end token too."""
+    tokens = tokens[: window - FIM_CONTROL_TOKENS + 1]
+    first, last = sorted((rng.randrange(len(tokens) + 1), rng.randrange(len(tokens) + 1)))
+    prefix, middle, suffix = tokens[:first], tokens[first:last], tokens[last:]
+    sequence = np.concatenate(
+        (
+            [control.fim_prefix],
+            prefix,
+            [control.fim_suffix],
+            suffix,
+            [control.fim_middle],
+            middle,
+            [control.end],
+        )
+    ).astype(np.int64)
+    return sequence[:-1], sequence[1:]
+
+
+def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Group documents into packs of at most `capacity` pairs: (order of documents, starts of packs in it).
+
+    Best fit among the latest MAX_OPEN_PACKS; packs stand in the order of their first documents.
+    Capacity 0 gives each document a pack of its own.
+    """
+    pack_of = np.empty(len(num_pairs), dtype=np.int64)
+    room: list[tuple[int, int]] = []  # (pairs that still fit, pack), sorted
+    num_packs = 0
+    for index, size in enumerate(num_pairs.tolist()):
+        best = bisect.bisect_left(room, (size, -1)) if size < capacity else len(room)
+        if best < len(room):
+            left, number = room.pop(best)
+        else:
+            left, number = capacity, num_packs
+            num_packs += 1
+        pack_of[index] = number
+        if left > size:
+            bisect.insort(room, (left - size, number))
+            if len(room) > MAX_OPEN_PACKS:
+                room.remove(min(room, key=lambda entry: entry[1]))
+    order = np.argsort(pack_of, kind="stable")
+    starts = np.searchsorted(pack_of[order], np.arange(num_packs + 1))
+    return order, starts
+
+
+def _generator(seed: int, *what: str | int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=key_for(seed, *what)))
+
+
+def _even_offsets(weights: np.ndarray, seed: int) -> np.ndarray:
+    """A start in [0, MICRO) for each row; rows of equal weight get evenly spaced ones, so epochs are alike."""
+    rng, offsets = _generator(seed, "visits"), np.empty(len(weights), dtype=np.int64)
+    for weight in np.unique(weights):
+        rows = np.flatnonzero(weights == weight)
+        offsets[rows] = rng.permutation(len(rows)) * MICRO // len(rows)
+    return offsets
+
+
+def _quantiles(complexity: np.ndarray) -> np.ndarray:
+    """Rank of each row by complexity as a share in [0, 1)."""
+    ranks = np.empty(len(complexity), dtype=np.int64)
+    ranks[np.argsort(complexity, kind="stable")] = np.arange(len(complexity))
+    return ranks / max(len(complexity), 1)
+
+
+def collate(packs: list[list[Document]], *, window: int, pad: int, num_lines: int = 0) -> MicroBatch:
+    """Lay documents out in [packs, T] tensors; no packs give one line of padding.
+
+    T is the longest pack rounded up to ROUND_TO. With `num_lines` the shape is [num_lines, window] whatever the packs.
+    """
+    longest = max((sum(len(inputs) for _, inputs, _, _ in pack) for pack in packs), default=1)
+    rounded = min(-(-longest // ROUND_TO) * ROUND_TO, window)
+    shape = (num_lines, window) if num_lines else (max(len(packs), 1), max(rounded, longest))
+    ids, labels = np.full(shape, pad, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    positions = np.broadcast_to(np.arange(shape[1]), shape).copy()
+    weights = np.zeros(shape, dtype=np.float32)
+    for line, documents in enumerate(packs):
+        at = 0
+        for _, inputs, targets, weight in documents:
+            place = line, slice(at, at + len(inputs))
+            ids[place], labels[place], weights[place] = inputs, targets, weight
+            positions[place] = np.arange(len(inputs))
+            at += len(inputs)
+        positions[line, at:] = np.arange(shape[1] - at)  # padding is a document of its own
+    bounds, longest = _bounds(positions, num_lines * window)
+    return MicroBatch(
+        input_ids=torch.from_numpy(ids),
+        labels=torch.from_numpy(labels),
+        position_ids=torch.from_numpy(positions),
+        weights=torch.from_numpy(weights),
+        rows=tuple(row for documents in packs for row, *_ in documents),
+        bounds=torch.from_numpy(bounds),
+        longest=longest,
+    )
+
+
+def _bounds(positions_BT: np.ndarray, num_fixed: int) -> tuple[np.ndarray, int]:
+    """(starts of documents and the end of the last one, int32; the longest one's tokens).
+
+    Where shapes are fixed, empty documents fill the bounds up to a power of two, and the longest one may have a window.
+    """
+    starts = np.flatnonzero(positions_BT == 0)
+    lengths = np.diff(starts, append=positions_BT.size)
+    size = len(starts) + 1
+    if num_fixed:
+        size = max(LEAST_BOUNDS, 1 << len(starts).bit_length())
+    bounds = np.full(size, positions_BT.size, dtype=np.int32)
+    bounds[: len(starts)] = starts
+    return bounds, positions_BT.shape[1] if num_fixed else int(lengths.max())

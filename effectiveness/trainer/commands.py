@@ -1,0 +1,216 @@
+"""The training command: a run is opened, its directory taken, the loop let go, and what it gave handed over."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.records import UserError
+from effectiveness.trainer import checkpoint, resuming, run_directory, setup, starting_model
+from effectiveness.trainer.config import Config
+from effectiveness.trainer.endings import Standing
+from effectiveness.trainer.finishing import finish
+from effectiveness.trainer.journal import Journal
+from effectiveness.trainer.loop import State, Stopped, Trainer
+from effectiveness.trainer.stopping import StopRequest, stop_requests
+from effectiveness.trainer.training_facts import read_training_facts
+
+
+def train(config: Config, arguments: argparse.Namespace, standing: Standing | None = None) -> int:
+    """Train, evaluate, export. Returns the exit code: 0, or 130/143 after a signal (everything is saved).
+
+    Raises CannotPrint where nobody reads what is printed: everything is saved then, too.
+    """
+    _refuse_overwriting_the_source(config, arguments.checkpoint)
+    run = setup.open_run(config, arguments)
+    with stop_requests() as stop:  # to the very end: what is said of a signal is then true
+        try:
+            return _train(run, arguments, stop, standing or Standing())
+        finally:
+            run.console.close()
+            run.engine.close()
+
+
+def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, standing: Standing) -> int:
+    resume, overwrite = arguments.resume, getattr(arguments, "overwrite", False)
+    may_hold = {"resume": resume, "overwrite": overwrite}
+    run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
+    found = _newest_checkpoint(run) if resume else None
+    rows = setup.open_training_rows(run)
+    changed = resuming.changes(found, run) if found else []
+    batches = setup.make_batches(run, rows)
+    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
+    trainer = setup.make_trainer(
+        run, model, batches, resuming.state_of(found, run.config) if found else State()
+    )
+    _restore(run, trainer, found)
+    facts = setup.facts(run, what, model)
+    with _locked(run, may_hold, standing):  # nothing was written so far
+        if overwrite and run.engine.rank == 0:
+            _delete_run(run, standing)
+        run.console.hold_trouble()
+        _say_start(run, trainer, facts)
+        for line in changed:
+            run.console.say(line)
+        if found is not None and _is_finished(run, trainer):
+            return _say_finished(run, trainer, standing)
+        journal = Journal(
+            run, trainer, facts, lambda: stop() or bool(run.console.trouble), is_resumed=found is not None
+        )
+        return _train_and_finish(run, trainer, journal, stop, standing)
+
+
+def _train_and_finish(
+    run: setup.Run, trainer: Trainer, journal: Journal, stop: StopRequest, standing: Standing
+) -> int:
+    try:
+        trainer.train(journal.hooks())
+        run.console.close()
+        finish(run, trainer, journal)
+        problem = _what_is_not_finite(trainer.state)
+        if not problem:
+            _stands(run, standing)
+    except Stopped:
+        if run.console.trouble and not stop():
+            raise run.console.trouble from None
+        run.console.say(f"stopped by a signal at step {trainer.state.step}; go on with --resume")
+        return 128 + stop.signal_number
+    finally:
+        journal.close()
+    if problem:
+        raise UserError(problem, exit_code=1)
+    return _say_complete(run)
+
+
+def _say_complete(run: setup.Run) -> int:
+    run.console.say_end("COMPLETE")
+    if run.console.trouble:
+        raise run.console.trouble
+    return 0
+
+
+def _stands(run: setup.Run, standing: Standing) -> None:
+    standing.exit_code = 0
+    standing.in_words = lambda: f"{spell(run.output)} holds the finished model, complete"
+
+
+def _what_is_saved(run: setup.Run) -> str:
+    """How a run that was begun goes on."""
+    if steps := checkpoint.step_directories(run.checkpoints):
+        number = int(steps[-1].name.partition("-")[2])
+        return f"the checkpoint of step {number} is there, go on with --resume"
+    again = "--overwrite" if (run.output / run_directory.WEIGHTS_FILE).exists() else "--resume"
+    return f"no checkpoint was saved, start again with {again}"
+
+
+def _delete_run(run: setup.Run, standing: Standing) -> None:
+    begun, standing.in_words = (
+        standing.in_words,
+        lambda: "the run of before is deleted in part, start again with --overwrite",
+    )
+    run_directory.delete_run(run.output, run.console.say)
+    standing.in_words = begun
+
+
+def _what_is_not_finite(state: State) -> str:
+    """Why a run that came to its end is none to rely on; "" for one that is."""
+    if state.last_evaluation_is_finite:
+        return ""
+    return (
+        f"the held-out loss was not finite at the end (nor in {state.num_not_finite} evaluations before it): the "
+        f"training has diverged; exported is step {state.best_step}, the best before; lower optimization.learning_rate"
+    )
+
+
+def _is_finished(run: setup.Run, trainer: Trainer) -> bool:
+    """Whether nothing is left to do: the last step is made, and the model of just these settings is exported."""
+    if not trainer.is_done() or not run_directory.is_whole(run.output):
+        return False
+    try:
+        exported = read_training_facts(run.output)
+    except UserError:  # not exported, or not whole: it is made again
+        return False
+    configs = (exported.facts["config"], json.loads(json.dumps(run.config.as_dict())))
+    first, second = ({key: c[key] for key in c.keys() - {"output"}} for c in configs)
+    return exported.is_finite and exported.num_steps == trainer.state.step and first == second
+
+
+def _say_finished(run: setup.Run, trainer: Trainer, standing: Standing) -> int:
+    _stands(run, standing)
+    run.console.say(
+        f"finished at step {trainer.state.step}: nothing is left to do, nothing was changed; more --epochs (or "
+        "training.max_steps) go on"
+    )
+    return _say_complete(run)
+
+
+def _refuse_overwriting_the_source(config: Config, source: Path | None) -> None:
+    if source is not None and source.resolve() == Path(config.output.directory).resolve():
+        raise UserError(f"--checkpoint and --output are both {source}; choose another --output, or --resume")
+
+
+# --- start -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(run: setup.Run, may_hold: dict[str, bool], standing: Standing):
+    """The output is this run's alone; who waited for another run finds it there."""
+    if run.engine.rank != 0:
+        yield
+        return
+    with run_directory.locked(run.output):
+        run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
+        standing.in_words, standing.has_begun = lambda: _what_is_saved(run), True
+        run_directory.take(run.output, run.dataset.tokenizer)
+        yield
+
+
+def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
+    """The one to go on from. Raises UserError where there is a run, but none that can be gone on with."""
+    found = checkpoint.newest(run.checkpoints, run.console.say)
+    if found is not None:
+        return found
+    held = run_directory.what_it_holds(run.output)
+    if held and held != "best weights":  # those of before the first step
+        raise UserError(
+            f"{run.output} holds {held}, but no whole checkpoint to resume from; --overwrite deletes it, or start a "
+            f"new run from its weights: --checkpoint {run.output} --output ANOTHER"
+        )
+    run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
+    return None
+
+
+def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
+    if found is None:
+        return
+    try:
+        checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
+        checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])
+        if trainer.average is not None:
+            for name, weights in trainer.average.weights.items():
+                weights.copy_(checkpoint.shard_like(found.tensors["ema"][name], weights))
+    except (checkpoint.DamagedCheckpoint, KeyError) as error:
+        raise UserError(
+            f"cannot resume from {found.path} ({error}); use the configuration it was made with"
+        ) from error
+    resuming.place(trainer, run.config)
+    trainer.heed_early_end()
+
+
+def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
+    say, state = run.console.say, trainer.state
+    processes = f", {run.engine.world_size} processes" if run.engine.world_size > 1 else ""
+    plan = trainer.batches.epoch(min(state.epoch, trainer.limits.num_epochs - 1))
+    say(f"model   {facts['model']}: {facts['num_parameters']:,} parameters")
+    say(f"device  {facts['device']}, {facts['precision']}{processes}")
+    say(
+        f"data    {len(trainer.batches.rows):,} rows, {plan.num_packs:,} packs and {plan.num_steps:,} steps "
+        f"an epoch, about {trainer.schedule.num_updates:,} steps in all"
+    )
+    if not run.dataset.num_held_out_bytes("val"):
+        say("data    no val file is held out: nothing is evaluated, and the last weights are exported")
+    if state.step:
+        say(f"resumed at step {state.step}, epoch {state.epoch + 1}")

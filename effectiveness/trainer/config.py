@@ -1,0 +1,192 @@
+"""Every setting, once: its type, default and range are the dataclasses below; the YAML has the same groups."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from effectiveness.common.records import UserError
+
+
+def setting(default, *, low=None, high=None, above=None, choices=None, refuse=None):
+    """A field with its range: low <= value <= high, value > above, one of choices; `refuse` maps a value to why not."""
+    limits = {"low": low, "high": high, "above": above, "choices": choices, "refuse": refuse or {}}
+    return field(default=default, metadata=limits)
+
+
+NO_QUANTIZED_TRAINING = (
+    "quantized training is not supported; use lora_enabled: true, which keeps the base's weights in the bfloat16 they "
+    "were released in: 4 bits would save another 0.8 GiB for each billion of them"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    preset: str = setting("auto", choices=("auto", "nano", "tiny", "small", "base"))
+    pretrained_model: str | None = setting(None)
+    tokenizer_name: str | None = setting(None)
+    torch_dtype: str = setting("float32", choices=("float32", "bfloat16", "float16"))
+    max_position_embeddings: int | None = setting(None, low=8, high=1_048_576)
+    dropout: float = setting(0.0, low=0.0, high=0.9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    load_in_4bit: bool = setting(False, refuse={True: NO_QUANTIZED_TRAINING})
+    load_in_8bit: bool = setting(False, refuse={True: NO_QUANTIZED_TRAINING})
+    lora_enabled: bool = setting(False)
+    lora_rank: int = setting(32, low=1, high=4096)
+    lora_alpha: float = setting(64.0, above=0.0)
+    lora_dropout: float = setting(0.05, low=0.0, high=0.9)
+    lora_target_modules: tuple[str, ...] = setting(("all-linear",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    weighting: str | None = setting(None, choices=("visits", "loss", "none"))
+    curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
+    curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
+    overlap: bool | None = setting(None)
+    variants: bool | None = setting(None)
+    packing: bool = setting(True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    fim_rate: float = setting(0.0, low=0.0, high=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimization:
+    batch_size: int = setting(16, low=1, high=65_536)
+    gradient_accumulation_steps: int = setting(1, low=1, high=65_536)
+    learning_rate: float | None = setting(None, above=0.0, high=1.0)
+    lr_scheduler: str | None = setting(None, choices=("flat_cooldown", "cosine", "linear", "constant"))
+    warmup_steps: int | None = setting(None, low=0)
+    warmup_ratio: float | None = setting(None, low=0.0, high=0.9)
+    cooldown_fraction: float = setting(0.2, low=0.0, high=1.0)
+    min_lr_ratio: float = setting(0.0, low=0.0, high=1.0)
+    optimizer: str | None = setting(None, choices=("auto", "adamw", "muon"))
+    weight_decay: float | None = setting(None, low=0.0, high=100.0)
+    beta1: float = setting(0.9, low=0.0, high=0.9999)
+    beta2: float | None = setting(None, low=0.0, high=0.999999)
+    max_grad_norm: float = setting(1.0, low=0.0)
+    mixed_precision: str = setting("auto", choices=("auto", "bf16", "fp16", "fp32"))
+    gradient_checkpointing: bool | None = setting(None)
+    ema_decay: float = setting(0.0, low=0.0, high=0.99999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    num_epochs: int = setting(3, low=1, high=1_000_000)
+    max_steps: int | None = setting(None, low=1)
+    save_steps: int = setting(500, low=1)
+    save_total_limit: int = setting(2, low=1, high=1000)
+    eval_steps: int | None = setting(None, low=1)
+    logging_steps: int = setting(10, low=1)
+    seed: int = setting(42, low=0, high=2**63 - 1)
+    patience: int | None = setting(None, low=1)
+    max_bad_steps: int = setting(5, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    max_windows: int | None = setting(None, low=1)
+    completions: int = setting(16, low=0, high=10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    max_new_tokens: int = setting(128, low=1, high=1_048_576)
+    do_sample: bool = setting(False)
+    temperature: float = setting(0.8, above=0.0, high=10.0)
+    top_p: float = setting(0.95, above=0.0, high=1.0)
+    top_k: int = setting(50, low=0)
+    repetition_penalty: float = setting(1.0, above=0.0, high=10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceBackend:
+    device: str = setting("auto", choices=("auto", "cuda", "mps", "cpu"))
+    compile: str = setting("auto", choices=("auto", "on", "off"))
+    distributed: str = setting("ddp", choices=("ddp", "fsdp"))
+    deterministic: bool = setting(False)
+    memory_gib: float | None = setting(None, above=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    directory: str = setting("models/the-block-effectiveness")
+    tensorboard: bool = setting(True)
+    report: bool = setting(True)
+
+
+# What `auto` stands for. "measured" holds what paid on held-out files (EFFECTIVENESS_OPTIMIZATION.md), "founding"
+# what the project set out with.
+MEASURED, FOUNDING = "measured", "founding"
+RECIPES: dict[str, dict[str, dict]] = {
+    MEASURED: {
+        "data": {"weighting": "none", "curriculum": "none", "overlap": False, "variants": False},
+        "optimization": {"optimizer": "auto", "lr_scheduler": "flat_cooldown"},
+    },
+    FOUNDING: {
+        "data": {"weighting": "visits", "curriculum": "stages", "overlap": True, "variants": True},
+        "optimization": {"optimizer": "adamw", "lr_scheduler": "cosine"},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. `config.optimization.batch_size` is `optimization.batch_size` in the YAML.
+
+    What is left `auto` (None) and stands in RECIPES is filled in from there.
+    """
+
+    recipe: str = MEASURED
+    model: Model = field(default_factory=Model)
+    quantization: Quantization = field(default_factory=Quantization)
+    data: Data = field(default_factory=Data)
+    objectives: Objectives = field(default_factory=Objectives)
+    optimization: Optimization = field(default_factory=Optimization)
+    training: Training = field(default_factory=Training)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    inference: Inference = field(default_factory=Inference)
+    device_backend: DeviceBackend = field(default_factory=DeviceBackend)
+    output: Output = field(default_factory=Output)
+
+    def __post_init__(self) -> None:
+        for section, values in RECIPES[self.recipe].items():
+            given = getattr(self, section)
+            missing = {name: value for name, value in values.items() if getattr(given, name) is None}
+            object.__setattr__(self, section, dataclasses.replace(given, **missing))
+
+    def as_dict(self) -> dict:
+        """Nested plain dictionaries, for JSON and for reports."""
+        return dataclasses.asdict(self)
+
+
+SECTIONS: dict[str, type] = {
+    f.name: f.default_factory for f in dataclasses.fields(Config) if f.name != "recipe"
+}
+
+
+def check_combinations(config: Config) -> None:
+    """Settings that would silently do nothing together are refused."""
+    optimization, model = config.optimization, config.model
+    if not config.output.directory.strip():
+        raise UserError("output.directory is empty; name a directory")
+    if optimization.warmup_steps is not None and optimization.warmup_ratio is not None:
+        raise UserError("optimization.warmup_steps and optimization.warmup_ratio are both set; keep one")
+    if optimization.optimizer == "muon" and config.device_backend.distributed == "fsdp":
+        raise UserError(
+            "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"
+        )
+    if config.quantization.lora_enabled and model.pretrained_model is None:
+        raise UserError(
+            "quantization.lora_enabled needs model.pretrained_model: adapters have nothing to adapt from scratch"
+        )
+    if model.pretrained_model and model.dropout:
+        raise UserError(
+            "model.dropout is for models trained from scratch; with model.pretrained_model use lora_dropout"
+        )

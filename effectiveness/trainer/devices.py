@@ -1,0 +1,155 @@
+"""The device a run asked for, and what it can do. The only module here that looks at the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+
+import torch
+
+from effectiveness.common.records import UserError
+from effectiveness.trainer import flops
+
+GIB = 1 << 30
+_limits: dict[str, int | None] = {}  # bytes of a kind of device that may be used
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")  # CUDA and Metal, the CPU, cuBLAS
+
+
+def choose_device(asked: str) -> torch.device:
+    """ "auto", "cuda", "mps" or "cpu" as a device; under torchrun each process takes its own GPU.
+
+    Raises UserError when the device that was asked for is not there.
+    """
+    present = available_devices()
+    if asked == "auto":
+        asked = present[0]
+    if asked not in present:
+        why = f"this torch ({torch.__version__}) finds {' and '.join(present)} only"
+        raise UserError(f"--device {asked}: not available, {why}; use --device {present[0]}")
+    if asked == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(asked)
+
+
+def available_devices() -> list[str]:
+    """Device types that work here, the fastest first; "cpu" is always the last."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_precision(asked: str, device: torch.device) -> torch.dtype:
+    """The dtype of autocast: float32 means none. "auto" is bf16 where the hardware has it.
+
+    Raises UserError for a precision the device cannot run.
+    """
+    if asked == "auto":
+        asked = _best_precision(device)
+    if asked == "fp16" and device.type == "cpu":
+        raise UserError("optimization.mixed_precision: fp16 needs a GPU; use bf16, fp32 or auto on a CPU")
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[asked]
+
+
+def _best_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "fp32"  # CPUs without matrix units are slower in bf16, and Metal gains little
+
+
+def autocast(device: torch.device, dtype: torch.dtype):
+    """A context in which matrix products run in `dtype`; weights stay float32."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def limit_memory(device: torch.device, gib: float | None) -> None:
+    """Use no more than `gib` of `device` from now on: a small card out of a large one. None: all of it."""
+    _limits[device.type] = None if gib is None else int(gib * GIB)
+    if device.type == "cuda":
+        whole = torch.cuda.get_device_properties(device).total_memory
+        share = 1.0 if gib is None else min(1.0, gib * GIB / whole)
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.set_per_process_memory_fraction(share, index)  # it takes no device without a number
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Memory of the device - of the GPU, or of the machine - that may be used."""
+    whole, limit = _whole_memory_bytes(device), _limits.get(device.type)
+    return whole if limit is None else min(whole, limit)
+
+
+def _whole_memory_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: allocated on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()  # now: Metal keeps no peak, and gives little back
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """Operations a second in half precision, from the data sheet; None where it is not known."""
+    return flops.peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+
+
+def describe(device: torch.device) -> str:
+    """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
+    names = {"cuda": torch.cuda.get_device_name, "mps": lambda _device: "Apple Metal, shared memory"}
+    name = names.get(device.type, lambda _device: f"{torch.get_num_threads()} threads")(device)
+    return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
+
+
+def be_deterministic() -> None:
+    """Same inputs, same bits, also on a GPU; slower there."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether `error` says that memory ran out, on a GPU or while allocating a CPU tensor."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return any(words in text for words in OUT_OF_MEMORY)
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Give back what the allocator keeps for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+class Reading:
+    """Values on their way from the device; asking for them waits for what was queued before, and for nothing after."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values, self._arrival = values, None
+        if values.device.type == "cuda":
+            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            self._values.copy_(values, non_blocking=True)
+            self._arrival = torch.cuda.Event()
+            self._arrival.record()
+
+    def tolist(self) -> list[float]:
+        if self._arrival is not None:
+            self._arrival.synchronize()
+        return self._values.tolist()

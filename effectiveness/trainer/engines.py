@@ -1,0 +1,140 @@
+"""One process, or several under torchrun: how gradients meet. The loop sees one small class and no world sizes.
+
+Losses come to the loop divided by the target weight of the whole step over all processes; DDP and FSDP2 average
+gradients over processes, so the loss is multiplied by their number before the backward pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from effectiveness.common.records import UserError
+
+
+class SingleProcess:
+    """Everything on one device."""
+
+    rank, world_size = 0, 1
+    shards_weights = False  # no process holds the whole model
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def wrap(self, objective: nn.Module) -> nn.Module:
+        """The module whose forward is called; parameters keep their names in `objective`."""
+        return objective
+
+    def accumulating(self, module: nn.Module, is_last: bool):
+        """A context for one micro-batch's forward and backward."""
+        return contextlib.nullcontext()
+
+    def clip(self, parameters: list[nn.Parameter], max_norm: float) -> torch.Tensor:
+        """Scale gradients down to `max_norm` (0: leave them) and return their norm before that."""
+        limit = max_norm if max_norm > 0 else float("inf")
+        return whole(nn.utils.clip_grad_norm_(parameters, limit))  # many at once where the device can
+
+    def settle(self, module: nn.Module) -> None:
+        """After forward passes without a backward pass: weights are again what the optimizer knows."""
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """`values` summed over processes, on every one."""
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        return flag
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+
+    def close(self) -> None:
+        """Leave the process group."""
+
+
+class DataParallel(SingleProcess):
+    """Every process holds the model; gradients are averaged while the backward pass runs (DDP)."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
+
+    def wrap(self, objective: nn.Module) -> nn.Module:
+        device_ids = [self.device.index] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(objective, device_ids=device_ids)
+
+    def accumulating(self, module: nn.Module, is_last: bool):
+        return contextlib.nullcontext() if is_last else module.no_sync()
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        placed = values.to(self.device)  # NCCL adds up GPU tensors only
+        dist.all_reduce(placed)
+        return placed.to(values.device)
+
+    def any(self, flag: bool) -> bool:
+        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+
+    def barrier(self) -> None:
+        dist.barrier()
+
+    def close(self) -> None:
+        dist.destroy_process_group()
+
+
+class Sharded(DataParallel):
+    """Every process holds a share of weights, gradients and optimizer state (FSDP2)."""
+
+    shards_weights = True
+
+    def wrap(self, objective: nn.Module) -> nn.Module:
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = dist.device_mesh.init_device_mesh(self.device.type, (self.world_size,))
+        for block in blocks(objective):
+            fully_shard(block, mesh=mesh)
+        return fully_shard(objective, mesh=mesh)
+
+    def accumulating(self, module: nn.Module, is_last: bool):
+        module.set_requires_gradient_sync(is_last)
+        return contextlib.nullcontext()
+
+    def settle(self, module: nn.Module) -> None:
+        module.reshard()  # the root's weights stay gathered until a backward pass
+
+
+def make_engine(device: torch.device, distributed: str) -> SingleProcess:
+    """Without torchrun's environment one process, else `distributed` ("ddp" | "fsdp"), also over a single one."""
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+        return SingleProcess(device)
+    if device.type == "mps":
+        raise UserError("torchrun with several processes needs --device cuda or cpu, not mps")
+    return Sharded(device) if distributed == "fsdp" else DataParallel(device)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor that may be sharded. Every process must call it."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def shard_like(tensor: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """`tensor` on the device of `reference`, and sharded as it is."""
+    tensor = tensor.to(reference.device)
+    if not hasattr(reference, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor, reference.device_mesh, reference.placements)
+
+
+def blocks(objective: nn.Module) -> list[nn.Module]:
+    """The repeated blocks of a transformer: the longest module list that lies in no other (experts lie in blocks)."""
+    lists = {name: m for name, m in objective.named_modules() if isinstance(m, nn.ModuleList)}
+    outer = [m for name, m in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
+    return list(max(outer, key=len, default=[]))

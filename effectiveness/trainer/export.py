@@ -1,0 +1,181 @@
+"""The finished model as a directory that `from_pretrained` loads: weights, tokenizer, generation settings, card."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from effectiveness.common.ownership import note_made
+from effectiveness.common.publish import write_atomically
+from effectiveness.common.records import UserError
+from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.lora import LoraLinear
+from effectiveness.trainer.models import silence_transformers
+from effectiveness.trainer.run_directory import STAGING, remove_staging
+from effectiveness.trainer.training_facts import TrainingFacts, write_training_facts
+
+ADAPTER_DIRECTORY = "adapter"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def export_model(
+    output: Path,
+    model: nn.Module,
+    *,
+    tokenizer: Path,
+    control: ControlTokens,
+    config,
+    card: str,
+    trained: TrainingFacts,
+) -> None:
+    """Write `model` (on any device; left as it is) so that it loads from `output`. Each file is replaced whole.
+
+    `config` is the configuration: `model.torch_dtype` is the dtype written, `inference` the generation settings.
+    Raises UserError (exit code 1), and replaces nothing, where a weight is not finite.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    has_adapters = any(isinstance(module, LoraLinear) for module in model.modules())
+    if has_adapters:
+        _write_adapter(output / ADAPTER_DIRECTORY, model, config)
+    with _staging(output) as staging:
+        _save_model(staging, model, config, control)
+        _copy_tokenizer(tokenizer, staging)
+        (staging / "README.md").write_text(card, encoding="utf-8")
+        write_training_facts(staging, trained)
+        _move_into(staging, output)
+
+
+@contextmanager
+def _staging(output: Path) -> Iterator[Path]:
+    """An empty directory in `output`; what a kill left of an earlier one is removed."""
+    staging = output / STAGING
+    remove_staging(output)
+    staging.mkdir(mode=0o700)
+    try:
+        yield staging
+    finally:
+        remove_staging(output)
+
+
+def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
+    from transformers import GenerationConfig
+
+    silence_transformers()
+    dtype = getattr(torch, config.model.torch_dtype)
+    model.save_pretrained(staging, state_dict=merged_tensors(model, dtype))
+    described = json.loads((staging / "config.json").read_text())
+    described["dtype"] = config.model.torch_dtype
+    described["use_cache"] = True
+    (staging / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+    GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
+
+
+@torch.no_grad()
+def merged_tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The state of `model` with its adapters merged, on the CPU, one tensor after the other: nothing is made on a GPU.
+
+    Floating point is `dtype`; tensors that share memory in the model share it here.
+    """
+    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
+    adapters = tuple(f"{name}.lora_" for name in wrapped)
+    made: dict[tuple, torch.Tensor] = {}
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        if name.startswith(adapters):
+            continue
+        owner, _, last = name.rpartition(".")
+        module = owner.removesuffix(".base")
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if place not in made:
+            is_merged = module in wrapped and last == "weight"
+            whole = wrapped[module].merged_weight() if is_merged else tensor.detach().cpu()
+            made[place] = whole.to(dtype) if whole.is_floating_point() else whole
+            _refuse_unless_finite(name, made[place], dtype)
+        tensors[f"{module}.{last}" if module in wrapped else name] = made[place]
+    return tensors
+
+
+def _refuse_unless_finite(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> None:
+    if not torch.isfinite(tensor).all():
+        kind = str(dtype).removeprefix("torch.")
+        raise UserError(
+            f"{name} is not finite in {kind}, so the model is not exported; its checkpoints stay: --resume with "
+            "another model.torch_dtype, or train again with a lower optimization.learning_rate",
+            exit_code=1,
+        )
+
+
+def generation_settings(inference, control: ControlTokens) -> dict:
+    """Arguments of transformers' GenerationConfig; sampling ones only where it samples."""
+    settings = {
+        "max_new_tokens": inference.max_new_tokens,
+        "do_sample": inference.do_sample,
+        "repetition_penalty": inference.repetition_penalty,
+        "bos_token_id": control.begin,
+        "eos_token_id": control.end,
+        "pad_token_id": control.pad,
+    }
+    if inference.do_sample:
+        settings |= {
+            "temperature": inference.temperature,
+            "top_p": inference.top_p,
+            "top_k": inference.top_k,
+        }
+    return settings
+
+
+def _copy_tokenizer(tokenizer: Path, staging: Path) -> None:
+    for file in sorted(tokenizer.iterdir()):
+        if file.is_file():
+            shutil.copyfile(file, staging / file.name)
+
+
+def _move_into(staging: Path, output: Path) -> None:
+    """Weights last: until they are there, the old ones are, and both fit the same configuration or neither is."""
+    files = sorted(staging.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
+    readable = 0o666 & ~_umask()  # safetensors writes files that only their owner can read
+    note_made(output, {file.name: None if file.suffix == ".safetensors" else file for file in files})
+    for file in files:
+        file.chmod(readable)
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(file, output / file.name)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _write_adapter(directory: Path, model: nn.Module, config) -> None:
+    """The adapter alone, in the layout that peft reads."""
+    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
+    tensors = {}
+    for name, module in wrapped.items():
+        prefix = f"base_model.model.{name}"
+        tensors[f"{prefix}.lora_A.weight"] = module.lora_a.detach().cpu().contiguous()
+        tensors[f"{prefix}.lora_B.weight"] = module.lora_b.detach().cpu().contiguous()
+    quantization = config.quantization
+    described = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": config.model.pretrained_model,
+        "r": quantization.lora_rank,
+        "lora_alpha": quantization.lora_alpha,
+        "lora_dropout": quantization.lora_dropout,
+        "target_modules": sorted({name.rpartition(".")[2] for name in wrapped}),
+        "bias": "none",
+    }
+    directory.mkdir(exist_ok=True)
+    note_made(directory.parent, {f"{directory.name}/{name}": None for name in ADAPTER_FILES})
+    save_file(tensors, directory / ADAPTER_FILES[1])
+    write_atomically(directory / ADAPTER_FILES[0], json.dumps(described, indent=2).encode() + b"\n")

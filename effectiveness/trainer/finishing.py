@@ -1,0 +1,129 @@
+"""The end of a training: the best weights, scored on held-out files, exported, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from effectiveness.common.ownership import note_made
+from effectiveness.common.records import UserError
+from effectiveness.trainer import checkpoint, run_directory, setup, starting_model
+from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
+from effectiveness.trainer.config import Config
+from effectiveness.trainer.endings import is_the_disk
+from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.export import export_model
+from effectiveness.trainer.journal import Journal, score
+from effectiveness.trainer.loop import State, Trainer
+from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.report import Outcome, model_card, write_report
+from effectiveness.trainer.rows import open_rows
+from effectiveness.trainer.training_facts import TrainingFacts
+
+
+def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
+    """Take the best weights, score them on held-out files, export them, and write it all down."""
+    best_step = _load_best(run, trainer.model, trainer.state)
+    val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
+    trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
+    journal.report("test", {"evaluation": test})
+    if run.engine.rank == 0:
+        checkpoint.recover(run.checkpoints)  # what a disk that failed once did not let be removed
+        _hand_over(run, trainer, journal, best_step, val, test)
+    run.engine.barrier()
+
+
+def _hand_over(
+    run: setup.Run, trainer: Trainer, journal: Journal, best_step: int, val: Evaluation, test: Evaluation
+) -> None:
+    """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
+    model = trainer.model
+    if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
+        model, _ = starting_model.build_model(run, setup.num_source_tokens(trainer.batches.rows))
+        _load_best(run, model, trainer.state)
+    outcome = _outcome(run, model, best_step, journal, val, test)
+    report = run.output / run_directory.REPORT_FILE
+    if run.config.output.report:
+        note_made(run.output, {report.name: None})
+        write_report(report, outcome)
+    export_model(
+        run.output,
+        model,
+        tokenizer=run.dataset.tokenizer,
+        control=run.vocabulary.control,
+        config=run.config,
+        card=model_card(outcome),
+        trained=TrainingFacts(
+            facts=journal.facts,
+            num_steps=trainer.state.step,
+            best_step=best_step,
+            is_finite=trainer.state.last_evaluation_is_finite,
+        ),
+    )
+    run.console.say(f"model   {run.output}")
+    if run.config.output.report:
+        run.console.say(f"report  {report}")
+
+
+def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
+    rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_shape
+    held_out = setup.make_held_out(run, rows, variants=True, fixed_shape=one_shape)
+    return score(run, trainer.wrapped, held_out, must_stop)
+
+
+def _outcome(
+    run: setup.Run, model: nn.Module, best_step: int, journal: Journal, val: Evaluation, test: Evaluation
+) -> Outcome:
+    completions = {kind: _complete_held_out(run, model, fill) for kind, fill in _kinds(run.config)}
+    outcome = Outcome(
+        facts=journal.facts,
+        records=read_metrics(run.output / run_directory.METRICS_FILE),
+        best_step=best_step,
+        val=val,
+        test=test,
+        completions=completions,
+        completion_scores={kind: completion_scores(found) for kind, found in completions.items()},
+    )
+    for kind, scores in outcome.completion_scores.items():
+        if scores:
+            exact, similar = 100 * scores["exact_match_share"], scores["edit_similarity"]
+            run.console.say(f"Completions, {kind}: {exact:.1f} % exact, edit similarity {similar:.3f}")
+    return outcome
+
+
+def _kinds(config: Config) -> list[tuple[str, bool]]:
+    """(name, whether a gap is filled): models that never saw fill-in-the-middle are not asked for it."""
+    kinds = [("next line", False)] if config.evaluation.completions else []
+    return kinds + ([("fill in the middle", True)] if kinds and config.objectives.fim_rate else [])
+
+
+def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Completion]:
+    config = run.config
+    rows = open_rows(run.dataset, "test")
+    gaps = find_gaps(
+        rows, run.vocabulary, config.evaluation.completions, fill=fill, seed=config.training.seed
+    )
+    return complete_gaps(model, run.vocabulary, gaps)
+
+
+def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
+    """Put the best weights into `model`; the step they are of. Raises UserError (exit code 1) where none ever were."""
+    path = run.checkpoints / run_directory.BEST
+    if state.num_not_finite and not path.exists():
+        raise UserError(
+            f"no evaluation was finite ({state.num_not_finite} were not), so there is no model to export; lower "
+            "optimization.learning_rate and train again with --overwrite",
+            exit_code=1,
+        )
+    try:
+        best = checkpoint.read(path)
+        checkpoint.load_model_tensors(model, best.tensors["model"])
+        return best.state["step"]
+    except checkpoint.DamagedCheckpoint as error:
+        if is_the_disk(error):
+            raise UserError(
+                f"the best checkpoint cannot be read ({error}), so no model was exported", 1
+            ) from OSError()
+        run.console.say(f"the best checkpoint cannot be read ({error}); exporting the last weights")
+        return state.step

@@ -1,0 +1,245 @@
+"""What a run will need of the device's memory, known before its first step, and the micro-batch that fits.
+
+Weights, gradients and optimizer state are counted. What a forward pass keeps for its backward pass depends on the
+architecture, the attention, the precision, on adapters and dropout: it is measured on two short sequences of the very
+model, and grows with the number of tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from effectiveness.trainer import devices
+from effectiveness.trainer.attention import MASKED
+from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.engines import blocks
+from effectiveness.trainer.objective import Objective, loss_bytes
+
+PROBE_TOKENS = (64, 192)
+USABLE_SHARE = 0.9  # of the device: the rest is for fragments, and for what is not the allocator's
+ENOUGH_TOKENS = (
+    8192  # in a micro-batch: more hardly use a GPU better, so blocks are not computed twice for them
+)
+# The compiler recomputes cheap values in the backward pass instead of keeping them.
+COMPILED_SHARE = 0.65
+# Beside what is kept, the backward pass of a block holds gradients of about as much as the block kept.
+BACKWARD_SHARE = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one forward pass keeps, in bytes: of each token, and whatever the number of tokens."""
+
+    of_token: float
+    fixed: float
+    of_token_in_a_block: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlan:
+    """Bytes of one optimizer step with micro-batches of `micro_batch` sequences."""
+
+    micro_batch: int
+    checkpointing: bool
+    weights: int
+    gradients: int
+    optimizer: int
+    average: int
+    activations: int
+    work: int  # of the loss or of one block's backward pass, whichever is more
+    usable: int
+
+    @property
+    def peak(self) -> int:
+        """The most that is held at one time."""
+        passing = self.activations + self.work
+        return self.weights + self.optimizer + self.average + max(passing, self.work // 4) + self.gradients
+
+    @property
+    def fits(self) -> bool:
+        return self.peak <= self.usable
+
+    def lines(self) -> list[str]:
+        """A table for people, in GiB."""
+        parts = ("weights", "gradients", "optimizer", "average", "activations", "work")
+        held = [f"{name} {getattr(self, name) / devices.GIB:.2f}" for name in parts if getattr(self, name)]
+        how = ", each block computed twice" if self.checkpointing else ""
+        return [
+            f"{self.peak / devices.GIB:.2f} GiB of {self.usable / devices.GIB:.1f} usable: {', '.join(held)}",
+            f"micro-batches of {self.micro_batch} sequences{how}",
+        ]
+
+
+def plan_memory(
+    objective: Objective,
+    optimization,
+    *,
+    device: torch.device,
+    precision: torch.dtype,
+    optimizer: str,
+    micro_batch: int,
+    window: int,
+    is_compiled: bool = False,
+) -> MemoryPlan:
+    """The plan a run follows: the configured micro-batch, or less, with blocks computed twice where memory asks for it.
+
+    What fits with enough tokens in a micro-batch and no block computed twice comes first. Where nothing fits, the
+    smallest plan is returned: it says what it needs.
+    """
+    kept = measure_kept(objective, device, precision)
+    asked = optimization.gradient_checkpointing
+    choices = (False, True) if asked is None else (asked,)
+    base = _persistent(objective.model, optimization, optimizer, device)
+    plans = [
+        _plan(objective, base, kept, size, window, checkpointing, is_compiled, precision)
+        for checkpointing in choices
+        for size in _halves(micro_batch)
+    ]
+    fitting = [plan for plan in plans if plan.fits]
+    enough = [p for p in fitting if p.micro_batch == micro_batch or p.micro_batch * window >= ENOUGH_TOKENS]
+    return next(iter(enough or sorted(fitting, key=lambda p: -p.micro_batch) or plans[-1:]))
+
+
+def _halves(size: int) -> list[int]:
+    sizes = [size]
+    while sizes[-1] > 1:
+        sizes.append(sizes[-1] // 2)
+    return sizes
+
+
+def _persistent(model: nn.Module, optimization, optimizer: str, device: torch.device) -> MemoryPlan:
+    """What is there whatever the batch."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    gradients = sum(_bytes(p) for p in trained)
+    matrices = sum(_bytes(p) for p in trained if p.ndim == 2) if optimizer == "muon" else 0
+    embedded = model.get_input_embeddings().weight
+    if optimizer == "muon" and embedded.requires_grad:
+        matrices -= _bytes(embedded)
+    return MemoryPlan(
+        micro_batch=0,
+        checkpointing=False,
+        weights=sum(_bytes(p) for p in model.parameters()),
+        gradients=gradients,
+        optimizer=2 * gradients - matrices,
+        average=gradients if optimization.ema_decay else 0,
+        activations=0,
+        work=0,
+        usable=int(USABLE_SHARE * devices.memory_bytes(device)),
+    )
+
+
+def _plan(
+    objective,
+    base: MemoryPlan,
+    kept: Kept,
+    size: int,
+    window: int,
+    checkpointing: bool,
+    is_compiled,
+    precision,
+) -> MemoryPlan:
+    tokens, num_blocks = size * window, max(1, len(blocks(objective.model)))
+    hidden = objective.model.config.get_text_config().hidden_size
+    of_a_block = kept.of_token_in_a_block * tokens * (COMPILED_SHARE if is_compiled else 1.0)
+    outside = (kept.of_token - num_blocks * kept.of_token_in_a_block) * tokens
+    if objective.attention == MASKED and base.usable and _is_gpu(objective):
+        of_a_block += size * window**2 * (4 if precision == torch.float32 else 2)
+    in_blocks = num_blocks * (4 * hidden * tokens if checkpointing else of_a_block)
+    backward = of_a_block * (BACKWARD_SHARE + checkpointing)
+    return replace(
+        base,
+        micro_batch=size,
+        checkpointing=checkpointing,
+        activations=int(kept.fixed + outside + in_blocks),
+        work=int(max(backward, loss_bytes(objective, tokens, precision))),
+    )
+
+
+def _is_gpu(objective: Objective) -> bool:
+    return objective.model.get_input_embeddings().weight.device.type != "cpu"
+
+
+def measure_kept(objective: Objective, device: torch.device, precision: torch.dtype) -> Kept:
+    """Forward passes over two short sequences, all their kept tensors counted; nothing of the model changes."""
+    (few, few_blocks), (many, many_blocks) = (
+        _kept_bytes(objective, device, precision, count) for count in PROBE_TOKENS
+    )
+    more = PROBE_TOKENS[1] - PROBE_TOKENS[0]
+    of_token = (many - few) / more
+    num_blocks = max(1, len(blocks(objective.model)))
+    return Kept(
+        of_token=of_token,
+        fixed=max(0.0, few - of_token * PROBE_TOKENS[0]),
+        of_token_in_a_block=(many_blocks - few_blocks) / more / num_blocks,
+    )
+
+
+def _kept_bytes(objective: Objective, device, precision, num_tokens: int) -> tuple[int, int]:
+    """(bytes kept by a forward pass over one document, those of the blocks alone)."""
+    counter = _Counter(objective.model)
+    was_training = objective.training
+    objective.train()
+    states = torch.get_rng_state()
+    ids = torch.arange(num_tokens)[None] % objective.model.get_input_embeddings().weight.shape[0]
+    batch = MicroBatch(
+        input_ids=ids,
+        labels=ids,
+        position_ids=torch.arange(num_tokens)[None],
+        weights=torch.ones(1, num_tokens),
+        rows=(),
+        bounds=torch.tensor([0, num_tokens], dtype=torch.int32),
+        longest=num_tokens,
+    )
+    try:
+        with counter, devices.autocast(device, precision):
+            objective(batch.to(device))
+    finally:
+        torch.set_rng_state(states)
+        objective.train(was_training)
+    return counter.num_bytes, counter.num_bytes_in_blocks
+
+
+class _Counter:
+    """Counts the storage of tensors kept for a backward pass, once each, without that of the weights."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._known = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+        self._blocks, self._depth, self._handles = blocks(model), 0, []
+        self._alive: list[torch.Tensor] = []  # a freed tensor's address would be met again
+        self.num_bytes = self.num_bytes_in_blocks = 0
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda kept: kept)
+
+    def _keep(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._known:
+            self._known.add(storage.data_ptr())
+            self._alive.append(tensor.detach())
+            self.num_bytes += storage.nbytes()
+            self.num_bytes_in_blocks += storage.nbytes() if self._depth else 0
+        return tensor
+
+    def __enter__(self) -> _Counter:
+        for block in self._blocks:
+            self._handles.append(block.register_forward_pre_hook(self._go_in))
+            self._handles.append(block.register_forward_hook(self._go_out))
+        self._hooks.__enter__()
+        return self
+
+    def _go_in(self, *_) -> None:
+        self._depth += 1
+
+    def _go_out(self, *_) -> None:
+        self._depth -= 1
+
+    def __exit__(self, *error) -> None:
+        self._hooks.__exit__(*error)
+        for handle in self._handles:
+            handle.remove()
+        self._alive.clear()
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()

@@ -1,0 +1,215 @@
+"""The loss: weighted nats of next-token prediction over packed documents, and per-token nats for evaluation.
+
+Logits of a whole batch never exist (16 sequences of 1024 tokens over 50,000 entries would be 3.3 GB in fp32,
+and as much again for their gradient): the head is applied chunk by chunk, and the gradient of each chunk is
+made at once, while its logits are there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
+from effectiveness.trainer.devices import autocast
+from effectiveness.trainer.engines import blocks
+
+DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
+CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
+COLUMNS_OF_A_TILE = 64  # matrix units want the vocabulary as a multiple of it
+
+
+class Objective(nn.Module):
+    """A causal language model and its loss as one module, so that wrappers see one `forward`.
+
+    `attention` is how packed documents are kept apart: None where this model cannot, and nothing may be packed.
+    """
+
+    def __init__(self, model: nn.Module, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.model = model
+        self.attention = choose_attention(model, precision)
+        self.is_compiled = False
+        self.has_plain_head = _has_plain_head(model, precision)
+
+    def checkpoint_blocks(self) -> None:
+        """Keep only what goes into each block, and compute the rest of it again in the backward pass."""
+        for block in blocks(self.model):
+            block.forward = _checkpointed(block, block.forward)
+
+    def compile_blocks(self) -> None:
+        """Compile the repeated blocks, each kind once, and the loss of a chunk; shapes must not change from now on."""
+        if self.attention == NAME and not has_kernel(self.model.device):  # a loop over documents is no graph
+            self.model.set_attn_implementation("sdpa")
+            self.attention = MASKED
+        for block in blocks(self.model):
+            block.forward = torch.compile(block.forward, dynamic=False)
+        self.is_compiled = True
+
+    def forward(self, batch, *, per_token: bool = False) -> torch.Tensor:
+        """Sum of weight x nats over a MicroBatch, a float32 scalar; or nats of every target, [B, T] float32."""
+        if per_token:
+            return self._token_nats(batch)
+        labels, weights = batch.labels.flatten(), batch.weights.flatten()
+        if self.has_plain_head:
+            hidden, head = self._hidden(batch), self.model.get_output_embeddings()
+            return weighted_nats(
+                hidden.flatten(0, 1), head.weight, head.bias, labels, weights, is_compiled=self.is_compiled
+            )
+        return (F.cross_entropy(self._logits(batch), labels, reduction="none") * weights).sum()
+
+    @torch.no_grad()
+    def _token_nats(self, batch) -> torch.Tensor:
+        labels = batch.labels.flatten()
+        if not self.has_plain_head:
+            return F.cross_entropy(self._logits(batch), labels, reduction="none").view(batch.labels.shape)
+        hidden, head = self._hidden(batch).flatten(0, 1), self.model.get_output_embeddings()
+        size = _chunk_size(hidden, head.weight)
+        nats = [
+            F.cross_entropy(F.linear(h, head.weight, head.bias).float(), y, reduction="none")
+            for h, y in zip(hidden.split(size), labels.split(size), strict=True)
+        ]
+        return torch.cat(nats).view(batch.labels.shape)
+
+    def _hidden(self, batch) -> torch.Tensor:
+        if self.is_compiled and batch.bounds is not None:
+            torch._dynamo.maybe_mark_dynamic(batch.bounds, 0)  # more documents are no new shape
+        return self.model.base_model(**model_inputs(batch, self.attention)).last_hidden_state
+
+    def _logits(self, batch) -> torch.Tensor:
+        return self.model(**model_inputs(batch, self.attention)).logits.float().flatten(0, 1)
+
+
+def weighted_nats(
+    hidden_ND, weight_VD, bias_V, labels_N, weights_N, *, is_compiled: bool = False
+) -> torch.Tensor:
+    """sum_n weights_n * cross_entropy(hidden_n @ weight.T + bias, labels_n), float32, chunk by chunk."""
+    return _WeightedNats.apply(hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled)
+
+
+class _WeightedNats(torch.autograd.Function):
+    """Makes the gradients in the forward pass, scaled by the incoming gradient in the backward pass."""
+
+    @staticmethod
+    def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled):
+        dtype = _product_dtype(hidden_ND)
+        hidden, weight, bias = _tiled(hidden_ND.to(dtype), weight_VD.to(dtype), bias_V)
+        needs_weight, vocab_size = ctx.needs_input_grad[1], weight_VD.shape[0]
+        grad_hidden = torch.empty_like(hidden)
+        grad_weight = torch.zeros_like(weight_VD) if needs_weight else None
+        grad_bias = torch.zeros_like(bias_V) if bias_V is not None else None
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        size = _chunk_size(hidden, weight)
+        nats_and_gradient = _compiled_nats_and_gradient() if is_compiled else _nats_and_gradient
+        with torch.autocast(hidden.device.type, enabled=False):
+            for first in range(0, len(hidden), size):
+                part = slice(first, first + size)
+                logits = F.linear(hidden[part], weight, bias)
+                nats, grad_logits = nats_and_gradient(logits, labels_N[part], vocab_size)
+                scale = weights_N[part, None]  # applied to [n, D], not to [n, V]
+                total += (nats * weights_N[part]).sum()
+                grad_hidden[part] = (grad_logits @ weight) * scale
+                if needs_weight:
+                    grad_weight += (grad_logits.T @ (hidden[part] * scale).to(dtype))[:vocab_size]
+                if grad_bias is not None:
+                    grad_bias += (grad_logits * scale).sum(0)[:vocab_size]
+        ctx.save_for_backward(grad_hidden.to(hidden_ND.dtype), grad_weight, grad_bias)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        grads = (None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
+        return (*grads, None, None, None)
+
+
+def _tiled(hidden_ND, weight_VD, bias_V):
+    """The product's operands; on a GPU with a vocabulary of whole tiles, the added entries of which never win."""
+    missing = -len(weight_VD) % COLUMNS_OF_A_TILE if hidden_ND.device.type == "cuda" else 0
+    if bias_V is not None:
+        bias_V = F.pad(bias_V.to(hidden_ND.dtype), (0, missing))
+    return hidden_ND, F.pad(weight_VD, (0, 0, 0, missing)) if missing else weight_VD, bias_V
+
+
+def _nats_and_gradient(logits_NV, labels_N, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nats of each token, and the gradient of each by its own logits in the logits' dtype."""
+    logits_NV[:, vocab_size:] = -math.inf
+    log_probs = F.log_softmax(logits_NV.float(), dim=-1)
+    nats = -log_probs.gather(1, labels_N[:, None])[:, 0]
+    grad = log_probs.exp_()
+    grad.scatter_add_(1, labels_N[:, None], torch.full_like(nats, -1.0)[:, None])
+    return nats, grad.to(logits_NV.dtype)
+
+
+@functools.cache
+def _compiled_nats_and_gradient():
+    """The same as two kernels: one reads the logits for their sum, one for their gradient."""
+    return torch.compile(_nats_and_gradient_in_one, dynamic=False)
+
+
+def _nats_and_gradient_in_one(logits_NV, labels_N, vocab_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    columns = torch.arange(logits_NV.shape[1], device=logits_NV.device)
+    logits = torch.where(columns < vocab_size, logits_NV.float(), -math.inf)
+    log_sum = torch.logsumexp(logits, dim=-1, keepdim=True)
+    is_label = columns == labels_N[:, None]
+    nats = log_sum[:, 0] - logits_NV.gather(1, labels_N[:, None])[:, 0].float()
+    return nats, (torch.exp(logits - log_sum) - is_label.float()).to(logits_NV.dtype)
+
+
+def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+
+
+def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
+    """Rows whose logits are held at a time; on a GPU a power of two: equal chunks share compiled code."""
+    kind = hidden_ND.device.type
+    size = max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // weight_VD.shape[0])
+    if kind == "cpu":
+        return size
+    return 1 << (size.bit_length() - 1)
+
+
+def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) -> int:
+    """Bytes that the loss of `num_tokens` holds beside the hidden states it is given."""
+    weight, half = objective.model.get_output_embeddings().weight, precision != torch.float32
+    vocab_size, size = weight.shape[0], 2 if half else 4
+    kind = weight.device.type
+    rows = num_tokens
+    if objective.has_plain_head:
+        rows = min(num_tokens, max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // vocab_size))
+    # Logits and their gradient; in float32 once more for the softmax and its result, unless one kernel does it all.
+    of_logits = 2 * size + (0 if objective.is_compiled else 8)
+    lowered = weight.numel() * 2 if half and weight.dtype == torch.float32 else 0
+    gradients = weight.numel() * (4 + size) if weight.requires_grad else 0
+    return rows * vocab_size * of_logits + lowered + gradients + num_tokens * weight.shape[1] * size
+
+
+def _checkpointed(block: nn.Module, forward):
+    def run(*args, **kwargs):
+        if not (block.training and torch.is_grad_enabled()):
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return run
+
+
+@torch.no_grad()
+def _has_plain_head(model: nn.Module, precision: torch.dtype) -> bool:
+    """Whether logits are just head(backbone): some models scale or cap them. Measured on eight tokens."""
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        return False
+    was_training = model.training
+    model.eval()
+    ids = torch.arange(8, device=head.weight.device)[None] % head.weight.shape[0]
+    with autocast(ids.device, precision):
+        expected = model(input_ids=ids, use_cache=False).logits
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        found = head(hidden)
+    model.train(was_training)
+    return torch.allclose(found.float(), expected.float(), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,86 @@
+"""`--dry-run`: what a run would be - parameters, memory, steps, tokens, time - without training anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from effectiveness.trainer import devices, models, setup, starting_model
+from effectiveness.trainer.console import duration
+from effectiveness.trainer.memory import MemoryPlan, plan_memory
+from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.schedule import make_schedule
+
+TIMED_PASSES = 2
+
+
+def make_plan(run: setup.Run) -> Iterator[str]:
+    """Lines that say what `train` would do. The rows are parsed (and cached), no weight is changed."""
+    rows = setup.open_training_rows(run)
+    batches = setup.make_batches(run, rows)
+    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
+    num_updates = setup.num_updates_of_run(run.config, batches)
+    schedule = make_schedule(run.config.optimization, num_updates)
+    plan = batches.epoch(run.config.training.num_epochs - 1)
+    yield f"model       {what}: {models.num_parameters(model):,} parameters"
+    yield f"trainable   {models.num_parameters(model, trainable_only=True):,} parameters"
+    yield f"device      {devices.describe(run.device)}, {str(run.precision).removeprefix('torch.')}"
+    compiles = setup.wants_compile(run.config, run.device, num_updates)
+    objective = Objective(model, run.precision)
+    memory = plan_memory(
+        objective,
+        run.config.optimization,
+        device=run.device,
+        precision=run.precision,
+        optimizer=setup.optimizer_kind(run.config, run.source),
+        micro_batch=run.config.optimization.batch_size,
+        window=run.dataset.window,
+        is_compiled=compiles,
+    )
+    for name, line in zip(("memory", ""), memory.lines(), strict=True):
+        yield f"{name:<12}{line}"
+    yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
+    yield f"data        {len(rows):,} rows, {setup.num_source_tokens(rows):,} source tokens"
+    tokens, filled = int(plan.num_pairs.sum()), _filled(run, plan)
+    yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {filled:.1f} % filled"
+    yield f"run         {run.config.training.num_epochs:,} epochs, about {num_updates:,} steps"
+    rate = setup.learning_rate(run.config, model, run.source)
+    ends = f"{schedule.warmup_updates} warm-up, {schedule.cooldown_updates} cool-down"
+    kind = setup.optimizer_kind(run.config, run.source)
+    yield f"schedule    {kind}, {schedule.shape}, peak {rate:g}, {ends}"
+    yield f"compile     {'yes' if compiles else 'no'}"
+    if memory.checkpointing:
+        objective.checkpoint_blocks()
+    seconds_per_token = _seconds_per_token(run, objective, batches, memory.micro_batch)
+    total_tokens = num_updates * plan.num_pairs.sum() / max(plan.num_steps, 1)
+    yield f"speed       about {1 / seconds_per_token:,.0f} tokens/s (measured, without evaluation)"
+    yield f"ETA         {duration(float(total_tokens * seconds_per_token))}"
+
+
+def disk_bytes(run: setup.Run, memory: MemoryPlan, model: nn.Module) -> int:
+    """What the output directory grows to: step checkpoints and one more while it is written, the best, the export."""
+    trained = 4 * models.num_parameters(model, trainable_only=True)
+    step = trained + memory.optimizer + memory.average
+    exported = models.num_parameters(model) * getattr(torch, run.config.model.torch_dtype).itemsize
+    return (run.config.training.save_total_limit + 1) * step + 2 * trained + exported
+
+
+def _filled(run: setup.Run, plan) -> float:
+    return 100 * plan.num_pairs.sum() / max(plan.num_packs * run.dataset.window, 1)
+
+
+def _seconds_per_token(run: setup.Run, objective: Objective, batches, micro_batch: int) -> float:
+    """Of forward and backward over one small micro-batch, the better of TIMED_PASSES; weights stay as they are."""
+    batch = batches.micro_batches(0, 0, size=min(4, micro_batch))[0].to(run.device)
+    best_s = float("inf")
+    for _ in range(TIMED_PASSES):
+        started_at = time.perf_counter()
+        with devices.autocast(run.device, run.precision):
+            nats = objective(batch)
+        nats.backward()
+        nats.item()  # waits for the device
+        best_s = min(best_s, time.perf_counter() - started_at)
+    return best_s / max(1, int((batch.weights > 0).sum()))

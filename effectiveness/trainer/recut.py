@@ -1,0 +1,182 @@
+"""Other rows out of the rows of one dataset: shorter windows, less overlap, fewer kinds, other weights, fresh cuts.
+
+A dataset's windows overlap by three quarters, so every window of up to half their length, and every window without
+overlap, lies whole in one of them: nothing is built or tokenized again, and every arm of a comparison has the same
+files, the same tokenizer and the same proven variants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
+from effectiveness.common.seeding import rng_for
+from effectiveness.trainer.rows import Dataset, Rows
+
+
+def check_overlap(dataset: Dataset) -> None:
+    """Raises UserError for a dataset whose windows do not overlap by three quarters."""
+    overlap, window = dataset.metadata.get("overlap_tokens"), dataset.window
+    if window % 8 or overlap != 3 * window // 4:
+        raise UserError(
+            f"{dataset.directory}: windows of {window} tokens that share {overlap}; arms are cut from windows that "
+            "share three quarters: build the dataset with --overlap 0.75"
+        )
+
+
+def cut(rows: Rows, *, window: int, stride: int) -> Rows:
+    """Windows of `window` tokens every `stride` tokens of each text, out of windows that overlap by three quarters.
+
+    stride == window: no overlap, the last window of a text is what is left; else the last one ends with the text.
+    `window` is that of the rows, or at most half of it.
+    """
+    if window != rows.window and 2 * window > rows.window:
+        raise ValueError(f"windows of {window} tokens do not lie in windows of {rows.window}")
+    records = []
+    for row in rows.table:
+        for start, length, is_last in _owned(row, rows.window, window, stride):
+            records.append(_part(row, start - int(row["start_token"]), length, is_last))
+    return _with_table(rows, _table(rows, records), window=window)
+
+
+def _owned(row, source: int, window: int, stride: int) -> Iterator[tuple[int, int, bool]]:
+    """(start in the text, length, is the last) of the windows that are cut from this row and from no other.
+
+    A row that starts at r owns the starts in [r, r + source / 4); the last row of a text owns all that follow.
+    """
+    step, start, end = source // 4, int(row["start_token"]), int(row["start_token"] + row["length"])
+    if not row["is_last"]:
+        for at in range(-(-start // stride) * stride, start + step, stride):
+            yield at, window, False
+        return
+    first = -(-start // step) * step
+    last = max(0, end - window) if stride < window else (end - 1) // stride * stride
+    for at in range(-(-first // stride) * stride, last, stride):
+        yield at, window, False
+    yield last, end - last, True
+
+
+def side_by_side(rows: Rows) -> Rows:
+    """The rows that hold every token of each text once, whatever the windows' overlap: what is repeated is cut off."""
+    order = np.lexsort((rows.table["start_token"], rows.table["variant"], rows.table["file"]))
+    table = rows.table[order]
+    texts = list(zip(table["file"].tolist(), table["variant"].tolist(), strict=True))
+    starts, lengths = table["start_token"].tolist(), table["length"].tolist()
+    kept, skipped, covered = [], [], 0
+    for i, (text, start, length) in enumerate(zip(texts, starts, lengths, strict=True)):
+        if i == 0 or text != texts[i - 1]:
+            covered = 0
+        is_followed = i + 1 < len(texts) and texts[i + 1] == text
+        if start + length > covered and not (is_followed and starts[i + 1] <= covered):
+            kept.append(i)
+            skipped.append(max(0, covered - start))
+            covered = start + length
+    return _with_table(
+        rows, _without_heads(table[kept], np.array(skipped, np.int64))[np.argsort(order[kept])]
+    )
+
+
+def _without_heads(table: np.ndarray, skipped: np.ndarray) -> np.ndarray:
+    """Each row without its first `skipped` tokens."""
+    table["offset"] += skipped
+    table["start_token"] += skipped
+    table["length"] -= skipped
+    table["label_offset"] += np.where(table["label_offset"] >= 0, skipped, 0)
+    return table
+
+
+def _part(row, skipped: int, length: int, is_last: bool):
+    """The row without its first `skipped` tokens, `length` tokens long."""
+    part = row.copy()
+    part["offset"] += skipped
+    part["start_token"] += skipped
+    part["length"], part["is_last"] = length, is_last
+    if row["label_offset"] >= 0:
+        part["label_offset"] += skipped
+    return part
+
+
+def _table(rows: Rows, records: list) -> np.ndarray:
+    table = np.array(records, dtype=rows.table.dtype)
+    table["seq_id"] = np.arange(len(table))
+    return table
+
+
+def _with_table(rows: Rows, table: np.ndarray, **others) -> Rows:
+    return dataclasses.replace(rows, table=table, **others)
+
+
+def only(rows: Rows, kinds: tuple[str, ...]) -> Rows:
+    """The originals and the variants of these kinds."""
+    kept = [VARIANTS.index(kind) for kind in (ORIGINAL, *kinds)]
+    return _with_table(rows, rows.table[np.isin(rows.table["variant"], kept)])
+
+
+def reweighted(rows: Rows, factors: dict[str, float]) -> Rows:
+    """The rows of each kind in `factors`, visited that many times as often."""
+    table = rows.table.copy()
+    for kind, factor in factors.items():
+        chosen = table["variant"] == VARIANTS.index(kind)
+        table["weight_micro"][chosen] = np.maximum(1, np.rint(table["weight_micro"][chosen] * factor))
+    return _with_table(rows, table)
+
+
+def beginnings(rows: Rows, max_files: int) -> Rows:
+    """The first window of up to `max_files` originals, evenly spread over the files in the order of their names."""
+    table = rows.table[(rows.table["variant"] == VARIANTS.index(ORIGINAL)) & (rows.table["start_token"] == 0)]
+    table = table[np.argsort([rows.files[file] for file in table["file"]], kind="stable")]
+    count = min(max_files, len(table))
+    table = table[np.arange(count) * len(table) // max(count, 1)]
+    table["is_last"] = True
+    return _with_table(rows, table)
+
+
+def with_shifted_labels(rows: Rows) -> Rows:
+    """Every row asked for the token after the next: an off-by-one as a careless loader makes it."""
+    labels, table = [], rows.table.copy()
+    offset = 0
+    for index in range(len(rows)):
+        labels.append(np.roll(rows.originals_of(index), -1))
+        table["label_offset"][index] = offset
+        offset += len(labels[-1])
+    return _with_table(rows, table, labels=np.concatenate(labels))
+
+
+def with_fresh_cuts(rows: Rows, *, passes: int, seed: int) -> Rows:
+    """Originals cut without overlap `passes` times, each time and file from another random place; variants stay."""
+    originals = rows.table["variant"] == VARIANTS.index(ORIGINAL)
+    streams, records, offset = [rows.tokens], [], len(rows.tokens)
+    for table, text in _texts(rows, np.flatnonzero(originals)):
+        streams.append(text)
+        for number in range(passes):
+            place = rng_for(seed, "fresh cut", rows.files[table[0]["file"]], number).randrange(rows.window)
+            bounds = sorted({0, len(text), *range(place, len(text), rows.window)})
+            for start, end in itertools.pairwise(bounds):
+                model = table[np.searchsorted(table["start_token"], start, side="right") - 1]
+                part = _part(model, start - int(model["start_token"]), end - start, end == len(text))
+                part["offset"] = offset + start
+                records.append(part)
+        offset += len(text)
+    fresh = _table(rows, [*rows.table[~originals], *records])
+    return _with_table(rows, fresh, tokens=np.concatenate(streams))
+
+
+def _texts(rows: Rows, indices: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(rows in order, tokens end to end) of each file; one with a missing window is left out."""
+    order = indices[np.lexsort((rows.table["start_token"][indices], rows.table["file"][indices]))]
+    bounds = np.flatnonzero(np.diff(rows.table["file"][order])) + 1
+    for group in np.split(order, bounds):
+        if not len(group):
+            continue
+        parts, end = [], 0
+        for index in group.tolist():
+            start, tokens = int(rows.table[index]["start_token"]), rows.tokens_of(index)
+            parts.append(tokens[max(0, end - start) :])
+            end = max(end, start + len(tokens))
+        text = np.concatenate(parts)
+        if len(text) == end:  # a window that stands in another file was left out of the dataset
+            yield rows.table[group], text

@@ -1,0 +1,129 @@
+"""The directory of one run: what is written there, whether it holds a run, and how one is deleted when asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from effectiveness.common.disk_errors import spell
+from effectiveness.common.durable import remove_tree
+from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
+from effectiveness.common.records import UserError
+from effectiveness.trainer import checkpoint
+from effectiveness.trainer.event_files import FILE_NAME
+
+CHECKPOINTS, BEST = "checkpoints", "best"
+METRICS_FILE, REPORT_FILE, FACTS_FILE = (
+    "training_metrics.jsonl",
+    "training_report.html",
+    "training_facts.json",
+)
+EVENTS_FILE = f"tensorboard/{FILE_NAME}"
+WEIGHTS_FILE = "model.safetensors"
+STAGING = ".export-staging"  # the next export while it is written
+WRITTEN = (
+    *(
+        "config.json",
+        "generation_config.json",
+        WEIGHTS_FILE,
+        "README.md",
+        FACTS_FILE,
+        METRICS_FILE,
+        REPORT_FILE,
+    ),
+    *(EVENTS_FILE, "adapter/adapter_config.json", "adapter/adapter_model.safetensors"),
+)
+
+
+def refuse_unless_free(output: Path, tokenizer: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raises UserError, exit code 2: a directory that is not ours, and a run that nobody asked to go on or delete."""
+    check(output, MODEL, _names(tokenizer))
+    _refuse_foreign_checkpoints(output)
+    if not (resume or overwrite) and (held := what_it_holds(output)):
+        raise UserError(
+            f"{spell(output)} holds a run ({held}); --resume goes on with it, --overwrite deletes it, or choose "
+            "another --output"
+        )
+
+
+def take(output: Path, tokenizer: Path) -> None:
+    """Mark the directory as ours. Raises UserError as `refuse_unless_free` does."""
+    claim(output, MODEL, _names(tokenizer))
+    remove_staging(output)
+    checkpoint.recover(output / CHECKPOINTS)
+
+
+def remove_staging(output: Path) -> None:
+    """What a kill left of an export."""
+    staging = output / STAGING
+    if staging.is_dir() and not staging.is_symlink():
+        remove_tree(staging)
+
+
+def what_it_holds(output: Path) -> str:
+    """What would be lost with the directory, in words; "" for a place where no run has got anywhere."""
+    steps = checkpoint.step_directories(output / CHECKPOINTS)
+    found = [f"checkpoints up to step {int(steps[-1].name.partition('-')[2])}"] if steps else []
+    if not steps and (output / CHECKPOINTS / BEST).is_dir():
+        found.append("best weights")
+    if (output / WEIGHTS_FILE).exists():
+        found.append("a finished model")
+    return ", ".join(found)
+
+
+def is_whole(output: Path) -> bool:
+    """Whether everything that was written there is there, and as it was written."""
+    return is_as_noted(output) and not (output / STAGING).exists()
+
+
+def delete_run(output: Path, say: Callable[[str], None]) -> None:
+    """Delete what we wrote of a run, and nothing else; say what."""
+    held, files = what_it_holds(output), made_in(output)
+    if held:
+        say(f"--overwrite: deleting the run in {spell(output)} ({held})")
+    checkpoints = output / CHECKPOINTS
+    checkpoint.remove([*checkpoint.step_directories(checkpoints), checkpoints / BEST])
+    for name in files:
+        (output / name).unlink(missing_ok=True)
+
+
+def _names(tokenizer: Path) -> tuple[str, ...]:
+    return (*WRITTEN, *(file.name for file in sorted(tokenizer.iterdir()) if file.is_file()))
+
+
+def _refuse_foreign_checkpoints(output: Path) -> None:
+    """A checkpoint is removed when newer ones are there: it must hold nothing but what we wrote."""
+    for name in (CHECKPOINTS, "tensorboard", "adapter"):
+        if (output / name).is_symlink():
+            raise UserError(f"{spell(output / name)} is a link; name the directory it leads to as --output")
+    checkpoints = output / CHECKPOINTS
+    for directory in (*checkpoint.step_directories(checkpoints), checkpoints / BEST):
+        if foreign := foreign_in(directory, checkpoint.OWNED):
+            raise UserError(f"{spell(directory / foreign[0])} is not a file we wrote; move it away")
+
+
+@contextlib.contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """Hold `output` for one training run. Raises UserError (exit code 1) when another run has it, and when
+    nothing can be written there (exit code 2)."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        fd = os.open(output / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to --output {spell(output)} ({error.strerror}); choose another one"
+        ) from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another run is training into {spell(output)}; wait for it or choose another --output",
+                exit_code=1,
+            ) from None
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,365 @@
+"""Puts a run together from its configuration: device, engine, dataset, model, batches, trainer.
+
+Everything a user can get wrong is found here, in the order of how cheap it is to find, before the first step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from effectiveness.common.jsonl import digest
+from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
+from effectiveness.trainer import devices, models
+from effectiveness.trainer.batches import Batches, Pacing
+from effectiveness.trainer.config import Config
+from effectiveness.trainer.console import Console
+from effectiveness.trainer.engines import SingleProcess, make_engine
+from effectiveness.trainer.evaluate import HeldOut
+from effectiveness.trainer.loop import Limits, State, Trainer
+from effectiveness.trainer.memory import MemoryPlan, plan_memory
+from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.optimizers import (
+    MovingAverage,
+    default_beta2,
+    default_learning_rate,
+    make_optimizers,
+    make_states,
+)
+from effectiveness.trainer.recut import only, side_by_side
+from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
+from effectiveness.trainer.run_directory import BEST as BEST
+from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
+from effectiveness.trainer.schedule import make_schedule
+from effectiveness.trainer.tokenizer_match import compare_tokenizers
+from effectiveness.trainer.vocabulary import Vocabulary
+
+# Compiling the blocks takes 7 to 9 s before the first step and about as long before the first evaluation; each step is
+# then 54 ms (`small`) to 100 ms (`base`) shorter, seen on an H200.
+COMPILE_WORTH_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What every command needs before there is a model."""
+
+    config: Config
+    console: Console
+    device: torch.device
+    engine: SingleProcess
+    precision: torch.dtype
+    dataset: Dataset
+    vocabulary: Vocabulary
+    source: Path | None  # --checkpoint: where the weights come from
+
+    @property
+    def output(self) -> Path:
+        return Path(self.config.output.directory)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.output / CHECKPOINTS
+
+
+def open_run(config: Config, arguments: argparse.Namespace) -> Run:
+    """Device, engine and dataset. Raises UserError for a missing device, dataset or tokenizer."""
+    device = devices.choose_device(config.device_backend.device)
+    devices.limit_memory(device, config.device_backend.memory_gib)
+    precision = devices.choose_precision(config.optimization.mixed_precision, device)
+    if config.device_backend.deterministic:
+        devices.be_deterministic()
+    torch.set_float32_matmul_precision("high")
+    dataset = open_dataset(arguments.sequences)
+    vocabulary = Vocabulary(dataset.tokenizer)
+    _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
+    engine = make_engine(device, config.device_backend.distributed)
+    return Run(
+        config=config,
+        console=Console(is_speaker=engine.rank == 0),
+        device=device,
+        engine=engine,
+        precision=precision,
+        dataset=dataset,
+        vocabulary=vocabulary,
+        source=arguments.checkpoint,
+    )
+
+
+def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, source: Path | None) -> None:
+    expected = dataset.metadata.get("tokenizer_sha256")
+    if expected is not None and vocabulary.sha256 != expected:
+        raise UserError(
+            f"{vocabulary.file} is not the tokenizer the dataset was built with (sha256 {vocabulary.sha256[:12]}, "
+            f"expected {expected[:12]}); build the dataset again"
+        )
+    if vocabulary.num_bytes.shape[0] > dataset.vocab_size:
+        raise UserError(f"{vocabulary.file} has ids beyond the dataset's vocab_size; build the dataset again")
+    asked = config.model.tokenizer_name
+    if asked not in (None, dataset.metadata.get("tokenizer")):
+        compare_tokenizers(f"model.tokenizer_name: {asked}", asked, vocabulary)
+    if source is not None and (source / "config.json").is_file():
+        if not (source / "tokenizer.json").is_file():
+            raise UserError(
+                f"--checkpoint {source} holds no tokenizer.json; give the --output of an earlier run"
+            )
+        found = digest(source / "tokenizer.json").sha256
+        if found != vocabulary.sha256:
+            raise UserError(
+                f"--checkpoint {source} was trained with another tokenizer (sha256 {found[:12]}) than the dataset's "
+                f"({vocabulary.sha256[:12]}); build the dataset with --tokenizer {source}"
+            )
+
+
+# --- data ------------------------------------------------------------------------------------------------
+
+
+def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
+    """Rows of a split; the first process parses, the others find its cache."""
+    if run.engine.rank == 0:
+        rows = open_rows(run.dataset, split, write_cache=write_cache)
+    run.engine.barrier()
+    if run.engine.rank != 0:
+        rows = open_rows(run.dataset, split, write_cache=False)
+    return rows
+
+
+def open_training_rows(run: Run) -> Rows:
+    """Rows of the training split that are trained on; without `data.overlap` each token of a text is in one of them."""
+    rows, data = open_split(run, "train"), run.config.data
+    rows = rows if data.variants else only(rows, ())
+    return rows if data.overlap else side_by_side(rows)
+
+
+def num_source_tokens(rows: Rows) -> int:
+    """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
+    table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
+    return int(sum((table["length"] - _overlaps(table)).tolist()))
+
+
+def _overlaps(table):
+    """Tokens each window shares with the one before it in its file, in any order of `table`."""
+    order = np.lexsort((table["start_token"], table["file"]))
+    ends = table["start_token"] + table["length"]
+    shared = np.zeros(len(table), dtype=np.int64)
+    same_file = table["file"][order][1:] == table["file"][order][:-1]
+    previous_end = np.where(same_file, ends[order][:-1], 0)
+    shared[order[1:]] = np.maximum(0, previous_end - table["start_token"][order][1:])
+    return np.minimum(shared, table["length"])
+
+
+def make_batches(run: Run, rows: Rows) -> Batches:
+    """Batches of the training rows. Raises UserError for fill-in-the-middle without its control tokens."""
+    config, control = run.config, run.vocabulary.control
+    if len(rows) == 0:
+        raise UserError(f"{rows.path} has no rows; build the dataset from a larger repository")
+    if config.objectives.fim_rate and not control.can_fill:
+        raise UserError(
+            "objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer"
+        )
+    optimization = config.optimization
+    batches = Batches(
+        rows,
+        control,
+        Pacing(curriculum="none", fraction=0.0, num_epochs=config.training.num_epochs),
+        seed=config.training.seed,
+        packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
+        weighting=config.data.weighting,
+        packing=config.data.packing,
+        fim_rate=config.objectives.fim_rate,
+    )
+    batches.pace(
+        Pacing(
+            curriculum=config.data.curriculum,
+            fraction=config.data.curriculum_fraction,
+            num_epochs=_num_epochs(config, batches),
+        )
+    )
+    return batches
+
+
+def _num_epochs(config: Config, batches: Batches) -> float:
+    """Epochs the run will really have: max_steps may end it earlier."""
+    if config.training.max_steps is None:
+        return config.training.num_epochs
+    return min(config.training.num_epochs, config.training.max_steps / max(batches.epoch(0).num_steps, 1))
+
+
+def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = False) -> HeldOut:
+    return HeldOut(
+        rows,
+        run.vocabulary.control,
+        run.vocabulary.num_bytes,
+        batch_size=run.config.optimization.batch_size,
+        max_windows=run.config.evaluation.max_windows,
+        variants=variants,
+        fixed_shape=fixed_shape,
+    )
+
+
+# --- the trainer -----------------------------------------------------------------------------------------
+
+
+def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> Trainer:
+    """Optimizers, schedule, average and the loop around them."""
+    config, optimization = run.config, run.config.optimization
+    objective = Objective(model, run.precision)
+    if objective.attention is None and batches.packing:
+        batches.without_packing()
+        run.console.say(
+            f"packing off: {model.config.model_type} lets documents in one sequence see each other"
+        )
+    num_updates = num_updates_of_run(config, batches)
+    compiles = wants_compile(config, run.device, num_updates)
+    plan = memory_plan(run, objective, compiles=compiles)
+    if compiles:
+        objective.compile_blocks()
+        batches.fixed_shape = True
+    if plan.checkpointing if plan else optimization.gradient_checkpointing:
+        objective.checkpoint_blocks()
+    wrapped = run.engine.wrap(objective)  # before the optimizers: sharding replaces the parameters
+    optimizers = make_optimizers(
+        model,
+        optimization,
+        kind=optimizer_kind(config, run.source),
+        learning_rate=learning_rate(config, model, run.source),
+        beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
+    )
+    _make_states(optimizers, run)
+    average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
+    # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
+    fitting = plan.micro_batch if plan else optimization.batch_size
+    state.micro_batch_size = min(state.micro_batch_size or fitting, fitting)
+    return Trainer(
+        objective=objective,
+        wrapped=wrapped,
+        engine=run.engine,
+        batches=batches,
+        optimizers=optimizers,
+        schedule=make_schedule(optimization, num_updates),
+        limits=_limits(config),
+        state=state,
+        seed=config.training.seed,
+        precision=run.precision,
+        average=average,
+        memory=plan,
+    )
+
+
+def memory_plan(run: Run, objective: Objective, *, compiles: bool) -> MemoryPlan | None:
+    """What fits into the device's memory, said where it is not what was asked for.
+
+    None on a CPU, whose memory others share, and for several processes, which must agree on one batch.
+    """
+    config, optimization = run.config, run.config.optimization
+    if run.device.type == "cpu" or run.engine.world_size > 1:
+        return None
+    plan = plan_memory(
+        objective,
+        optimization,
+        device=run.device,
+        precision=run.precision,
+        optimizer=optimizer_kind(config, run.source),
+        micro_batch=optimization.batch_size,
+        window=run.dataset.window,
+        is_compiled=compiles,
+    )
+    if plan.micro_batch < optimization.batch_size or plan.checkpointing:
+        run.console.say(f"memory  {plan.lines()[1]}: {plan.lines()[0]}")
+    return plan
+
+
+def _make_states(optimizers: list, run: Run) -> None:
+    try:
+        make_states(optimizers)
+    except RuntimeError as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        trained = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+        need = sum(p.numel() for p in trained) * 16 / devices.GIB
+        raise UserError(
+            f"out of memory before the first step: weights, gradients and optimizer state of {len(trained)} trained "
+            f"tensors need about {need:.1f} GiB of {devices.memory_bytes(run.device) / devices.GIB:.1f}; train "
+            "adapters (quantization.lora_enabled: true), or a smaller model",
+            exit_code=1,
+        ) from error
+
+
+def num_updates_of_run(config: Config, batches: Batches) -> int:
+    expected = batches.expected_steps(config.training.num_epochs)
+    return min(expected, config.training.max_steps or expected)
+
+
+def optimizer_kind(config: Config, source: Path | None) -> str:
+    """As configured; "auto" is Muon from scratch - after 250 steps of a tiny model held-out loss was 4.31 with it
+    and 5.32 with AdamW - and AdamW for finished weights and where no process holds whole matrices."""
+    asked = config.optimization.optimizer
+    if asked != "auto":
+        return asked
+    from_scratch = source is None and config.model.pretrained_model is None
+    return "muon" if from_scratch and config.device_backend.distributed != "fsdp" else "adamw"
+
+
+def learning_rate(config: Config, model: nn.Module, source: Path | None) -> float:
+    """The peak: as configured, else by size and kind of the model."""
+    return config.optimization.learning_rate or default_learning_rate(
+        models.num_parameters(model),
+        adapters=config.quantization.lora_enabled,
+        pretrained=source is not None or config.model.pretrained_model is not None,
+    )
+
+
+def wants_compile(config: Config, device: torch.device, num_steps: int) -> bool:
+    choice = config.device_backend.compile
+    return choice == "on" or (choice == "auto" and device.type == "cuda" and num_steps >= COMPILE_WORTH_STEPS)
+
+
+def _limits(config: Config) -> Limits:
+    training = config.training
+    return Limits(
+        num_epochs=training.num_epochs,
+        max_steps=training.max_steps,
+        logging_steps=training.logging_steps,
+        eval_steps=training.eval_steps,
+        save_steps=training.save_steps,
+        patience=training.patience,
+        max_bad_steps=training.max_bad_steps,
+        max_grad_norm=config.optimization.max_grad_norm,
+    )
+
+
+def facts(run: Run, what: str, model: nn.Module) -> dict:
+    """What a reader needs to know about a run: for checkpoints, the report and the model card."""
+    return {
+        "model": what,
+        "source": None if run.source is None else str(run.source),
+        "num_parameters": models.num_parameters(model),
+        "num_trainable_parameters": models.num_parameters(model, trainable_only=True),
+        "device": devices.describe(run.device),
+        "num_processes": run.engine.world_size,
+        "precision": str(run.precision).removeprefix("torch."),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
+        "dataset": dataset_facts(run),
+        "optimizer": optimizer_kind(run.config, run.source),
+        "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
+        "config": run.config.as_dict(),
+    }
+
+
+def dataset_facts(run: Run) -> dict:
+    """Which rows a run trains on: a resumed one needs the same."""
+    metadata, train = run.dataset.metadata, run.dataset.train
+    return {
+        "source_repo": metadata.get("source_repo"),
+        "repository_commit": metadata.get("repository_commit"),
+        "window": run.dataset.window,
+        "train_sha256": None if train.name in (metadata.get("files") or {}) else digest(train).sha256,
+        "files": metadata.get("files"),
+    }

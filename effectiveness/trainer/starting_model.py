@@ -1,0 +1,140 @@
+"""The model a run starts from: a preset of fresh weights, a named model, or the weights of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from effectiveness.common.records import UserError
+from effectiveness.trainer import checkpoint, devices, models
+from effectiveness.trainer.lora import lower_frozen
+from effectiveness.trainer.setup import CHECKPOINTS, Run
+from effectiveness.trainer.tokenizer_match import compare_tokenizers
+from effectiveness.trainer.vocabulary import Vocabulary
+
+CAN_FILL = "fill_in_the_middle"  # key of an exported config.json: whether the model was trained to
+
+
+def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
+    """(model on the device, what it is in words). Weights are float32; frozen ones bfloat16 where no bit is lost."""
+    settings = run.config.model
+    name = _weights_directory(run.source) or settings.pretrained_model
+    if name is None:
+        preset = models.choose_preset(
+            settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
+        )
+        model = _build_preset(run, preset)
+        setattr(model.config, CAN_FILL, False)
+        what = f"preset {preset}, from scratch"
+    else:
+        model = _load_model(run, name)
+        what = f"{name}"
+    if run.source is not None and not _weights_directory(run.source):
+        _load_step_checkpoint(run.source, model)
+        what = f"{what}, weights of {run.source}"
+    if run.config.objectives.fim_rate:
+        setattr(model.config, CAN_FILL, True)
+    if run.config.quantization.lora_enabled:
+        count = models.adapt(model, run.config.quantization, run.config.training.seed)
+        what = f"{what}, LoRA on {count} layers"
+        if run.precision == torch.bfloat16:
+            lower_frozen(model)
+    try:
+        return model.to(run.device), what
+    except RuntimeError as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
+        raise UserError(
+            f"{what}: its weights alone need {size:.1f} GiB of {devices.describe(run.device)}; take a smaller model",
+            exit_code=1,
+        ) from error
+
+
+def _weights_directory(source: Path | None) -> str | None:
+    """`source` where it is a finished model, as from_pretrained loads it."""
+    if source is None:
+        return None
+    if not source.is_dir():
+        raise UserError(f"--checkpoint {source}: no such directory; give the --output of an earlier run")
+    return str(source) if (source / "config.json").is_file() else None
+
+
+def _build_preset(run: Run, preset: str) -> nn.Module:
+    settings, window = run.config.model, run.dataset.window
+    positions = settings.max_position_embeddings or window
+    models.check_positions("model.max_position_embeddings", positions, window)
+    return models.build_preset(
+        preset,
+        vocab_size=run.dataset.vocab_size,
+        max_positions=positions,
+        control=run.vocabulary.control,
+        seed=run.config.training.seed,
+        dropout=settings.dropout,
+    )
+
+
+def _load_model(run: Run, name: str) -> nn.Module:
+    if run.config.model.max_position_embeddings is not None:
+        raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
+    model = models.load_pretrained(
+        name,
+        window=run.dataset.window,
+        vocab_size=run.dataset.vocab_size,
+        seed=run.config.training.seed,
+    )
+    added: frozenset[int] = frozenset()
+    if run.source is None:
+        added = compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
+    if run.config.quantization.lora_enabled:
+        _refuse_frozen_rows(run, name, added)
+    setattr(model.config, CAN_FILL, can_fill(model, run.vocabulary, added))
+    if run.config.model.dropout:
+        models.add_dropout(model, run.config.model.dropout)
+    return model
+
+
+def can_fill(model: nn.Module, vocabulary: Vocabulary, added: Collection[int] = ()) -> bool:
+    """Whether a model learnt to fill in the middle: it is on record, or (a foreign one) the tokens are its own."""
+    recorded = getattr(model.config, CAN_FILL, None)
+    if recorded is not None:
+        return recorded is True
+    return vocabulary.control.can_fill and vocabulary.control.fim_middle not in added
+
+
+def _refuse_frozen_rows(run: Run, name: str, added: Collection[int]) -> None:
+    """Adapters train no rows of the embedding and hold none: control tokens must be the model's own."""
+    control, fim_rate = run.vocabulary.control, run.config.objectives.fim_rate
+    fim = [control.fim_prefix, control.fim_middle, control.fim_suffix] if fim_rate else []
+    for ids, way_out in (
+        (fim, "set objectives.fim_rate: 0, or lora_enabled: false"),
+        ([control.begin, control.end], "set lora_enabled: false"),
+    ):
+        new = [run.vocabulary.decode([index]) for index in dict.fromkeys(ids) if index in added]
+        if new:
+            raise UserError(
+                f"quantization.lora_enabled: {name} has no token {', '.join(new)} of its own, and adapters train no "
+                f"new ones; {way_out}"
+            )
+
+
+def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
+    """Weights of an interrupted run: of the newest whole checkpoint under `source`, or of `source` itself."""
+    notes: list[str] = []
+    try:
+        if (source / checkpoint.MANIFEST).is_file():
+            found = checkpoint.read(source)
+        else:
+            found = checkpoint.newest(source / CHECKPOINTS, notes.append)
+        if found is None:
+            why = f": {notes[-1].partition(';')[0]}" if notes else ""
+            raise UserError(
+                f"--checkpoint {source} holds neither a finished model nor a whole checkpoint{why}"
+            )
+        checkpoint.load_model_tensors(model, found.tensors["model"])
+        setattr(model.config, CAN_FILL, bool(found.facts["config"]["objectives"]["fim_rate"]))
+    except checkpoint.DamagedCheckpoint as error:
+        raise UserError(f"--checkpoint {source} cannot be used: {error}") from error

@@ -1,0 +1,106 @@
+"""The dataset's tokenizer as the trainer needs it: control ids, text to ids and back, and bytes of each id."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from effectiveness.common.boundary import read_json_object, reading
+from effectiveness.common.fim import own_spelling
+from effectiveness.common.jsonl import digest
+from effectiveness.common.records import UserError
+from effectiveness.trainer.batches import ControlTokens
+
+MAX_TOKENIZER_BYTES = 256 << 20
+MAX_NAMES_BYTES = 16 << 20
+ANOTHER = "build the dataset again"
+TRIAL = "def f(x):\n\treturn x + 1  # caf\u00e9 \U0001f600\n"  # every part of a tokenizer has to do with it
+
+
+class Vocabulary:
+    """Reads `directory`/tokenizer.json and tokenizer_config.json. Raises UserError when they are not whole."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "tokenizer.json"
+        self.json = read_json_object(self.file, max_bytes=MAX_TOKENIZER_BYTES, way_out=ANOTHER)
+        names = directory / "tokenizer_config.json"
+        self.tokenizer = _open(self.file, self.json)
+        named = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER)
+        with reading(f"{names}", ANOTHER):
+            self.control = self._control(named)
+
+    @property
+    def sha256(self) -> str:
+        return digest(self.file).sha256
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, nothing added to it."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids) -> str:
+        return self.tokenizer.decode(list(map(int, ids)), skip_special_tokens=False)
+
+    def _control(self, names: dict) -> ControlTokens:
+        end = self._named_id(names, "eos_token")
+        begin = self._named_id(names, "bos_token")
+        pad = self._named_id(names, "pad_token")
+        if end is None:
+            raise UserError(
+                f"{self.directory / 'tokenizer_config.json'}: no eos_token; build the dataset again"
+            )
+        return ControlTokens(
+            begin=end if begin is None else begin,
+            end=end,
+            pad=end if pad is None else pad,
+            **self._fim_ids(),
+        )
+
+    def _fim_ids(self) -> dict[str, int]:
+        spelling = own_spelling(self.tokenizer.get_vocab(with_added_tokens=True)) or ()
+        names = ("fim_prefix", "fim_middle", "fim_suffix")
+        return {name: self.tokenizer.token_to_id(text) for name, text in zip(names, spelling, strict=False)}
+
+    def _named_id(self, names: dict, key: str) -> int | None:
+        token = names.get(key)
+        text = token.get("content") if isinstance(token, dict) else token
+        return self.tokenizer.token_to_id(text) if isinstance(text, str) else None
+
+    @cached_property
+    def num_bytes(self) -> np.ndarray:
+        """UTF-8 bytes each id stands for, int64 [vocabulary].
+
+        Byte-level vocabularies spell every byte with one character; others are decoded one by one.
+        """
+        with reading(f"{self.file}", ANOTHER):
+            return self._num_bytes()
+
+    def _num_bytes(self) -> np.ndarray:
+        added = {token["id"]: len(token["content"].encode()) for token in self.json.get("added_tokens") or []}
+        entries = self.tokenizer.get_vocab(with_added_tokens=True)
+        table = np.zeros(max(entries.values()) + 1, dtype=np.int64)
+        spelled = "ByteLevel" in json.dumps(self.json.get("decoder"))
+        for text, index in entries.items():
+            table[index] = len(text) if spelled else len(self.decode([index]).encode())
+        for index, size in added.items():
+            table[index] = size
+        return table
+
+
+def _open(file: Path, parsed: dict):
+    """The tokenizer, which was seen to encode and decode. Raises UserError."""
+    with reading(f"{file} is no tokenizer", ANOTHER):
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(json.dumps(parsed))
+        tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        ids = tokenizer.encode(TRIAL, add_special_tokens=False).ids
+        text = tokenizer.decode(ids, skip_special_tokens=False)
+    if not ids or "return" not in text:
+        raise UserError(f"{file}: a program that is encoded and decoded is lost; {ANOTHER}")
+    return tokenizer
