@@ -6,6 +6,7 @@
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
 # make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
 #                        with an interpreter that has torch already: make gpu PYTHON=python3 VENV=
+# make readers           what others read our files with: transformers 4, datasets, peft in .readers/, and the tests of it
 # make lint | torture | benchmark | clean
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ TRAIN ?= --resume
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
 SAMPLE := --max-tokens 60000 --questions 100
 
-.PHONY: run test lint torture benchmark gpu gpu-kit clean
+.PHONY: run test readers lint torture benchmark gpu gpu-kit clean
 .DELETE_ON_ERROR:
 
 run: $(READY) $(NATIVE)
@@ -46,6 +47,9 @@ run: $(READY) $(NATIVE)
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
+
+readers: $(READY) $(NATIVE) .readers/.ready
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/test_other_readers.py
 
 torture: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m torture
@@ -72,6 +76,11 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+.readers/.ready: tests/oracles/readers.txt
+	$(PYTHON) -m venv .readers
+	.readers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/oracles/readers.txt
+	@touch $@
+
 # The memory's compiled part. It needs a C compiler, gcc or clang, and nothing else.
 $(NATIVE): effectiveness/memory/_native.c $(wildcard effectiveness/memory/native/*.h) setup.py | $(READY)
 	@command -v $(firstword $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('CC'))")) >/dev/null \
@@ -87,4 +96,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/oracles/node_modules .ruff_cache build $(NATIVE)
+	rm -rf $(VENV) .readers tests/oracles/node_modules .ruff_cache build $(NATIVE)

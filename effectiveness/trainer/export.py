@@ -17,8 +17,10 @@ from effectiveness.common.ownership import note_made
 from effectiveness.common.publish import write_atomically
 from effectiveness.common.records import UserError
 from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.models import silence_transformers
+from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
 from effectiveness.trainer.run_directory import STAGING, remove_staging
 from effectiveness.trainer.training_facts import TrainingFacts, write_training_facts
 
@@ -47,7 +49,7 @@ def export_model(
         _write_adapter(output / ADAPTER_DIRECTORY, model, config)
     with _staging(output) as staging:
         _save_model(staging, model, config, control)
-        _copy_tokenizer(tokenizer, staging)
+        _copy_tokenizer(tokenizer, staging, num_positions(model))
         (staging / "README.md").write_text(card, encoding="utf-8")
         write_training_facts(staging, trained)
         _move_into(staging, output)
@@ -74,7 +76,7 @@ def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens)
     described = json.loads((staging / "config.json").read_text())
     described["dtype"] = config.model.torch_dtype
     described["use_cache"] = True
-    (staging / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+    (staging / "config.json").write_text(json.dumps(model_settings(described), indent=2) + "\n")
     GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
 
 
@@ -132,10 +134,13 @@ def generation_settings(inference, control: ControlTokens) -> dict:
     return settings
 
 
-def _copy_tokenizer(tokenizer: Path, staging: Path) -> None:
+def _copy_tokenizer(tokenizer: Path, staging: Path, num_positions: int) -> None:
     for file in sorted(tokenizer.iterdir()):
         if file.is_file():
             shutil.copyfile(file, staging / file.name)
+    names = staging / "tokenizer_config.json"
+    settings = tokenizer_settings(json.loads(names.read_text("utf-8")), num_positions)
+    names.write_text(json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _move_into(staging: Path, output: Path) -> None:

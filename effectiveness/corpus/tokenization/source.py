@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import read_bytes
 from effectiveness.corpus.tokenization import (
     END_OF_TEXT,
-    FIM_TOKENS,
     MASK,
     PAD,
     Encoder,
@@ -36,8 +35,6 @@ from effectiveness.corpus.tokenization.reader import read_tokenizer, vocabulary_
 
 DEFAULT_TOKENIZER = "microsoft/codebert-base"
 HUB_TIMEOUT_S = 3.0
-# All that may be extra special tokens of a tokenizer we write, in whichever spelling.
-FIM_CONTROL_TOKENS = tuple(dict.fromkeys((*FIM_TOKENS, *(text for row in FIM_SPELLINGS for text in row))))
 WAY_OUT = "name another, or --tokenizer local to train one on this repository"
 _HUB_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 
@@ -118,7 +115,7 @@ def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str
     raw = read_bytes(directory / "tokenizer.json")
     parsed = json.loads(raw)
     ids = {token["content"]: token["id"] for token in parsed["added_tokens"]}
-    _write_transformers_config(directory, names, ids)
+    _write_transformers_config(directory, names)
     largest = max([*vocabulary_of(parsed).values(), *ids.values()])
     return TokenizerInfo(
         name=choice.name,
@@ -131,13 +128,12 @@ def describe_tokenizer(choice: TokenizerChoice, directory: Path, names: dict[str
     )
 
 
-def _write_transformers_config(directory: Path, names: dict[str, str], added: Container[str]) -> None:
+def _write_transformers_config(directory: Path, names: dict[str, str]) -> None:
     special = {f"{role}_token": text for role, text in sorted(names.items())}
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
         "model_max_length": 1 << 30,
-        "extra_special_tokens": [text for text in FIM_CONTROL_TOKENS if text in added],
         # Text that spells a control token stays text, also after this tokenizer was saved and loaded.
         "split_special_tokens": True,
         **special,
