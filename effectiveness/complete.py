@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from effectiveness.common.endings import OneLineParser
+from effectiveness.common.endings import OneLineParser, ending_of
 from effectiveness.common.records import UserError
 
 EXAMPLES = """examples:
@@ -23,11 +23,7 @@ def main(arguments: list[str]) -> int:
     flags = _parser().parse_args(arguments)
     if flags.repository is None or flags.no_memory:
         return _model_alone(flags)
-    try:
-        return _with_memory(flags)
-    except UserError as error:
-        print(f"error: {error}\nFAILED", file=sys.stderr, flush=True)
-        return error.exit_code
+    return ending_of(lambda publication: _with_memory(flags))
 
 
 def _model_alone(flags: argparse.Namespace) -> int:

@@ -36,6 +36,7 @@ class Fault:
     kind: int
     calls: tuple[str, ...] = CALLS
     sticky: bool = False  # every later one fails as well
+    by_bytes: bool = False  # the disk takes so many bytes and no more; `at` and `count` are in bytes then
 
     def __str__(self) -> str:
         return self.name
@@ -45,6 +46,7 @@ KILLED = Fault("killed", -1)
 SHORT = Fault("short write", -2, calls=("write",))
 DEVICE_ERROR = Fault("EIO", errno.EIO)
 NO_SPACE = Fault("ENOSPC", errno.ENOSPC, calls=("write", "fsync", "close", "create", "rename", "exchange"))
+DISK_OF_A_SIZE = Fault("a disk of so many bytes", errno.ENOSPC, calls=("write",), by_bytes=True)
 DISK_STAYS_FULL = Fault("ENOSPC from here on", errno.ENOSPC, calls=("write", "create"), sticky=True)
 NOT_ALLOWED = Fault("EACCES", errno.EACCES, calls=("create", "open"))
 FAULTS = (KILLED, SHORT, DEVICE_ERROR, NO_SPACE, DISK_STAYS_FULL, NOT_ALLOWED)
@@ -108,7 +110,7 @@ class Injector:
             "FAULT_COUNTER": str(counter),
             "FAULT_AT": str(at),
             "FAULT_KIND": str(fault.kind),
-            "FAULT_STICKY": str(int(fault.sticky)),
+            "FAULT_STICKY": "2" if fault.by_bytes else str(int(fault.sticky)),
         }
 
 

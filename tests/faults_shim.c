@@ -6,6 +6,7 @@
  * FAULT_AT       the number of the operation that fails, from 1; 0: only count
  * FAULT_KIND     an errno; or -1: the process is killed before the operation; or -2: a write writes half
  * FAULT_STICKY   "1": every later one that counts fails as well, like on a full disk
+ *                "2": not operations are counted but the bytes that are written, and all that come after FAULT_AT fail
  * FAULT_NO_EXCHANGE  "1": the file system cannot swap two names
  * FAULT_KIND may also be -100 - N: signal N arrives, and the operation is done. "stdout" is a write to descriptor 1.
  * fault_arm() sets all of it anew for a process that was forked: the counter, too.
@@ -63,12 +64,13 @@ void fault_arm(const char *new_under, const char *new_calls, int64_t new_at, int
 
 int64_t fault_count(void) { return mine; }
 
-/* What this operation is to do: PASS, SHORT or the errno to fail with. */
-static int64_t verdict(const char *call, const char *path) {
+/* What an operation on `size` bytes is to do: PASS, SHORT or the errno to fail with. */
+static int64_t verdict_sized(const char *call, const char *path, size_t size) {
     char quoted[40];
     snprintf(quoted, sizeof quoted, ",%s,", call);
     if (!counter || !path || strncmp(path, under, strlen(under)) || !strstr(calls, quoted)) return PASS;
-    int64_t count = __sync_add_and_fetch(counter, 1);
+    int64_t count = __sync_add_and_fetch(counter, sticky == 2 ? (int64_t)size : 1);
+    if (sticky == 2) return at && count > at ? kind : PASS;
     if (!at || count < at || (count > at && !sticky)) return PASS;
     if (kind == KILL) kill(getpid(), SIGKILL);
     if (kind <= ARRIVES) {
@@ -78,14 +80,18 @@ static int64_t verdict(const char *call, const char *path) {
     return kind;
 }
 
-static int64_t verdict_fd(const char *call, int fd) {
+static int64_t verdict(const char *call, const char *path) { return verdict_sized(call, path, 0); }
+
+static int64_t verdict_fd_sized(const char *call, int fd, size_t size) {
     char link[40], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = counter ? readlink(link, path, sizeof path - 1) : -1;
     if (length < 0) return PASS;
     path[length] = 0;
-    return verdict(call, path);
+    return verdict_sized(call, path, size);
 }
+
+static int64_t verdict_fd(const char *call, int fd) { return verdict_fd_sized(call, fd, 0); }
 
 #define FAIL_IF(result, ...)              \
     int64_t fault = __VA_ARGS__;          \
@@ -95,22 +101,24 @@ static int64_t verdict_fd(const char *call, int fd) {
     }
 
 ssize_t write(int fd, const void *data, size_t size) {
-    FAIL_IF(-1, fd == 1 ? verdict("stdout", under) : verdict_fd("write", fd));
+    FAIL_IF(-1, fd == 1 ? verdict("stdout", under) : verdict_fd_sized("write", fd, size));
     return REAL(write)(fd, data, fault == SHORT ? (size + 1) / 2 : size);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int num_parts) {
-    FAIL_IF(-1, verdict_fd("write", fd));
+    size_t size = 0;
+    for (int part = 0; part < num_parts; part++) size += parts[part].iov_len;
+    FAIL_IF(-1, verdict_fd_sized("write", fd, size));
     return REAL(writev)(fd, parts, fault == SHORT ? (num_parts + 1) / 2 : num_parts);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) {
-    FAIL_IF(-1, verdict_fd("write", fd));
+    FAIL_IF(-1, verdict_fd_sized("write", fd, size));
     return REAL(pwrite64)(fd, data, fault == SHORT ? (size + 1) / 2 : size, offset);
 }
 
 ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t size, unsigned flags) {
-    FAIL_IF(-1, verdict_fd("write", to));
+    FAIL_IF(-1, verdict_fd_sized("write", to, size));
     return REAL(copy_file_range)(from, from_at, to, to_at, fault == SHORT ? (size + 1) / 2 : size, flags);
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from campaign import Subject, make_subject, spread, try_faults, try_kills, try_signals
-from faults import FAULTS, NO_SPACE, WHY_NOT, Fault, Injector, build_shim
+from faults import DISK_OF_A_SIZE, FAULTS, NO_SPACE, WHY_NOT, Fault, Injector, build_shim
 
 # The command, with shards so small that a dozen small files keep several workers busy.
 COMMAND = f"""
@@ -107,15 +107,15 @@ def test_a_fault_of_the_command_leaves_the_old_or_the_new_dataset(
 
 @pytest.mark.torture
 @pytest.mark.parametrize("workers", [1, 2])
-def test_120_signals_to_the_command_are_told_truly_and_leave_nothing_behind(dataset_command: Subject) -> None:
-    seen = try_signals(dataset_command, 120, seed=6)
-    assert sum(count for exit_code, count in seen.items() if exit_code > 128) >= 40, seen
+def test_200_signals_to_the_command_are_told_truly_and_leave_nothing_behind(dataset_command: Subject) -> None:
+    seen = try_signals(dataset_command, 200, seed=6)
+    assert sum(count for exit_code, count in seen.items() if exit_code > 128) >= 65, seen
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("workers", [1, 2])
-def test_100_kills_of_the_command_leave_the_old_or_the_new_dataset(dataset_command: Subject) -> None:
-    assert try_kills(dataset_command, 100, seed=4) >= 60
+def test_150_kills_of_the_command_leave_the_old_or_the_new_dataset(dataset_command: Subject) -> None:
+    assert try_kills(dataset_command, 150, seed=4) >= 90
 
 
 @needs_shim
@@ -128,3 +128,16 @@ def test_faults_all_over_the_command_leave_the_old_or_the_new_dataset(
     injector = Injector(shim, dataset_command.output.parent)
     count = injector.count(dataset_command.command(0), fault)
     try_faults(dataset_command, injector, fault, spread(count, 40))
+
+
+@needs_shim
+@pytest.mark.torture
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_full_at_40_sizes_leaves_the_old_or_the_new_dataset(
+    dataset_command: Subject, shim: Path
+) -> None:
+    injector = Injector(shim, dataset_command.output.parent)
+    num_bytes = injector.count(dataset_command.command(0), DISK_OF_A_SIZE)
+    assert num_bytes > 100_000
+    sizes = [num_bytes * part // 41 for part in range(1, 41)]
+    try_faults(dataset_command, injector, DISK_OF_A_SIZE, sizes)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 WRITING = ("write", "fsync", "close", "rename", "exchange", "remove", "create")
 ALL = (*WRITING, "open")
-KILLED, SHORT, ARRIVES = -1, -2, -100  # as in faults_shim.c
+KILLED, SHORT, ARRIVES, BY_BYTES = -1, -2, -100, 2  # as in faults_shim.c
 SETTINGS = {
     "model.dropout": 0.1,
     "optimization.ema_decay": 0.9,
@@ -52,11 +52,12 @@ def every_kind(seed: int) -> Iterator[tuple[str, Point, int]]:
     yield "short write", Point(calls=("write",), kind=SHORT), 15
     yield "EIO", Point(calls=ALL, kind=errno.EIO), 40
     yield "ENOSPC", Point(calls=WRITING, kind=errno.ENOSPC), 30
-    yield "disk stays full", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=True), 40
+    yield "disk stays full", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=1), 40
+    yield "a disk of so many bytes", Point(calls=("write",), kind=errno.ENOSPC, sticky=BY_BYTES), 40
     yield "EACCES", Point(calls=("create", "open"), kind=errno.EACCES), 20
-    yield "EMFILE", Point(calls=("create", "open"), kind=errno.EMFILE, sticky=True), 15
-    yield "nobody reads", Point(calls=("stdout",), kind=errno.EPIPE, sticky=True), 20
-    yield "log is full", Point(calls=("stdout",), kind=errno.ENOSPC, sticky=True), 20
+    yield "EMFILE", Point(calls=("create", "open"), kind=errno.EMFILE, sticky=1), 15
+    yield "nobody reads", Point(calls=("stdout",), kind=errno.EPIPE, sticky=1), 20
+    yield "log is full", Point(calls=("stdout",), kind=errno.ENOSPC, sticky=1), 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,8 @@ def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
 
 def places(count: int, num_places: int, seed: int) -> list[int]:
     """Of 1..count: a third evenly, a third the last ones, where the model is exported, the rest anywhere."""
+    if count > 100_000:  # bytes
+        return [count * part // (num_places + 1) for part in range(1, num_places + 1)]
     third, rng = max(1, num_places // 3), rng_for(seed, "places")
     evenly = range(1, count + 1, max(1, count // third))
     chosen = {*evenly[:third], *range(max(1, count - third + 1), count + 1)}
@@ -188,7 +191,7 @@ def at(point: Point, place: int) -> Point:
 SLICE = [  # somewhere in the middle, or where a model is exported
     ("new", Point(calls=ALL, kind=KILLED, at=250)),
     ("new", Point(calls=WRITING, kind=errno.EIO, at=330)),
-    ("new", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=True, at=100)),
+    ("new", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=1, at=100)),
     ("resumed", Point(calls=ALL, kind=ARRIVES - signal.SIGHUP, at=60)),
     ("overwriting", Point(calls=ALL, kind=KILLED, at=70)),
 ]
@@ -200,7 +203,7 @@ def test_a_few_of_the_faults_of_the_campaign_are_told_truly_and_lose_nothing(sce
 
 
 def test_a_log_that_nobody_reads_stops_a_training_after_saving_and_an_exported_model_stands(scenes):
-    nobody_reads = Point(calls=("stdout",), kind=errno.EPIPE, sticky=True)
+    nobody_reads = Point(calls=("stdout",), kind=errno.EPIPE, sticky=1)
     first = scenes["resumed"].meet(at(nobody_reads, 1))
     assert first.exit_code == 1 and "nobody reads what is printed; the checkpoint of step" in first.stderr
     last = scenes["resumed"].meet(at(nobody_reads, scenes["resumed"].count(nobody_reads)))

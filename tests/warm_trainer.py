@@ -29,7 +29,7 @@ class Point:
     calls: tuple[str, ...] = ()
     at: int = 0  # from 1; 0: only count
     kind: int = 0  # as FAULT_KIND
-    sticky: bool = False
+    sticky: int = 0  # as FAULT_STICKY of the shim
     step: int = 0  # from 1; 0: never
     signal_number: int = 0
 

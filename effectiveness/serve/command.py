@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effectiveness.common.endings import OneLineParser
+from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line
 from effectiveness.common.records import UserError
 
 if TYPE_CHECKING:
@@ -62,22 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except UserError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("stopped before it served", 130)
-
-
-def _fail(message: str, exit_code: int) -> int:
-    print(f"error: {message}\nFAILED", file=sys.stderr, flush=True)
-    return exit_code
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    return ending_of(lambda publication: _run(make_parser().parse_args(argv)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -86,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         from effectiveness.serve.clients import snippet
 
-        print(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}"), end="")
+        print_line(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
         return 0
     from effectiveness.serve import self_test
     from effectiveness.serve.door import Door
@@ -107,22 +91,19 @@ def _run(arguments: argparse.Namespace) -> int:
             f"--port {arguments.port}: cannot listen there ({error.strerror or error}); try --port 0",
             exit_code=1,
         ) from None
-    background = Background(knowledge, _say)
+    background = Background(knowledge, print_line)
     with door:
-        _say(f"serving  {knowledge.what}, ready after {time.perf_counter() - begun:.1f} s")
+        print_line(f"serving  {knowledge.what}, ready after {time.perf_counter() - begun:.1f} s")
         if arguments.self_test:
             return _self_test(door, background, held_out, key)
-        _say(
+        print_line(
             f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
         )
         background.start()
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=door.shutdown).start())
-        try:
+        with suppress(Stopped):
             door.serve_forever()
-        except KeyboardInterrupt:
-            pass
         background.stop()
-    _say("stopped")
+    print_line("stopped")
     return 0
 
 
@@ -158,11 +139,11 @@ def _self_test(door, background, held_out: dict[str, bytes], key: str) -> int:
     threading.Thread(target=door.serve_forever, daemon=True).start()
     try:
         background.fit()
-        _say(f"asking  {len(gaps)} lines of {len(held_out)} files that are not in the memory")
+        print_line(f"asking  {len(gaps)} lines of {len(held_out)} files that are not in the memory")
         lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
     finally:
         door.shutdown()
     for line in lines:
-        _say(line)
-    _say("COMPLETE" if is_good else "FAILED")
+        print_line(line)
+    print_line("COMPLETE" if is_good else "FAILED")
     return 0 if is_good else 1
