@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from training_fixtures import command, open_trainer, quiet_hooks, small_files, u
 
 from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
-from effectiveness.trainer import journal, run_directory
+from effectiveness.trainer import finishing, journal, run_directory
 from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.stopping import stop_requests
 from effectiveness.trainer.training_facts import read_training_facts
@@ -251,7 +252,7 @@ def test_evaluation_proof_and_ablation_say_at_once_that_nothing_is_held_out(
     nothing_held_out, tmp_path, capsys
 ):
     from effectiveness.ablation import command as ablate
-    from effectiveness.proof import __main__ as proof
+    from effectiveness.proof import command as proof
 
     output, dataset = tmp_path / "m", str(nothing_held_out.parent)
     assert main(command(nothing_held_out, output, "--set", "training.max_steps=1")) == 0
@@ -281,3 +282,30 @@ def test_a_hang_up_that_is_ignored_as_under_nohup_stays_ignored():
             assert not stop()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_no_model_is_exported_from_a_best_checkpoint_that_was_changed(
+    sequences, tmp_path, monkeypatch, capsys
+):
+    """Moved away, it is missing, which is said, and the last weights are exported."""
+    load_best, output = finishing._load_best, tmp_path / "m"
+    best = output / "checkpoints" / "best"
+
+    def load_changed(*arguments):
+        weights = best / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        return load_best(*arguments)
+
+    monkeypatch.setattr(finishing, "_load_best", load_changed)
+    assert main(command(sequences, output, *SHORT)) == 1
+    error = capsys.readouterr().err
+    assert "model.safetensors is not what was written), so no model was exported" in error
+    assert len(error.splitlines()) == 1 and not (output / "model.safetensors").exists()
+
+    def load_missing(*arguments):
+        shutil.rmtree(best)
+        return load_best(*arguments)
+
+    monkeypatch.setattr(finishing, "_load_best", load_missing)
+    assert main(command(sequences, output, *SHORT, "--resume")) == 0
+    assert "no best checkpoint is there" in capsys.readouterr().out

@@ -14,7 +14,9 @@ from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import read_bytes
 
 MARKDOWN, JSON = ".md", ".json"
-_SIGNED = re.compile(rb"<!-- tables of training\.ablate, sha256 ([0-9a-f]{64}) -->\n")
+_SIGNED = re.compile(
+    rb"<!-- tables of (?:training\.ablate|effectiveness ablate), sha256 ([0-9a-f]{64}) -->\n"
+)
 
 
 def refuse_foreign(results: Path) -> None:

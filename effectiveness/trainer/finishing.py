@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from effectiveness.common.disk_errors import spell
 from effectiveness.common.ownership import note_made
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, run_directory, setup, starting_model
@@ -121,9 +122,13 @@ def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
         checkpoint.load_model_tensors(model, best.tensors["model"])
         return best.state["step"]
     except checkpoint.DamagedCheckpoint as error:
+        told = f"the best checkpoint cannot be read ({error}), so no model was exported"
         if is_the_disk(error):
+            raise UserError(told, exit_code=1) from OSError()
+        if path.exists():
             raise UserError(
-                f"the best checkpoint cannot be read ({error}), so no model was exported", 1
-            ) from OSError()
-        run.console.say(f"the best checkpoint cannot be read ({error}); exporting the last weights")
+                f"{told}; put {spell(path)} back as it was, or move it away and --resume exports the last weights",
+                exit_code=1,
+            ) from None
+        run.console.say(f"no best checkpoint is there ({error}); exporting the last weights")
         return state.step
