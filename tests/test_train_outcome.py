@@ -293,7 +293,7 @@ def test_no_model_is_exported_from_a_best_checkpoint_that_was_changed(
 
     def load_changed(*arguments):
         weights = best / "model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
         return load_best(*arguments)
 
     monkeypatch.setattr(finishing, "_load_best", load_changed)
