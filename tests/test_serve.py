@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+import secret_kinds
 from test_at_cursor import NAMES, source
 
 from effectiveness.common.records import UserError
-from effectiveness.completion.at_cursor import QUIET_BELOW
+from effectiveness.completion.at_cursor import QUIET_BELOW, Cursor
 from effectiveness.serve import clients, door, requests
+from effectiveness.serve import repository as serve_repository
 from effectiveness.serve.command import CLIENTS, main, make_parser
 from effectiveness.serve.door import Door
 from effectiveness.serve.knowledge import Background, Knowledge, open_knowledge
@@ -507,6 +509,30 @@ def test_a_saved_file_goes_through_the_rules_of_the_scanner(tmp_path):
     assert secret.encode() not in changes["plums.py"] and b"ghp_XXXX" in changes["plums.py"]
     assert changes["pears.py"] is None and changes["grapes.py"] is None
     assert not any("secret" in path or "outside" in path for path in repository.texts)
+
+
+@pytest.mark.parametrize("is_redacted", [True, False])
+def test_planted_secrets_are_not_completed_and_would_be_if_they_were_not_redacted(
+    tmp_path, monkeypatch, is_redacted
+):
+    if not is_redacted:
+        monkeypatch.setattr(
+            serve_repository, "redact_all", lambda texts, *_, **__: (list(texts), {})
+        )
+    root = write_repository(tmp_path / "repository")
+    kinds = dict(list(secret_kinds.KINDS.items())[::6])
+    plants = [p for p in secret_kinds.planted(kinds, seed=11, num_values=1) if len(p.secrets[0]) >= 12]
+    for number, plant in enumerate(plants):
+        (root / f"settings_{number}.py").write_text(f"{source(NAMES[0])}\n{plant.text}\n")
+    opened = know(root, quiet_below=0.0)
+    told = []
+    for plant in plants:
+        secret = plant.secrets[0].split("\n")[0]
+        before, known = plant.text[: plant.text.index(secret)], secret[:4]
+        answer = opened.answer(Cursor(prefix=f"{source(NAMES[0])}\n{before}{known}", max_lines=1))
+        told.append((known + answer.text)[:12] == secret[:12])
+    assert len(told) >= 25
+    assert not any(told) if is_redacted else sum(told) > len(told) / 2
 
 
 def test_a_buffer_without_a_name_is_found_by_its_lines():
