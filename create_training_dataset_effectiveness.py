@@ -31,7 +31,7 @@ from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.names import path_of, require_utf8, require_working_directory
-from effectiveness.common.records import AUGMENTATION_KINDS, BuildOptions, UserError
+from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores
 from effectiveness.corpus.history.dates import parse_until
 from effectiveness.isolation import distrust
@@ -39,6 +39,7 @@ from effectiveness.isolation import distrust
 DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
 REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
+SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 MAX_WORKERS = 256  # each takes some 50 MB
 
 
@@ -215,21 +216,67 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
 def main(argv: list[str] | None = None) -> int:
     claim_standard_streams()
     flags = arguments().parse_args(argv)
-    return ending_of(partial(build, flags))
+    return ending_of(partial(run, flags))
 
 
-def build(flags: argparse.Namespace, publication: Publication) -> int:
+def run(flags: argparse.Namespace, publication: Publication) -> int:
     try:
         options = options_from(flags)
         distrust(options.root, options.output)
     except FileNotFoundError as error:
         return fail(f"FileNotFoundError: {error}", 2)
-    from effectiveness.corpus.build import (
-        build_dataset,  # after the flags: a typo is told in a tenth of a second
-    )
-
-    build_dataset(options, Console(flags.quiet), publication)
+    build(options, Console(flags.quiet), publication)
     return publication.exit_code
+
+
+def build(options: BuildOptions, console: Console, publication: Publication) -> dict:
+    """Build and publish the dataset, in eight steps; returns its metadata.
+
+    Raises UserError, then nothing has changed; CannotPrint, then `publication` knows.
+    """
+    # After the flags: a typo is told in a tenth of a second.
+    from effectiveness.common.hardware import plan_context
+    from effectiveness.common.publish import SCRATCH, publishing
+    from effectiveness.common.workers import Crew
+    from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
+    from effectiveness.corpus.history.past import read_past
+    from effectiveness.corpus.rows.table import drop_duplicates
+    from effectiveness.corpus.save import save
+    from effectiveness.corpus.story import Story
+    from effectiveness.corpus.tokenization.source import choose_tokenizer
+
+    tell = Story(console)
+    choice = choose_tokenizer(options.tokenizer)
+    with (
+        publishing(options.output, say=tell.note, publication=publication) as staging,
+        Crew(options.workers) as crew,
+    ):
+        scratch = staging / SCRATCH
+        scratch.mkdir()
+        plan = plan_context(options.device, options.max_tokens, options.overlap)
+        past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
+        given = install(choice, staging / "tokenizer") if choice.files else None
+        # 1  Every directory entry is a file that was read or a counted reason; alike files are one group in one split.
+        corpus, history = scan(options, plan, past, given, scratch, crew)
+        tell.scan(options, corpus)
+        # 2  The memory of the device decides the window.
+        tell.plan(plan)
+        # 3  A tokenizer, of the training files alone where none was given.
+        tokenizer = given or train_on(corpus, choice, staging / "tokenizer")
+        # 3, 4  Windows of every file, and of its variants that are proven to mean the same.
+        made = make_rows(options, plan, corpus, tokenizer, scratch, crew)
+        made = tell.rows(plan, tokenizer, options, made)
+        # 5  A weight for each row; of equal rows one is left, train's before a held-out one.
+        table = tell.weights(corpus, drop_duplicates(made, corpus.split))
+        # 6  Simple first, by syntax.
+        order = tell.curriculum(table, {name: in_order(table, split) for split, name in enumerate(SPLITS)})
+        # 7  What each split has, and what of it stands in another.
+        tell.split(corpus, order)
+        # 8  Written, reported, and shown in one step at the end of this block.
+        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)
+        publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
+    tell.saved(options.output, metadata)
+    return metadata
 
 
 if __name__ == "__main__":

@@ -516,9 +516,7 @@ def test_planted_secrets_are_not_completed_and_would_be_if_they_were_not_redacte
     tmp_path, monkeypatch, is_redacted
 ):
     if not is_redacted:
-        monkeypatch.setattr(
-            serve_repository, "redact_all", lambda texts, *_, **__: (list(texts), {})
-        )
+        monkeypatch.setattr(serve_repository, "redact_all", lambda texts, *_, **__: (list(texts), {}))
     root = write_repository(tmp_path / "repository")
     kinds = dict(list(secret_kinds.KINDS.items())[::6])
     plants = [p for p in secret_kinds.planted(kinds, seed=11, num_values=1) if len(p.secrets[0]) >= 12]

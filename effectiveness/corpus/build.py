@@ -1,4 +1,4 @@
-"""The eight steps from a repository to a published dataset, in the order the data takes."""
+"""What the steps of a build are made of, in the order the data takes; the dataset command puts them together."""
 
 from __future__ import annotations
 
@@ -10,74 +10,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from effectiveness.common.console import Console
-from effectiveness.common.endings import Publication
-from effectiveness.common.hardware import plan_context
-from effectiveness.common.publish import SCRATCH, publishing
-from effectiveness.common.records import SPLITS, BuildOptions, ContextPlan, Corpus, ScanResult, UserError
+from effectiveness.common.records import BuildOptions, ContextPlan, Corpus, ScanResult, UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.augment.facts import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.history.later import Changes, History, find_changes
-from effectiveness.corpus.history.past import Past, WrittenTree, read_past
+from effectiveness.corpus.history.past import Past, WrittenTree
 from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
-from effectiveness.corpus.rows.table import RowTable, drop_duplicates
-from effectiveness.corpus.save import save
+from effectiveness.corpus.rows.table import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.corpus.split import assign_splits
-from effectiveness.corpus.story import Story
 from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, local_vocab_size, window_bounds
 from effectiveness.corpus.tokenization.source import (
     TokenizerChoice,
-    choose_tokenizer,
     install_tokenizer,
     train_tokenizer,
     unusable,
 )
 
-SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
 SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
 NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
-
-
-def build_dataset(options: BuildOptions, console: Console, publication: Publication | None = None) -> dict:
-    """Build and publish the dataset; returns its metadata.
-
-    Raises UserError, then nothing has changed; CannotPrint, then `publication` knows.
-    """
-    publication = publication or Publication()
-    tell = Story(console)
-    choice = choose_tokenizer(options.tokenizer)
-    with (
-        publishing(options.output, say=tell.note, publication=publication) as staging,
-        Crew(options.workers) as crew,
-    ):
-        scratch = staging / SCRATCH
-        scratch.mkdir()
-        plan = plan_context(options.device, options.max_tokens, options.overlap)
-        past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
-        given = install(choice, staging / "tokenizer") if choice.files else None
-        corpus, history = scan(options, plan, past, given, scratch, crew)  # 1
-        tell.scan(options, corpus)
-        tell.plan(plan)  # 2
-        tokenizer = given or train_on(corpus, choice, staging / "tokenizer")  # 3
-        made = tell.rows(
-            plan, tokenizer, options, make_rows(options, plan, corpus, tokenizer, scratch, crew)
-        )  # 3, 4
-        table = tell.weights(corpus, drop_duplicates(made, corpus.split))  # 5
-        order = tell.curriculum(
-            table, {name: in_order(table, split) for split, name in enumerate(SPLITS)}
-        )  # 6
-        tell.split(corpus, order)  # 7
-        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)  # 8
-        publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
-    tell.saved(options.output, metadata)
-    return metadata
 
 
 def scan(
