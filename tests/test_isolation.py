@@ -28,6 +28,7 @@ SCRIPTS = [
 ]
 ENTRY_POINTS = [
     *(["create_training_dataset_effectiveness.py"], ["training/model_trainer_unified.py"]),
+    *(["training/proof.py"], ["training/ablate.py"]),
     *(["effectiveness"], *(["effectiveness", name] for name in COMMANDS)),
 ]
 # Python's, the requirements', ours, and what Python looks for by itself.
@@ -113,7 +114,7 @@ def test_every_command_starts_in_a_hostile_directory_and_imports_nothing_of_it(h
     assert not ran(hostile)
 
 
-@pytest.mark.parametrize("entry", ENTRY_POINTS[:2], ids=" ".join)
+@pytest.mark.parametrize("entry", ENTRY_POINTS[:4], ids=" ".join)
 def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile, entry):
     for name in BY_ITSELF:
         (hostile / f"{name}.py").unlink()  # the interpreter runs these before any line of ours
