@@ -1,4 +1,4 @@
-"""The languages we know: how a file is recognised, what its comments look like, which grammar parses it.
+"""The languages we know: how a file is recognised and which grammar parses it.
 
 Adding a language is one row in `LANGUAGES` (and case files under `tests/cases/<name>/`).
 """
@@ -16,91 +16,79 @@ class Language:
     suffixes: tuple[str, ...] = ()
     filenames: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()  # in a `#!` line, version digits stripped
-    line_comment: str = ""
-    block_comment: tuple[str, str] | None = None
     grammar: str = ""
     long_lines: bool = False  # prose and data: the longest-line rule does not apply
 
 
-_C_COMMENTS = {"line_comment": "//", "block_comment": ("/*", "*/")}
-
 _ROWS = (
-    Language(name="Rust", suffixes=(".rs",), grammar="tree_sitter_rust:language", **_C_COMMENTS),
+    Language(name="Rust", suffixes=(".rs",), grammar="tree_sitter_rust:language"),
     Language(
         name="Python",
         suffixes=(".py", ".pyi", ".pyw"),
         filenames=("SConstruct", "SConscript", "wscript"),
         interpreters=("python", "pypy"),
-        line_comment="#",
         grammar="tree_sitter_python:language",
     ),
-    Language(name="Go", suffixes=(".go",), grammar="tree_sitter_go:language", **_C_COMMENTS),
+    Language(name="Go", suffixes=(".go",), grammar="tree_sitter_go:language"),
     Language(
         name="JavaScript",
         suffixes=(".js", ".jsx", ".mjs", ".cjs"),
         interpreters=("node",),
         grammar="tree_sitter_javascript:language",
-        **_C_COMMENTS,
     ),
     Language(
         name="TypeScript",
         suffixes=(".ts", ".mts", ".cts"),
         interpreters=("deno", "ts-node"),
         grammar="tree_sitter_typescript:language_typescript",
-        **_C_COMMENTS,
     ),
-    Language(name="TSX", suffixes=(".tsx",), grammar="tree_sitter_typescript:language_tsx", **_C_COMMENTS),
-    Language(name="C", suffixes=(".c", ".h"), grammar="tree_sitter_c:language", **_C_COMMENTS),
+    Language(name="TSX", suffixes=(".tsx",), grammar="tree_sitter_typescript:language_tsx"),
+    Language(name="C", suffixes=(".c", ".h"), grammar="tree_sitter_c:language"),
     Language(
         name="C++",
         suffixes=(".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".tpp", ".inl"),
         grammar="tree_sitter_cpp:language",
-        **_C_COMMENTS,
     ),
-    Language(name="Java", suffixes=(".java",), grammar="tree_sitter_java:language", **_C_COMMENTS),
+    Language(name="Java", suffixes=(".java",), grammar="tree_sitter_java:language"),
     Language(
         name="Bash",
         suffixes=(".sh", ".bash", ".ksh", ".zsh"),
         filenames=(".bashrc", ".bash_profile", ".profile"),
         interpreters=("sh", "bash", "dash", "ksh", "zsh"),
-        line_comment="#",
         grammar="tree_sitter_bash:language",
     ),
-    Language(name="TOML", suffixes=(".toml",), line_comment="#"),
-    Language(name="YAML", suffixes=(".yaml", ".yml"), filenames=(".clang-format",), line_comment="#"),
+    Language(name="TOML", suffixes=(".toml",)),
+    Language(name="YAML", suffixes=(".yaml", ".yml"), filenames=(".clang-format",)),
     Language(name="JSON", suffixes=(".json", ".jsonc", ".json5")),
     Language(name="Markdown", suffixes=(".md", ".markdown", ".mdx"), long_lines=True),
     Language(name="reStructuredText", suffixes=(".rst",), long_lines=True),
-    Language(name="TeX", suffixes=(".tex",), line_comment="%", long_lines=True),
-    Language(name="SQL", suffixes=(".sql",), line_comment="--", long_lines=True),
-    Language(
-        name="CMake", suffixes=(".cmake",), filenames=("CMakeLists.txt",), line_comment="#", long_lines=True
-    ),
-    Language(name="R", suffixes=(".r",), interpreters=("Rscript",), line_comment="#", long_lines=True),
+    Language(name="TeX", suffixes=(".tex",), long_lines=True),
+    Language(name="SQL", suffixes=(".sql",), long_lines=True),
+    Language(name="CMake", suffixes=(".cmake",), filenames=("CMakeLists.txt",), long_lines=True),
+    Language(name="R", suffixes=(".r",), interpreters=("Rscript",), long_lines=True),
     Language(
         name="Make",
         suffixes=(".mk", ".mak"),
         filenames=("Makefile", "makefile", "GNUmakefile", "Kbuild"),
-        line_comment="#",
     ),
-    Language(name="Dockerfile", suffixes=(".dockerfile",), filenames=("Dockerfile",), line_comment="#"),
-    Language(name="Ruby", suffixes=(".rb",), interpreters=("ruby",), line_comment="#"),
-    Language(name="PHP", suffixes=(".php",), interpreters=("php",), **_C_COMMENTS),
-    Language(name="Perl", suffixes=(".pl", ".pm"), interpreters=("perl",), line_comment="#"),
-    Language(name="Lua", suffixes=(".lua",), interpreters=("lua",), line_comment="--"),
-    Language(name="C#", suffixes=(".cs",), **_C_COMMENTS),
-    Language(name="Kotlin", suffixes=(".kt", ".kts"), **_C_COMMENTS),
-    Language(name="Scala", suffixes=(".scala", ".sc"), **_C_COMMENTS),
-    Language(name="Swift", suffixes=(".swift",), **_C_COMMENTS),
-    Language(name="Zig", suffixes=(".zig",), line_comment="//"),
-    Language(name="Haskell", suffixes=(".hs",), line_comment="--"),
-    Language(name="OCaml", suffixes=(".ml", ".mli"), block_comment=("(*", "*)")),
-    Language(name="Assembly", suffixes=(".s", ".asm"), line_comment="#"),
-    Language(name="Protobuf", suffixes=(".proto",), **_C_COMMENTS),
-    Language(name="CSS", suffixes=(".css", ".scss", ".less"), block_comment=("/*", "*/")),
-    Language(name="HTML", suffixes=(".html", ".htm", ".vue", ".svelte"), block_comment=("<!--", "-->")),
-    Language(name="XML", suffixes=(".xml", ".xsd"), block_comment=("<!--", "-->")),
-    Language(name="INI", suffixes=(".ini", ".cfg", ".conf"), line_comment="#"),
+    Language(name="Dockerfile", suffixes=(".dockerfile",), filenames=("Dockerfile",)),
+    Language(name="Ruby", suffixes=(".rb",), interpreters=("ruby",)),
+    Language(name="PHP", suffixes=(".php",), interpreters=("php",)),
+    Language(name="Perl", suffixes=(".pl", ".pm"), interpreters=("perl",)),
+    Language(name="Lua", suffixes=(".lua",), interpreters=("lua",)),
+    Language(name="C#", suffixes=(".cs",)),
+    Language(name="Kotlin", suffixes=(".kt", ".kts")),
+    Language(name="Scala", suffixes=(".scala", ".sc")),
+    Language(name="Swift", suffixes=(".swift",)),
+    Language(name="Zig", suffixes=(".zig",)),
+    Language(name="Haskell", suffixes=(".hs",)),
+    Language(name="OCaml", suffixes=(".ml", ".mli")),
+    Language(name="Assembly", suffixes=(".s", ".asm")),
+    Language(name="Protobuf", suffixes=(".proto",)),
+    Language(name="CSS", suffixes=(".css", ".scss", ".less")),
+    Language(name="HTML", suffixes=(".html", ".htm", ".vue", ".svelte")),
+    Language(name="XML", suffixes=(".xml", ".xsd")),
+    Language(name="INI", suffixes=(".ini", ".cfg", ".conf")),
     Language(name="Text", suffixes=(".txt",), long_lines=True),
 )
 
