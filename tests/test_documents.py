@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,19 @@ def test_the_readme_tree_names_existing_places():
     places = [line.split()[0] for line in tree.splitlines() if line.strip()]
     assert len(places) > 5
     assert all((ROOT / place).exists() for place in places)
+
+
+@pytest.mark.parametrize("name", ["LOG.md", "CHANGELOG.md"])
+def test_every_section_of_the_log_and_of_the_changes_is_dated_the_newest_first(name):
+    headings = re.findall(r"^## (.*)", (ROOT / name).read_text("utf-8"), re.MULTILINE)
+    dates = [re.match(r"20\d\d-\d\d-\d\d(?=: |$)", heading) for heading in headings]
+    assert dates and None not in dates
+    assert [date[0] for date in dates] == sorted((date[0] for date in dates), reverse=True)
+
+
+def test_no_rule_of_the_linter_is_both_selected_and_ignored():
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
+    assert not set(lint["select"]) & set(lint["ignore"])
 
 
 def test_the_readme_documents_every_flag_of_the_dataset_command():
