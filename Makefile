@@ -57,6 +57,7 @@ torture: $(READY) $(NATIVE) tests/oracles/node_modules
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy --no-error-summary
 
 benchmark: $(READY) $(NATIVE)
 	$(BIN)/python benchmarks/dataset.py
@@ -96,4 +97,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .readers tests/oracles/node_modules .ruff_cache build $(NATIVE)
+	rm -rf $(VENV) .readers tests/oracles/node_modules .ruff_cache .mypy_cache build $(NATIVE)

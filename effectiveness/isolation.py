@@ -201,7 +201,8 @@ def _set(name: str, value: str | None) -> None:
 
 def _start_again() -> None:
     """The same command with the environment as it is now, and without the working directory on its path."""
-    from subprocess import _args_from_interpreter_flags  # what multiprocessing gives its children, too
+    # What multiprocessing gives its children, too; typeshed lists no private names.
+    from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
     flags = [*_args_from_interpreter_flags(), *([] if sys.flags.safe_path else ["-P"])]
     sys.stdout.flush()

@@ -155,8 +155,8 @@ def _arms(asked: str | None) -> list[str]:
         if name not in ARMS:
             raise UserError(f"--arms: unknown arm {name!r}; --help lists them")
         chain = [name]
-        while ARMS[chain[-1]].against:
-            chain.append(ARMS[chain[-1]].against)
+        while rival := ARMS[chain[-1]].against:
+            chain.append(rival)
         found |= dict.fromkeys(reversed(chain))
     return list(found)
 

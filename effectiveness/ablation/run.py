@@ -21,6 +21,7 @@ from effectiveness.ablation.arms import (
     train_rows,
 )
 from effectiveness.trainer import models, recut, setup, starting_model
+from effectiveness.trainer.config import filled
 from effectiveness.trainer.evaluate import Evaluation, FileScores, HeldOut, Score, evaluate_by_file
 from effectiveness.trainer.journal import averaged
 from effectiveness.trainer.loop import Hooks, State, Trainer
@@ -113,7 +114,7 @@ class Watch:
     def _evaluate(self) -> Evaluation:
         """The loop evaluates at the end of every epoch, too; the curve needs every k-th step and the last."""
         step, training = self.trainer.state.step, self.run.config.training
-        if self._latest is None or step % training.eval_steps == 0 or step == training.max_steps:
+        if self._latest is None or step % filled(training.eval_steps) == 0 or step == training.max_steps:
             started_at = time.process_time()
             self._latest = Evaluation(headline=_total(self._scores(self._first)))
             self.curve.append((step, self._latest.headline.bits_per_byte))

@@ -201,19 +201,20 @@ def _cells(comparison: Comparison) -> list[str]:
 
 def checks(comparisons: list[Comparison]) -> list[str]:
     """What must hold before anything else is believed."""
-    found = {c.runs.arm: c for c in comparisons if c.difference}
+    found = {c.runs.arm: (c, c.difference, c.relative) for c in comparisons if c.difference and c.relative}
     lines = []
     if AGAIN in found:
-        same = found[AGAIN].difference.touches_zero
+        _, difference, relative = found[AGAIN]
+        same = difference.touches_zero
         said = "no gain shown, as it must be" if same else "DIFFERS: these intervals are too narrow"
-        smallest = 100 * smallest_detectable(found[AGAIN].relative)
+        smallest = 100 * smallest_detectable(relative)
         lines.append(
             f"baseline against itself with other seeds: {said}; {smallest:.1f} % would have been seen"
         )
     if SABOTAGE in found:
-        rejected = found[SABOTAGE].difference.low > 0
-        said = "rejected" if rejected else "NOT REJECTED: this comparison cannot see harm"
-        lines.append(f"sabotage (labels shifted by one): {said}, {found[SABOTAGE].verdict}")
+        comparison, difference, _ = found[SABOTAGE]
+        said = "rejected" if difference.low > 0 else "NOT REJECTED: this comparison cannot see harm"
+        lines.append(f"sabotage (labels shifted by one): {said}, {comparison.verdict}")
     return [
         *lines,
         f"{len(found)} comparisons: about {len(found) / 20:.1f} of them would leave 0 by chance alone",
@@ -222,23 +223,24 @@ def checks(comparisons: list[Comparison]) -> list[str]:
 
 def recommendations(comparisons: list[Comparison]) -> list[str]:
     """One line for each technique that was switched off or added, by its interval."""
-    return [line for c in comparisons if c.difference and (line := _recommendation(c))]
+    return [line for c in comparisons if c.difference and (line := _recommendation(c, c.difference))]
 
 
-def _recommendation(comparison: Comparison) -> str:
+def _recommendation(comparison: Comparison, difference: Interval) -> str:
     base, found, technique = comparison.runs.arm.partition("-without-")
     if found:
-        return f"{technique} (in {base}): {_worth(comparison, switched_off=True)}"
+        return f"{technique} (in {base}): {_worth(difference, comparison.verdict, switched_off=True)}"
     base, found, technique = comparison.runs.arm.partition("-with-")
     if found:
         settings = ", ".join(ARMS[comparison.runs.arm].settings[len(ARMS[base].settings) :])
-        return f"{technique}{f' [{settings}]' if settings else ''} (beside {base}): {_worth(comparison)}"
+        worth = _worth(difference, comparison.verdict)
+        return f"{technique}{f' [{settings}]' if settings else ''} (beside {base}): {worth}"
     return ""
 
 
-def _worth(comparison: Comparison, *, switched_off: bool = False) -> str:
-    if comparison.difference.touches_zero:
+def _worth(difference: Interval, verdict: str, *, switched_off: bool = False) -> str:
+    if difference.touches_zero:
         return "no gain shown - leave it off"
-    helps = (comparison.difference.estimate > 0) == switched_off
+    helps = (difference.estimate > 0) == switched_off
     what = "without it" if switched_off else "with it"
-    return f"{'use it' if helps else 'it costs - leave it off'}: {what} bits/byte are {comparison.verdict}"
+    return f"{'use it' if helps else 'it costs - leave it off'}: {what} bits/byte are {verdict}"

@@ -81,7 +81,8 @@ def sync_path(path: Path) -> None:
 
 def files_and_directories(root: Path) -> tuple[list[Path], list[Path]]:
     """All below `root`, parents before children; links are files and not followed; `root` is the first."""
-    files, directories = [], [root]
+    files: list[Path] = []
+    directories = [root]
     for directory in directories:  # grows while we walk
         with os.scandir(directory) as scanned:
             for entry in sorted(scanned, key=lambda entry: entry.name):

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
@@ -67,7 +67,7 @@ class Publication:
         return self._target is not None and _identity(self._target) == self._staged
 
     def in_words(self) -> str:
-        if self.is_done:
+        if self._target is not None and self.is_done:
             return f"{escape_path(os.fsencode(self._target))} is the new one, complete"
         return "nothing was changed"
 
@@ -116,10 +116,12 @@ def _in_words(error: Exception) -> str:
         return f"stopped: {error}"
     if isinstance(error, MemoryError):
         return f"error: out of memory; {_WAYS_OUT[errno.ENOMEM]}"
+    if not isinstance(error, OSError):
+        return f"error: {error}"
     where = (
         f" ({escape_path(os.fsencode(error.filename))})" if isinstance(error.filename, str | bytes) else ""
     )
-    way_out = _WAYS_OUT.get(error.errno, "")
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
     return f"error: {error.strerror or error}{where}{f'; {way_out}' if way_out else ''}"
 
 
@@ -269,10 +271,10 @@ def fail(message: str, exit_code: int) -> int:
 class OneLineParser(argparse.ArgumentParser):
     """Tells a mistake in one line, as every other one is told; the flags are in --help."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         sys.exit(fail(f"error: {message}; see --help", 2))
 
-    def exit(self, status: int = 0, message: str | None = None) -> None:
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         try:
             flush_stdout()
         except CannotPrint as error:

@@ -103,9 +103,10 @@ def _apple() -> tuple[str, int] | None:
     """Apple silicon shares one memory between CPU and GPU, so the machine's memory is the card's."""
     if platform.system() != "Darwin" or platform.machine() != "arm64":
         return None
-    sysctl = find_program("sysctl")
-    command = [sysctl, "-n", "machdep.cpu.brand_string"]
-    brand = run(command, capture_output=True, text=True).stdout.strip() if sysctl else ""
+    brand = ""
+    if sysctl := find_program("sysctl"):
+        command = [sysctl, "-n", "machdep.cpu.brand_string"]
+        brand = run(command, capture_output=True, text=True).stdout.strip()
     return brand or "Apple silicon", _physical_memory_bytes()
 
 

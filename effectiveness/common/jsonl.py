@@ -218,8 +218,8 @@ def _verified(raw: bytes) -> dict[str, Any]:
 
 def _canonical(metadata: dict[str, Any]) -> bytes:
     """Sorted keys, two spaces, UTF-8, newline at the end."""
-    options = {"sort_keys": True, "indent": 2, "ensure_ascii": False, "allow_nan": False}
-    return json.dumps(metadata, default=_plain, **options).encode("utf-8") + b"\n"
+    text = json.dumps(metadata, default=_plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
 
 
 def _plain(value: Any) -> Any:

@@ -43,7 +43,9 @@ def claim(directory: Path, kind: str, names: Iterable[str] = ()) -> None:
     with one_line_for(directory, BAD_PLACE | DEVICE_FAILED):
         directory.mkdir(parents=True, exist_ok=True)
         if _marker(directory) is None:
-            made = {name: [] for name in names if os.path.lexists(directory / name)}  # a run that is adopted
+            # Of a run that is older than the marker.
+            adopted = [name for name in names if os.path.lexists(directory / name)]
+            made: dict[str, list] = {name: [] for name in adopted}
             _write_marker(directory, kind, made)
 
 

@@ -123,7 +123,7 @@ class Crew:
             while pending:
                 yield pending.popleft().result()
 
-    def begin(self, setup: Callable[..., None], *setup_args) -> None:
+    def begin(self, setup: Callable[..., object], *setup_args) -> None:
         """Have every process run `setup(*setup_args)` while this one goes on; the next `map` waits for it.
 
         Nothing happens before a `map` with work for two has started them, so no task may rely on it: it is for what a
@@ -195,7 +195,7 @@ def _wait_for_first(executor: ProcessPoolExecutor) -> None:
     thread_errors: list[BaseException] = []
     tell_thread_error, threading.excepthook = (
         threading.excepthook,
-        lambda it: thread_errors.append(it.exc_value),
+        lambda it: thread_errors.append(it.exc_value or it.exc_type()),
     )
     try:
         first = _submit_first(executor)
@@ -238,9 +238,10 @@ def _start_worker(everybody: Barrier | None = None) -> None:
     _everybody = everybody
 
 
-def _set_up_one(task: tuple[Callable[..., None], tuple]) -> None:
+def _set_up_one(task: tuple[Callable[..., object], tuple]) -> None:
     """As many of these tasks as workers: waiting for each other, every worker takes one."""
     setup, setup_args = task
+    assert _everybody is not None, "a worker starts with it"
     _everybody.wait()
     give_memory_back()
     setup(*setup_args)

@@ -116,8 +116,7 @@ class Completer:
             line = self._line(
                 place, cursor, [*prompt.ids, *written], taken_back, cursor.max_tokens - len(written)
             )
-            sure = line and self._judged(line, cursor, prompt, lines)
-            if not sure:
+            if line is None or (sure := self._judged(line, cursor, prompt, lines)) is None:
                 break
             lines.append(sure)
             written += line.ids
@@ -152,6 +151,7 @@ class Completer:
 
     def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]):
         if self.network is None:
+            assert place is not None, "a completer has a memory, a network, or both"
             return MemoryPredictor(place.reader)
         if cursor.suffix and self.network.fim:
             continuation = self.network.between(

@@ -30,7 +30,7 @@ class MemoryLogits(LogitsProcessor):
             raise ValueError(f"share must be in [0, 1], got {share}")
         self.reader, self.share, self.control = reader, share, frozenset(control)
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         """[B, T] and [B, V or more] to log-probabilities [B, V or more]; ids beyond the memory's get none."""
         import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class Continuation:
     def __init__(self, network: Network, ids: Sequence[int], room: int = NEW_TOKENS) -> None:
         self._network = network
         self._prompt = nearest(list(ids), network.window - room)
-        self._cache = None
+        self._cache: Any = None  # of keys and values, as the model makes it
         self._rows: dict[Hypothesis, int] = {}
         self._places: dict[Hypothesis, list[int]] = {}  # of each hypothesis' tokens in the cache
         self._shares = np.empty((0, network.vocab_size), np.float32)
@@ -227,7 +227,5 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
         vocab_size=vocab_size,
         begin=control.begin,
         window=num_positions(model),
-        fim=(control.fim_prefix, control.fim_suffix, control.fim_middle)
-        if can_fill(model, vocabulary)
-        else None,
+        fim=control.fim if can_fill(model, vocabulary) else None,
     )

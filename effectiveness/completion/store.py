@@ -53,8 +53,7 @@ def memory_of_files(files: list[HeldOutFile], coder: TextCoder, directory: Path 
     texts = {path: np.concatenate(parts) for path, parts in sorted(by_path.items())}
     ids = np.concatenate([np.empty(0, np.uint32), *texts.values()]).astype(np.uint32)
     starts = np.cumsum([0, *map(len, texts.values())], dtype=np.int64)
-    settings = {"tokenizer_sha256": coder.sha256}
-    return build_memory(ids, starts, list(texts), coder.token_bytes, directory, **settings)
+    return build_memory(ids, starts, list(texts), coder.token_bytes, directory, tokenizer_sha256=coder.sha256)
 
 
 def know_everything(memory: Memory, dataset: Dataset) -> int:

@@ -46,11 +46,13 @@ def scan(
     crew: Crew,
 ) -> tuple[Corpus, History | None]:
     """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
-    found = read_texts(options, scratch / "texts", crew, past and past.then)
+    found = read_texts(options, scratch / "texts", crew, past.then if past else None)
     if tokenizer:  # the groups are found here: the workers have time
         crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
     corpus = group_and_split(options, plan, found)
-    return corpus, past and History(past, find_later(options, past, corpus, found, scratch, crew))
+    if past is None:
+        return corpus, None
+    return corpus, History(past, find_later(options, past, corpus, found, scratch, crew))
 
 
 class Found(NamedTuple):

@@ -165,9 +165,10 @@ class Features:
 
         A node is moved by what was edited before its first token; its end also by what became of its last one.
         """
-        first, behind, new = zip(*sorted(edits), strict=True)
-        first, behind = np.array(first, np.int64), np.array(behind, np.int64)
-        growth = np.fromiter(map(len, new), np.int64, len(new)) - (behind - first)
+        ordered = sorted(edits)
+        first = np.array([start for start, _, _ in ordered], np.int64)
+        behind = np.array([end for _, end, _ in ordered], np.int64)
+        growth = np.array([len(new) for _, _, new in ordered], np.int64) - (behind - first)
         moved_by = np.append(0, growth.cumsum())  # behind so many edits
         return Features(
             self.counted + moved_by[behind.searchsorted(self.counted, side="right")],

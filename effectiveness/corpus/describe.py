@@ -172,8 +172,8 @@ def augmentation_of(made: MadeRows, table: RowTable, corpus: Corpus) -> dict:
         else:
             cell["refused"][outcome] = count
     for (variant, language), rows in _rows_per_variant_and_language(table, corpus):
-        if (cell := found.get(VARIANTS[variant], {}).get(language)) is not None:
-            cell["rows"] = rows
+        if (counted := found.get(VARIANTS[variant], {}).get(language)) is not None:
+            counted["rows"] = rows
     return {kind: found[kind] for kind in AUGMENTATION_KINDS if kind in found}
 
 
@@ -221,7 +221,8 @@ def report_rows(
 
 def chosen_examples(options: BuildOptions, made: MadeRows) -> list[dict]:
     """A few before/after pairs of each kind, drawn by path."""
-    chosen, taken = [], Counter()
+    chosen = []
+    taken: Counter = Counter()
     for example in sorted(
         made.examples, key=lambda e: key_for(options.seed, "example", e["kind"], e["path"])
     ):

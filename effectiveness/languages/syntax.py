@@ -154,13 +154,14 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
     num_nodes = tree.root_node.descendant_count
     field_names = _field_names(tree.language)
-    kind_id, field = array("H", [0]) * num_nodes, [None] * num_nodes
+    kind_id = array("H", [0]) * num_nodes
+    field: list[str | None] = [None] * num_nodes
     start, end, parent = (array("i", [0]) * num_nodes for _ in range(3))
     subtree_end = array("i", range(1, num_nodes + 1))
     above = -1
     level = depth = 0
     for index in range(num_nodes):
-        node = cursor.node
+        node: tree_sitter.Node = cursor.node  # type: ignore[assignment]  # it always stands on one
         kind_id[index] = node.kind_id
         if field_id := cursor.field_id:
             field[index] = field_names[field_id]

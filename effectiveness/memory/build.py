@@ -43,9 +43,9 @@ def build_memory(
     text = join_files(checked_ids(ids, spelling.vocab_size, "build_memory"), file_starts, spelling.vocab_size)
     memory = Memory(
         index=build_index(text, spelling, seed),
-        paths=paths,
+        paths=tuple(paths),
         file_starts=file_starts + np.arange(len(file_starts)),
-        learned=None,
+        learned=b"",  # fitted below
         tokenizer_sha256=tokenizer_sha256,
     )
     memory.learned = fit(memory, seed=seed, tokens=fit_tokens)

@@ -56,7 +56,7 @@ class Memory:
         header = Header(paths=self.paths, tokenizer_sha256=self.tokenizer_sha256)
         self.digest = save(directory, self.index, header, self.file_starts, self.learned)
 
-    def with_learned(self, learned: bytes) -> Memory:
+    def with_learned(self, learned: bytes | np.ndarray) -> Memory:
         """The same static index, read with other weights: those of `Reader.learned`."""
         return Memory(
             index=self.index,

@@ -46,7 +46,7 @@ def save(
     with publishing(directory, manifest=HEADER, owned=("*.json", "*.bin")) as staging:
         for name, array in arrays.items():
             with (staging / f"{name}.bin").open("wb") as file:
-                file.write(memoryview(np.ascontiguousarray(array)).cast("B"))
+                file.write(np.ascontiguousarray(array).data.cast("B"))
         (staging / HEADER).write_text(json.dumps({"digest": digest, **facts}, indent=1) + "\n")
     return digest
 
@@ -72,7 +72,7 @@ def _arrays_of(index: Index, file_starts: np.ndarray, learned: bytes | np.ndarra
 
 
 def _described(array: np.ndarray) -> dict[str, object]:
-    digest = hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B")).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": digest}
 
 
@@ -124,7 +124,7 @@ def _mapped(directory: Path, name: str, wanted: dict) -> np.ndarray:
         array = np.memmap(path, dtype, "r", shape=shape) if num_bytes else np.zeros(shape, dtype)
     except OSError as error:
         raise _damaged(directory, f"{path.name} cannot be read ({error.strerror})") from None
-    if hashlib.sha256(memoryview(array).cast("B")).hexdigest() != wanted["sha256"]:
+    if hashlib.sha256(array.data.cast("B")).hexdigest() != wanted["sha256"]:
         raise _damaged(directory, f"{path.name} was changed")
     return array
 

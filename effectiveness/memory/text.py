@@ -38,7 +38,7 @@ def checked_ids(ids: np.ndarray | Sequence[int], vocab_size: int, where: str) ->
         raise UserError(
             f"{where}: token ids are one row of integers, not {given.dtype} of {given.ndim} dimensions"
         )
-    bad = np.flatnonzero((given < 0) | (given >= vocab_size)) if given.size else ()
+    bad = np.flatnonzero((given < 0) | (given >= vocab_size)) if given.size else np.empty(0, np.intp)
     if len(bad):
         raise UserError(
             f"{where}: token id {given[bad[0]]} at place {bad[0]} is outside the vocabulary of {vocab_size}; "

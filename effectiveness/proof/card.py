@@ -205,11 +205,11 @@ def _against(questions: Sequence, ours: Paper, rival: Paper, kind: str) -> dict:
     """McNemar on exact match, both ways of counting it; the bits of what was asked for, by file."""
     (a, num_bytes), (b, _) = ours.truth[kind], rival.truth[kind]
     files, index = np.unique([q.file for q in questions], return_inverse=True)
-    by_file = [np.bincount(index, values, len(files)) for values in (a, b, num_bytes)]
-    kept = by_file[2] > 0
+    nats_a, nats_b, sizes = (np.bincount(index, values, len(files)) for values in (a, b, num_bytes))
+    kept = sizes > 0
     names = ("exact", "exact_to_length")
     tests = {n: stats.mcnemar(getattr(ours.marks[kind], n), getattr(rival.marks[kind], n)) for n in names}
-    bits = difference(*(values[None, kept] for values in by_file[:2]), by_file[2][kept])
+    bits = difference(nats_a[None, kept], nats_b[None, kept], sizes[kept])
     return {name: test.as_dict() for name, test in tests.items()} | {"bits_per_byte": bits}
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from effectiveness.common.records import ROLES
 from effectiveness.common.seeding import rng_for
@@ -23,6 +23,9 @@ from effectiveness.trainer.complete import MAX_LINE_TOKENS, draw_place, edit_sim
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
 from effectiveness.trainer.whole_files import FileTokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CHARACTERS_PER_TOKEN = (
     16  # more than any code has: what is cut away before encoding could not be in the prompt
@@ -128,7 +131,7 @@ def question_ids(question: Question, vocabulary: Vocabulary, room: int) -> list[
         return [*context, *[control.begin, *before][-room:]]
     after = vocabulary.encode(question.after[: room * CHARACTERS_PER_TOKEN])[: (room - 3) // 2]
     before = before[-(room - 3 - len(after)) :]
-    return [*context, control.fim_prefix, *before, control.fim_suffix, *after, control.fim_middle]
+    return [*context, *control.around(before, after)]
 
 
 def _context_ids(question: Question, end: int, room: int) -> list[int]:
@@ -141,11 +144,11 @@ def _context_ids(question: Question, end: int, room: int) -> list[int]:
     return ids
 
 
-def has_room_for_context(model: nn.Module) -> bool:
+def has_room_for_context(model: PreTrainedModel) -> bool:
     return room_for_questions(model) >= MIN_ROOM_FOR_CONTEXT
 
 
-def room_for_questions(model: nn.Module) -> int:
+def room_for_questions(model: PreTrainedModel) -> int:
     """Tokens a prompt may have; the rest of the positions is for the answer."""
     return num_positions(model) - MAX_LINE_TOKENS
 
@@ -159,7 +162,7 @@ def line_end_ids(vocabulary: Vocabulary) -> list[int]:
     return sorted(index for text, index in entries.items() if "\u010a" in text or "\n" in text)
 
 
-def answer(model: nn.Module, vocabulary: Vocabulary, questions: Sequence[Question]) -> list[Answer]:
+def answer(model: PreTrainedModel, vocabulary: Vocabulary, questions: Sequence[Question]) -> list[Answer]:
     """Greedy answers, in the order of the questions; alike lengths are generated together."""
     room = room_for_questions(model)
     prompts = [question_ids(question, vocabulary, room) for question in questions]
@@ -169,7 +172,7 @@ def answer(model: nn.Module, vocabulary: Vocabulary, questions: Sequence[Questio
         stops = [vocabulary.control.end, *([] if fill else line_end_ids(vocabulary))]
         for index, ids in zip(mine, generate_ids(model, [prompts[i] for i in mine], stops), strict=True):
             answers[index] = _answer(ids, stops, vocabulary)
-    return answers
+    return [answer for answer in answers if answer is not None]  # every question is of one of the two
 
 
 def _answer(ids: list[int], stops: Sequence[int], vocabulary: Vocabulary) -> Answer:
@@ -180,7 +183,7 @@ def _answer(ids: list[int], stops: Sequence[int], vocabulary: Vocabulary) -> Ans
 
 @torch.no_grad()
 def generate_ids(
-    model: nn.Module,
+    model: PreTrainedModel,
     prompts: Sequence[list[int]],
     stops: Sequence[int],
     *,
@@ -219,7 +222,7 @@ def _to_first_stop(ids: list[int], stops: set[int]) -> list[int]:
 
 
 def truth_nats(
-    model: nn.Module,
+    model: PreTrainedModel,
     vocabulary: Vocabulary,
     questions: Sequence[Question],
     token_nats: Callable[[MicroBatch], torch.Tensor],

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -241,8 +241,8 @@ def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -
     say, remembered = case.console.say, remember(case.dataset, case.console.say)
     name = cards.START if case.models[0].started_from is None else cards.BASE
     loaders: Loaders = {
-        cards.CONTROL: [lambda c=c: _load_control(case, c) for c in controls],
-        cards.TRAINED: [lambda m=m: case.load(m) for m in case.models],
+        cards.CONTROL: [partial(_load_control, case, control) for control in controls],
+        cards.TRAINED: [partial(case.load, model) for model in case.models],
     }
     papers = {
         cards.UNIFORM: [uniform_paper(exam)],

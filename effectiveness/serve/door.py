@@ -93,7 +93,7 @@ class Door(ThreadingHTTPServer):
 
     def is_ours(self, host_header: str | None) -> bool:
         """Whether the Host that a client named is this server: another one is a web page's, by its own name server."""
-        if not is_loopback(self.server_address[0]):
+        if not is_loopback(str(self.server_address[0])):
             return True  # it has many names, and the key keeps pages out
         return (host_header or "").lower() in {f"{name}:{self.port}" for name in LOOPBACK_NAMES}
 
@@ -207,6 +207,6 @@ class _Visit(BaseHTTPRequestHandler):
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Connection", "close")
         self.end_headers()
-        for part in reply.parts:
+        for part in reply.parts or ():
             self.wfile.write(part.encode())
             self.wfile.flush()

@@ -79,7 +79,7 @@ class Knowledge:
 
     def refresh(self) -> int:
         """Take over what was saved since the last time; returns how many files that is."""
-        if self.repository is None:
+        if self.repository is None or self.encoder is None or self.completer.memory is None:
             return 0
         changes = self.repository.changes()
         for change in changes:
@@ -103,9 +103,8 @@ def open_knowledge(
     if repository is None:
         if found is None:
             raise UserError("nothing to serve: name a MODEL, or --repository PATH, or both")
-        coder, network = found
         return Knowledge(
-            completer=Completer(coder=coder, network=network, quiet_below=quiet_below), is_fitted=True
+            completer=Completer(coder=found[0], network=found[1], quiet_below=quiet_below), is_fitted=True
         )
     with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
         coder = found[0] if found else _train_coder(repository.texts, Path(scratch))
@@ -184,7 +183,7 @@ class Background:
         memory, network = knowledge.completer.memory, knowledge.completer.network
         apart = memory.with_learned(memory.learned)  # without live files, which others change meanwhile
         if network is None:
-            learned = fit_memory(apart, seed=SEED, tokens=FIT_TOKENS)
+            learned: bytes | np.ndarray = fit_memory(apart, seed=SEED, tokens=FIT_TOKENS)
         else:
             network = replace(network, kept=KeptPrompt())
             learned = fit_joined(apart, network, _sample_files(apart), MEETING_TOKENS).learned

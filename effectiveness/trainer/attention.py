@@ -11,11 +11,15 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from effectiveness.trainer.devices import autocast, is_out_of_memory
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NAME = "by_document"  # attention by the bounds of documents
 MASKED = "masked"  # the model's own attention, which hides other documents by a mask
@@ -25,7 +29,7 @@ LARGEST_HEAD = 256
 PROBE_TOKENS = 8
 
 
-def choose_attention(model: nn.Module, precision: torch.dtype = torch.float32) -> str | None:
+def choose_attention(model: PreTrainedModel, precision: torch.dtype = torch.float32) -> str | None:
     """How `model` attends to packed documents: NAME, MASKED, or None where it lets them see each other.
 
     What is chosen gave two packed documents the logits of each alone, under autocast to `precision`.
@@ -38,7 +42,7 @@ def choose_attention(model: nn.Module, precision: torch.dtype = torch.float32) -
     return MASKED if _isolates(model, precision, MASKED, alone) else None
 
 
-def attend_by_document(model: nn.Module) -> bool:
+def attend_by_document(model: PreTrainedModel) -> bool:
     """Let `model` attend by the bounds it is given as transformers' `cu_seq_lens_q`; whether it takes them at all."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -84,7 +88,7 @@ def _no_mask(device: torch.device) -> torch.Tensor:
 # --- is anything seen across documents? ------------------------------------------------------------------------
 
 
-def _isolates(model: nn.Module, precision: torch.dtype, name: str, alone: torch.Tensor) -> bool:
+def _isolates(model: PreTrainedModel, precision: torch.dtype, name: str, alone: torch.Tensor) -> bool:
     """Whether two documents in one line get the logits of each alone, and the second is blind to the first."""
     try:
         packed, changed = (_packed(model, precision, name, first_token) for first_token in (2, 5))
@@ -100,12 +104,12 @@ def _is_close(found: torch.Tensor, expected: torch.Tensor, relative: float) -> b
     return float((found - expected).norm()) <= relative * float(expected.norm())
 
 
-def _alone(model: nn.Module, precision: torch.dtype) -> torch.Tensor:
+def _alone(model: PreTrainedModel, precision: torch.dtype) -> torch.Tensor:
     """Logits [2, T, V] of two documents, one to a line."""
     return _logits(model, precision, {"input_ids": _probe_ids(model, 2), "use_cache": False})
 
 
-def _packed(model: nn.Module, precision: torch.dtype, name: str, first_token: int) -> torch.Tensor:
+def _packed(model: PreTrainedModel, precision: torch.dtype, name: str, first_token: int) -> torch.Tensor:
     """Logits [2, T, V] of two documents in one line, the first of which begins with `first_token`."""
     from effectiveness.trainer.batches import MicroBatch
 
@@ -116,7 +120,7 @@ def _packed(model: nn.Module, precision: torch.dtype, name: str, first_token: in
 
 
 @torch.no_grad()
-def _logits(model: nn.Module, precision: torch.dtype, inputs: dict) -> torch.Tensor:
+def _logits(model: PreTrainedModel, precision: torch.dtype, inputs: dict) -> torch.Tensor:
     was_training = model.training
     model.eval()
     try:
@@ -126,7 +130,7 @@ def _logits(model: nn.Module, precision: torch.dtype, inputs: dict) -> torch.Ten
         model.train(was_training)
 
 
-def _probe_ids(model: nn.Module, first_token: int) -> torch.Tensor:
+def _probe_ids(model: PreTrainedModel, first_token: int) -> torch.Tensor:
     weight = model.get_input_embeddings().weight
     ids = torch.arange(PROBE_TOKENS, device=weight.device) * 7 + 2
     ids[0] = first_token
@@ -152,7 +156,7 @@ def _attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     cu_seq_lens_q: torch.Tensor | None = None,
-    max_length_q: int | None = None,
+    max_length_q: int = 0,
     sliding_window: int | None = None,
     **others,
 ) -> tuple[torch.Tensor, None]:
@@ -244,14 +248,14 @@ def _by_kernel(query_BHTD, key_BGSD, value_BGSD, bounds, longest: int, scaling, 
     dtype = _compute_dtype(query_BHTD)
     num_lines, num_heads, length, head_size = query_BHTD.shape
     groups = num_heads // key_BGSD.shape[1]
-    options = {"enable_gqa": True} if groups > 1 and _shares_keys() else {}
+    options: dict[str, Any] = {"enable_gqa": True} if groups > 1 and _shares_keys() else {}
     if groups > 1 and not options:
         key_BGSD, value_BGSD = (_repeat(states, groups) for states in (key_BGSD, value_BGSD))
     query, key, value = (
         states.transpose(1, 2).flatten(0, 1).to(dtype) for states in (query_BHTD, key_BGSD, value_BGSD)
     )
     left = -1 if sliding_window is None else sliding_window - 1
-    out = varlen_attn(
+    out: Any = varlen_attn(
         query, key, value, bounds, bounds, longest, longest, scale=scaling, window_size=(left, 0), **options
     )
     return out.view(num_lines, length, num_heads, head_size)

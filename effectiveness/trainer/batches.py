@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,20 @@ class ControlTokens:
 
     @property
     def can_fill(self) -> bool:
-        return None not in (self.fim_prefix, self.fim_middle, self.fim_suffix)
+        return self.fim is not None
+
+    @property
+    def fim(self) -> tuple[int, int, int] | None:
+        """Before the text in front of a gap, before the text behind it, and where the gap's own text begins."""
+        if self.fim_prefix is None or self.fim_suffix is None or self.fim_middle is None:
+            return None
+        return self.fim_prefix, self.fim_suffix, self.fim_middle
+
+    def around(self, before: Sequence[int], after: Sequence[int]) -> list[int]:
+        """What asks for the text between two others, [before + after + FIM_CONTROL_TOKENS - 1]; only if `can_fill`."""
+        assert self.fim is not None, "ask can_fill first"
+        prefix, suffix, middle = self.fim
+        return [prefix, *before, suffix, *after, middle]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +136,9 @@ class MicroBatch:
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MicroBatch:
         names = ("input_ids", "labels", "position_ids", "weights", "bounds")
-        changed = {name: change(tensor) for name in names if (tensor := getattr(self, name)) is not None}
+        changed: dict[str, Any] = {
+            name: change(tensor) for name in names if (tensor := getattr(self, name)) is not None
+        }
         return replace(self, **changed)
 
 
@@ -236,7 +252,7 @@ class Batches:
         """
         last = self.epoch(num_epochs - 1)
         pairs_per_step = self.packs_per_step * last.num_pairs.sum() / max(last.num_packs, 1)
-        sample = (
+        sample: Iterable[int] = (
             np.unique(np.linspace(0, num_epochs - 2, MAX_SAMPLED_EPOCHS).astype(int))
             if num_epochs > 1
             else []
@@ -307,17 +323,8 @@ def fill_in_the_middle(
     tokens = tokens[: window - FIM_CONTROL_TOKENS + 1]
     first, last = sorted((rng.randrange(len(tokens) + 1), rng.randrange(len(tokens) + 1)))
     prefix, middle, suffix = tokens[:first], tokens[first:last], tokens[last:]
-    sequence = np.concatenate(
-        (
-            [control.fim_prefix],
-            prefix,
-            [control.fim_suffix],
-            suffix,
-            [control.fim_middle],
-            middle,
-            [control.end],
-        )
-    ).astype(np.int64)
+    asked = control.around(prefix.tolist(), suffix.tolist())
+    sequence = np.concatenate((asked, middle, [control.end])).astype(np.int64)
     return sequence[:-1], sequence[1:]
 
 

@@ -153,8 +153,12 @@ def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:
 
 def step_directories(directory: Path) -> list[Path]:
     """step-* directories, oldest first."""
-    found = [path for path in directory.glob("step-*") if STEP_NAME.fullmatch(path.name) and _is_real(path)]
-    return sorted(found, key=lambda path: int(STEP_NAME.fullmatch(path.name)[1]))
+    found = [
+        (int(name[1]), path)
+        for path in directory.glob("step-*")
+        if (name := STEP_NAME.fullmatch(path.name)) and _is_real(path)
+    ]
+    return [path for _, path in sorted(found, key=lambda numbered: numbered[0])]
 
 
 def keep_last(directory: Path, count: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from effectiveness.common.boundary import reading
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
@@ -16,6 +16,9 @@ from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.devices import autocast
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MAX_LINE_TOKENS = 48
 MIN_POSITIONS = 8  # for a prompt, its control tokens and something behind it
@@ -56,11 +59,11 @@ def prompt_ids(vocabulary: Vocabulary, text: str, suffix: str | None, room: int)
         raise UserError("--suffix needs a tokenizer with fill-in-the-middle tokens; this one has none")
     after = vocabulary.encode(suffix)[: (room - 3) // 2]
     before = prefix[-(room - 3 - len(after)) :]
-    return [control.fim_prefix, *before, control.fim_suffix, *after, control.fim_middle]
+    return control.around(before, after)
 
 
 @torch.no_grad()
-def generate(model: nn.Module, vocabulary: Vocabulary, ids: list[int], **settings) -> str:
+def generate(model: PreTrainedModel, vocabulary: Vocabulary, ids: list[int], **settings) -> str:
     """The text `model` continues `ids` with; `settings` go to transformers' `generate`."""
     device = next(model.parameters()).device
     prompt = torch.tensor([ids], device=device)
@@ -74,7 +77,7 @@ def generate(model: nn.Module, vocabulary: Vocabulary, ids: list[int], **setting
     return vocabulary.decode(generated)
 
 
-def num_positions(model: nn.Module) -> int:
+def num_positions(model: PreTrainedModel) -> int:
     config = model.config
     return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1024
 
@@ -87,7 +90,7 @@ def read_prompt(given: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8")
 
 
-def check_vocabulary(name: str, model: nn.Module, vocabulary: Vocabulary) -> None:
+def check_vocabulary(name: str, model: PreTrainedModel, vocabulary: Vocabulary) -> None:
     """Raises UserError where the tokenizer beside a model gives ids that it has no row for."""
     num_rows, num_ids = model.get_input_embeddings().weight.shape[0], vocabulary.num_bytes.shape[0]
     if num_ids > num_rows:
@@ -95,7 +98,13 @@ def check_vocabulary(name: str, model: nn.Module, vocabulary: Vocabulary) -> Non
 
 
 def complete_text(
-    model: nn.Module, vocabulary: Vocabulary, text: str, suffix: str | None, settings: dict, *, seed: int
+    model: PreTrainedModel,
+    vocabulary: Vocabulary,
+    text: str,
+    suffix: str | None,
+    settings: dict,
+    *,
+    seed: int,
 ) -> str:
     """Continue `text` (or fill between it and `suffix`) with `settings` of the configuration's `inference`.
 
@@ -115,7 +124,7 @@ def find_gaps(rows: Rows, vocabulary: Vocabulary, count: int, *, fill: bool, see
     """Up to `count` gaps, at most one a window, drawn by (seed, window): always the same ones."""
     originals = np.flatnonzero(rows.table["variant"] == VARIANTS.index(ORIGINAL)).tolist()
     rng_for(seed, "gaps", rows.sha256).shuffle(originals)
-    gaps = []
+    gaps: list[Gap] = []
     for index in originals:
         if len(gaps) == count:
             break
@@ -167,7 +176,7 @@ def _is_worth_asking(text: str, span: tuple[int, int]) -> bool:
     return start >= MIN_PROMPT_CHARACTERS and len(text[start:end].strip()) >= MIN_TARGET_CHARACTERS
 
 
-def complete_gaps(model: nn.Module, vocabulary: Vocabulary, gaps: list[Gap]) -> list[Completion]:
+def complete_gaps(model: PreTrainedModel, vocabulary: Vocabulary, gaps: list[Gap]) -> list[Completion]:
     """Greedy completions."""
     room = num_positions(model) - MAX_LINE_TOKENS
     settings = {

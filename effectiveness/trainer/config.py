@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from effectiveness.common.records import UserError
+
+T = TypeVar("T")
 
 
 def setting(default, *, low=None, high=None, above=None, choices=None, refuse=None):
@@ -166,8 +169,14 @@ class Config:
         return dataclasses.asdict(self)
 
 
+def filled(value: T | None) -> T:
+    """A setting that is None in the file only: the recipe has given it a value."""
+    assert value is not None, "Config fills it in"
+    return value
+
+
 SECTIONS: dict[str, type] = {
-    f.name: f.default_factory for f in dataclasses.fields(Config) if f.name != "recipe"
+    f.name: cast(type, f.default_factory) for f in dataclasses.fields(Config) if f.name != "recipe"
 }
 
 

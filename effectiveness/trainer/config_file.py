@@ -68,7 +68,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _read_yaml(path: Path, values: dict[str, dict]) -> None:
+def _read_yaml(path: Path, values: dict[str, typing.Any]) -> None:
     root = _compose(path)
     for key_node, section_node in _entries(root, str(path), ["recipe", *SECTIONS], "section"):
         section = key_node.value
@@ -103,7 +103,8 @@ def _compose(path: Path) -> yaml.Node:
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     if (error.context or "").startswith("expected a single document"):
         return "a second document begins here (---); a configuration is one"
-    return f"{error.problem}; indent with spaces" if "\\t" in error.problem else error.problem
+    problem = error.problem or str(error)
+    return f"{problem}; indent with spaces" if "\\t" in problem else problem
 
 
 def _entries(node: yaml.Node, where: str, known: typing.Collection[str], what: str):
@@ -115,7 +116,7 @@ def _entries(node: yaml.Node, where: str, known: typing.Collection[str], what: s
     for key, value in node.value:
         line = key.start_mark.line + 1
         name = key.value if isinstance(key, yaml.ScalarNode) else None
-        if name not in known:
+        if name is None or name not in known:
             raise UserError(f"{file}:{line}: unknown {what}: {_shown(key)}{_nearest(name, known)}")
         if name in seen:
             raise UserError(f"{file}:{line}: {name} is given twice (first on line {seen[name]}); keep one")
@@ -123,7 +124,7 @@ def _entries(node: yaml.Node, where: str, known: typing.Collection[str], what: s
         yield key, value
 
 
-def _read_override(override: str, values: dict[str, dict]) -> None:
+def _read_override(override: str, values: dict[str, typing.Any]) -> None:
     key, equals, text = override.partition("=")
     if equals and key.strip() == "recipe":
         values["recipe"] = _parse_recipe(text.strip(), "--set recipe")
@@ -168,7 +169,9 @@ def _is_null(node: yaml.ScalarNode) -> bool:
 
 
 def _shown(node: yaml.Node) -> str:
-    return _short(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+    if isinstance(node, yaml.ScalarNode):
+        return _short(node.value)
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a sequence"
 
 
 def _short(value: object) -> str:
@@ -193,14 +196,14 @@ def _parse(value: str | list[str], section: type, name: str, where: str):
     if optional and value in ("null", "auto", ""):
         return None
     if kind is tuple:
-        parsed = tuple(_parse_str(part, where) for part in (value if isinstance(value, list) else [value]))
-        if not parsed:
+        names = tuple(_parse_str(part, where) for part in (value if isinstance(value, list) else [value]))
+        if not names:
             raise UserError(f"{where}: expected a list of names such as [q_proj, v_proj], got an empty one")
-        return parsed
+        return names
     if isinstance(value, list):
         raise UserError(f"{where}: expected one {_TYPE_WORDS[kind]}, got a list")
     parsed = _PARSERS[kind](value, where)
-    if kind is str and parsed.startswith("~"):  # only paths do
+    if isinstance(parsed, str) and parsed.startswith("~"):  # only paths do
         with reading(f"{where}: {_short(parsed)}", "write the whole path"):
             parsed = str(Path(parsed).expanduser())
     _check_limits(parsed, _settings(section)[name].metadata, where)

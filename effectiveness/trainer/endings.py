@@ -76,13 +76,13 @@ def _ended(message: str, exit_code: int, standing: Standing) -> int:
     return standing.exit_code
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: OSError | MemoryError | SafetensorError) -> str:
     if isinstance(error, MemoryError):
         return _NO_MEMORY
     if isinstance(error, SafetensorError):
         return f"cannot write the weights: {error}"
     where = f": {spell(Path(error.filename))}" if isinstance(error.filename, str) else ""
-    way_out = _WAYS_OUT.get(error.errno, "")
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
     return f"{error.strerror or error}{where}{f'; {way_out}' if way_out else ''}"
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from effectiveness.common.records import UserError
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
 
 
 class SingleProcess:
@@ -71,6 +75,7 @@ class DataParallel(SingleProcess):
         return nn.parallel.DistributedDataParallel(objective, device_ids=device_ids)
 
     def accumulating(self, module: nn.Module, is_last: bool):
+        assert isinstance(module, nn.parallel.DistributedDataParallel)
         return contextlib.nullcontext() if is_last else module.no_sync()
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -99,14 +104,23 @@ class Sharded(DataParallel):
         mesh = dist.device_mesh.init_device_mesh(self.device.type, (self.world_size,))
         for block in blocks(objective):
             fully_shard(block, mesh=mesh)
-        return fully_shard(objective, mesh=mesh)
+        fully_shard(objective, mesh=mesh)  # the same module, of another class
+        return objective
 
     def accumulating(self, module: nn.Module, is_last: bool):
-        module.set_requires_gradient_sync(is_last)
+        _sharded(module).set_requires_gradient_sync(is_last)
         return contextlib.nullcontext()
 
     def settle(self, module: nn.Module) -> None:
-        module.reshard()  # the root's weights stay gathered until a backward pass
+        _sharded(module).reshard()  # the root's weights stay gathered until a backward pass
+
+
+def _sharded(module: nn.Module) -> FSDPModule:
+    """`module` by the class that `fully_shard` gave it."""
+    from torch.distributed.fsdp import FSDPModule
+
+    assert isinstance(module, FSDPModule)
+    return module
 
 
 def make_engine(device: torch.device, distributed: str) -> SingleProcess:
@@ -128,8 +142,9 @@ def shard_like(tensor: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     tensor = tensor.to(reference.device)
     if not hasattr(reference, "full_tensor"):
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(reference, DTensor)
     return distribute_tensor(tensor, reference.device_mesh, reference.placements)
 
 

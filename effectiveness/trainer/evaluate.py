@@ -15,7 +15,14 @@ import numpy as np
 import torch
 
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
-from effectiveness.trainer.batches import ControlTokens, MicroBatch, collate, document, document_pairs
+from effectiveness.trainer.batches import (
+    ControlTokens,
+    Document,
+    MicroBatch,
+    collate,
+    document,
+    document_pairs,
+)
 from effectiveness.trainer.rows import Rows
 
 LN2 = math.log(2)
@@ -103,7 +110,7 @@ class HeldOut:
             yield mine, self._assemble(mine)
 
     def _assemble(self, indices: np.ndarray) -> MicroBatch:
-        packs = []
+        packs: list[list[Document]] = []
         for index in indices.tolist():
             inputs, targets = document(self.rows, index, self.control)
             packs.append([(index, inputs, targets, self._weights(index, len(targets)))])

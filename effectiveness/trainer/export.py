@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from effectiveness.common.ownership import note_made
 from effectiveness.common.publish import write_atomically
@@ -24,13 +24,16 @@ from effectiveness.trainer.other_readers import model_settings, tokenizer_settin
 from effectiveness.trainer.run_directory import STAGING, remove_staging
 from effectiveness.trainer.training_facts import TrainingFacts, write_training_facts
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 ADAPTER_DIRECTORY = "adapter"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def export_model(
     output: Path,
-    model: nn.Module,
+    model: PreTrainedModel,
     *,
     tokenizer: Path,
     control: ControlTokens,
@@ -67,7 +70,7 @@ def _staging(output: Path) -> Iterator[Path]:
         remove_staging(output)
 
 
-def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens) -> None:
+def _save_model(staging: Path, model: PreTrainedModel, config, control: ControlTokens) -> None:
     from transformers import GenerationConfig
 
     silence_transformers()
@@ -81,7 +84,7 @@ def _save_model(staging: Path, model: nn.Module, config, control: ControlTokens)
 
 
 @torch.no_grad()
-def merged_tensors(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def merged_tensors(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The state of `model` with its adapters merged, on the CPU, one tensor after the other: nothing is made on a GPU.
 
     Floating point is `dtype`; tensors that share memory in the model share it here.
@@ -161,7 +164,7 @@ def _umask() -> int:
     return mask
 
 
-def _write_adapter(directory: Path, model: nn.Module, config) -> None:
+def _write_adapter(directory: Path, model: PreTrainedModel, config) -> None:
     """The adapter alone, in the layout that peft reads."""
     wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
     tensors = {}

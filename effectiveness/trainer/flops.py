@@ -8,9 +8,12 @@ no padding, no pair of tokens in different documents, nothing that is computed a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TRAINED, FROZEN = 6, 4
 ATTENTION = 12
@@ -44,7 +47,7 @@ class Flops:
         return float(self.per_token * lengths.sum() + self.per_pair * (lengths**2).sum() / 2)
 
 
-def flops_of(model: nn.Module) -> Flops:
+def flops_of(model: PreTrainedModel) -> Flops:
     """Of a causal transformer. Input embeddings are looked up, not multiplied, unless they are the head as well."""
     head, embedded = model.get_output_embeddings(), model.get_input_embeddings()
     is_tied = head is not None and head.weight is embedded.weight

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
 from effectiveness.trainer import model_files
 from effectiveness.trainer.model_files import A_MODEL, WEIGHTS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ATTENTION = "sdpa"
 MAX_INTEGER = 1 << 31
@@ -81,19 +84,19 @@ def _check_integers(name: str, described: dict) -> None:
             raise UserError(f"cannot load {name}: config.json: {key} is {value}, at most {limit}; {A_MODEL}")
 
 
-def build(name: str, config) -> nn.Module:
+def build(name: str, config) -> PreTrainedModel:
     """A model of this configuration with fresh weights, float32."""
     with reading(f"cannot build {name}", A_MODEL):
         return _class_of(config)._from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
 
 
-def _class_of(config) -> type:
+def _class_of(config) -> Any:  # the class of a causal model
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
     return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
 
 
-def load(name: str, directory: Path, config) -> nn.Module:
+def load(name: str, directory: Path, config) -> PreTrainedModel:
     """The model with its weights, float32 on the CPU, in evaluation mode. Raises UserError where they do not fit."""
     tensors = read_tensors(name, model_files.find_weights(name, directory))
     _check_size(name, config, tensors)
@@ -184,7 +187,7 @@ def _shape(shape) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def _check_ties(name: str, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+def _check_ties(name: str, model: PreTrainedModel, tensors: dict[str, torch.Tensor]) -> None:
     """A head that is said to be the embedding and is stored as something else."""
     inner, head = model.get_input_embeddings(), model.get_output_embeddings()
     if not getattr(model.config, "tie_word_embeddings", False) or head is None or head.weight is inner.weight:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,7 +42,8 @@ class Journal:
         )
         peak = devices.peak_flops(run.device)
         self.peak_flops = peak and peak * run.engine.world_size
-        self.metrics = self.events = None
+        self.metrics: MetricsFile | None = None
+        self.events: EventFile | None = None
         if run.engine.rank == 0:
             self._open_files()
         self.started_at, self.steps_at_start = time.perf_counter(), trainer.state.step
@@ -49,7 +51,9 @@ class Journal:
 
     def _open_files(self) -> None:
         path, wants_events = self.run.output / METRICS_FILE, self.run.config.output.tensorboard
-        note_made(self.run.output, {METRICS_FILE: None} | ({EVENTS_FILE: None} if wants_events else {}))
+        note_made(
+            self.run.output, dict.fromkeys((METRICS_FILE, EVENTS_FILE) if wants_events else (METRICS_FILE,))
+        )
         self.metrics = MetricsFile(path, keep=self._is_from_before)
         if wants_events:
             self.events = EventFile(self.run.output / "tensorboard")
@@ -88,7 +92,9 @@ class Journal:
     def weights_are_finite(self) -> bool:
         """Of all trained weights, as they are evaluated: the average where there is one."""
         average, model = self.trainer.average, self.trainer.model
-        weights = average.weights.values() if average else (p for p in model.parameters() if p.requires_grad)
+        weights: Iterable[Any] = (
+            average.weights.values() if average else (p for p in model.parameters() if p.requires_grad)
+        )
         mine = (w.detach().to_local() if hasattr(w, "to_local") else w.detach() for w in weights)
         return not self.run.engine.any(not all(bool(w.isfinite().all()) for w in mine))
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from effectiveness.common.records import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.pytorch_utils import Conv1D
 
 ALL_LINEAR = "all-linear"  # every linear layer but the head, as the paper's successors recommend
 
@@ -19,7 +24,9 @@ ALL_LINEAR = "all-linear"  # every linear layer but the head, as the paper's suc
 class LoraLinear(nn.Module):
     """Wraps `base`, an nn.Linear or GPT-2's Conv1D (whose weight is transposed)."""
 
-    def __init__(self, base: nn.Module, rank: int, alpha: float, dropout: float) -> None:
+    base: nn.Linear | Conv1D
+
+    def __init__(self, base: nn.Linear | Conv1D, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
         self.base, self.scale, self.dropout = base, alpha / rank, nn.Dropout(dropout)
         num_outputs, num_inputs = (
@@ -48,7 +55,9 @@ class LoraLinear(nn.Module):
         return self.base
 
 
-def add_adapters(model: nn.Module, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> int:
+def add_adapters(
+    model: PreTrainedModel, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]
+) -> int:
     """Freeze `model` and wrap its linear layers whose last name is in `targets`; returns how many were.
 
     Raises UserError when a target names no linear layer, or the head: its weight is read apart from its layer (and
@@ -67,7 +76,7 @@ def add_adapters(model: nn.Module, *, rank: int, alpha: float, dropout: float, t
     return len(chosen)
 
 
-def merge_adapters(model: nn.Module) -> None:
+def merge_adapters(model: PreTrainedModel) -> None:
     """Replace every adapter by its merged layer, in place; without adapters nothing happens."""
     wrapped = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLinear)]
     for name, module in wrapped:
@@ -76,7 +85,7 @@ def merge_adapters(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def lower_frozen(model: nn.Module) -> None:
+def lower_frozen(model: PreTrainedModel) -> None:
     """Keep frozen matrices in bfloat16 where that loses no bit, as in a checkpoint that was released so.
 
     Autocast rounds them to bfloat16 for every product anyway: loss and gradients are equal, bit for bit.

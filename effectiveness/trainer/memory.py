@@ -8,15 +8,19 @@ model, and grows with the number of tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED
 from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.engines import blocks
 from effectiveness.trainer.objective import Objective, loss_bytes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 PROBE_TOKENS = (64, 192)
 USABLE_SHARE = 0.9  # of the device: the rest is for fragments, and for what is not the allocator's
@@ -110,7 +114,7 @@ def _halves(size: int) -> list[int]:
     return sizes
 
 
-def _persistent(model: nn.Module, optimization, optimizer: str, device: torch.device) -> MemoryPlan:
+def _persistent(model: PreTrainedModel, optimization, optimizer: str, device: torch.device) -> MemoryPlan:
     """What is there whatever the batch."""
     trained = [p for p in model.parameters() if p.requires_grad]
     gradients = sum(_bytes(p) for p in trained)
@@ -205,9 +209,10 @@ def _kept_bytes(objective: Objective, device, precision, num_tokens: int) -> tup
 class _Counter:
     """Counts the storage of tensors kept for a backward pass, once each, without that of the weights."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self._known = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-        self._blocks, self._depth, self._handles = blocks(model), 0, []
+        self._blocks, self._depth = blocks(model), 0
+        self._handles: list[RemovableHandle] = []
         self._alive: list[torch.Tensor] = []  # a freed tensor's address would be met again
         self.num_bytes = self.num_bytes_in_blocks = 0
         self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda kept: kept)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -18,6 +19,9 @@ from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
 from effectiveness.trainer.batches import ControlTokens
 from effectiveness.trainer.lora import add_adapters
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 GIB = 1 << 30
 
@@ -123,7 +127,7 @@ def preset_of(directory: Path) -> str | None:
     return next((name for name, of_preset in known.items() if of_preset == shape), None)
 
 
-def add_dropout(model: nn.Module, rate: float) -> None:
+def add_dropout(model: PreTrainedModel, rate: float) -> None:
     """Drop what attention and feed-forward add to the residual stream; parameter names stay as they are."""
     drop = nn.Dropout(rate)
 
@@ -160,7 +164,7 @@ def load_pretrained(name: str, *, window: int, vocab_size: int, seed: int = 0) -
 
 
 @torch.no_grad()
-def add_rows(model: nn.Module, vocab_size: int, seed: int) -> None:
+def add_rows(model: PreTrainedModel, vocab_size: int, seed: int) -> None:
     """Rows of the embedding (and the head) up to `vocab_size` entries, drawn by the seed.
 
     The mean of the others plus a tenth of their spread: no new entry is likelier than a usual one, no two are equal.
@@ -213,7 +217,7 @@ def check_positions(name: str, positions: int | None, window: int) -> None:
 
 
 @torch.no_grad()
-def check_causal(name: str, model: nn.Module) -> None:
+def check_causal(name: str, model: PreTrainedModel) -> None:
     """Raises UserError when a later token changes an earlier logit: such a loss would mean nothing."""
     was_training = model.training
     model.eval()
@@ -230,7 +234,7 @@ def check_causal(name: str, model: nn.Module) -> None:
         )
 
 
-def adapt(model: nn.Module, quantization, seed: int) -> int:
+def adapt(model: PreTrainedModel, quantization, seed: int) -> int:
     """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many."""
     torch.manual_seed(key_for(seed, "adapters"))
     return add_adapters(
@@ -242,5 +246,5 @@ def adapt(model: nn.Module, quantization, seed: int) -> int:
     )
 
 
-def num_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
+def num_parameters(model: PreTrainedModel, *, trainable_only: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)

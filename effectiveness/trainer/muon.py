@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # nobody gives one
         """Update every matrix that has a gradient."""
         for group in self.param_groups:
             by_shape = defaultdict(list)
@@ -52,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
     def _step_together(self, matrices: list[torch.Tensor], group: dict) -> None:
         """One step of matrices of one shape."""
-        grads = [p.grad for p in matrices]
+        grads = [p.grad for p in matrices if p.grad is not None]
         buffers = [self._buffer(p) for p in matrices]
         if self.found_inf is not None:
             is_bad = self.found_inf.bool()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,9 @@ from torch.utils.checkpoint import checkpoint
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
 from effectiveness.trainer.devices import autocast
 from effectiveness.trainer.engines import blocks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
 CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
@@ -30,7 +34,7 @@ class Objective(nn.Module):
     `attention` is how packed documents are kept apart: None where this model cannot, and nothing may be packed.
     """
 
-    def __init__(self, model: nn.Module, precision: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: PreTrainedModel, precision: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.model = model
         self.attention = choose_attention(model, precision)
@@ -199,7 +203,7 @@ def _checkpointed(block: nn.Module, forward):
 
 
 @torch.no_grad()
-def _has_plain_head(model: nn.Module, precision: torch.dtype) -> bool:
+def _has_plain_head(model: PreTrainedModel, precision: torch.dtype) -> bool:
     """Whether logits are just head(backbone): some models scale or cap them. Measured on eight tokens."""
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Linear):

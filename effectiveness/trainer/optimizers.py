@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
-from torch import nn
 
 from effectiveness.trainer.muon import Muon
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TOKENS_FOR_BETA2 = 524_288  # a step of so many tokens has beta2 0.95; smaller steps average over more of them
 MUON_LR_SCALE = 20.0  # Muon's updates have norm ~1: its rate is 0.02 where AdamW's is 1e-3
@@ -31,13 +35,17 @@ def default_beta2(tokens_per_step: int) -> float:
     return min(0.999, 0.95 ** (tokens_per_step / TOKENS_FOR_BETA2))
 
 
-def make_optimizers(model: nn.Module, optimization, *, kind: str, learning_rate: float, beta2: float) -> list:
+def make_optimizers(
+    model: PreTrainedModel, optimization, *, kind: str, learning_rate: float, beta2: float
+) -> list:
     """Optimizers over the trainable parameters, `kind` "adamw" or "muon"; each group keeps its peak as "peak_lr"."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = _hidden_matrices(model, named) if kind == "muon" else []
     taken = {id(p) for _, p in matrices}
     rest = [(name, p) for name, p in named if id(p) not in taken]
-    optimizers = [_adamw(rest, optimization, learning_rate, beta2)] if rest else []
+    optimizers: list[torch.optim.Optimizer] = (
+        [_adamw(rest, optimization, learning_rate, beta2)] if rest else []
+    )
     if matrices:
         optimizers.append(_muon(matrices, optimization, learning_rate))
     for optimizer in optimizers:
@@ -46,7 +54,7 @@ def make_optimizers(model: nn.Module, optimization, *, kind: str, learning_rate:
     return optimizers
 
 
-def _hidden_matrices(model: nn.Module, named) -> list:
+def _hidden_matrices(model: PreTrainedModel, named) -> list:
     """Two-dimensional weights that are neither embedding nor head: what Muon is made for."""
     ends = {
         id(m.weight) for m in (model.get_input_embeddings(), model.get_output_embeddings()) if m is not None
@@ -56,7 +64,7 @@ def _hidden_matrices(model: nn.Module, named) -> list:
 
 def _adamw(named, optimization, learning_rate: float, beta2: float) -> torch.optim.AdamW:
     decay = ADAMW_WEIGHT_DECAY if optimization.weight_decay is None else optimization.weight_decay
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": decay},
         {"params": [(n, p) for n, p in named if p.ndim < 2], "weight_decay": 0.0},  # norms and biases
     ]
@@ -101,12 +109,12 @@ def set_learning_rate(optimizers: list, factor: float) -> None:
 class MovingAverage:
     """Exponential moving average of the trainable weights, warmed up so that the first steps do not linger."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: PreTrainedModel, decay: float) -> None:
         self.decay = decay
         self.weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
 
     @torch.no_grad()
-    def update(self, model: nn.Module, num_updates: int) -> None:
+    def update(self, model: PreTrainedModel, num_updates: int) -> None:
         """Move towards `model` after its `num_updates`-th update."""
         decay = min(self.decay, (1 + num_updates) / (10 + num_updates))
         current = dict(model.named_parameters())
@@ -114,7 +122,7 @@ class MovingAverage:
         torch._foreach_lerp_(averages, [current[name].detach() for name in self.weights], 1 - decay)
 
     @torch.no_grad()
-    def swap(self, model: nn.Module) -> None:
+    def swap(self, model: PreTrainedModel) -> None:
         """Exchange the average with the model's weights; a second call undoes it bit for bit."""
         current = dict(model.named_parameters())
         for name, average in self.weights.items():

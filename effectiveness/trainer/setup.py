@@ -10,16 +10,16 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.trainer import devices, models
 from effectiveness.trainer.batches import Batches, Pacing
-from effectiveness.trainer.config import Config
+from effectiveness.trainer.config import Config, filled
 from effectiveness.trainer.console import Console
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.evaluate import HeldOut
@@ -40,6 +40,9 @@ from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
 from effectiveness.trainer.schedule import make_schedule
 from effectiveness.trainer.tokenizer_match import compare_tokenizers
 from effectiveness.trainer.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # Compiling the blocks takes 7 to 9 s before the first step and about as long before the first evaluation; each step is
 # then 54 ms (`small`) to 100 ms (`base`) shorter, seen on an H200.
@@ -170,13 +173,13 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         Pacing(curriculum="none", fraction=0.0, num_epochs=config.training.num_epochs),
         seed=config.training.seed,
         packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
-        weighting=config.data.weighting,
+        weighting=filled(config.data.weighting),
         packing=config.data.packing,
         fim_rate=config.objectives.fim_rate,
     )
     batches.pace(
         Pacing(
-            curriculum=config.data.curriculum,
+            curriculum=filled(config.data.curriculum),
             fraction=config.data.curriculum_fraction,
             num_epochs=_num_epochs(config, batches),
         )
@@ -206,7 +209,7 @@ def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = F
 # --- the trainer -----------------------------------------------------------------------------------------
 
 
-def make_trainer(run: Run, model: nn.Module, batches: Batches, state: State) -> Trainer:
+def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: State) -> Trainer:
     """Optimizers, schedule, average and the loop around them."""
     config, optimization = run.config, run.config.optimization
     objective = Objective(model, run.precision)
@@ -299,14 +302,14 @@ def num_updates_of_run(config: Config, batches: Batches) -> int:
 def optimizer_kind(config: Config, source: Path | None) -> str:
     """As configured; "auto" is Muon from scratch - after 250 steps of a tiny model held-out loss was 4.31 with it
     and 5.32 with AdamW - and AdamW for finished weights and where no process holds whole matrices."""
-    asked = config.optimization.optimizer
+    asked = filled(config.optimization.optimizer)
     if asked != "auto":
         return asked
     from_scratch = source is None and config.model.pretrained_model is None
     return "muon" if from_scratch and config.device_backend.distributed != "fsdp" else "adamw"
 
 
-def learning_rate(config: Config, model: nn.Module, source: Path | None) -> float:
+def learning_rate(config: Config, model: PreTrainedModel, source: Path | None) -> float:
     """The peak: as configured, else by size and kind of the model."""
     return config.optimization.learning_rate or default_learning_rate(
         models.num_parameters(model),
@@ -334,7 +337,7 @@ def _limits(config: Config) -> Limits:
     )
 
 
-def facts(run: Run, what: str, model: nn.Module) -> dict:
+def facts(run: Run, what: str, model: PreTrainedModel) -> dict:
     """What a reader needs to know about a run: for checkpoints, the report and the model card."""
     return {
         "model": what,

@@ -126,7 +126,7 @@ def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
     notes: list[str] = []
     try:
         if (source / checkpoint.MANIFEST).is_file():
-            found = checkpoint.read(source)
+            found: checkpoint.Checkpoint | None = checkpoint.read(source)
         else:
             found = checkpoint.newest(source / CHECKPOINTS, notes.append)
         if found is None:

@@ -128,8 +128,10 @@ def _resampled(a, b, num_bytes, seed: int, resamples: int, relative: bool) -> np
     for first in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - first)
         files = _counts(rng, len(num_bytes), size)
-        sums = (((files @ nats.T) * _counts(rng, len(nats), size)).sum(1) / len(nats) for nats in (a, b))
-        parts.append(_effect(*sums, files @ num_bytes, relative))
+        of_a, of_b = (
+            ((files @ nats.T) * _counts(rng, len(nats), size)).sum(1) / len(nats) for nats in (a, b)
+        )
+        parts.append(_effect(of_a, of_b, files @ num_bytes, relative))
     return np.concatenate(parts)
 
 

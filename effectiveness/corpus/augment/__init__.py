@@ -74,6 +74,7 @@ def vary(
     if reason := _refusal(source, language, table):
         yield from (Refusal(kind, reason) for kind in wanted)
         return
+    assert table is not None, "refused without one"
     baseline = verify.Baseline(source, language, table)
     for kind in wanted:
         edits = AUGMENTATIONS[kind](source, language, table, rng_for(seed, kind, path), facts)

@@ -23,10 +23,10 @@ def are_too_many(source: bytes, table: SyntaxTable) -> bool:
     """Whether comparing them would take too long: the keywords of one call, functions of one name (where they lie is
     not in their hash), lambdas, comprehensions, numbers of one hash.
     """
-    parts = table.named_nodes_of(_KEYWORDS | _DEFINITIONS | _NAMELESS)
+    alike = table.named_nodes_of(_KEYWORDS | _DEFINITIONS | _NAMELESS)
     numbers = table.named_nodes_of(_NUMBERS)
     widths = np.frombuffer(table.end, np.int32)[numbers] - np.frombuffer(table.start, np.int32)[numbers]
-    parts = np.append(parts, numbers[widths >= MIN_DIGITS]).tolist()
+    parts = np.append(alike, numbers[widths >= MIN_DIGITS]).tolist()
     if not budget.is_too_alike([len(parts)], len(source)):  # not even if all were
         return False
     groups = Counter(_group(source, table, node) for node in parts)

@@ -23,7 +23,7 @@ def _any_of(*rules: str) -> re.Pattern[bytes]:
     """
     begun: dict[str, list[str]] = {}
     for alternative in _ALTERNATIVE.findall("|".join(rules)):
-        beginning = _BEGINNING.match(alternative)[0]
+        beginning = _BEGINNING.match(alternative)[0]  # type: ignore[index]  # it matches the empty text, too
         begun.setdefault(beginning, []).append(alternative.removeprefix(beginning))
     return re.compile("|".join(f"{how}(?:{'|'.join(rests)})" for how, rests in begun.items()).encode())
 

@@ -48,7 +48,8 @@ def _joined(sheet: Sheet, index: int, style: Style) -> list[Change] | None:
     if sheet.language in PREPROCESSED and source.find(b"#", start, end) >= 0:
         return None
     changes = [_joined_gap(sheet, i, style) for i in inside]
-    return None if None in changes else changes
+    known = [change for change in changes if change is not None]
+    return known if len(known) == len(changes) else None
 
 
 def _joined_gap(sheet: Sheet, i: int, style: Style) -> Change | None:

@@ -62,7 +62,8 @@ def _nested(code: types.CodeType) -> list[types.CodeType]:
 def _same_one(a: types.CodeType, b: types.CodeType, old_names: Mapping[str, str]) -> bool:
     if _FRAME(a) != _FRAME(b) or not _same_constants(a.co_consts, b.co_consts):
         return False
-    slots, new_slots = _SLOTS(a), _SLOTS(b)
+    slots: tuple[tuple[str, ...], ...] = _SLOTS(a)
+    new_slots: tuple[tuple[str, ...], ...] = _SLOTS(b)
     if old_names and slots != new_slots:
         num_arguments = a.co_argcount + a.co_kwonlyargcount
         if slots[0][:num_arguments] != new_slots[0][:num_arguments]:

@@ -131,14 +131,13 @@ def _variables(
     poisoned = words
     kind, parent, field, places = code.table.kind, code.table.parent, code.table.field, roles.places
     for leaf, name in inside.items():
-        role = POISON if leaf in blocked else places.get((kind[parent[leaf]], field[leaf]), BIND)
-        if role not in _SETTLED:
-            role = _role(code, roles, leaf, role)
+        rule = POISON if leaf in blocked else places.get((kind[parent[leaf]], field[leaf]), BIND)
+        role = rule if isinstance(rule, str) and rule in _SETTLED else _role(code, roles, leaf, rule)
         if role == POISON:
             poisoned.add(name)
         elif role != FREE:
             found.setdefault(name, []).append(leaf)
-            if role == USE:
+            if isinstance(role, str):  # USE
                 uses.setdefault(name, []).append(leaf)
             else:
                 scopes.setdefault(name, set()).add(role)

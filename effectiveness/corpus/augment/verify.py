@@ -60,6 +60,7 @@ class Baseline:
             return f"an edit touches more than {kind} may"
         if self.language == "Python":
             return self._code_objection(edits if kind == "variable_renaming" else (), text)
+        assert tree is not None, "only Python's variants come without a tree"
         return self._tree_objection(kind, tree)
 
     def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:

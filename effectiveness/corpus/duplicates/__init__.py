@@ -72,7 +72,9 @@ def signatures(texts: Sequence[bytes]) -> list[np.ndarray]:
     sketches[is_long, :NUM_BANDS] = _bands(running, starts, ends)
     for i, (start, end) in enumerate(itertools.pairwise(bounds.tolist())):
         is_short = end - start < SHINGLE_WORDS
-        sketches[i, NUM_BANDS] = _digest(b"".join(texts[i].split()) if is_short else words[start:end])
+        sketches[i, NUM_BANDS] = _digest(
+            b"".join(texts[i].split()) if is_short else words[start:end].tobytes()
+        )
     return [np.concatenate(parts) for parts in zip(sketches, passages_of(running, bounds), strict=True)]
 
 

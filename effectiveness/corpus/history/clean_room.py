@@ -15,7 +15,7 @@ import select
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from effectiveness.common import programs
 from effectiveness.common.durable import write_all
@@ -51,7 +51,9 @@ class CleanRoom:
     def __init__(self, place: GitPlace, directory: Path, hash_length: int):
         self._place, self._directory, self._hash_length = place, directory, hash_length
         self._buffer = bytearray()
-        self._git: subprocess.Popen[bytes] | None = None
+        self._git: subprocess.Popen[bytes]  # these three while the block runs
+        self._requests: IO[bytes]
+        self._answers: IO[bytes]
 
     def __enter__(self) -> CleanRoom:
         git = find_program("git", self._place.top)
@@ -67,12 +69,14 @@ class CleanRoom:
                 [git, "--no-pager", *options, "cat-file", "--batch"],
                 cwd=self._directory, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0,
             )  # fmt: skip
+        assert self._git.stdin is not None and self._git.stdout is not None
+        self._requests, self._answers = self._git.stdin, self._git.stdout
         return self
 
     def __exit__(self, *_: object) -> None:
         self._git.kill()  # it owns nothing: there is nothing to finish
-        self._git.stdin.close()
-        self._git.stdout.close()
+        self._requests.close()
+        self._answers.close()
         self._git.wait()
 
     def read(self, name: str, kind: str) -> bytes | None:
@@ -95,7 +99,7 @@ class CleanRoom:
         if wrong := [name for name in names if not OBJECT_NAME.fullmatch(name)]:
             raise self._damaged(f"{wrong[0]!r:.80} is no object name")
         try:
-            write_all(self._git.stdin.fileno(), "".join(f"{name}\n" for name in names).encode())
+            write_all(self._requests.fileno(), "".join(f"{name}\n" for name in names).encode())
         except BrokenPipeError:
             raise self._damaged(self._last_words()) from None
 
@@ -106,7 +110,11 @@ class CleanRoom:
         if len(words) != 3 or not words[2].isdigit():
             raise self._damaged(self._last_words())
         num_bytes = int(words[2])
-        content = self._take(num_bytes) if num_bytes <= max_bytes else self._skip(num_bytes)
+        content = None
+        if num_bytes <= max_bytes:
+            content = self._take(num_bytes)
+        else:
+            self._skip(num_bytes)
         self._skip(1)  # the newline after the content
         return Found(words[1].decode(), num_bytes, content)
 
@@ -132,7 +140,7 @@ class CleanRoom:
         del self._buffer[:num_bytes]
 
     def _fill(self) -> None:
-        descriptor = self._git.stdout.fileno()
+        descriptor = self._answers.fileno()
         ready, _, _ = select.select([descriptor], [], [], TIMEOUT_S)
         if not ready:
             raise self._damaged(f"git did not answer within {TIMEOUT_S} s")

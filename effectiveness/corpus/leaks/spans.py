@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class _Rest(NamedTuple):
 
     shared: int  # tokens before them, which are the text's
     text: bytes
-    count: int
+    num_tokens: int
 
 
 class Batch:
@@ -100,7 +100,7 @@ class Batch:
     def _running(self) -> np.ndarray:
         return running_hash(self._values(self._texts, range(len(self._texts)), self.num_tokens))
 
-    def _values(self, texts: list[bytes], rows: Iterable[int], count: int) -> np.ndarray:
+    def _values(self, texts: Sequence[bytes], rows: Iterable[int], count: int) -> np.ndarray:
         """uint64[count]: the ids in texts of rows plus one; so of a run of zeros, too, the length counts."""
         try:
             return _ids(b",".join(texts), count) + np.uint64(1)

@@ -80,7 +80,7 @@ def _reasons(metadata: dict, left_out: int) -> Html:
     ]
     rest = ordered[_MAX_REASONS:]
     if rest:
-        rows.append((f"{len(rest)} more rules", num(sum(n for _, n in rest)), "", ""))
+        rows.append((f"{len(rest)} more rules", num(sum(n for _, n in rest)), Html(), Html()))
     return table(("rule", "entries", "", "for example"), rows, numeric=(1,), css="drops")
 
 

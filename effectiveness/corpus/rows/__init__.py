@@ -86,6 +86,7 @@ def _set_up(text_spool: Path, options: RowOptions) -> None:
 
 
 def _make_shard(task: tuple[int, list[tuple[int, SourceFile]], Path]) -> ShardRows:
+    assert _maker is not None, "_set_up came first"
     return _maker.shard(*task)
 
 
@@ -94,7 +95,9 @@ def _spool(scratch: Path, shard: int) -> Path:
 
 
 def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers: int) -> MadeRows:
-    units, rows, yields, seconds, examples = [], [], Counter(), Counter(), []
+    units, rows, examples = [], [], []
+    yields: Counter = Counter()
+    seconds: Counter = Counter()
     encoders = set()
     num_units = 0
     for shard in shards:
@@ -169,6 +172,7 @@ class RowMaker:
             return
         for variant in self._variants(shard, file, source, table):
             encoded = self._encode(shard, file, variant.text)
+            assert tree is not None, "without one nothing is varied"
             with shard.timed("complexity"):
                 changed = features_of_variant(features, tree, file.language, variant)
             shard.add_text(index, VARIANTS.index(variant.kind), encoded, changed)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import tree_sitter
@@ -62,6 +62,16 @@ class ShardRows:
     encoder: str = ""  # which library encoded
 
 
+class Rows(Protocol):
+    """Of one shard, or of all of them."""
+
+    @property
+    def units(self) -> np.ndarray: ...  # UNIT[num_units]
+
+    @property
+    def rows(self) -> np.ndarray: ...  # ROW[num_rows], `unit` is an index into units
+
+
 class Shard:
     """Collects units and rows, and writes ids to the spool as they come."""
 
@@ -80,7 +90,7 @@ class Shard:
     def timed(self, step: str) -> Iterator[None]:
         started_s = time.perf_counter()
         yield
-        self.seconds[step] += time.perf_counter() - started_s
+        self.seconds[step] += time.perf_counter() - started_s  # type: ignore[assignment]  # a Counter of floats
 
     def result(self) -> ShardRows:
         self._cut()
@@ -133,16 +143,17 @@ class Shard:
             mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
             for start in windows.start.tolist()
         ]
-        if not masked or any(window is None for window in masked):
+        known = [window for window in masked if window is not None]
+        if not known or len(known) < len(masked):
             self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
             return
         self.yields["token_masking", source_file.language, "changed"] += 1
         unit = self._new_unit(file, MASKED_INDEX, len(text))
-        one_after_another = np.arange(len(masked)) * length
-        ids = np.concatenate(masked)
+        one_after_another = np.arange(len(known)) * length
+        ids = np.concatenate(known)
         self._add(unit, windows.start, np.nan, ids, one_after_another, one_after_another + length)
         if "token_masking" not in self._examples:
-            hidden = examples.hide(text.source, ends, masked[0] == options.mask_id)
+            hidden = examples.hide(text.source, ends, known[0] == options.mask_id)
             self.example("token_masking", source_file, text.source, hidden)
 
     def _mask_rng(self, key: str, start: int) -> random.Random:
@@ -180,7 +191,7 @@ class Shard:
             self._examples[kind] = about | examples.first_difference(before, after)
 
 
-def original_rows(made: ShardRows) -> Callable[[np.ndarray], np.ndarray]:
+def original_rows(made: Rows) -> Callable[[np.ndarray], np.ndarray]:
     """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
     units, unit_of_row = made.units, made.rows["unit"]
     is_original = units["variant"] == ORIGINAL_INDEX
@@ -214,4 +225,4 @@ def content_key(source: bytes) -> str:
 
 def _fingerprint(tokens: np.ndarray) -> int:
     """64 bits of the tokens' digest: among a billion rows a false match has a chance of 3 %, and costs one row."""
-    return int.from_bytes(hashlib.blake2b(tokens, digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(tokens.data, digest_size=8).digest(), "little")

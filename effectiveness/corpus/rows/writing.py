@@ -102,10 +102,11 @@ class RowReader:
                 "complexity": round(complexity, PLACES),
                 "augmentation_type": VARIANTS[variant],
             }
-            labels = self._text(shard, *label_place, length) if masked else None
-            yield self._text(shard, *place, length), metadata, labels
+            labels = self._text(shard, label_place, length) if masked else None
+            yield self._text(shard, place, length), metadata, labels
 
-    def _text(self, shard: int, offset: int, num_bytes: int, length: int) -> bytes:
+    def _text(self, shard: int, place: tuple[int, int], length: int) -> bytes:
+        offset, num_bytes = place
         text = os.pread(self._spools[shard], num_bytes, offset)
         if len(text) != num_bytes:
             raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")

@@ -237,7 +237,8 @@ def scan_shard(shard: Shard) -> ShardResult:
     tally = Tally()
     with Beneath(Path(shard.root)) as place:
         kept = _read_all(place, _with_plain_names(shard, tally), tally)
-    texts, secrets = [file.text for file in kept], {}
+    texts = [file.text for file in kept]
+    secrets: dict = {}
     places: list[tuple[str, int, str]] = []
     if shard.redact:
         texts, secrets = shard.redact(

@@ -70,7 +70,8 @@ def glob_matches(glob: Glob, path: bytes, *, is_directory: bool) -> bool:
     if glob.only_directories and not is_directory:
         return False
     if not glob.anchored:
-        return glob.components[0].fullmatch(path.rpartition(b"/")[2]) is not None
+        last = glob.components[0]  # never "**" alone: that is anchored
+        return last is not None and last.fullmatch(path.rpartition(b"/")[2]) is not None
     return _match_components(glob.components, path.split(b"/"))
 
 
@@ -83,7 +84,7 @@ def _match_components(pattern: tuple[re.Pattern[bytes] | None, ...], parts: list
             star, star_part, at = at, part, at + 1
             if at == len(pattern):  # a trailing "/**" is everything inside
                 return True
-        elif at < len(pattern) and pattern[at].fullmatch(parts[part]):
+        elif at < len(pattern) and (one := pattern[at]) is not None and one.fullmatch(parts[part]):
             at, part = at + 1, part + 1
         elif star >= 0:
             star_part += 1

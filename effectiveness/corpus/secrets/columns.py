@@ -25,14 +25,14 @@ def in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
         + 1
     )
     insert = _INSERT.match(text, place) if text[start - 1 : start] == b"(" else None
-    header = None if insert else _HEADER.match(text, start)
-    if not insert and not header:
+    header = insert or _HEADER.match(text, start)
+    if not header:
         return None
-    row_start = (insert or header).end()
+    row_start = header.end()
     ruler = None if insert else _RULER.match(text, row_start)
     row_start = ruler.end() if ruler else row_start
     row = text[row_start : min(row_start + _MAX_HEADER_BYTES, _line_end(text, row_start))]
-    delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]
+    delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]  # type: ignore[index]  # _HEADER has one
     number = text.count(delimiter, start, place)
     cells = row.split(delimiter)
     if number >= len(cells):

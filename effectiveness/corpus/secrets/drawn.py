@@ -22,7 +22,6 @@ WEAK = frozenset((NEAR_A_NAME, ALONE))
 
 Finding = tuple[int, int, str]  # start, end, rule
 
-_PADDING = re.compile(rb"={0,2}")
 _ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MAX_NUMBER_BYTES = 40
 _MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
@@ -50,7 +49,8 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
     for start, length in zip(starts, lengths, strict=True):
         if not is_random_run(text[start : start + length]):
             continue
-        end = _PADDING.match(text, start + length).end()
+        end = start + length
+        end += len(text[end : end + 2]) - len(text[end : end + 2].lstrip(b"="))
         found = _shape(text, start, end) or _near_a_name(text, start, end)
         if found:
             yield found
@@ -74,8 +74,10 @@ def _shape(text: bytes, start: int, end: int) -> Finding | None:
         starts.append(_start_of_number(text, start - 1))
     for begin in starts:
         match = RUN_SHAPE.match(text, begin)
-        if match and not is_placeholder(match[match.lastgroup]) and alternates(match[match.lastgroup]):
-            return (*match.span(match.lastgroup), RUNS[match.lastindex - 1].vendor)
+        if not match or match.lastindex is None:
+            continue
+        if not is_placeholder(match[match.lastindex]) and alternates(match[match.lastindex]):
+            return (*match.span(match.lastindex), RUNS[match.lastindex - 1].vendor)
     return None
 
 

@@ -192,8 +192,10 @@ class Encoder:
     def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
         own = (*trials.around(self.control_texts), *trials.of_vocabulary(self.vocabulary, NUM_TRIED))
         texts = [*(text.encode() for text in (*HOSTILE_TEXTS, *own)), *sample]
-        texts = filter(_is_settled, texts)
-        return all(np.array_equal(candidate.encode(text), self._encode_by_reference(text)) for text in texts)
+        settled = filter(_is_settled, texts)
+        return all(
+            np.array_equal(candidate.encode(text), self._encode_by_reference(text)) for text in settled
+        )
 
     def _reject_unless_lossless(self) -> None:
         for text in HOSTILE_TEXTS[:4] + HOSTILE_TEXTS[5:6]:

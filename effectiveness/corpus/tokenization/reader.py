@@ -88,7 +88,7 @@ def _problems(parsed: dict) -> Iterator[str]:
     """What is wrong with a tokenizer.json, the first first: what follows relies on what came before."""
     model = parsed.get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
-    if not isinstance(vocab, dict | list) or not vocab:
+    if not isinstance(model, dict) or not isinstance(vocab, dict | list) or not vocab:
         yield "holds no model with a vocabulary"
     elif isinstance(vocab, list) and not all(map(_is_scored, vocab)):
         yield "holds an entry that is not a text and a number"
@@ -138,9 +138,10 @@ def _from_vocab_and_merges(vocab_path: Path, merges_path: Path, way_out: str):
     raw = read_regular(merges_path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
     with reading(f"{spell(merges_path)} is not UTF-8", way_out):
         lines = raw.decode().split("\n")
-    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    if any(len(merge) != 2 for merge in merges):
+    rules = [line for line in lines if line and not line.startswith("#version")]
+    if any(rule.count(" ") != 1 for rule in rules):
         raise UserError(f"{spell(merges_path)} has a line that is not two parts; {way_out}")
+    merges = [(left, right) for left, _, right in (rule.partition(" ") for rule in rules)]
     with reading(f"{spell(merges_path)} does not fit {vocab_path.name}", way_out):
         tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -81,6 +81,7 @@ def _directory_of(path: Path) -> Path:
 
 def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Write an existing tokenizer as tokenizer.json with all control tokens into `directory`."""
+    assert choice.files is not None, "one without files is trained"
     directory.mkdir()
     try:
         tokenizer, roles = read_tokenizer(choice.files, WAY_OUT)
@@ -157,7 +158,7 @@ def _add_control_tokens(tokenizer, own: dict[str, str]) -> dict[str, str]:
     names = {}
     for role, fallback in ours.items():
         chosen = roberta[role] if is_roberta else own.get(role)
-        names[role] = chosen if chosen in vocabulary else fallback
+        names[role] = fallback if chosen is None or chosen not in vocabulary else chosen
     for role in (
         "bos",
         "unk",

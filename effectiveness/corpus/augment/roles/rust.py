@@ -144,7 +144,7 @@ def _is_builtin(attribute: bytes) -> bool:
     head = _ATTRIBUTE_HEAD.match(attribute)
     if head and head[1] == b"cfg_attr":
         head = _CFG_ATTR.search(attribute)
-    return bool(head) and head[1] in _BUILTIN_ATTRIBUTES
+    return head is not None and head[1] in _BUILTIN_ATTRIBUTES
 
 
 def _named_values(code: Code) -> set[bytes]:
