@@ -30,6 +30,7 @@ from effectiveness.corpus.tokenization.source import (
     train_tokenizer,
     unusable,
 )
+from effectiveness.languages import LANGUAGES
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
@@ -124,7 +125,7 @@ def _analyse(
     """What the scan's workers find out about texts while they have them at hand."""
     macros = set()
     for text, language in zip(texts, languages, strict=True):
-        if with_macros and language in ("C", "C++"):
+        if with_macros and LANGUAGES[language].has_preprocessor:
             macros |= macro_names(text)
     return duplicates.signatures(texts), macros
 

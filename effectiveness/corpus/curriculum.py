@@ -14,7 +14,7 @@ loop adds less than the first and no feature drowns the others:
     modules       1.10    imports, exports, modules, paths that lead into another module
 
 The weights order hand-made examples: assignments and loops below structs, traits, error handling and generics,
-below modules working together (tests/test_curriculum.py). Languages without a grammar are scored by size,
+below modules working together (tests/test_curriculum.py). Languages whose nodes we do not know are scored by size,
 names and the depth of their indentation alone.
 """
 
@@ -27,7 +27,8 @@ from functools import cache
 import numpy as np
 import tree_sitter
 
-from effectiveness.languages.syntax import SyntaxTable, grammar, has_grammar, table_of
+from effectiveness.languages import LANGUAGES
+from effectiveness.languages.syntax import SyntaxTable, grammar, table_of
 
 WEIGHTS = {
     "size": 0.50,
@@ -42,98 +43,6 @@ WEIGHTS = {
 PLACES = 4  # decimals of a score, in the rows as in the order
 COUNTED = ("branching", "functions", "types", "effects", "modules")
 _BASES = np.arange(len(COUNTED), dtype=np.int64)[:, None] << 40  # an offset in a file has fewer bits
-
-_C = {
-    "nesting": "compound_statement field_declaration_list enumerator_list initializer_list",
-    "branching": "if_statement for_statement while_statement do_statement case_statement goto_statement "
-    "conditional_expression",
-    "functions": "function_definition",
-    "types": "struct_specifier union_specifier enum_specifier type_definition",
-    "effects": "labeled_statement function_declarator pointer_declarator",
-    "modules": "preproc_include storage_class_specifier",
-}
-_JAVASCRIPT = {
-    "nesting": "statement_block class_body object switch_body",
-    "branching": "if_statement for_statement for_in_statement while_statement do_statement switch_case "
-    "ternary_expression",
-    "functions": "function_declaration function_expression method_definition generator_function_declaration",
-    "types": "class_declaration class",
-    "effects": "try_statement throw_statement await_expression yield_expression arrow_function",
-    "modules": "import_statement export_statement",
-}
-_TYPESCRIPT = {
-    **_JAVASCRIPT,
-    "nesting": _JAVASCRIPT["nesting"] + " interface_body object_type",
-    "types": "class_declaration class interface_declaration type_alias_declaration enum_declaration "
-    "type_parameters type_arguments union_type abstract_class_declaration",
-    "effects": _JAVASCRIPT["effects"] + " decorator",
-    "modules": "import_statement export_statement internal_module",
-}
-
-# Node kinds of each grammar, by feature. A kind that a grammar does not have stops the first use.
-SYNTAX: dict[str, dict[str, str]] = {
-    "Rust": {
-        "nesting": "block match_block declaration_list field_declaration_list",
-        "branching": "if_expression for_expression while_expression loop_expression match_arm let_chain",
-        "functions": "function_item function_signature_item",
-        "types": "struct_item enum_item trait_item impl_item type_parameters type_arguments lifetime "
-        "where_clause dynamic_type abstract_type",
-        "effects": "try_expression unsafe_block async_block await_expression closure_expression "
-        "macro_definition attribute_item",
-        "modules": "use_declaration mod_item extern_crate_declaration scoped_identifier "
-        "scoped_type_identifier",
-    },
-    "Python": {
-        "nesting": "block",
-        "branching": "if_statement elif_clause for_statement while_statement case_clause boolean_operator "
-        "conditional_expression for_in_clause if_clause",
-        "functions": "function_definition",
-        "types": "class_definition type generic_type",
-        "effects": "try_statement except_clause raise_statement with_statement await yield lambda decorator",
-        "modules": "import_statement import_from_statement future_import_statement",
-    },
-    "Go": {
-        "nesting": "block field_declaration_list literal_value",
-        "branching": "if_statement for_statement expression_case type_case communication_case",
-        "functions": "function_declaration method_declaration func_literal",
-        "types": "type_declaration struct_type interface_type type_parameter_list type_arguments map_type",
-        "effects": "defer_statement go_statement select_statement send_statement type_assertion_expression",
-        "modules": "import_spec package_clause qualified_type",
-    },
-    "JavaScript": _JAVASCRIPT,
-    "TypeScript": _TYPESCRIPT,
-    "TSX": _TYPESCRIPT,
-    "C": _C,
-    "C++": {
-        **_C,
-        "nesting": _C["nesting"] + " declaration_list",
-        "branching": _C["branching"] + " for_range_loop",
-        "types": _C["types"] + " class_specifier template_declaration template_type "
-        "template_argument_list concept_definition",
-        "effects": "try_statement catch_clause throw_statement lambda_expression new_expression "
-        "delete_expression",
-        "modules": "preproc_include namespace_definition using_declaration qualified_identifier",
-    },
-    "Java": {
-        "nesting": "block class_body interface_body enum_body switch_block",
-        "branching": "if_statement for_statement enhanced_for_statement while_statement do_statement "
-        "switch_block_statement_group switch_rule ternary_expression",
-        "functions": "method_declaration constructor_declaration",
-        "types": "class_declaration interface_declaration enum_declaration record_declaration "
-        "type_parameters type_arguments",
-        "effects": "try_statement try_with_resources_statement catch_clause throw_statement throws "
-        "lambda_expression annotation marker_annotation synchronized_statement",
-        "modules": "import_declaration package_declaration scoped_type_identifier",
-    },
-    "Bash": {
-        "nesting": "compound_statement do_group subshell case_item",
-        "branching": "if_statement elif_clause for_statement while_statement case_item list",
-        "functions": "function_definition",
-        "types": "array",
-        "effects": "command_substitution process_substitution heredoc_redirect pipeline",
-        "modules": "redirected_statement",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +126,14 @@ class Features:
 def _query(language: str) -> tree_sitter.Query:
     patterns = [
         f"[{' '.join(f'({kind})' for kind in kinds.split())}] @{feature}"
-        for feature, kinds in SYNTAX[language].items()
+        for feature, kinds in LANGUAGES[language].complexity.items()
     ]
     return tree_sitter.Query(grammar(language), "\n".join(patterns))
 
 
 @cache
 def _kinds(language: str, feature: str) -> frozenset[str]:
-    return frozenset(SYNTAX[language][feature].split())
+    return frozenset(LANGUAGES[language].complexity[feature].split())
 
 
 def features_of(
@@ -235,7 +144,7 @@ def features_of(
     A query is three times as fast as the table, but looks at all that follow among the children of an error at each
     of them: 64 KB of minus signs took 16 s. So where there are errors the table is read.
     """
-    if tree is None or not has_grammar(language):
+    if tree is None or not LANGUAGES[language].complexity:
         return Features(np.empty(0, np.int64), [0] * len(COUNTED), *_indentation(source))
     if tree.root_node.has_error:
         return _features_of_table(language, table or table_of(tree))

@@ -31,12 +31,15 @@ from effectiveness.corpus.rows.table import RowTable
 from effectiveness.corpus.split import split_note
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.corpus.weighting import WEIGHTS
+from effectiveness.languages import LANGUAGES
 
 FORMAT_VERSION = 1
 MAX_EXAMPLES_PER_KIND = 4
 MAX_LISTED_GROUPS = 12
 PACKAGES = ("numpy", "orjson", "tokenizers", "gigatoken", "rensa", "tree-sitter")
-GRAMMARS = ("bash", "c", "cpp", "go", "java", "javascript", "python", "rust", "typescript")
+GRAMMARS = sorted(
+    {row.grammar.partition(":")[0].replace("_", "-") for row in LANGUAGES.values() if row.grammar}
+)
 
 
 def counts_of(plan: ContextPlan, corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]) -> dict:
@@ -136,7 +139,7 @@ def description_of(
         "versions": {
             "python": ".".join(platform.python_version_tuple()[:2]),
             **{name: version(name) for name in PACKAGES},
-            **{f"tree-sitter-{name}": version(f"tree-sitter-{name}") for name in GRAMMARS},
+            **{name: version(name) for name in GRAMMARS},
         },
     }
 

@@ -180,7 +180,7 @@ def facts_of(root: Path) -> RepositoryFacts:
         language = language_at(path, source)
         if source is None or language is None:
             continue
-        if language.name in ("C", "C++"):
+        if language.has_preprocessor:
             macros |= macro_names(source)
         of_language = samples.setdefault(language.name, [])
         if len(of_language) < MAX_SAMPLES:

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 
 from effectiveness.corpus.augment.c_text import Opaque
-from effectiveness.corpus.augment.directives import KEPT, keeps_run
+from effectiveness.corpus.augment.directives import keeps_run, kept_in
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.gaps import PREPROCESSED, frozen_nodes, refusal
 from effectiveness.corpus.augment.marks import marks_of
+from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable
 
 _COMMENTS = frozenset(("comment", "line_comment", "block_comment", "html_comment"))
@@ -24,7 +25,6 @@ _BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
 _DIRECTIVE = re.compile(rb"[ \t]*#")
 _NEWLINE, _RETURN = b"\n\r"
 _LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
-_BY_LINES = ("C", "C++", "Bash")  # where a comment can be part of something that ends with its line
 # `#!` works on the first line only, a coding cookie on the first two: one farther down must not get there.
 _SHEBANG_BELOW = re.compile(rb"\n[ \t]*#!")
 _COOKIE = re.compile(rb"^[ \t\f]*#[^\n]*coding[:=]", re.MULTILINE)
@@ -58,7 +58,7 @@ def _strippable(
 ) -> list[tuple[int, int]]:
     """Byte ranges of the comments that may go, in order."""
     kind, parent, start, end = table.kind, table.parent, table.start, table.end
-    if language in _BY_LINES:
+    if LANGUAGES[language].is_read_by_lines:
         marks = marks_of(language)
         frozen = frozen_nodes(table, language, marks, marks.read(table))
         comments = [index for index in comments if not frozen[index]]
@@ -66,7 +66,7 @@ def _strippable(
         opaque = Opaque(source)
         comments = [i for i in comments if abs(opaque.end_of(start[i]) - end[i]) <= 1]  # a carriage return
     header = _header_end(source, language, table)
-    kept, spans = KEPT[language].search, []
+    kept, spans = kept_in(language).search, []
     for run in _runs(source, table, comments):
         first, last = start[run[0]], end[run[-1]]
         if first < header or keeps_run(source[first:last]):

@@ -10,17 +10,11 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
+from effectiveness import languages
 from effectiveness.corpus.augment.marks import ATOM, ERROR, LANGUAGES, Marks
 from effectiveness.languages.syntax import SyntaxTable
 
-PREPROCESSED = ("C", "C++")
-
-# Characters that a compiler reads as others before it looks for tokens. The grammars do not.
-_DISGUISES = {
-    "C": re.compile(rb"\?\?[=/'()!<>-]"),
-    "C++": re.compile(rb"\?\?[=/'()!<>-]"),
-    "Java": re.compile(rb"\\u+00(?:0[aAdD]|2[27aAfF]|5[cC])"),  # line ends, quotes, comments, backslash
-}
+PREPROCESSED = frozenset(name for name, known in languages.LANGUAGES.items() if known.has_preprocessor)
 _LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
 _BACKSLASH, _LINE_END = b"\\\n"
 
@@ -54,8 +48,8 @@ def refusal(source: bytes, language: str, table: SyntaxTable) -> str:
         return "not varied in this language"
     if table.has_error and language not in PREPROCESSED:
         return "syntax errors"
-    disguise = _DISGUISES.get(language)
-    return "disguised characters" if disguise and disguise.search(source) else ""
+    disguises = languages.LANGUAGES[language].disguises  # the grammars do not know them
+    return "disguised characters" if disguises and re.search(disguises, source) else ""
 
 
 def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes) -> bytearray:

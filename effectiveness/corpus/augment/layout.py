@@ -17,6 +17,7 @@ from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.gaps import refusal
 from effectiveness.corpus.augment.sheet import Sheet
 from effectiveness.corpus.augment.styles import COMPACT, STYLES, Style, draw
+from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable
 
 _BOLDNESS = (0.65, 1.0)  # a small file may need every means there is to come out differently
@@ -53,7 +54,7 @@ def edits_in(sheet: Sheet, style: Style) -> list[Edit]:
     leads = sheet.leads_in(style.unit)
     lines = sheet.fewest_lines() if compact else sheet.more_lines(style.everywhere)
     changes = sheet.rewritten(lines, leads)
-    if sheet.language in spacing.LANGUAGES:
+    if LANGUAGES[sheet.language].spaces_are_free:
         changes.update((spacing.close_up if compact else spacing.space_out)(sheet, style))
     if style.lists:
         changes.update((lists.join if compact else lists.split)(sheet, leads, style))

@@ -6,9 +6,8 @@ import random
 
 from effectiveness.corpus.augment.facts import RepositoryFacts
 from effectiveness.corpus.augment.roles import words_of
+from effectiveness.languages import LANGUAGES
 
-# Languages that share their authors' habits: when one has too few names, the others lend theirs.
-_RELATED = (("JavaScript", "TypeScript", "TSX"), ("C", "C++"))
 _SUFFIXES = ("value", "item", "entry", "result", "data", "local", "current", "next", "new", "other")
 
 
@@ -23,7 +22,7 @@ class FreshNames:
         facts: RepositoryFacts,
         rng: random.Random,
     ):
-        self._camel = language in ("Go", "JavaScript", "TypeScript", "TSX", "Java")
+        self._camel = LANGUAGES[language].is_camel_case
         self._taken = words_of(source) | reserved
         self._rng = rng
         self._pool = [name for name in _repository_names(language, facts) if name not in self._taken]
@@ -52,7 +51,6 @@ class FreshNames:
 
 
 def _repository_names(language: str, facts: RepositoryFacts) -> list[bytes]:
-    family = next((group for group in _RELATED if language in group), (language,))
-    languages = (language, *(other for other in family if other != language))
+    languages = dict.fromkeys((language, *LANGUAGES[language].relatives))
     names = (name for each in languages for name in facts.local_names.get(each, ()))
     return [name.encode() for name in dict.fromkeys(names)]

@@ -14,8 +14,6 @@ from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.sheet import Change, Sheet
 from effectiveness.corpus.augment.styles import Style
 
-LANGUAGES = frozenset(("Python", "Rust", "Go", "JavaScript", "TypeScript", "TSX", "Java"))
-
 _WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 _LEFT, _RIGHT = frozenset(_WORD + b")]\"'"), frozenset(_WORD + b"([\"'")
 _NEVER_AFTER_COMMA = frozenset(b" \t\r\n/#\\)]}>|,")

@@ -23,6 +23,7 @@ from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask
 from effectiveness.corpus.curriculum import Features, features_of
 from effectiveness.corpus.rows import examples
 from effectiveness.corpus.rows.windows import Text, scores, windows_of
+from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import parse
 
 UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
@@ -211,9 +212,11 @@ def features_of_variant(
 ) -> Features:
     """Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's.
 
-    That is where the source has syntax errors, and where a comment goes that a block of Python ends with.
+    That is where the source has syntax errors, where a comment goes that a block of Python ends with, and where it is
+    scored by its indentation.
     """
-    if source_tree.root_node.has_error or source.ends_in(variant.edits):
+    is_by_nodes = bool(LANGUAGES[language].complexity)
+    if not is_by_nodes or source_tree.root_node.has_error or source.ends_in(variant.edits):
         return features_of(variant.text, language, variant.tree or parse(language, variant.text))
     return source.moved(variant.edits)
 

@@ -1,0 +1,52 @@
+"""What can be known of a language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Comments that are kept in several languages, as parts of `Language.kept_comments`.
+FALL_THROUGH = r"\b(?i:fall(?:s|ing)?.?thr)"
+COMPILER_TESTS = r"\b(?:RUN|CHECK[A-Z-]*|XFAIL|REQUIRES):|\bdg-[a-z]|expected-(?:error|warning|note)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Kinds of nodes by what layout must know of them: names of the grammar with blanks between them."""
+
+    atoms: str  # nothing inside is touched: strings, heredocs, preprocessor lines, macro trees, attributes, markup
+    blocks: str  # their children begin logical lines: statements, declarations, members
+    declarations: str  # statements that people set apart with blank lines
+    bare: str = ""  # blocks without a bracket of their own: they begin where their first statement does
+    lists: str = ""  # elements in brackets with commas between them
+    folded: str = ""  # a list with such an element keeps its lines
+    headings: str = ""  # their last leaf stands above what it belongs to: attributes, patterns of a case
+    directives: str = ""  # of the C preprocessor: they keep their indentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One language. Where all but the first fields are left out its files are read, scored by their indentation, and
+    get no variants but masked ones; with a grammar alone masked spans follow the syntax."""
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    filenames: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()  # in a `#!` line, version digits stripped
+    grammar: str = ""  # "module:function" of a tree-sitter wheel
+    long_lines: bool = False  # prose and data: the longest-line rule does not apply
+    # Feature of `effectiveness/corpus/curriculum.py` -> the kinds of nodes counted for it, blanks between them. A kind
+    # that the grammar does not have stops the first use.
+    complexity: Mapping[str, str] = field(default_factory=dict, compare=False)
+    layout: Layout | None = None  # None: comments and white space stay as they are
+    kept_comments: tuple[
+        str, ...
+    ] = ()  # regular expressions of comments that a tool, a compiler or a lawyer reads
+    relatives: tuple[
+        str, ...
+    ] = ()  # that share their authors' habits: when one has too few names, others lend theirs
+    disguises: bytes = b""  # regular expression of characters that a compiler reads as others before tokens
+    has_preprocessor: bool = False  # that of C
+    is_read_by_lines: bool = False  # a comment can be part of something that ends with its line
+    spaces_are_free: bool = False  # around commas and two-sided operators
+    is_camel_case: bool = False  # names of several words are written likeThis
