@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.corpus.augment import comments, layout
+from effectiveness.corpus.augment import AUGMENTATIONS, comments, layout
 from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.corpus.augment.styles import COMPACT, VERBOSE, Style
 from effectiveness.corpus.augment.verify import Baseline
@@ -89,7 +89,8 @@ def variant(kind: str, what: str, source: bytes, language: str) -> bytes | str:
     if isinstance(edits, str):
         return edits
     text = apply(source, edits)
-    objection = Baseline(source, language, table).objection(kind, edits, text, parse(language, text))
+    allowed, tree = AUGMENTATIONS[kind].allowed, parse(language, text)
+    objection = Baseline(source, language, table).objection(allowed, edits, text, tree)
     return objection or text
 
 

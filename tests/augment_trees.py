@@ -80,7 +80,7 @@ class Tree:
         """A variant with one mistake in it."""
         path = text.path.relative_to(self.root).as_posix()
         draw = rng_for(self.seed, kind, path)
-        edits = AUGMENTATIONS[kind](text.source, self.language, text.table, draw, self.facts)
+        edits = AUGMENTATIONS[kind].propose(text.source, self.language, text.table, draw, self.facts)
         assert not isinstance(edits, str)
         return mistaken(kind, text.source, text.table, edits, rng_for(self.seed, "mistake", kind, path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ def test_a_wrong_augmentation_is_called_wrong(tmp_path: Path, monkeypatch: pytes
         at = source.rindex(b"total")
         return [Edit(at, at + 5, b"count")]
 
-    monkeypatch.setitem(AUGMENTATIONS, "variable_renaming", breaks)
+    kind = "variable_renaming"
+    monkeypatch.setitem(AUGMENTATIONS, kind, replace(AUGMENTATIONS[kind], propose=breaks))
     monkeypatch.setattr(verify.Baseline, "objection", lambda *_: "")
     assert augment_campaign.main(["--tree", f"Python={write(tmp_path, 3)}"]) == 1
 

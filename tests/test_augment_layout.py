@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from effectiveness.corpus.augment import layout
+from effectiveness.corpus.augment import layout, verify
 from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.corpus.augment.gaps import PREPROCESSED
 from effectiveness.corpus.augment.marks import LANGUAGES
@@ -197,7 +197,8 @@ def test_next_to_nothing_is_refused_or_proven(language: str, source: bytes) -> N
         edits = layout.propose(source, language, table, random.Random(0), style)
         if not isinstance(edits, str):
             text = apply(source, edits)
-            assert not Baseline(source, language, table).objection(KIND, edits, text, parse(language, text))
+            tree = parse(language, text)
+            assert not Baseline(source, language, table).objection(verify.WHITE_SPACE, edits, text, tree)
 
 
 @pytest.mark.parametrize("name", ["heapq", "textwrap", "shlex", "dataclasses", "ast", "enum", "zipfile"])

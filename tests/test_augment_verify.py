@@ -18,7 +18,7 @@ RENAMING, COMMENTS, LAYOUT = "variable_renaming", "comment_toggle", "format_vari
 def objection(kind: str, source: bytes, language: str, edits: list[Edit]) -> str:
     baseline = Baseline(source, language, table_of(parse(language, source)))
     text = apply(source, edits)
-    return baseline.objection(kind, edits, text, parse(language, text))
+    return baseline.objection(AUGMENTATIONS[kind].allowed, edits, text, parse(language, text))
 
 
 def replacing(source: bytes, old: bytes, new: bytes) -> list[Edit]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from effectiveness.common.records import UserError
+from effectiveness.trainer.presets import PRESETS
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ NO_QUANTIZED_TRAINING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    preset: str = setting("auto", choices=("auto", "nano", "tiny", "small", "base"))
+    preset: str = setting("auto", choices=("auto", *PRESETS))
     pretrained_model: str | None = setting(None)
     tokenizer_name: str | None = setting(None)
     torch_dtype: str = setting("float32", choices=("float32", "bfloat16", "float16"))

@@ -6,7 +6,6 @@ where it is used: only what a run needs costs start-up time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
 from effectiveness.trainer.batches import ControlTokens
 from effectiveness.trainer.lora import add_adapters
+from effectiveness.trainer.presets import PRESETS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,26 +26,6 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """A Llama shape. Head dimension 64 suits fused attention; `tiny` has 32 to learn anything at all on a CPU."""
-
-    hidden_size: int
-    num_layers: int
-    num_heads: int
-    feed_forward: int
-
-    @property
-    def num_block_parameters(self) -> int:
-        return self.num_layers * (4 * self.hidden_size**2 + 3 * self.hidden_size * self.feed_forward)
-
-
-PRESETS = {
-    "nano": Preset(hidden_size=128, num_layers=3, num_heads=2, feed_forward=384),  # 0.6M + embeddings
-    "tiny": Preset(hidden_size=192, num_layers=4, num_heads=6, feed_forward=512),  # 1.8M + embeddings
-    "small": Preset(hidden_size=512, num_layers=8, num_heads=8, feed_forward=1408),  # 26M + embeddings
-    "base": Preset(hidden_size=768, num_layers=12, num_heads=12, feed_forward=2048),  # 85M + embeddings
-}
 # "auto": the largest preset whose corpus and memory are there. About 20 tokens a parameter would be ideal
 # (2203.15556); a repository is visited several times, and up to 4 visits count nearly like fresh tokens.
 AUTO_NEEDS = (("base", 50_000_000, 24 * GIB), ("small", 3_000_000, 8 * GIB))

@@ -30,10 +30,18 @@ def _without_facts(propose: Callable[..., list[Edit] | str]) -> Proposer:
     return lambda source, language, table, rng, facts: propose(source, language, table, rng)
 
 
-AUGMENTATIONS: dict[str, Proposer] = {
-    "variable_renaming": renaming.propose,
-    "comment_toggle": _without_facts(comments.propose),
-    "format_variation": _without_facts(layout.propose),
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """A kind: what proposes edits, and what these may change."""
+
+    propose: Proposer
+    allowed: verify.Allowed
+
+
+AUGMENTATIONS = {
+    "variable_renaming": Augmentation(renaming.propose, verify.NAMES),
+    "comment_toggle": Augmentation(_without_facts(comments.propose), verify.COMMENTS),
+    "format_variation": Augmentation(_without_facts(layout.propose), verify.WHITE_SPACE),
 }
 
 
@@ -77,7 +85,7 @@ def vary(
     assert table is not None, "refused without one"
     baseline = verify.Baseline(source, language, table)
     for kind in wanted:
-        edits = AUGMENTATIONS[kind](source, language, table, rng_for(seed, kind, path), facts)
+        edits = AUGMENTATIONS[kind].propose(source, language, table, rng_for(seed, kind, path), facts)
         yield _prove(kind, edits, baseline)
 
 
@@ -105,5 +113,5 @@ def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Var
     if not text.strip():
         return Refusal(kind, "nothing but comments")
     tree = None if baseline.language == "Python" else parse(baseline.language, text)
-    reason = baseline.objection(kind, edits, text, tree)
+    reason = baseline.objection(AUGMENTATIONS[kind].allowed, edits, text, tree)
     return Refusal(kind, reason) if reason else Variant(kind, text, tree, edits)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import types
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import tree_sitter
@@ -51,17 +52,19 @@ class Baseline:
     def code(self) -> types.CodeType | None:
         return python_code.compiled(self.source)
 
-    def objection(self, kind: str, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None) -> str:
+    def objection(
+        self, allowed: Allowed, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None
+    ) -> str:
         """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is.
 
         For Python `tree` is not asked for.
         """
-        if not _MAY_TOUCH[kind](self, edits):
-            return f"an edit touches more than {kind} may"
+        if not allowed.may_touch(self, edits):
+            return f"an edit touches more than {allowed.what}"
         if self.language == "Python":
-            return self._code_objection(edits if kind == "variable_renaming" else (), text)
+            return self._code_objection(edits if allowed is NAMES else (), text)
         assert tree is not None, "only Python's variants come without a tree"
-        return self._tree_objection(kind, tree)
+        return self._tree_objection(allowed, tree)
 
     def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
@@ -72,10 +75,10 @@ class Baseline:
         old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
         return "" if python_code.same(self.code, code, old_names) else "code objects differ"
 
-    def _tree_objection(self, kind: str, tree: tree_sitter.Tree) -> str:
+    def _tree_objection(self, allowed: Allowed, tree: tree_sitter.Tree) -> str:
         if tree.root_node.has_error != self.table.has_error:
             return "syntax errors differ"
-        return "" if _SAME_SHAPE[kind](self, tree) else "tree differs"
+        return "" if allowed.same_shape(self, tree) else "tree differs"
 
     def _only_renames(self, edits: Sequence[Edit]) -> bool:
         """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""
@@ -150,16 +153,18 @@ class Baseline:
         return _shape(tree) == self.shape
 
 
-_MAY_TOUCH = {
-    "variable_renaming": Baseline._only_renames,
-    "comment_toggle": Baseline._only_blanks_comments,
-    "format_variation": Baseline._only_spaces,
-}
-_SAME_SHAPE = {
-    "variable_renaming": Baseline._same_but_for_shorthands,
-    "comment_toggle": Baseline._same_but_for_comments,
-    "format_variation": Baseline._same,
-}
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What an augmentation may change. `may_touch` judges its edits, `same_shape` the tree of what they made."""
+
+    what: str
+    may_touch: Callable[[Baseline, Sequence[Edit]], bool]
+    same_shape: Callable[[Baseline, tree_sitter.Tree], bool]
+
+
+NAMES = Allowed("names", Baseline._only_renames, Baseline._same_but_for_shorthands)
+COMMENTS = Allowed("comments", Baseline._only_blanks_comments, Baseline._same_but_for_comments)
+WHITE_SPACE = Allowed("white space", Baseline._only_spaces, Baseline._same)
 
 
 @cache
