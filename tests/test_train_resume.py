@@ -287,7 +287,7 @@ def test_a_checkpoint_of_another_model_is_refused_in_one_line(
 
     copy = tmp_path / "m"
     shutil.copytree(untouched, copy)
-    wider = models.Preset(hidden_size=64, num_layers=2, num_heads=2, feed_forward=64)
+    wider = Preset(hidden_size=64, num_layers=2, num_heads=2, feed_forward=64)
     monkeypatch.setitem(models.PRESETS, "tiny", wider)
     assert main(command(sequences, copy, *HARD, "--resume")) == 2
     assert "cannot resume from" in capsys.readouterr().err

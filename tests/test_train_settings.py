@@ -17,8 +17,8 @@ from effectiveness.trainer.config import SECTIONS
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.engines import Sharded, make_engine
 from effectiveness.trainer.metrics import METRICS
-from effectiveness.trainer.models import Preset
 from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.presets import Preset
 from effectiveness.trainer.setup import wants_compile
 from training.model_trainer_unified import main
 

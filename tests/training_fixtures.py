@@ -20,7 +20,7 @@ from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.loop import Hooks, State, Trainer
 from effectiveness.trainer.metrics import WALL_CLOCK, read_metrics
-from effectiveness.trainer.models import Preset
+from effectiveness.trainer.presets import Preset
 
 VOCAB_SIZE = 300
 WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
