@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from effectiveness.common.endings import OneLineParser, ending_of
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.records import UserError
 
 EXAMPLES = """examples:
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--no-memory", action="store_true", help="the model alone, also with --repository")
     add("--config", metavar="YAML", help="settings; without it the defaults")
-    add("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
+    add("--device", choices=DEVICES, help="e.g. --device cpu")
     add("--seed", metavar="N", help="of every random choice, e.g. --seed 7")
     add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
         help="override one setting, e.g. --set inference.temperature=0 (repeatable)")  # fmt: skip

@@ -130,13 +130,6 @@ def test_shifted_labels_ask_for_the_token_after_the_next(rows):
     assert wrong.tolist() != right.tolist()
 
 
-def test_visits_of_one_kind_are_scaled_and_no_others(rows):
-    scaled = recut.reweighted(rows, {"token_masking": 0.5})
-    share = scaled.table["weight_micro"] / rows.table["weight_micro"]
-    assert set(share[rows.table["variant"] == MASKING].tolist()) == {0.5}
-    assert set(share[originals(rows)].tolist()) == {1.0}
-
-
 # --- arms ------------------------------------------------------------------------------------------------
 
 

@@ -344,12 +344,6 @@ with publishing(Path({str(output)!r})):
     assert os.listdir(output.parent) == ["dataset"]
 
 
-def test_too_small_a_disk_is_said_before_any_work_with_the_bytes_needed(output: Path) -> None:
-    error = refusal(output, expected_bytes=10**18)
-    assert error.exit_code == 1 and "needs 1,000,000,000,000,000,000 bytes" in str(error)
-    assert not output.parent.exists()
-
-
 def test_space_can_be_asked_for_again_once_more_is_known(output: Path) -> None:
     for number in range(2):
         with pytest.raises(UserError) as raised, publishing(output) as staging:

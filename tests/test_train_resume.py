@@ -19,6 +19,7 @@ from effectiveness.common.records import METADATA_FILE
 from effectiveness.trainer import checkpoint, run_directory
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import MetricsFile
+from effectiveness.trainer.presets import PRESETS, Preset
 from training.model_trainer_unified import main
 
 # Everything that has a state: dropout, fill-in-the-middle, an average, accumulation, an epoch boundary, pacing.
@@ -283,12 +284,11 @@ def test_no_whole_checkpoint_means_a_start_from_the_beginning_said_aloud(sequenc
 def test_a_checkpoint_of_another_model_is_refused_in_one_line(
     sequences, untouched, tmp_path, monkeypatch, capsys
 ):
-    from effectiveness.trainer import models
 
     copy = tmp_path / "m"
     shutil.copytree(untouched, copy)
     wider = Preset(hidden_size=64, num_layers=2, num_heads=2, feed_forward=64)
-    monkeypatch.setitem(models.PRESETS, "tiny", wider)
+    monkeypatch.setitem(PRESETS, "tiny", wider)
     assert main(command(sequences, copy, *HARD, "--resume")) == 2
     assert "cannot resume from" in capsys.readouterr().err
 

@@ -12,6 +12,7 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 import argparse
 from pathlib import Path
 
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
 from effectiveness.trainer.arguments import Parser, check_paths, check_texts
@@ -57,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where the model goes, e.g. --output models/mine",
     )
-    parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cuda")
+    parser.add_argument("--device", choices=DEVICES, help="e.g. --device cuda")
     parser.add_argument(
         "--eval_only",
         "--eval-only",

@@ -46,7 +46,6 @@ class Arm:
     half_window: bool = False
     overlap: bool = True
     kinds: tuple[str, ...] = AUGMENTATION_KINDS
-    visits: tuple[tuple[str, float], ...] = ()  # (kind, how many times as often its rows are visited)
     fresh_cuts: bool = False  # of originals, at random places, instead of overlapping windows
     shifted_labels: bool = False
     seed_offset: int = 0
@@ -132,7 +131,6 @@ def train_rows(arm: Arm, rows: Rows, seed: int) -> Rows:
         rows = recut.with_fresh_cuts(rows, passes=FRESH_PASSES, seed=seed)
     else:
         rows = recut.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
-    rows = recut.reweighted(rows, dict(arm.visits))
     return recut.with_shifted_labels(rows) if arm.shifted_labels else rows
 
 

@@ -19,6 +19,7 @@ from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
 from effectiveness.ablation.results import Key, append_result, is_finite, key_of, read_results
 from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import print_line
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.records import UserError
 from effectiveness.common.workers import Crew
 from effectiveness.trainer.arguments import Parser
@@ -62,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="one line a run; the tables go beside it, e.g. --results runs/ablation.jsonl")  # fmt: skip
     add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
         help="a setting of all arms, e.g. --set optimization.mixed_precision=bf16")  # fmt: skip
-    add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
+    add("--device", default="auto", choices=DEVICES, help="e.g. --device cpu")
     add("--jobs", type=int, default=1, metavar="N", help="runs side by side, e.g. --jobs 2")
     add("--threads", type=int, default=1, metavar="N", help="of each run on a CPU, e.g. --threads 1")
     add(

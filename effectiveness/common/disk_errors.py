@@ -22,16 +22,14 @@ WRITE_FAILED = {errno.EACCES, errno.EPERM, *DEVICE_FAILED}
 
 
 @contextmanager
-def one_line_for(
-    target: Path, errnos: Collection[int], staging: Path | None = None, expected_bytes: int | None = None
-) -> Iterator[None]:
+def one_line_for(target: Path, errnos: Collection[int], staging: Path | None = None) -> Iterator[None]:
     """Turn a full disk and the OSErrors in `errnos` into UserErrors; everything else passes."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
             available = available_bytes(target.parent) + (_size_of(staging) if staging else 0)
-            raise no_space(target, expected_bytes, available) from error
+            raise no_space(target, None, available) from error
         if error.errno in errnos:
             raise _cannot_write(target, error, staging) from error
         raise

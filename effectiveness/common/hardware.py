@@ -26,7 +26,7 @@ TIERS = (
 )
 NOMINAL_SHARE = 0.90
 CONTEXT_TOKENS_WITHOUT_GPU = 1024
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 def plan_context(device: str, max_tokens: int | None, overlap: float) -> ContextPlan:

@@ -79,7 +79,6 @@ def publishing(
     *,
     manifest: str = METADATA_FILE,
     owned: Collection[str] = DATASET_OWNED,
-    expected_bytes: int | None = None,
     say: Callable[[str], None] = _say_on_stderr,
     publication: Publication | None = None,
 ) -> Iterator[Path]:
@@ -97,12 +96,11 @@ def publishing(
         with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
             _recover(place, say)
             place.refuse_unless_ours(manifest, owned)
-            require_space(place.target, expected_bytes or 0)
         staging = place.new_staging()
         try:
             with one_line_for(place.target, BAD_PLACE | DEVICE_FAILED):
                 staging.mkdir(mode=0o700)  # holds the text of a repository while it is worked on
-            with one_line_for(place.target, WRITE_FAILED, staging, expected_bytes):
+            with one_line_for(place.target, WRITE_FAILED, staging):
                 yield staging
                 _complete(staging, manifest, owned)
                 _make_durable(staging, manifest, _mode_for(place.target))

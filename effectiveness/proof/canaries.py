@@ -20,6 +20,7 @@ from pathlib import Path
 
 from effectiveness.common import programs
 from effectiveness.common.durable import write_atomically
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import PROOF, claim, note_made, output_directory
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.common.seeding import rng_for
@@ -268,7 +269,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--max-tokens", type=int, default=256, metavar="N", help="window, default 256")
     add("--steps", type=int, default=600, metavar="N", help="of each of the two trainings, default 600")
     add("--seed", type=int, default=42, metavar="N", help="of secrets, places and trainings")
-    add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
+    add("--device", default="auto", choices=DEVICES, help="e.g. --device cpu")
     return parser
 
 

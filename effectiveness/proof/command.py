@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
@@ -53,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--max-windows", type=int, default=200, metavar="N", help="held-out windows scored; 0: all of them")
     add("--prompts", type=int, default=64, metavar="N", help="questions of each kind; 0: none")
     add("--seed", type=int, default=42, metavar="N", help="of the choice of questions and unrelated files")
-    add("--device", default="auto", choices=("auto", "cuda", "mps", "cpu"), help="e.g. --device cpu")
+    add("--device", default="auto", choices=DEVICES, help="e.g. --device cpu")
     return parser
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from effectiveness.common.hardware import DEVICES
 from effectiveness.common.records import UserError
 from effectiveness.trainer.presets import PRESETS
 
@@ -111,7 +112,7 @@ class Inference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceBackend:
-    device: str = setting("auto", choices=("auto", "cuda", "mps", "cpu"))
+    device: str = setting("auto", choices=DEVICES)
     compile: str = setting("auto", choices=("auto", "on", "off"))
     distributed: str = setting("ddp", choices=("ddp", "fsdp"))
     deterministic: bool = setting(False)

@@ -116,15 +116,6 @@ def only(rows: Rows, kinds: tuple[str, ...]) -> Rows:
     return _with_table(rows, rows.table[np.isin(rows.table["variant"], kept)])
 
 
-def reweighted(rows: Rows, factors: dict[str, float]) -> Rows:
-    """The rows of each kind in `factors`, visited that many times as often."""
-    table = rows.table.copy()
-    for kind, factor in factors.items():
-        chosen = table["variant"] == VARIANTS.index(kind)
-        table["weight_micro"][chosen] = np.maximum(1, np.rint(table["weight_micro"][chosen] * factor))
-    return _with_table(rows, table)
-
-
 def beginnings(rows: Rows, max_files: int) -> Rows:
     """The first window of up to `max_files` originals, evenly spread over the files in the order of their names."""
     table = rows.table[(rows.table["variant"] == VARIANTS.index(ORIGINAL)) & (rows.table["start_token"] == 0)]

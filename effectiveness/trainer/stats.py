@@ -181,14 +181,5 @@ def _binomial_p(fewer: int, num: int) -> float:
     """Chance of a split of `num` fair coins at least as uneven as `fewer` against the rest."""
     if 2 * fewer >= num:
         return 1.0
-    term = tail = 1
-    for k in range(1, fewer + 1):
-        term = term * (num - k + 1) // k
-        tail += term
-    return float(min(1.0, 2 * tail / (1 << num))) if num < 1000 else math.exp(_log(2 * tail) - num * LN2)
-
-
-def _log(number: int) -> float:
-    """ln of an integer too large for a float."""
-    shift = max(0, number.bit_length() - 60)
-    return math.log(number >> shift) + shift * LN2
+    tail = sum(math.comb(num, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / (1 << num))
