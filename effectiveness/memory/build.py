@@ -45,7 +45,7 @@ def build_memory(
         index=build_index(text, spelling, seed),
         paths=tuple(paths),
         file_starts=file_starts + np.arange(len(file_starts)),
-        learned=b"",  # fitted below
+        learned=None,
         tokenizer_sha256=tokenizer_sha256,
     )
     memory.learned = fit(memory, seed=seed, tokens=fit_tokens)

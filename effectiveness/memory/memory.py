@@ -26,7 +26,7 @@ class Memory:
     index: Index
     paths: tuple[str, ...]
     file_starts: np.ndarray  # int64 [F + 1]: files in the text, each behind its separator
-    learned: bytes | np.ndarray
+    learned: bytes | np.ndarray | None  # weights and maps, None until they are fitted
     tokenizer_sha256: str
     digest: str = ""
     native: _native.Index = field(init=False, repr=False)
@@ -54,9 +54,10 @@ class Memory:
     def save(self, directory: Path) -> None:
         """Write it in one step: a reader of `directory` sees the old memory or this one. Live files are not saved."""
         header = Header(paths=self.paths, tokenizer_sha256=self.tokenizer_sha256)
+        assert self.learned is not None, "build_memory has fitted it"
         self.digest = save(directory, self.index, header, self.file_starts, self.learned)
 
-    def with_learned(self, learned: bytes | np.ndarray) -> Memory:
+    def with_learned(self, learned: bytes | np.ndarray | None) -> Memory:
         """The same static index, read with other weights: those of `Reader.learned`."""
         return Memory(
             index=self.index,

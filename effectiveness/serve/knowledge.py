@@ -183,7 +183,7 @@ class Background:
         memory, network = knowledge.completer.memory, knowledge.completer.network
         apart = memory.with_learned(memory.learned)  # without live files, which others change meanwhile
         if network is None:
-            learned: bytes | np.ndarray = fit_memory(apart, seed=SEED, tokens=FIT_TOKENS)
+            learned: bytes | np.ndarray | None = fit_memory(apart, seed=SEED, tokens=FIT_TOKENS)
         else:
             network = replace(network, kept=KeptPrompt())
             learned = fit_joined(apart, network, _sample_files(apart), MEETING_TOKENS).learned
