@@ -13,7 +13,7 @@ from training_fixtures import small_files, write_dataset
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
-from effectiveness.trainer.batches import Batches, Pacing, document, fill_in_the_middle, pack
+from effectiveness.trainer.batches import Batches, Pacing, document, pack
 from effectiveness.trainer.recut import side_by_side
 from effectiveness.trainer.row_parser import _OtherForm, _quick_row
 from effectiveness.trainer.rows import open_dataset, open_rows
@@ -201,22 +201,6 @@ def test_masked_rows_are_asked_for_the_original_next_token(dataset, control):
     for index in masked:
         inputs, targets = document(rows, index, control)
         assert mask in inputs and mask not in targets
-
-
-def test_a_filled_middle_holds_every_token_and_trains_the_end_token(control):
-    tokens = np.arange(20)
-    for attempt in range(50):
-        inputs, targets = fill_in_the_middle(tokens, control, 64, random.Random(attempt))
-        sequence = [*inputs.tolist(), int(targets[-1])]
-        assert targets[-1] == control.end and sequence[0] == control.fim_prefix
-        middle, suffix = sequence.index(control.fim_middle), sequence.index(control.fim_suffix)
-        restored = sequence[1:suffix] + sequence[middle + 1 : -1] + sequence[suffix + 1 : middle]
-        assert restored == list(range(20))
-
-
-def test_a_full_window_still_fits_after_fill_in_the_middle(control):
-    inputs, targets = fill_in_the_middle(np.arange(32), control, 32, random.Random(0))
-    assert len(inputs) == len(targets) == 32
 
 
 # --- the cache and rows that are refused -------------------------------------------------------------------

@@ -26,9 +26,11 @@ from effectiveness.trainer.batches import collate
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.lora import LoraLinear, merge_adapters
+from effectiveness.trainer.model_card import Prompting, _base, _front_matter, _how_to_prompt
 from effectiveness.trainer.models import adapt
 from effectiveness.trainer.objective import DOCUMENTS, Objective
 from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
 
 ROOT = Path(__file__).parent.parent
@@ -163,15 +165,37 @@ def test_a_pretrained_model_is_tuned_by_adapters_from_the_command_line(sequences
     assert (tmp_path / "m" / "adapter" / "adapter_model.safetensors").is_file()
 
 
-def test_the_card_names_data_commit_and_numbers_and_its_snippet_runs(trained, capsys):
+def test_the_card_names_data_commit_numbers_and_form_of_a_prompt_and_its_snippets_run(trained):
     card = (trained / "README.md").read_text()
     assert "`toy` at commit `" + "0" * 40 in card
     assert re.search(r"\| test \| \d+\.\d{4} \| \d+\.\d{4} \| \d+ \|", card)
-    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    printed = io.StringIO()
+    assert "Context: 128 tokens" in card and "began with `<|endoftext|>`" in card and "30 % of its" in card
+    snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(snippets) == 2
+    printed, names = io.StringIO(), {}
     with contextlib.redirect_stdout(printed):
-        exec(snippet.replace('path = "."', f'path = "{trained}"'), {})
+        for snippet in snippets:
+            exec(snippet.replace('path = "."', f'path = "{trained}"'), names)
     assert printed.getvalue().startswith("def main(")
+    control = Vocabulary(trained).control
+    marks = [control.fim_prefix, control.fim_suffix, control.fim_middle]
+    assert [index for index in names["inputs"]["input_ids"][0].tolist() if index in marks] == marks
+
+
+def test_the_cards_front_matter_is_yaml_with_a_licence_and_the_name_of_a_base_but_no_path(trained):
+    import yaml
+
+    front = yaml.safe_load((trained / "README.md").read_text().split("---")[1])
+    assert front["license"] == "other" and front["tags"] == ["code", "python"] and "base_model" not in front
+    assert _base({"config": {"model": {"pretrained_model": str(trained)}}}) is None
+    name = "Qwen/Qwen2.5-Coder-0.5B"
+    assert _base({"config": {"model": {"pretrained_model": name}}}) == name
+    assert yaml.safe_load("\n".join(_front_matter(name, "C++")[1:-1]))["base_model"] == name
+
+
+def test_a_model_that_never_saw_gaps_has_no_example_of_one_on_its_card():
+    without = "\n".join(_how_to_prompt(Prompting(context_tokens=8, begin="<s>", fim=None), "Rust"))
+    assert "fn main(" in without and "not trained to fill" in without and without.count("```python") == 1
 
 
 def test_generation_settings_hold_pad_end_and_the_configured_length(trained):

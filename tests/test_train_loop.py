@@ -50,6 +50,8 @@ def test_a_tiny_model_learns_two_files_by_heart_below_5_hundredths_of_a_nat(tmp_
         "optimization.learning_rate=0.004",  # Muon: 20 times that
         "--set",
         "optimization.warmup_steps=5",
+        "--set",
+        "objectives.fim_rate=0",
     )
     assert main(command(sequences, tmp_path / "m", *flags, "--set", "optimization.beta2=0.95")) == 0
     assert losses(tmp_path / "m")[-1] < 0.05
@@ -59,6 +61,7 @@ def test_the_curve_of_twenty_steps_is_the_golden_one(sequences, tmp_path):
     """A refactoring must give the same losses; after a deliberate change, put the new ones here."""
     flags = ("--set", "training.max_steps=20", "--set", "training.logging_steps=1", "--seed", "7")
     flags += ("--set", "optimization.optimizer=adamw", "--set", "optimization.learning_rate=0.001")
+    flags += ("--set", "objectives.fim_rate=0")
     assert main(command(sequences, tmp_path / "m", *flags)) == 0
     curve = losses(tmp_path / "m")
     assert len(curve) == 20

@@ -12,6 +12,7 @@ from training_fixtures import command, small_files, use_tiny_models, write_datas
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE
+from effectiveness.trainer.other_readers import SPLITS_CONTROL_TEXTS
 from training.model_trainer_unified import main, make_parser
 
 
@@ -44,13 +45,16 @@ def save_model(directory: Path, config) -> Path:
 
 
 def llama(directory: Path, tokenizer: Path, *, positions: int = 64) -> Path:
-    """A small causal model with the dataset's tokenizer beside it."""
+    """A small causal model of others: the ids of the dataset's tokenizer beside it, but no file of ours."""
     from transformers import LlamaConfig
 
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     save_model(directory, LlamaConfig(vocab_size=300, max_position_embeddings=positions, **sizes))
     for file in tokenizer.iterdir():
         shutil.copy(file, directory)
+    names = directory / "tokenizer_config.json"
+    described = json.loads(names.read_text("utf-8"))
+    names.write_text(json.dumps({k: v for k, v in described.items() if k != SPLITS_CONTROL_TEXTS}), "utf-8")
     return directory
 
 

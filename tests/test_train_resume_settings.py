@@ -77,7 +77,7 @@ def test_every_flag_is_decided_somewhere():
         ("data.overlap=false", "true"),
         ("data.packing=false", "true"),
         ("data.weighting=none", '"visits"'),
-        ("objectives.fim_rate=0.5", "0.0"),
+        ("objectives.fim_rate=0.25", "0.5"),
         ("optimization.optimizer=adamw", '"muon"'),
         ("optimization.ema_decay=0.9", "0.0"),
         ("evaluation.max_windows=3", "null"),

@@ -3,7 +3,8 @@
 baseline     what a plain script does: 512-token windows side by side, no variants, AdamW with a cosine
 founding     1024-token windows overlapping by 3/4, four augmentations, weights, curriculum by thirds
 everything   the same rows and weights with Muon, a flat schedule and a curriculum that only warms up
-recipe       the defaults this project ships: 1024-token windows side by side, Muon, a flat schedule
+recipe       the defaults this project ships, but for gaps (another task: recipe-with-fim is what they cost this one):
+             1024-token windows side by side, Muon, a flat schedule
 X-without-Y  one technique of X switched off: what is lost is what it is worth
 X-with-Y     one thing more than X
 """
@@ -173,6 +174,7 @@ class RunSpec:
             "training.seed": self.seed + arm.seed_offset,
             "device_backend.device": self.device,
             "device_backend.compile": "off",
+            "objectives.fim_rate": 0.0,
             "data.variants": "true",  # which of them is the arm's choice of rows
         }
         return load_config(

@@ -208,8 +208,8 @@ def _refuse_unless_finished(directory: Path) -> None:
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
     from effectiveness.trainer.complete import num_positions
+    from effectiveness.trainer.gap_record import can_fill
     from effectiveness.trainer.models import load_pretrained
-    from effectiveness.trainer.starting_model import can_fill
     from effectiveness.trainer.vocabulary import Vocabulary
 
     _refuse_unless_finished(directory)
@@ -227,5 +227,5 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
         vocab_size=vocab_size,
         begin=control.begin,
         window=num_positions(model),
-        fim=control.fim if can_fill(model, vocabulary) else None,
+        fim=control.fim if can_fill(model, vocabulary, directory) else None,
     )

@@ -20,11 +20,11 @@ import torch
 
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.attention import has_kernel
+from effectiveness.trainer.gaps import LEAST_TOKENS, NUM_CONTROL_TOKENS, Spelling, fill_in_the_middle
 from effectiveness.trainer.rows import MICRO, Rows
 
 MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
 MAX_SAMPLED_EPOCHS = 64
-FIM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
 ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
 LEAST_BOUNDS = 256  # of documents in a micro-batch of fixed shape
 PLANS_KEPT = 2  # the epoch at work, and the next one, whose first batch is made ahead
@@ -156,9 +156,11 @@ class Batches:
         weighting: str = "visits",
         packing: bool = True,
         fim_rate: float = 0.0,
+        spelling: Spelling | None = None,
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
-        self.packs_per_step, self.packing, self.fim_rate = packs_per_step, packing, fim_rate
+        self.packs_per_step, self.packing = packs_per_step, packing
+        self.fim_rate, self.spelling = fim_rate, spelling
         self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
         table = rows.table
         ones = np.full(len(table), MICRO, dtype=np.int64)
@@ -224,7 +226,7 @@ class Batches:
         rows = self.visits(epoch)
         fills = self._fills(epoch, rows)
         window = self.rows.window
-        filled = np.minimum(self.rows.table["length"][rows] + FIM_CONTROL_TOKENS - 1, window)
+        filled = np.minimum(self.rows.table["length"][rows] + NUM_CONTROL_TOKENS - 1, window)
         num_pairs = np.where(fills, filled, self.num_pairs[rows])
         kept = num_pairs > 0  # a file of a single window of one token may have nothing to predict
         rows, fills, num_pairs = rows[kept], fills[kept], num_pairs[kept]
@@ -243,7 +245,7 @@ class Batches:
             return np.zeros(len(rows), dtype=bool)
         table = self.rows.table[rows]
         drawn = _generator(self.seed, "fill", epoch).random(len(rows)) < self.fim_rate
-        return drawn & (table["label_offset"] < 0) & (table["length"] >= 3)
+        return drawn & (table["label_offset"] < 0) & (table["length"] >= LEAST_TOKENS)
 
     def expected_steps(self, num_epochs: int) -> int:
         """Optimizer steps of a whole run, from how well its last epoch packs and the pairs of all others.
@@ -291,7 +293,8 @@ class Batches:
         row = int(plan.rows[visit])
         if plan.fills[visit]:
             rng = rng_for(self.seed, "cut", epoch, int(self.rows.table["seq_id"][row]), visit)
-            pairs = fill_in_the_middle(self.rows.tokens_of(row), self.control, self.rows.window, rng)
+            tokens = self.rows.tokens_of(row)
+            pairs = fill_in_the_middle(tokens, self.control, self.rows.window, rng, self.spelling)
         else:
             pairs = document(self.rows, row, self.control)
         return row, *pairs, self.loss_weights[row]
@@ -314,18 +317,6 @@ def document(rows: Rows, index: int, control: ControlTokens) -> tuple[np.ndarray
     sequences[0, begin : begin + length] = rows.tokens_of(index)
     sequences[1, begin : begin + length] = rows.originals_of(index)
     return sequences[0, :-1][: rows.window], sequences[1, 1:][: rows.window]
-
-
-def fill_in_the_middle(
-    tokens: np.ndarray, control: ControlTokens, window: int, rng
-) -> tuple[np.ndarray, np.ndarray]:
-    """prefix, suffix, then the middle and the end token: every token is a target, the end token too."""
-    tokens = tokens[: window - FIM_CONTROL_TOKENS + 1]
-    first, last = sorted((rng.randrange(len(tokens) + 1), rng.randrange(len(tokens) + 1)))
-    prefix, middle, suffix = tokens[:first], tokens[first:last], tokens[last:]
-    asked = control.around(prefix.tolist(), suffix.tolist())
-    sequence = np.concatenate((asked, middle, [control.end])).astype(np.int64)
-    return sequence[:-1], sequence[1:]
 
 
 def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    fim_rate: float = setting(0.0, low=0.0, high=1.0)
+    fim_rate: float | None = setting(None, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +137,7 @@ RECIPES: dict[str, dict[str, dict]] = {
     FOUNDING: {
         "data": {"weighting": "visits", "curriculum": "stages", "overlap": True, "variants": True},
         "optimization": {"optimizer": "adamw", "lr_scheduler": "cosine"},
+        "objectives": {"fim_rate": 0.0},
     },
 }
 

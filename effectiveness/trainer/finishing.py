@@ -18,7 +18,8 @@ from effectiveness.trainer.export import export_model
 from effectiveness.trainer.journal import Journal, score
 from effectiveness.trainer.loop import State, Trainer
 from effectiveness.trainer.metrics import read_metrics
-from effectiveness.trainer.report import Outcome, model_card, write_report
+from effectiveness.trainer.model_card import model_card, prompting_of
+from effectiveness.trainer.report import Outcome, write_report
 from effectiveness.trainer.rows import open_rows
 from effectiveness.trainer.training_facts import TrainingFacts
 
@@ -54,7 +55,7 @@ def _hand_over(
         tokenizer=run.dataset.tokenizer,
         control=run.vocabulary.control,
         config=run.config,
-        card=model_card(outcome),
+        card=model_card(outcome, prompting_of(model, run.vocabulary)),
         trained=TrainingFacts(
             facts=journal.facts,
             num_steps=trainer.state.step,

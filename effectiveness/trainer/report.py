@@ -1,4 +1,4 @@
-"""training_report.html: one self-contained page - curves, held-out scores, completions, facts - and the model card."""
+"""training_report.html: one self-contained page - curves, held-out scores, completions, facts."""
 
 from __future__ import annotations
 
@@ -171,11 +171,12 @@ def _score_table(evaluation: Evaluation) -> str:
 
 def _score_row(name: str, score: Score) -> str:
     values = (score.nats_per_token, score.perplexity, score.bits_per_byte)
-    cells = "".join(f"<td class=n>{_number(value)}</td>" for value in values)
+    cells = "".join(f"<td class=n>{number(value)}</td>" for value in values)
     return f"<tr><td>{escape(name)}</td>{cells}<td class=n>{score.num_tokens:,}</td></tr>"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Four decimals, `-` for what is not finite."""
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
@@ -208,63 +209,3 @@ def _completion(kind: str, completion: Completion) -> str:
         f"<p>{escape(kind)}, {escape(gap.source_file)}</p>"
         f"<pre>{prefix}<mark>{escape(completion.first_line)}</mark>{truth}{suffix}</pre>"
     )
-
-
-# --- the model card --------------------------------------------------------------------------------------
-
-
-def model_card(outcome: Outcome) -> str:
-    """README.md of the exported model: what data, which commit, which numbers, how to use it."""
-    facts, dataset, test, val = (
-        outcome.facts,
-        outcome.facts["dataset"],
-        outcome.test.headline,
-        outcome.val.headline,
-    )
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        "tags: [code]",
-        "---",
-        f"# A code model of {dataset['source_repo']}",
-        "",
-        f"Trained on the repository `{dataset['source_repo']}` at commit `{dataset['repository_commit'] or 'none'}`, "
-        f"in windows of {dataset['window']} tokens. Files of the validation and test splits were never trained on.",
-        "",
-        "| files | nats per token | bits per byte | tokens |",
-        "|---|---|---|---|",
-        f"| validation | {_number(val.nats_per_token)} | {_number(val.bits_per_byte)} | {val.num_tokens:,} |",
-        f"| test | {_number(test.nats_per_token)} | {_number(test.bits_per_byte)} | {test.num_tokens:,} |",
-        "",
-        "Each held-out source token is scored once, with the longest context its windows give.",
-        "",
-        *_card_completions(outcome.completion_scores),
-        f"Model: {facts['model']}, {facts['num_parameters']:,} parameters; weights of step {outcome.best_step}, "
-        "the best by validation loss.",
-        "",
-        "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        'path = "."  # this directory',
-        "tokenizer = AutoTokenizer.from_pretrained(path)",
-        "model = AutoModelForCausalLM.from_pretrained(path)",
-        'inputs = tokenizer("def main(", return_tensors="pt", add_special_tokens=False).to(model.device)',
-        "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))",
-        "```",
-        "",
-        "It completes code in the style of this repository. It follows no instructions, and what it writes is to be "
-        "read before it is run.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _card_completions(scores: dict[str, dict[str, float]]) -> list[str]:
-    lines = [
-        f"- {kind}: {100 * values['exact_match_share']:.1f} % of {values['num_gaps']} gaps exact, "
-        f"edit similarity {values['edit_similarity']:.3f}"
-        for kind, values in scores.items()
-        if values
-    ]
-    return ["Greedy completions of test files, cut at the first line end:", "", *lines, ""] if lines else []

@@ -38,7 +38,7 @@ from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import BEST as BEST
 from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
 from effectiveness.trainer.schedule import make_schedule
-from effectiveness.trainer.tokenizer_match import compare_tokenizers
+from effectiveness.trainer.tokenizer_match import compare_tokenizers, with_fim_rate
 from effectiveness.trainer.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     dataset = open_dataset(arguments.sequences)
     vocabulary = Vocabulary(dataset.tokenizer)
     _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
+    config = with_fim_rate(config, vocabulary)
     engine = make_engine(device, config.device_backend.distributed)
     return Run(
         config=config,
@@ -176,6 +177,7 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         weighting=filled(config.data.weighting),
         packing=config.data.packing,
         fim_rate=config.objectives.fim_rate,
+        spelling=run.vocabulary,
     )
     batches.pace(
         Pacing(

@@ -10,12 +10,10 @@ from torch import nn
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, devices, models
+from effectiveness.trainer.gap_record import CAN_FILL, can_fill, record_gaps
 from effectiveness.trainer.lora import lower_frozen
 from effectiveness.trainer.setup import CHECKPOINTS, Run
 from effectiveness.trainer.tokenizer_match import compare_tokenizers
-from effectiveness.trainer.vocabulary import Vocabulary
-
-CAN_FILL = "fill_in_the_middle"  # key of an exported config.json: whether the model was trained to
 
 
 def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
@@ -36,7 +34,7 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         _load_step_checkpoint(run.source, model)
         what = f"{what}, weights of {run.source}"
     if run.config.objectives.fim_rate:
-        setattr(model.config, CAN_FILL, True)
+        record_gaps(model, run.config.objectives.fim_rate)
     if run.config.quantization.lora_enabled:
         count = models.adapt(model, run.config.quantization, run.config.training.seed)
         what = f"{what}, LoRA on {count} layers"
@@ -91,18 +89,11 @@ def _load_model(run: Run, name: str) -> nn.Module:
         added = compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
     if run.config.quantization.lora_enabled:
         _refuse_frozen_rows(run, name, added)
-    setattr(model.config, CAN_FILL, can_fill(model, run.vocabulary, added))
+    directory = Path(name) if Path(name).is_dir() else None
+    setattr(model.config, CAN_FILL, can_fill(model, run.vocabulary, directory, added))
     if run.config.model.dropout:
         models.add_dropout(model, run.config.model.dropout)
     return model
-
-
-def can_fill(model: nn.Module, vocabulary: Vocabulary, added: Collection[int] = ()) -> bool:
-    """Whether a model learnt to fill in the middle: it is on record, or (a foreign one) the tokens are its own."""
-    recorded = getattr(model.config, CAN_FILL, None)
-    if recorded is not None:
-        return recorded is True
-    return vocabulary.control.can_fill and vocabulary.control.fim_middle not in added
 
 
 def _refuse_frozen_rows(run: Run, name: str, added: Collection[int]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.records import UserError
 from effectiveness.trainer import model_files
+from effectiveness.trainer.config import Config
 from effectiveness.trainer.vocabulary import MAX_TOKENIZER_BYTES, Vocabulary
 
+DEFAULT_FIM_RATE = 0.5  # costs no left-to-right quality (2207.14255); LOG.md has what it cost here
 A_TOKENIZER = "give a model with a tokenizer.json"
 
 
@@ -22,6 +26,27 @@ def compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> frozense
             f"{what} has another tokenizer than the dataset; build the dataset with --tokenizer {name}"
         )
     return frozenset(entries.values()) - frozenset(own.values())
+
+
+def with_fim_rate(config: Config, vocabulary: Vocabulary) -> Config:
+    """`config` with what `objectives.fim_rate: auto` stands for: gaps, wherever the model has tokens for them.
+
+    A base that lacks them would have to learn new tokens for a task that was not asked for.
+    """
+    if config.objectives.fim_rate is not None:
+        return config
+    can_learn = vocabulary.control.can_fill and _has_own_fim_tokens(config.model.pretrained_model, vocabulary)
+    objectives = replace(config.objectives, fim_rate=DEFAULT_FIM_RATE if can_learn else 0.0)
+    return replace(config, objectives=objectives)
+
+
+def _has_own_fim_tokens(name: str | None, vocabulary: Vocabulary) -> bool:
+    if name is None:
+        return True
+    try:
+        return vocabulary.control.fim_middle not in compare_tokenizers(name, name, vocabulary)
+    except UserError:  # it is refused when it is loaded, which says why
+        return False
 
 
 def _entries_and_merges(what: str, tokenizer_json: dict) -> tuple[dict[str, int], dict, list[str]]:

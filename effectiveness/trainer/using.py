@@ -15,6 +15,7 @@ from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import choose_device
 from effectiveness.trainer.evaluate import Evaluation
 from effectiveness.trainer.export import generation_settings
+from effectiveness.trainer.gap_record import can_fill
 from effectiveness.trainer.journal import score
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.rows import refuse_nothing_held_out
@@ -88,7 +89,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
     vocabulary = Vocabulary(source)
     model = load_pretrained(str(source), window=MIN_POSITIONS, vocab_size=1).to(device)
     check_vocabulary(str(source), model, vocabulary)
-    if suffix is not None and not starting_model.can_fill(model, vocabulary):
+    if suffix is not None and not can_fill(model, vocabulary, source):
         raise UserError(
             f"--suffix: {source} never learnt to fill in the middle; train it with --set objectives.fim_rate=0.5, or "
             "leave --suffix out"

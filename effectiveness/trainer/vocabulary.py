@@ -17,6 +17,7 @@ from effectiveness.trainer.batches import ControlTokens
 MAX_TOKENIZER_BYTES = 256 << 20
 MAX_NAMES_BYTES = 16 << 20
 ANOTHER = "build the dataset again"
+REPLACEMENT = "\ufffd"  # what a decoder writes for a part of a character
 TRIAL = "def f(x):\n\treturn x + 1  # caf\u00e9 \U0001f600\n"  # every part of a tokenizer has to do with it
 
 
@@ -29,6 +30,7 @@ class Vocabulary:
         self.json = read_json_object(self.file, max_bytes=MAX_TOKENIZER_BYTES, way_out=ANOTHER)
         names = directory / "tokenizer_config.json"
         self.tokenizer = _open(self.file, self.json)
+        self._halves: dict[tuple[int, int], tuple[list[int], list[int]] | None] = {}
         named = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER)
         with reading(f"{names}", ANOTHER):
             self.control = self._control(named)
@@ -77,6 +79,33 @@ class Vocabulary:
         """
         with reading(f"{self.file}", ANOTHER):
             return self._num_bytes()
+
+    @cached_property
+    def line_ends(self) -> np.ndarray:
+        """Bytes of each id before the first line break in it, -1 where it holds none, int64 [vocabulary]."""
+        table = np.full(len(self.num_bytes), -1, dtype=np.int64)
+        for index in range(len(table)):
+            before, line_break, _ = self.decode([index]).partition("\n")
+            if line_break and REPLACEMENT not in before:
+                table[index] = len(before.removesuffix("\r").encode())
+        return table
+
+    def halves(self, index: int, num_bytes: int) -> tuple[list[int], list[int]] | None:
+        """Ids of a token's first `num_bytes` bytes and of the rest; None where they are no texts of their own."""
+        place = index, num_bytes
+        if place not in self._halves:
+            self._halves[place] = self._halves_at(*place)
+        return self._halves[place]
+
+    def _halves_at(self, index: int, num_bytes: int) -> tuple[list[int], list[int]] | None:
+        text = self.decode([index])
+        raw = text.encode()
+        try:
+            left, right = (self.encode(part.decode()) for part in (raw[:num_bytes], raw[num_bytes:]))
+        except UnicodeDecodeError:  # within a character
+            return None
+        is_exact = left and right and REPLACEMENT not in text and self.decode([*left, *right]) == text
+        return (left, right) if is_exact else None
 
     def _num_bytes(self) -> np.ndarray:
         added = {token["id"]: len(token["content"].encode()) for token in self.json.get("added_tokens") or []}

@@ -1,0 +1,69 @@
+"""Whether and how a model was trained to fill gaps, as its config.json says it; and of one that does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from torch import nn
+
+from effectiveness.common.boundary import read_json_object
+from effectiveness.trainer.gaps import ORDERS
+from effectiveness.trainer.model_files import A_MODEL, MAX_CONFIG_BYTES
+from effectiveness.trainer.other_readers import SPLITS_CONTROL_TEXTS
+from effectiveness.trainer.run_directory import FACTS_FILE
+from effectiveness.trainer.vocabulary import MAX_NAMES_BYTES, Vocabulary
+
+# Keys of an exported config.json.
+CAN_FILL = "fill_in_the_middle"
+HOW_IT_FILLS = "fill_in_the_middle_training"
+
+
+def record_gaps(model: nn.Module, fim_rate: float) -> None:
+    """Have the model's configuration say that it was trained with this share of gaps."""
+    setattr(model.config, CAN_FILL, True)
+    setattr(model.config, HOW_IT_FILLS, {"rate": fim_rate, "orders": list(ORDERS)})
+
+
+def can_fill(
+    model: nn.Module, vocabulary: Vocabulary, directory: Path | None, added: Collection[int] = ()
+) -> bool:
+    """Whether a model, which lies in `directory` (None: on the hub), learnt to fill in the middle.
+
+    What is recorded counts. An export of ours of before that is judged by what its training wrote down, and if
+    nobody knows it did not: its tokenizer always has the tokens. To a foreign model they are its own, or `added`.
+    """
+    return _judged(getattr(model.config, CAN_FILL, None), vocabulary, directory, added)
+
+
+def model_on_disk_can_fill(config: dict, vocabulary: Vocabulary, directory: Path) -> bool:
+    """The same by its config.json."""
+    return _judged(config.get(CAN_FILL), vocabulary, directory, ())
+
+
+def _judged(recorded: object, vocabulary: Vocabulary, directory: Path | None, added: Collection[int]) -> bool:
+    if recorded is None and directory is not None:
+        recorded = _of_an_older_export(directory)
+    if recorded is not None:
+        return recorded is True
+    return vocabulary.control.can_fill and vocabulary.control.fim_middle not in added
+
+
+def _of_an_older_export(directory: Path) -> bool | None:
+    """None where it is none of ours."""
+    if (directory / FACTS_FILE).is_file():
+        facts = read_json_object(directory / FACTS_FILE, max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL)
+        return _rate(facts) > 0
+    names = directory / "tokenizer_config.json"
+    if not names.is_file():
+        return None
+    described = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=A_MODEL)
+    return False if described.get(SPLITS_CONTROL_TEXTS) is True else None
+
+
+def _rate(facts: dict) -> float:
+    """`objectives.fim_rate` of training_facts.json, 0 where it is not as we write it."""
+    found: object = facts
+    for key in ("facts", "config", "objectives", "fim_rate"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, int | float) else 0.0

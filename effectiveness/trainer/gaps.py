@@ -1,0 +1,125 @@
+"""Fill-in-the-middle: where a window of tokens is cut in three, and in which order the parts are written.
+
+A cursor stands anywhere, also inside a token; what follows it is often the end of its line. So half of the gaps are
+cut at two random bytes (Bavarian et al. 2022, 2207.14255, at characters), the others end where a line does, and
+half of those begin where one does. The parts are written prefix-suffix-middle, or suffix first, where the middle goes
+on from the prefix without a seam and an editor's next key changes only the end of the prompt:
+
+    prefix-token prefix suffix-token suffix middle-token middle end
+    prefix-token suffix-token suffix middle-token prefix middle end        (the paper's SPM in its second form)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from effectiveness.trainer.batches import ControlTokens
+
+NUM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
+AT_RANDOM, TO_A_LINES_END = 0.5, 0.25  # shares of gaps; the rest is whole lines
+NUM_LINES = (1, 1, 1, 2, 4, 8)  # of a gap that ends with a line, drawn from these
+SUFFIX_FIRST = 0.5  # share of gaps
+ORDERS = ("prefix-suffix-middle", "suffix-prefix-middle")
+LEAST_TOKENS = 3  # of a window that is cut
+
+
+class Spelling(Protocol):
+    """What cuts inside of tokens need to know of a tokenizer."""
+
+    num_bytes: np.ndarray  # of each id, int64 [vocabulary]
+    line_ends: (
+        np.ndarray
+    )  # bytes of each id behind which a line ends, -1: none ends in it; int64 [vocabulary]
+
+    def halves(self, index: int, num_bytes: int) -> tuple[list[int], list[int]] | None:
+        """Ids of a token's first `num_bytes` bytes and of the rest; None where they are no texts of their own."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Before token `token`, or `inside` bytes within it."""
+
+    token: int
+    inside: int = 0
+
+
+def fill_in_the_middle(
+    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: Spelling | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets, int64, min(len(tokens) + 3, window) each: every token is a target, the end token too.
+
+    Without a `spelling` cuts lie between tokens. Cutting a token makes more of it; what is too much then is left
+    out farthest from the gap.
+    """
+    tokens = tokens[: window - NUM_CONTROL_TOKENS + 1]
+    prefix, middle, suffix = _fitted(tokens, *_draw(tokens, rng, spelling), spelling)
+    if rng.random() < SUFFIX_FIRST:
+        parts = ((control.fim_prefix,), (control.fim_suffix,), suffix, (control.fim_middle,), prefix, middle)
+    else:
+        parts = ((control.fim_prefix,), prefix, (control.fim_suffix,), suffix, (control.fim_middle,), middle)
+    sequence = np.concatenate((*parts, (control.end,))).astype(np.int64)
+    return sequence[:-1], sequence[1:]
+
+
+def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> tuple[Place, Place]:
+    """Where a gap begins and ends."""
+    if spelling is None:
+        first, last = sorted(rng.randrange(len(tokens) + 1) for _ in range(2))
+        return Place(first), Place(last)
+    ends = np.cumsum(spelling.num_bytes[tokens])
+    lines = np.flatnonzero(spelling.line_ends[tokens] >= 0)  # tokens in which a line ends
+    kind = rng.random()
+    if kind < AT_RANDOM or not len(lines):
+        first, last = sorted(_at_byte(rng.randrange(int(ends[-1]) + 1), ends) for _ in range(2))
+        return first, last
+    if kind < AT_RANDOM + TO_A_LINES_END:
+        first = _at_byte(rng.randrange(int(ends[-1]) + 1), ends)
+    else:
+        first = Place(int(rng.choice((-1, *lines))) + 1)
+    return first, _line_end_behind(first, tokens, lines, rng, spelling)
+
+
+def _at_byte(number: int, ends: np.ndarray) -> Place:
+    """The place behind so many bytes of a text whose tokens end at `ends`."""
+    token = int(np.searchsorted(ends, number, side="right"))
+    return Place(token, number - int(ends[token - 1]) if token else number)
+
+
+def _line_end_behind(
+    first: Place, tokens: np.ndarray, lines: np.ndarray, rng: random.Random, spelling: Spelling
+) -> Place:
+    """Where the line of `first`, or one of the next, ends: before its line break. The text's end where none does."""
+    behind = [Place(int(t), int(spelling.line_ends[tokens[t]])) for t in lines[lines >= first.token][:8]]
+    behind = [place for place in behind if place >= first]
+    if not behind:
+        return Place(len(tokens))
+    return behind[min(rng.choice(NUM_LINES), len(behind)) - 1]
+
+
+def _fitted(
+    tokens: np.ndarray, first: Place, last: Place, spelling: Spelling | None
+) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Prefix, middle and suffix at these places, as many tokens in all as there were."""
+    before, suffix = _cut(tokens, last, spelling)
+    same = first.token == last.token
+    prefix, middle = _cut(before, Place(first.token) if same else first, spelling)
+    extra = len(prefix) + len(middle) + len(suffix) - len(tokens)
+    if extra > len(prefix) + len(suffix):
+        return tokens[: first.token], tokens[first.token : last.token], tokens[last.token :]
+    of_prefix = min(extra, len(prefix))
+    return prefix[of_prefix:], middle, suffix[: len(suffix) - (extra - of_prefix)]
+
+
+def _cut(tokens: np.ndarray, place: Place, spelling: Spelling | None) -> tuple[np.ndarray, np.ndarray]:
+    """What stands before a place and behind it; before its token where that cannot be cut there."""
+    halves = spelling.halves(int(tokens[place.token]), place.inside) if spelling and place.inside else None
+    if halves is None:
+        return tokens[: place.token], tokens[place.token :]
+    left, right = halves
+    return np.concatenate((tokens[: place.token], left)), np.concatenate((right, tokens[place.token + 1 :]))
