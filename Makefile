@@ -6,7 +6,8 @@
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
 # make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
 #                        with an interpreter that has torch already: make gpu PYTHON=python3 VENV=
-# make readers           what others read our files with: transformers 4, datasets, peft in .readers/, and the tests of it
+# make readers           what others read our files with: transformers 4, datasets and peft in .readers/, llama.cpp in
+#                        tests/oracles/llama/ (1.2 GB), and the tests that ask them
 # make lint | torture | benchmark | clean
 
 PYTHON ?= python3
@@ -48,8 +49,8 @@ run: $(READY) $(NATIVE)
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
 
-readers: $(READY) $(NATIVE) .readers/.ready
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/test_other_readers.py
+readers: $(READY) $(NATIVE) .readers/.ready tests/oracles/llama/node_modules
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/test_other_readers.py tests/test_gguf.py
 
 torture: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m torture
@@ -82,6 +83,12 @@ $(READY): requirements.txt
 	.readers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/oracles/readers.txt
 	@touch $@
 
+# Its binary is of Linux on x64; elsewhere, or without npm, its questions are skipped.
+tests/oracles/llama/node_modules: tests/oracles/llama/package-lock.json
+	@npm ci --omit=optional --ignore-scripts --silent --no-audit --no-fund --prefix tests/oracles/llama \
+	    || { mkdir -p $@; echo "llama.cpp could not be installed: its questions will be skipped"; }
+	@touch $@
+
 # The memory's compiled part. It needs a C compiler, gcc or clang, and nothing else.
 $(NATIVE): effectiveness/memory/_native.c $(wildcard effectiveness/memory/native/*.h) setup.py | $(READY)
 	@command -v $(firstword $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('CC'))")) >/dev/null \
@@ -97,4 +104,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .readers tests/oracles/node_modules .ruff_cache .mypy_cache build $(NATIVE)
+	rm -rf $(VENV) .readers tests/oracles/node_modules tests/oracles/llama/node_modules .ruff_cache .mypy_cache build $(NATIVE)

@@ -1,8 +1,21 @@
-"""The compiled part of the memory; everything else about the package stands in pyproject.toml."""
+"""The compiled part of the memory and what is needed at run time; all else of the package stands in pyproject.toml."""
+
+from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
+FIRST_CHECK = "# Checks, and what builds."  # from there on requirements.txt holds what only the tests need
+
+
+def dependencies() -> list[str]:
+    """The pins of requirements.txt that the commands import."""
+    text = (Path(__file__).parent / "requirements.txt").read_text("utf-8").partition(FIRST_CHECK)[0]
+    pins = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [pin for pin in pins if pin]
+
+
 setup(
+    install_requires=dependencies(),
     packages=[*find_packages(include=["effectiveness*"]), "effectiveness.training"],
     ext_modules=[
         Extension(

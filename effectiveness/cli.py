@@ -16,6 +16,7 @@ COMMANDS = {
     "train": (f"{TRAINING}.model_trainer_unified:main", "a dataset -> a model"),
     "complete": ("effectiveness.complete:main", "what a model writes after a text, or between two"),
     "serve": ("effectiveness.serve.command:main", "completions for an editor, of a repository or a model"),
+    "gguf": ("effectiveness.gguf.command:main", "a model -> one file for llama.cpp, Ollama, LM Studio"),
     "memory": (
         "effectiveness.completion.command:main",
         "what the repository itself says next, on held-out files",

@@ -51,7 +51,7 @@ def test_every_command_of_a_document_parses(document, line):
     elif program.endswith("python3") or program == "torchrun":
         check_python([word for word in rest if word not in ("--nproc_per_node", "2")])
     else:
-        assert program in ("git", "grep", "cd", "tail", "tensorboard"), line
+        assert program in ("git", "grep", "cd", "pip", "tail", "tensorboard"), line
 
 
 def check_make(targets: list[str]) -> None:
@@ -64,7 +64,7 @@ def check_python(words: list[str]) -> None:
     if words[0] == "-m":
         assert (
             any((ROOT / words[1].replace(".", "/")).with_suffix(s).exists() for s in ("", ".py"))
-            or words[1] == "pytest"
+            or words[1] in ("pytest", "pip")
         )
         return
     script, *arguments = words

@@ -21,6 +21,7 @@ MAY_SEE = {
     "completion": ("common", "memory", "trainer"),
     "proof": ("common", "languages", "memory", "trainer", "completion"),
     "ablation": ("common", "trainer"),
+    "gguf": ("common", "trainer"),
     "serve": ("common", "corpus", "memory", "completion"),
 }
 CONDUCTORS = {

@@ -8,7 +8,8 @@ import hashlib
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -21,26 +22,29 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace one file: a reader sees the old bytes or `data`, on disk when this returns."""
+    with replacing(path) as (fd, _):
+        write_all(fd, data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[tuple[int, Path]]:
+    """(descriptor, path) of an empty file that takes the place of `path` when the body has ended well."""
     path = Path(os.path.realpath(path))  # a link stays a link
     _remove_abandoned(path)
     staged = path.with_name(f".{name_stem(path)}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        _write_new(staged, data)
+        fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # alive: nobody may take this file for abandoned
+            yield fd, staged
+            sync(fd)
+        finally:
+            os.close(fd)
         os.rename(staged, path)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise
     sync_path(path.parent)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)  # alive: nobody may take this file for abandoned
-        write_all(fd, data)
-        sync(fd)
-    finally:
-        os.close(fd)
 
 
 def _remove_abandoned(path: Path) -> None:

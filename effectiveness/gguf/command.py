@@ -1,0 +1,106 @@
+"""`effectiveness gguf`: a finished model as one GGUF file, and a Modelfile beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from effectiveness.common.disk_errors import BAD_PLACE, WRITE_FAILED, one_line_for, spell
+from effectiveness.common.endings import OneLineParser, ending_of, print_line
+from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_head
+
+if TYPE_CHECKING:
+    from effectiveness.gguf.writing import Source
+
+TYPES = ("f32", "f16", "q8_0")
+PIN = "gguf==0.19.0"
+MAGIC = b"GGUF"
+EXAMPLES = """examples:
+  effectiveness gguf models/mine                      models/mine-f16.gguf and models/mine-f16.Modelfile
+  effectiveness gguf models/mine --type q8_0 --output mine.gguf
+  llama-server -m models/mine-f16.gguf -c 1024 -b 512 --port 8012        then llama.vim finds it
+  ollama create mine -f models/mine-f16.Modelfile
+
+exit codes: 0 done, 1 failed, nothing changed, 2 usage or missing input"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All flags."""
+    parser = OneLineParser(
+        prog="effectiveness gguf",
+        description="Write a finished model as one file for llama.cpp, Ollama and LM Studio.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="the --output of a training, e.g. models/mine")
+    add("--type", choices=TYPES, default="f16", help="of the weights; q8_0 is half of f16, default: f16")
+    add("--output", type=Path, metavar="FILE", help="default: MODEL-TYPE.gguf, beside the model's directory")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return ending_of(lambda publication: _run(make_parser().parse_args(argv)))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    gguf = _package()
+    source = _open(arguments.model)
+    output = arguments.output or _beside(arguments.model, arguments.type)
+    recipe = output.with_name(f"{output.name.removesuffix('.gguf')}.Modelfile")
+    _refuse_foreign(output, recipe)
+
+    from effectiveness.common.durable import write_atomically
+    from effectiveness.gguf.modelfile import modelfile
+    from effectiveness.gguf.writing import write_gguf
+
+    with one_line_for(output, BAD_PLACE | WRITE_FAILED):
+        num_bytes = write_gguf(source, output, arguments.type, gguf)
+        write_atomically(recipe, modelfile(source, output).encode())
+    gaps = "fills gaps" if source.can_fill else "never learnt to fill gaps, and does not offer it"
+    print_line(f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, {gaps}")
+    print_line(f"ollama  {spell(recipe)}")
+    print_line("COMPLETE")
+    return 0
+
+
+def _package():
+    try:
+        import gguf
+    except ImportError as error:
+        raise UserError(
+            f'writing GGUF needs the package gguf ({error}); python3 -m pip install "{PIN}"'
+        ) from None
+    return gguf
+
+
+def _open(directory: Path) -> Source:
+    from effectiveness.gguf.writing import open_source
+
+    if not (directory / "config.json").is_file():
+        raise UserError(f"{spell(directory)} holds no finished model; give the --output of a training")
+    return open_source(directory)
+
+
+def _beside(model: Path, kind: str) -> Path:
+    directory = model.resolve()
+    return directory.with_name(f"{directory.name}-{kind}.gguf")
+
+
+def _refuse_foreign(output: Path, recipe: Path) -> None:
+    """What is replaced is a GGUF file and a Modelfile of ours."""
+    from effectiveness.gguf.modelfile import WRITTEN_BY
+
+    for path, beginning in ((output, MAGIC), (recipe, WRITTEN_BY.encode())):
+        if not os.path.lexists(path):
+            continue
+        is_ours = path.is_file() and not path.is_symlink() and read_head(path, len(beginning)) == beginning
+        if not is_ours:
+            raise UserError(
+                f"{spell(path)} is there and not of this command; move it away or give another --output"
+            )

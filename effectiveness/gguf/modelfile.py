@@ -1,0 +1,32 @@
+"""The Modelfile by which Ollama takes a GGUF file: its context, where an answer ends, and how a gap is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from effectiveness.gguf.writing import Source
+
+WRITTEN_BY = "# Written by effectiveness gguf"
+
+
+def modelfile(source: Source, weights: Path) -> str:
+    """For `weights`, a file beside it. Without a `.Suffix` in the template Ollama refuses to fill gaps."""
+    control, texts = source.vocabulary.control, source.table.texts
+    template = "{{ .Prompt }}"
+    if source.can_fill:
+        prefix, suffix, middle = (
+            texts[i] for i in (control.fim_prefix, control.fim_suffix, control.fim_middle)
+        )
+        filled = f"{prefix}{{{{ .Prompt }}}}{suffix}{{{{ .Suffix }}}}{middle}"
+        template = f"{{{{ if .Suffix }}}}{filled}{{{{ else }}}}{{{{ .Prompt }}}}{{{{ end }}}}"
+    return "\n".join(
+        [
+            f"{WRITTEN_BY}; ollama create NAME -f THIS_FILE",
+            f"FROM ./{weights.name}",
+            f"PARAMETER num_ctx {source.shape.context_tokens}",
+            "PARAMETER temperature 0",
+            f'PARAMETER stop "{texts[control.end]}"',
+            f'TEMPLATE """{template}"""',
+            "",
+        ]
+    )

@@ -1,0 +1,281 @@
+"""A GGUF file holds the model: the same ids, the same continuations, and no gaps where none were learnt."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from oracles import llama_cpp
+from test_train_loss import model_of
+from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, write_dataset
+
+from effectiveness.common.records import UserError
+from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, PRETOKENIZER
+from effectiveness.gguf import command
+from effectiveness.gguf.command import main
+from effectiveness.gguf.layout import read_shape, tensor_name
+from effectiveness.gguf.tokens import QWEN2, token_table
+from effectiveness.trainer.export import export_model
+from effectiveness.trainer.gap_record import CAN_FILL
+from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.vocabulary import Vocabulary
+
+ROOT = Path(__file__).resolve().parent.parent
+NUM_TOKENS = 16
+needs_package = pytest.mark.skipif(
+    not __import__("importlib.util").util.find_spec("gguf"), reason=f'python3 -m pip install "{command.PIN}"'
+)
+needs_llama_cpp = pytest.mark.skipif(bool(llama_cpp.MISSING), reason=llama_cpp.MISSING or "-")
+GAP = "<|fim_prefix|>def f(<|fim_suffix|>): pass\n<|fim_middle|>"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Directories of models that differ in what GGUF must get right: the order of rows, biases, norms, one head."""
+    base = tmp_path_factory.mktemp("exported")
+    patch = pytest.MonkeyPatch()
+    use_tiny_models(patch)
+    run, trainer = open_trainer(write_dataset(base / "d"), base / "run", "optimization.learning_rate=0.02")
+    for _ in range(3):
+        trainer._one_step(quiet_hooks())
+    patch.undo()
+    models = {"preset": trainer.model, **{name: _as_released(name) for name in ("llama", "qwen2", "qwen3")}}
+    setattr(models["llama"].config, CAN_FILL, False)
+    for name, model in models.items():
+        trained = TrainingFacts(facts={}, num_steps=0, best_step=0, is_finite=True)
+        export_model(base / name, model, tokenizer=run.dataset.tokenizer, control=run.vocabulary.control,
+                     config=run.config, card="", trained=trained)  # fmt: skip
+    return SimpleNamespace(places={name: base / name for name in models}, vocabulary=run.vocabulary)
+
+
+def _as_released(architecture: str) -> torch.nn.Module:
+    """A base of its own for the rotation, fewer heads of keys than of queries, a head beside the embedding."""
+    config = model_of(architecture).config
+    config.rope_parameters = {"rope_type": "default", "rope_theta": 50.0}
+    config.vocab_size, config.tie_word_embeddings, config.initializer_range = 310, False, 0.2
+    torch.manual_seed(4)
+    return type(model_of(architecture))(config).eval()
+
+
+@pytest.fixture
+def written(exported, tmp_path):
+    """name, type -> the GGUF file of a model."""
+
+    def write(name: str, kind: str = "f32") -> Path:
+        output = tmp_path / f"{name}-{kind}.gguf"
+        assert main([str(exported.places[name]), "--type", kind, "--output", str(output)]) == 0
+        return output
+
+    return write
+
+
+def fields_of(path: Path) -> dict:
+    import gguf
+
+    return {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items()}
+
+
+def tensors_of(path: Path) -> dict[str, np.ndarray]:
+    import gguf
+
+    found = gguf.GGUFReader(path).tensors
+    return {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in found}
+
+
+# --- llama.cpp -------------------------------------------------------------------------------------------------
+
+
+def two_hundred_texts() -> list[str]:
+    rng = random.Random(5)
+    source = Path(random.__file__).read_text("utf-8")
+    alphabet = [*"abcXYZ019 _\t\n\r\x0b\x1b'\"\\<>|/[](){}.,;:\u00e9\u00df\u00f1\u4e2d\u6587", "\U0001f600", "\u0301",
+                *CONTROL_TOKENS, "'ll", "  ", "\r\n", "0x1F"]  # fmt: skip
+    drawn = ["".join(rng.choice(alphabet) for _ in range(rng.randint(1, 60))) for _ in range(90)]
+    lines = [source[at : at + 300] for at in range(0, 100 * 250, 250)]
+    return [text for text in (*HOSTILE_TEXTS, *drawn, *lines) if "\0" not in text][:200]
+
+
+@needs_package
+@needs_llama_cpp
+def test_llama_cpp_gives_the_ids_of_two_hundred_texts_and_a_gap_as_text_is_its_control_ids(exported, written):
+    texts = two_hundred_texts()
+    assert len(texts) > 180
+    found = llama_cpp.ask(written("preset"), texts=texts, controlTexts=[GAP])
+    assert found["ids"] == [exported.vocabulary.encode(text) for text in texts]
+    control, encode = exported.vocabulary.control, exported.vocabulary.encode
+    expected = [
+        control.fim_prefix,
+        *encode("def f("),
+        control.fim_suffix,
+        *encode("): pass\n"),
+        control.fim_middle,
+    ]
+    assert found["controlIds"] == [expected]
+    assert found["fim"] == [control.fim_prefix, control.fim_middle, control.fim_suffix]
+    assert found["addsBeginning"] is False
+
+
+@needs_package
+@needs_llama_cpp
+@pytest.mark.parametrize("name", ["preset", "llama", "qwen2", "qwen3"])
+def test_llama_cpp_continues_as_the_exported_model_does(exported, written, name):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(exported.places[name]).eval()
+    prompts = [
+        exported.vocabulary.encode(text) for text in ("def total(", "    return ", "x = 1\n", GAP, "a b c d")
+    ]
+    prompts = [prompt[:12] for prompt in prompts]
+    expected = []
+    for prompt in prompts:
+        ids = torch.tensor([prompt])
+        room = min(NUM_TOKENS, model.config.max_position_embeddings - len(prompt))
+        settings = {"max_new_tokens": room, "min_new_tokens": room, "do_sample": False, "eos_token_id": None}
+        expected.append(
+            model.generate(ids, attention_mask=torch.ones_like(ids), **settings)[0, len(prompt) :].tolist()
+        )
+    found = llama_cpp.ask(written(name), prompts=prompts, numTokens=NUM_TOKENS)["written"]
+    end = exported.vocabulary.control.end
+    for ours, theirs in zip(expected, found, strict=True):
+        length = min(len(ours), len(theirs))
+        stop = ours.index(end) if end in ours else length
+        assert ours[: min(length, stop)] == theirs[: min(length, stop)]
+    assert sum(map(len, found)) > 40
+
+
+@needs_package
+@needs_llama_cpp
+def test_llama_cpp_offers_no_gaps_of_a_model_that_never_saw_one(written):
+    assert llama_cpp.ask(written("llama"))["fim"] == [None, None, None]
+
+
+# --- the file alone --------------------------------------------------------------------------------------------
+
+
+@needs_package
+def test_a_file_names_its_rule_of_cutting_and_the_ids_of_a_gap(exported, written):
+    fields, control = fields_of(written("preset")), exported.vocabulary.control
+    assert fields["tokenizer.ggml.pre"] == "qwen2" and fields["tokenizer.ggml.model"] == "gpt2"
+    assert fields["tokenizer.ggml.fim_pre_token_id"] == control.fim_prefix
+    assert fields["tokenizer.ggml.fim_mid_token_id"] == control.fim_middle
+    assert fields["tokenizer.ggml.fim_suf_token_id"] == control.fim_suffix
+    assert fields["tokenizer.ggml.eos_token_id"] == control.end
+    without = fields_of(written("llama"))
+    assert "tokenizer.ggml.fim_pre_token_id" not in without
+    assert "<|fim_prefix|>" not in without["tokenizer.ggml.tokens"]
+    assert len(without["tokenizer.ggml.tokens"]) == without["llama.vocab_size"] == 310
+
+
+@needs_package
+@pytest.mark.parametrize(("kind", "worst"), [("f32", 0.0), ("f16", 1e-3), ("q8_0", 0.02)])
+def test_every_weight_is_in_the_file_as_exact_as_its_type(exported, written, kind, worst):
+    from safetensors.torch import load_file
+
+    tensors = tensors_of(written("qwen2", kind))
+    weights = load_file(exported.places["qwen2"] / "model.safetensors")
+    assert {tensor_name(name) for name in weights} == set(tensors)
+    for name, weight in weights.items():
+        found = tensors[tensor_name(name)].reshape(weight.shape)
+        assert np.abs(found - weight.numpy()).max() <= worst * max(1.0, weight.abs().max().item()), name
+
+
+@needs_package
+def test_an_ollama_modelfile_fills_gaps_only_where_the_model_can(written):
+    fills = written("preset").with_name("preset-f32.Modelfile").read_text()
+    assert "FROM ./preset-f32.gguf" in fills and "PARAMETER num_ctx 32" in fills
+    gap = "<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>"
+    assert f'TEMPLATE """{{{{ if .Suffix }}}}{gap}{{{{ else }}}}{{{{ .Prompt }}}}{{{{ end }}}}"""' in fills
+    assert ".Suffix" not in written("llama").with_name("llama-f32.Modelfile").read_text()
+
+
+@needs_package
+def test_a_second_run_gives_the_same_bytes_and_a_file_of_others_is_not_replaced(
+    exported, written, tmp_path, capsys
+):
+    first = written("preset").read_bytes()
+    assert written("preset").read_bytes() == first
+    other = tmp_path / "notes.gguf"
+    other.write_text("mine")
+    assert main([str(exported.places["preset"]), "--output", str(other)]) == 2
+    assert "is there and not of this command" in capsys.readouterr().err
+    assert other.read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "notes.gguf",
+        "preset-f32.Modelfile",
+        "preset-f32.gguf",
+    ]
+
+
+def test_a_missing_package_is_one_line_that_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    assert main([str(tmp_path)]) == 2
+    line, last = capsys.readouterr().err.splitlines()
+    assert last == "FAILED" and 'python3 -m pip install "gguf==0.19.0"' in line
+
+
+def test_the_extra_of_the_package_the_pin_and_the_message_name_one_version():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["optional-dependencies"]["gguf"] == [command.PIN]
+    assert f"\n{command.PIN} " in (ROOT / "requirements.txt").read_text("utf-8")
+    assert f'python3 -m pip install "{command.PIN}"' in (ROOT / "README_EFFECTIVENESS.md").read_text("utf-8")
+
+
+@needs_package
+def test_what_is_no_finished_model_is_one_line(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    line, _ = capsys.readouterr().err.splitlines()
+    assert "holds no finished model" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_type": "gpt2"}, "a gpt2 model"),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 2.0}}, "positions are scaled"),
+        ({"model_type": "mistral", "sliding_window": 16}, "sliding window"),
+        ({"hidden_act": "gelu"}, "hidden_act"),
+        ({"num_attention_heads": None}, "num_attention_heads in config.json is None"),
+    ],
+)
+def test_a_model_that_llama_cpp_would_compute_differently_is_refused(exported, change, said):
+    config = json.loads((exported.places["preset"] / "config.json").read_text("utf-8"))
+    read_shape("m", config)
+    with pytest.raises(UserError, match=said):
+        read_shape("m", config | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pre_tokenizer": {"type": "Whitespace"}},
+        {"pre_tokenizer": None},
+        {"normalizer": {"type": "Lowercase"}},
+        {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "use_regex": True}},
+        {"model": {"type": "Unigram", "vocab": []}},
+    ],
+)
+def test_a_tokenizer_that_llama_cpp_cuts_differently_is_refused(exported, change):
+    parsed, control = exported.vocabulary.json, exported.vocabulary.control
+    assert token_table(parsed, control, 300, can_fill=True).pre == "qwen2"
+    with pytest.raises(UserError, match="the tokenizer "):
+        token_table(parsed | change, control, 300, can_fill=True)
+
+
+def test_the_rule_of_our_tokenizers_is_the_one_that_llama_cpp_calls_qwen2():
+    assert PRETOKENIZER == QWEN2
+
+
+def test_a_vocabulary_is_found_whole_by_its_ids(exported):
+    vocabulary = Vocabulary(exported.places["preset"])
+    table = token_table(vocabulary.json, vocabulary.control, 300, can_fill=True)
+    assert {text: i for i, text in enumerate(table.texts)} == vocabulary.tokenizer.get_vocab(
+        with_added_tokens=True
+    )
