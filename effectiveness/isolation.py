@@ -47,6 +47,7 @@ def isolate(beside: str | None = None) -> None:
     """
     _command[:] = sys.argv
     sys.path[:] = _import_path([beside] if beside else [])
+    _refuse_a_system_without_locks()
     sys.pycache_prefix = _kept(sys.pycache_prefix, ())
     main = sys.modules["__main__"]
     main.__spec__ = None  # a spawned child starts from this file, not from a name that it would have to find
@@ -55,6 +56,19 @@ def isolate(beside: str | None = None) -> None:
     # Under -E the children get -E, too, and would not read the variable. A library path is read once, by the linker.
     if libraries or (sys.flags.ignore_environment and not sys.flags.safe_path):
         _start_again()
+
+
+def _refuse_a_system_without_locks() -> None:
+    """Windows, in practice: one line and exit code 2 instead of a traceback out of the first file that needs them."""
+    try:
+        import fcntl  # noqa: F401 - the path is in order by now
+    except ImportError:
+        print(
+            "error: Windows is not supported: files are locked and replaced as Linux and macOS do it; "
+            "run this in WSL2 (wsl --install)\nFAILED",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
 
 
 def distrust(scanned: os.PathLike | str, *more: os.PathLike | str) -> None:

@@ -333,3 +333,15 @@ def test_isolation_imports_only_what_the_interpreter_has_loaded():
     done = run(["-S", "-P"], ["-c", "import sys; print(*sys.modules)"], ROOT)
     assert top <= {*done.stdout.split(), "os"}
     assert len(SCRIPTS) >= 15 and str(ROOT) == isolation.ROOT
+
+
+@pytest.mark.parametrize("script", [["-m", "effectiveness", "serve"], *([str(path)] for path in SCRIPTS[:2])])
+def test_a_system_without_fcntl_is_told_so_in_one_line_by_every_command(script, tmp_path):
+    """Windows: a build died in the traceback of a file that locks."""
+    run_it = "runpy.run_module('effectiveness', run_name='__main__')" if script[0] == "-m" else (
+        f"runpy.run_path({script[0]!r}, run_name='__main__')")  # fmt: skip
+    code = f"import runpy, sys; sys.modules['fcntl'] = None; sys.path.insert(0, {str(ROOT)!r}); {run_it}"
+    done = run([], ["-c", code, *script[1:]], tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1] == "FAILED" and "WSL2" in done.stderr.splitlines()[-2]
+    assert "Traceback" not in done.stderr
