@@ -62,10 +62,9 @@ def check_make(targets: list[str]) -> None:
 def check_python(words: list[str]) -> None:
     words = words[: words.index("|")] if "|" in words else words
     if words[0] == "-m":
-        assert (
-            any((ROOT / words[1].replace(".", "/")).with_suffix(s).exists() for s in ("", ".py"))
-            or words[1] in ("pytest", "pip")
-        )
+        assert any((ROOT / words[1].replace(".", "/")).with_suffix(s).exists() for s in ("", ".py")) or words[
+            1
+        ] in ("pytest", "pip")
         return
     script, *arguments = words
     assert (ROOT / script).is_file()
