@@ -13,10 +13,8 @@ def modelfile(source: Source, weights: Path) -> str:
     """For `weights`, a file beside it. Without a `.Suffix` in the template Ollama refuses to fill gaps."""
     control, texts = source.vocabulary.control, source.table.texts
     template = "{{ .Prompt }}"
-    if source.can_fill:
-        prefix, suffix, middle = (
-            texts[i] for i in (control.fim_prefix, control.fim_suffix, control.fim_middle)
-        )
+    if source.can_fill and control.fim:
+        prefix, suffix, middle = (texts[index] for index in control.fim)
         filled = f"{prefix}{{{{ .Prompt }}}}{suffix}{{{{ .Suffix }}}}{middle}"
         template = f"{{{{ if .Suffix }}}}{filled}{{{{ else }}}}{{{{ .Prompt }}}}{{{{ end }}}}"
     return "\n".join(

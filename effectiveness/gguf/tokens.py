@@ -48,9 +48,8 @@ def token_table(parsed: dict, control: ControlTokens, num_rows: int, *, can_fill
     for index, token in added.items():
         texts[index], kinds[index] = token["content"], CONTROL if token.get("special") else USER_DEFINED
     if not can_fill:
-        for index in (control.fim_prefix, control.fim_middle, control.fim_suffix):
-            if index is not None:
-                texts[index], kinds[index] = f"[UNUSED{index}]", UNUSED
+        for index in control.fim or ():
+            texts[index], kinds[index] = f"[UNUSED{index}]", UNUSED
     return TokenTable(pre=pre, texts=texts, kinds=kinds, merges=merges)
 
 
@@ -61,7 +60,7 @@ def _rule(parsed: dict) -> str:
     ):  # llama.cpp does not normalise
         raise UserError(f"the tokenizer is no byte-level BPE; {A_TOKENIZER}")
     cutter = parsed.get("pre_tokenizer") or {}
-    steps = cutter.get("pretokenizers") if cutter.get("type") == "Sequence" else [cutter]
+    steps: list[dict] = cutter["pretokenizers"] if cutter.get("type") == "Sequence" else [cutter]
     byte_level = steps[-1]
     if byte_level.get("type") != "ByteLevel" or byte_level.get("add_prefix_space"):
         raise UserError(f"the tokenizer is no byte-level BPE that leaves texts as they are; {A_TOKENIZER}")

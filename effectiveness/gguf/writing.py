@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ def _open_tensors(source: Source, stack: ExitStack) -> dict[str, Any]:
     """Name -> slice of a tensor that is not read yet."""
     from safetensors import safe_open
 
-    found = {}
+    found: dict[str, Any] = {}
     for file in source.weights:
         with reading(f"cannot read {file}", A_MODEL):
             opened = stack.enter_context(safe_open(file, framework="pt"))
@@ -141,9 +140,7 @@ def _describe_tokens(writer: Any, source: Source, gguf: Any) -> None:
         writer.add_uint32(key, index)
 
 
-def _gap_ids(source: Source, keys: Any) -> Iterator[tuple[str, int]]:
-    control = source.vocabulary.control
-    if source.can_fill:
-        yield keys.FIM_PRE_ID, control.fim_prefix
-        yield keys.FIM_MID_ID, control.fim_middle
-        yield keys.FIM_SUF_ID, control.fim_suffix
+def _gap_ids(source: Source, keys: Any) -> list[tuple[str, int]]:
+    """Under which key each token of a gap stands."""
+    names = (keys.FIM_PRE_ID, keys.FIM_SUF_ID, keys.FIM_MID_ID)
+    return list(zip(names, source.vocabulary.control.fim or (), strict=False)) if source.can_fill else []

@@ -58,7 +58,7 @@ class ControlTokens:
         return self.fim_prefix, self.fim_suffix, self.fim_middle
 
     def around(self, before: Sequence[int], after: Sequence[int]) -> list[int]:
-        """What asks for the text between two others, [before + after + FIM_CONTROL_TOKENS - 1]; only if `can_fill`."""
+        """What asks for the text between two others, [before + after + NUM_CONTROL_TOKENS - 1]; only if `can_fill`."""
         assert self.fim is not None, "ask can_fill first"
         prefix, suffix, middle = self.fim
         return [prefix, *before, suffix, *after, middle]

@@ -12,7 +12,7 @@ on from the prefix without a seam and an editor's next key changes only the end 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,10 +32,13 @@ LEAST_TOKENS = 3  # of a window that is cut
 class Spelling(Protocol):
     """What cuts inside of tokens need to know of a tokenizer."""
 
-    num_bytes: np.ndarray  # of each id, int64 [vocabulary]
-    line_ends: (
-        np.ndarray
-    )  # bytes of each id behind which a line ends, -1: none ends in it; int64 [vocabulary]
+    @property
+    def num_bytes(self) -> np.ndarray:
+        """Bytes of each id, int64 [vocabulary]."""
+
+    @property
+    def line_ends(self) -> np.ndarray:
+        """Bytes of each id behind which a line ends, -1: none ends in it; int64 [vocabulary]."""
 
     def halves(self, index: int, num_bytes: int) -> tuple[list[int], list[int]] | None:
         """Ids of a token's first `num_bytes` bytes and of the rest; None where they are no texts of their own."""
@@ -60,29 +63,32 @@ def fill_in_the_middle(
     tokens = tokens[: window - NUM_CONTROL_TOKENS + 1]
     prefix, middle, suffix = _fitted(tokens, *_draw(tokens, rng, spelling), spelling)
     if rng.random() < SUFFIX_FIRST:
-        parts = ((control.fim_prefix,), (control.fim_suffix,), suffix, (control.fim_middle,), prefix, middle)
+        asked = [*control.around((), suffix), *prefix]
     else:
-        parts = ((control.fim_prefix,), prefix, (control.fim_suffix,), suffix, (control.fim_middle,), middle)
-    sequence = np.concatenate((*parts, (control.end,))).astype(np.int64)
+        asked = control.around(prefix, suffix)
+    sequence = np.array([*asked, *middle, control.end], dtype=np.int64)
     return sequence[:-1], sequence[1:]
 
 
 def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> tuple[Place, Place]:
     """Where a gap begins and ends."""
     if spelling is None:
-        first, last = sorted(rng.randrange(len(tokens) + 1) for _ in range(2))
-        return Place(first), Place(last)
+        return _sorted(Place(rng.randrange(len(tokens) + 1)) for _ in range(2))
     ends = np.cumsum(spelling.num_bytes[tokens])
     lines = np.flatnonzero(spelling.line_ends[tokens] >= 0)  # tokens in which a line ends
     kind = rng.random()
     if kind < AT_RANDOM or not len(lines):
-        first, last = sorted(_at_byte(rng.randrange(int(ends[-1]) + 1), ends) for _ in range(2))
-        return first, last
+        return _sorted(_at_byte(rng.randrange(int(ends[-1]) + 1), ends) for _ in range(2))
     if kind < AT_RANDOM + TO_A_LINES_END:
         first = _at_byte(rng.randrange(int(ends[-1]) + 1), ends)
     else:
         first = Place(int(rng.choice((-1, *lines))) + 1)
     return first, _line_end_behind(first, tokens, lines, rng, spelling)
+
+
+def _sorted(places: Iterable[Place]) -> tuple[Place, Place]:
+    first, last = sorted(places)
+    return first, last
 
 
 def _at_byte(number: int, ends: np.ndarray) -> Place:
@@ -104,22 +110,22 @@ def _line_end_behind(
 
 def _fitted(
     tokens: np.ndarray, first: Place, last: Place, spelling: Spelling | None
-) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+) -> tuple[list[int], list[int], list[int]]:
     """Prefix, middle and suffix at these places, as many tokens in all as there were."""
-    before, suffix = _cut(tokens, last, spelling)
+    before, suffix = _cut(tokens.tolist(), last, spelling)
     same = first.token == last.token
     prefix, middle = _cut(before, Place(first.token) if same else first, spelling)
     extra = len(prefix) + len(middle) + len(suffix) - len(tokens)
     if extra > len(prefix) + len(suffix):
-        return tokens[: first.token], tokens[first.token : last.token], tokens[last.token :]
+        return _fitted(tokens, Place(first.token), Place(last.token), None)
     of_prefix = min(extra, len(prefix))
     return prefix[of_prefix:], middle, suffix[: len(suffix) - (extra - of_prefix)]
 
 
-def _cut(tokens: np.ndarray, place: Place, spelling: Spelling | None) -> tuple[np.ndarray, np.ndarray]:
+def _cut(tokens: list[int], place: Place, spelling: Spelling | None) -> tuple[list[int], list[int]]:
     """What stands before a place and behind it; before its token where that cannot be cut there."""
-    halves = spelling.halves(int(tokens[place.token]), place.inside) if spelling and place.inside else None
+    halves = spelling.halves(tokens[place.token], place.inside) if spelling and place.inside else None
     if halves is None:
         return tokens[: place.token], tokens[place.token :]
     left, right = halves
-    return np.concatenate((tokens[: place.token], left)), np.concatenate((right, tokens[place.token + 1 :]))
+    return tokens[: place.token] + left, right + tokens[place.token + 1 :]

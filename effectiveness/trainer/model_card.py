@@ -41,7 +41,7 @@ class Prompting:
 
     context_tokens: int
     begin: str  # text of the token before a file's first
-    fim: tuple[str, str, str] | None  # prefix, suffix, middle; None: it never learnt to fill gaps
+    fim: tuple[str, ...] | None  # of prefix, suffix, middle; None: it never learnt to fill gaps
     fim_rate: float | None = None  # None: another training than ours taught it
 
 
@@ -49,12 +49,11 @@ def prompting_of(model: nn.Module, vocabulary: Vocabulary) -> Prompting:
     """As its configuration and its tokenizer say it."""
     control, config = vocabulary.control, model.config
     can_fill = getattr(config, CAN_FILL, False) is True
-    marks = (control.fim_prefix, control.fim_suffix, control.fim_middle)
     how = getattr(config, HOW_IT_FILLS, None) or {}
     return Prompting(
         context_tokens=num_positions(model),
         begin=vocabulary.decode([control.begin]),
-        fim=tuple(vocabulary.decode([mark]) for mark in marks) if can_fill else None,
+        fim=tuple(vocabulary.decode([mark]) for mark in control.fim) if can_fill and control.fim else None,
         fim_rate=how.get("rate"),
     )
 

@@ -176,7 +176,7 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
         weighting=filled(config.data.weighting),
         packing=config.data.packing,
-        fim_rate=config.objectives.fim_rate,
+        fim_rate=config.objectives.fim_rate or 0.0,
         spelling=run.vocabulary,
     )
     batches.pace(
