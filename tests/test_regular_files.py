@@ -84,7 +84,7 @@ OWN_FILES = {
         "effectiveness/common/records.py",
         "effectiveness/corpus/history/fresh.py",
         "effectiveness/corpus/history/clean_room.py",
-        "effectiveness/corpus/report/page.py",
+        "effectiveness/common/html.py",
     ),
     *(
         "effectiveness/corpus/rows/__init__.py",

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from report_sample import LANGUAGES, ROW, sample_examples, sample_metadata, sample_rows
 
+from effectiveness.common.html import percent, tag, visible
 from effectiveness.common.records import AUGMENTATION_KINDS
 from effectiveness.corpus.report import write_report
-from effectiveness.corpus.report.page import percent, tag, visible
 from effectiveness.corpus.report.tally import tally
 
 HOSTILE = (

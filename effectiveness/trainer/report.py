@@ -6,23 +6,18 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
-from effectiveness.common.publish import write_atomically
+from effectiveness.common.charts import drawing
+from effectiveness.common.durable import write_atomically
+from effectiveness.common.html import Html, document, join, table, tag
 from effectiveness.trainer.complete import Completion
 from effectiveness.trainer.evaluate import Evaluation, Score
 
 WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
 MAX_POINTS = 800
-COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#57606a")
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:820px;margin:2rem auto;padding:0 1rem;color:#1f2328}
-table{border-collapse:collapse;margin:.5rem 0}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}pre{background:#f6f8fa;padding:.6rem;overflow:auto;
-white-space:pre-wrap;max-height:14rem}svg{max-width:100%;height:auto}mark{background:#dafbe1}del{background:#ffebe9}
-svg text{font:12px system-ui,sans-serif;fill:#57606a}
-"""
+MAX_COMPLETIONS = 6  # shown, of each kind
+NUM_COLOURS = 6  # of curves in the style sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,31 +35,30 @@ class Outcome:
 
 def write_report(path: Path, outcome: Outcome) -> None:
     """Write the page; nothing in it refers to anything outside it."""
-    parts = [
-        "<h1>Training report</h1>",
+    page = document(
+        "Training report",
+        tag("h1", "Training report"),
         _facts_table(outcome),
-        "<h2>Loss</h2>",
+        tag("h2", "Loss"),
         _loss_picture(outcome.records),
-        "<h2>Held-out files, by role</h2>",
+        tag("h2", "Held-out files, by role"),
         _held_out_pictures(outcome.records),
-        "<h2>Test files, with the best weights</h2>",
+        tag("h2", "Test files, with the best weights"),
         _score_table(outcome.test),
-        "<h2>Completions of test files</h2>",
+        tag("h2", "Completions of test files"),
         _completion_table(outcome.completion_scores),
-        *(_completions(kind, completions) for kind, completions in outcome.completions.items()),
-        "<h2>Configuration</h2>",
-        f"<pre>{escape(json.dumps(outcome.facts['config'], indent=1))}</pre>",
-    ]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Training report</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        + "\n".join(parts)
-        + "</body></html>\n"
+        *(
+            _completion(kind, c)
+            for kind, found in outcome.completions.items()
+            for c in found[:MAX_COMPLETIONS]
+        ),
+        tag("h2", "Configuration"),
+        tag("pre", json.dumps(outcome.facts["config"], indent=1)),
     )
-    write_atomically(path, page.encode("utf-8", "backslashreplace"))
+    write_atomically(path, page.encode("utf-8"))
 
 
-def _facts_table(outcome: Outcome) -> str:
+def _facts_table(outcome: Outcome) -> Html:
     facts, dataset = outcome.facts, outcome.facts["dataset"]
     rows = {
         "Model": f"{facts['model']}, {facts['num_parameters']:,} parameters",
@@ -74,8 +68,7 @@ def _facts_table(outcome: Outcome) -> str:
         "Held-out bits per byte": _course(outcome.records),
         "Versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
     }
-    cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
-    return f"<table>{cells}</table>"
+    return table(("", ""), rows.items())
 
 
 def _course(records: Sequence[dict]) -> str:
@@ -87,7 +80,7 @@ def _course(records: Sequence[dict]) -> str:
 # --- pictures --------------------------------------------------------------------------------------------
 
 
-def _loss_picture(records: Sequence[dict]) -> str:
+def _loss_picture(records: Sequence[dict]) -> Html:
     curves = {
         "train": _curve(records, "step", "train_loss_nats"),
         "held out": _curve(records, "evaluation", "val_loss_nats"),
@@ -95,7 +88,7 @@ def _loss_picture(records: Sequence[dict]) -> str:
     return picture(curves, "nats per token")
 
 
-def _held_out_pictures(records: Sequence[dict]) -> str:
+def _held_out_pictures(records: Sequence[dict]) -> Html:
     names = sorted({k for r in records if r["event"] == "evaluation" for k in r if "_role_" in k})
     curves = {name.rpartition("_")[2]: _curve(records, "evaluation", name) for name in names}
     return picture(curves, "nats per token")
@@ -107,20 +100,21 @@ def _curve(records: Iterable[dict], event: str, name: str) -> list[tuple[float, 
     return points[::stride]
 
 
-def picture(curves: dict[str, list[tuple[float, float]]], unit: str) -> str:
+def picture(curves: dict[str, list[tuple[float, float]]], unit: str) -> Html:
     """An inline SVG of curves over steps; without points, a sentence."""
     points = [point for curve in curves.values() for point in curve]
     if not points:
-        return "<p>No values were recorded.</p>"
+        return tag("p", "No values were recorded.")
     scale = _Scale(points)
-    parts = [scale.axes(unit)]
-    for colour, (name, curve) in zip(COLOURS * len(curves), curves.items(), strict=False):
+    parts = scale.axes(unit)
+    for index, (name, curve) in enumerate(curves.items()):
+        colour = index % NUM_COLOURS
         path = " ".join(f"{scale.x(step):.1f},{scale.y(value):.1f}" for step, value in curve)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+        parts.append(tag("polyline", points=path, class_=f"curve s{colour}"))
         if curve:
             x, y = scale.x(curve[-1][0]) + 4, scale.y(curve[-1][1]) + 4
-            parts.append(f'<text x="{x:.0f}" y="{y:.0f}" style="fill:{colour}">{escape(name)}</text>')
-    return f'<svg viewBox="0 0 {WIDTH + 70} {HEIGHT}" role="img" aria-label="{escape(unit)}">{"".join(parts)}</svg>'
+            parts.append(tag("text", name, x=f"{x:.0f}", y=f"{y:.0f}", class_=f"t{colour}"))
+    return drawing(parts, WIDTH + 70, HEIGHT, f"{unit} over steps")
 
 
 class _Scale:
@@ -139,24 +133,22 @@ class _Scale:
     def y(self, value: float) -> float:
         return 10 + (self.high - value) / (self.high - self.low) * (HEIGHT - MARGIN)
 
-    def axes(self, unit: str) -> str:
-        lines = []
+    def axes(self, unit: str) -> list[Html]:
+        parts = []
         for share in (0, 0.25, 0.5, 0.75, 1):
-            value, step = (
-                self.low + share * (self.high - self.low),
-                self.first + share * (self.last - self.first),
-            )
-            y, x = self.y(value), self.x(step)
-            lines.append(f'<line x1="{MARGIN}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#eaeef2"/>')
-            lines.append(f'<text x="{MARGIN - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
-            lines.append(f'<text x="{x:.1f}" y="{HEIGHT - 16}" text-anchor="middle">{step:,.0f}</text>')
-        return "".join(lines) + f'<text x="{MARGIN}" y="{HEIGHT - 2}">{escape(unit)} over steps</text>'
+            value = self.low + share * (self.high - self.low)
+            step = self.first + share * (self.last - self.first)
+            y = self.y(value)
+            parts.append(tag("line", x1=MARGIN, x2=WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"))
+            parts.append(tag("text", f"{value:.3g}", x=MARGIN - 6, y=f"{y + 4:.1f}", class_="end"))
+            parts.append(tag("text", f"{step:,.0f}", x=f"{self.x(step):.1f}", y=HEIGHT - 16, class_="middle"))
+        return [*parts, tag("text", f"{unit} over steps", x=MARGIN, y=HEIGHT - 2)]
 
 
 # --- tables ----------------------------------------------------------------------------------------------
 
 
-def _score_table(evaluation: Evaluation) -> str:
+def _score_table(evaluation: Evaluation) -> Html:
     rows = [("all originals", evaluation.headline)]
     for group, scores in (
         ("role", evaluation.by_role),
@@ -164,15 +156,13 @@ def _score_table(evaluation: Evaluation) -> str:
         ("variant", evaluation.by_variant),
     ):
         rows += [(f"{group} {name}", score) for name, score in scores.items()]
-    columns = ("nats/token", "perplexity", "bits/byte", "tokens")
-    head = f"<tr><th></th>{''.join(f'<th class=n>{column}</th>' for column in columns)}</tr>"
-    return f"<table>{head}{''.join(_score_row(name, score) for name, score in rows)}</table>"
+    head = ("", "nats/token", "perplexity", "bits/byte", "tokens")
+    return table(head, [_score_row(name, score) for name, score in rows], numeric=(1, 2, 3, 4))
 
 
-def _score_row(name: str, score: Score) -> str:
+def _score_row(name: str, score: Score) -> tuple[str, ...]:
     values = (score.nats_per_token, score.perplexity, score.bits_per_byte)
-    cells = "".join(f"<td class=n>{number(value)}</td>" for value in values)
-    return f"<tr><td>{escape(name)}</td>{cells}<td class=n>{score.num_tokens:,}</td></tr>"
+    return name, *map(number, values), f"{score.num_tokens:,}"
 
 
 def number(value: float) -> str:
@@ -180,32 +170,19 @@ def number(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
-def _completion_table(scores: dict[str, dict[str, float]]) -> str:
+def _completion_table(scores: dict[str, dict[str, float]]) -> Html:
     if not any(scores.values()):
-        return "<p>None were asked for (evaluation.completions), or no test file has room for one.</p>"
+        return tag("p", "None were asked for (evaluation.completions), or no test file has room for one.")
     names = list(next(values for values in scores.values() if values))
-    head = "".join(f"<th class=n>{escape(name.replace('_', ' '))}</th>" for name in names)
-    rows = "".join(
-        f"<tr><td>{escape(kind)}</td>"
-        + "".join(f"<td class=n>{values[name]:.3g}</td>" for name in names)
-        + "</tr>"
-        for kind, values in scores.items()
-        if values
-    )
-    return f"<table><tr><th></th>{head}</tr>{rows}</table>"
+    rows = [(kind, *(f"{values[name]:.3g}" for name in names)) for kind, values in scores.items() if values]
+    return table(("", *(name.replace("_", " ") for name in names)), rows, numeric=range(1, len(names) + 1))
 
 
-def _completions(kind: str, completions: Sequence[Completion]) -> str:
-    return "".join(_completion(kind, c) for c in completions[:6])
-
-
-def _completion(kind: str, completion: Completion) -> str:
+def _completion(kind: str, completion: Completion) -> Html:
     gap = completion.gap
-    prefix = escape("\n".join(gap.prefix.split("\n")[-6:]))
-    suffix = escape("\n".join((gap.suffix or "").split("\n")[:3]))
+    prefix = "\n".join(gap.prefix.split("\n")[-6:])
+    suffix = "\n".join((gap.suffix or "").split("\n")[:3])
     same = completion.first_line.strip() == gap.truth.strip()
-    truth = "" if same else f"<del>{escape(gap.truth)}</del>"
-    return (
-        f"<p>{escape(kind)}, {escape(gap.source_file)}</p>"
-        f"<pre>{prefix}<mark>{escape(completion.first_line)}</mark>{truth}{suffix}</pre>"
-    )
+    truth = () if same else (tag("del", gap.truth),)
+    code = tag("pre", prefix, tag("mark", completion.first_line), *truth, suffix)
+    return join((tag("p", f"{kind}, {gap.source_file}"), code))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from effectiveness.common.html import document
 from effectiveness.corpus.report import content, diffs, intake, proof, variants
-from effectiveness.corpus.report.page import document
 from effectiveness.corpus.report.tally import Tally, tally
 
 __all__ = ["Tally", "tally", "write_report"]

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from effectiveness.common.records import ROLES, SPLITS
-from effectiveness.corpus.report import charts
-from effectiveness.corpus.report.page import (
+from effectiveness.common import charts
+from effectiveness.common.html import (
     Html,
     count,
     figure,
@@ -20,6 +19,7 @@ from effectiveness.corpus.report.page import (
     table,
     tag,
 )
+from effectiveness.common.records import ROLES, SPLITS
 from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, Tally
 
 TARGET_SHARES = {"train": 0.85, "val": 0.10, "test": 0.05}

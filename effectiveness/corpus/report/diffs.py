@@ -6,8 +6,8 @@ import difflib
 import re
 from itertools import zip_longest
 
+from effectiveness.common.html import Html, count, figure, finding, join, note, section, short, tag
 from effectiveness.common.records import AUGMENTATION_KINDS
-from effectiveness.corpus.report.page import Html, count, figure, finding, join, note, section, short, tag
 
 _MAX_EXAMPLES = 16
 _MAX_LINES, _MAX_COLUMNS = 25, 160

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from effectiveness.corpus.report.charts import bar, stacked
-from effectiveness.corpus.report.page import (
+from effectiveness.common.charts import bar, stacked
+from effectiveness.common.html import (
     Html,
     count,
     finding,

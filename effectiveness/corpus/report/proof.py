@@ -6,10 +6,8 @@ import shlex
 
 import numpy as np
 
-from effectiveness.common.records import LATER, LATER_FILE, SPLITS
-from effectiveness.corpus.report.charts import bar
-from effectiveness.corpus.report.content import TARGET_SHARES, TOLERANCE
-from effectiveness.corpus.report.page import (
+from effectiveness.common.charts import bar
+from effectiveness.common.html import (
     Html,
     count,
     figure,
@@ -22,6 +20,8 @@ from effectiveness.corpus.report.page import (
     table,
     tag,
 )
+from effectiveness.common.records import LATER, LATER_FILE, SPLITS
+from effectiveness.corpus.report.content import TARGET_SHARES, TOLERANCE
 from effectiveness.corpus.report.tally import Tally
 
 _MAX_PAIRS = 5

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from effectiveness.common.records import AUGMENTATION_KINDS, VARIANTS
-from effectiveness.corpus.report.charts import bar
-from effectiveness.corpus.report.page import (
+from effectiveness.common.charts import bar
+from effectiveness.common.html import (
     Html,
     count,
     figure,
@@ -20,6 +19,7 @@ from effectiveness.corpus.report.page import (
     table,
     tag,
 )
+from effectiveness.common.records import AUGMENTATION_KINDS, VARIANTS
 from effectiveness.corpus.report.tally import Tally
 
 _MAX_REFUSALS = 6  # reasons shown per kind

@@ -1,6 +1,6 @@
 """Markup with one way in: every string is escaped unless it is already `Html`.
 
-File names and code come from strangers. All markup of the report is made by `tag`, so there is one place to
+File names and code come from strangers. All markup of our pages is made by `tag`, so there is one place to
 get escaping right, and the page's own policy forbids scripts and requests should that ever fail.
 """
 

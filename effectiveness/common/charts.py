@@ -1,7 +1,8 @@
 """Small inline-SVG charts that keep their type size on a phone.
 
-Horizontal positions are percentages of the width at hand, so nothing is scaled but the marks; colours come
-from the page's classes, so light, dark and print need no second drawing. Every chart has a `title` in words.
+Horizontal positions are percentages of the width at hand, so nothing is scaled but the marks (and a `drawing`).
+Colours come from the page's classes, so light, dark and print need no second picture. Every chart has a `title` in
+words.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from effectiveness.corpus.report.page import Html, percent, tag
+from effectiveness.common.html import Html, percent, tag
 
 _TOP, _BOTTOM = 16, 20  # pixels kept for the label above the highest value and the axis below
 
@@ -113,6 +114,12 @@ def band(
     inner = tag("svg", *shapes, y=_TOP, width="100%", height=height, **view)
     frame = [_grid(share, f"{top * share:.3g}", height) for share in (1.0, 0.5)]
     return _plot(title, height, *frame, inner, *_ticks(ticks, height))
+
+
+def drawing(parts: Sequence[Html], width: int, height: float, title: str) -> Html:
+    """A picture in its own units, scaled as a whole to the width at hand."""
+    view = {"viewBox": f"0 0 {width} {height:.0f}"}
+    return tag("svg", tag("title", title), *parts, role="img", class_="scaled", **view)
 
 
 def _points(x: np.ndarray, y: np.ndarray, top: float) -> str:
