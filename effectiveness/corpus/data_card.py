@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
+
+import yaml
 
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, SPLITS
 
@@ -42,40 +44,36 @@ def write_data_card(path: Path, metadata: dict) -> None:
 
 def data_card(metadata: dict) -> str:
     """The card as text: the same metadata give the same text."""
-    return "\n".join(["---", *_front_matter(metadata), "---", "", _body(metadata)])
+    return f"---\n{_front_matter(metadata)}---\n\n{_body(metadata)}"
 
 
-def _front_matter(metadata: dict) -> list[str]:
-    """YAML. Values from outside are written as JSON strings, which YAML reads as they are."""
-    languages = sorted(name for name, rows in metadata["rows_per_language"].items() if rows)
-    lines = [f"pretty_name: {_quoted('Training windows of ' + metadata['source_repo'])}"]
-    lines += [
-        "task_categories:",
-        "- text-generation",
-        "size_categories:",
-        f"- {_size(metadata['total_sequences'])}",
-    ]
-    lines += ["tags:", "- code", *(f"- {_quoted(name.lower())}" for name in languages)]
-    lines += ["configs:", "- config_name: default", "  data_files:"]
-    for split in SPLITS:
-        if metadata[f"{split}_sequences"]:  # a loader fails on a split without rows
-            lines += [f"  - split: {_HUB_SPLITS[split]}", f"    path: {DATASET_FILES[split]}"]
-    return [*lines, "dataset_info:", "  features:", *_features()]
+def _front_matter(metadata: dict) -> str:
+    languages = sorted(name.lower() for name, rows in metadata["rows_per_language"].items() if rows)
+    front = {
+        "pretty_name": _plain(f"Training windows of {metadata['source_repo']}"),
+        "task_categories": ["text-generation"],
+        "size_categories": [_size(metadata["total_sequences"])],
+        "tags": ["code", *languages],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": _HUB_SPLITS[split], "path": DATASET_FILES[split]}
+                    for split in SPLITS
+                    if metadata[f"{split}_sequences"]  # a loader fails on a split without rows
+                ],
+            }
+        ],
+        "dataset_info": {"features": _features()},
+    }
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
-def _features() -> list[str]:
+def _features() -> list[dict]:
     """The columns by name and type: `labels` may first appear deep inside a file, too late for a loader to infer."""
-    lines = []
-    for name in ("tokens", "labels"):
-        lines += [f"  - name: {name}", "    sequence: int32"]
-    lines += ["  - name: metadata", "    struct:"]
-    for name, kind in ROW_METADATA.items():
-        lines += [f"    - name: {name}", f"      dtype: {kind}"]
-    return lines
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(_plain(text), ensure_ascii=False)
+    fields = [{"name": name, "dtype": kind} for name, kind in ROW_METADATA.items()]
+    tokens = [{"name": name, "sequence": "int32"} for name in ("tokens", "labels")]
+    return [*tokens, {"name": "metadata", "struct": fields}]
 
 
 def _size(rows: int) -> str:
