@@ -15,9 +15,8 @@ from tests.linear_shapes import all_shapes, shapes_of
 from tests.linear_work import KIB, MAX_RATIO, FilePath, growth_of
 
 SMALL, LARGE = 8 * KIB, 64 * KIB
-MAX_SLICE_RATIO = (
-    3.0  # for a doubling: a machine that is busy with other things must pass, a square (4.0) must not
-)
+# For a doubling: a machine that is busy with other things must pass, a square (4.0) must not.
+MAX_SLICE_RATIO = 3.0
 # What was not linear once: a parser that looks for an end at every token, one that completes an unfinished chain, a
 # query that looks at all that follows, a pattern that crosses lines, a compiler that compares what has one hash.
 ONCE_QUADRATIC = [

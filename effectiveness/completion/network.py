@@ -30,9 +30,8 @@ class Network:
     vocab_size: int
     begin: int  # control token before a file's first token
     window: int  # tokens it may see
-    fim: tuple[int, int, int] | None = (
-        None  # control tokens before prefix, suffix and middle, if it learnt to fill
-    )
+    # Control tokens before prefix, suffix and middle, if it learnt to fill.
+    fim: tuple[int, int, int] | None = None
     kept: KeptPrompt = field(default_factory=lambda: KeptPrompt())  # what the next prompt may begin with
 
     def over_file(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

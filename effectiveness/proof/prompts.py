@@ -27,9 +27,8 @@ from effectiveness.trainer.whole_files import FileTokens
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CHARACTERS_PER_TOKEN = (
-    16  # more than any code has: what is cut away before encoding could not be in the prompt
-)
+# More than any code has: what is cut away before encoding could not be in the prompt.
+CHARACTERS_PER_TOKEN = 16
 MIN_ROOM_FOR_CONTEXT = 256  # tokens of a prompt, half of them for other files
 HEAD_TOKENS, MAX_NEIGHBOURS = 1024, 4  # of another file, and of other files, that may stand before a prompt
 BATCH_SIZE = 16

@@ -117,9 +117,8 @@ class MicroBatch:
     position_ids: torch.Tensor
     weights: torch.Tensor  # float32
     rows: tuple[int, ...]  # whose documents these are, for error messages
-    bounds: torch.Tensor | None = (
-        None  # int32 [documents + 1] first token of each in the flattened batch, and its end
-    )
+    # int32 [documents + 1]: first token of each in the flattened batch, and its end
+    bounds: torch.Tensor | None = None
     longest: int = 0  # tokens of the longest document, or more where shapes are fixed
 
     def pinned(self) -> MicroBatch:

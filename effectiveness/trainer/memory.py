@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 PROBE_TOKENS = (64, 192)
 USABLE_SHARE = 0.9  # of the device: the rest is for fragments, and for what is not the allocator's
-ENOUGH_TOKENS = (
-    8192  # in a micro-batch: more hardly use a GPU better, so blocks are not computed twice for them
-)
+# In a micro-batch: more hardly use a GPU better, so blocks are not computed twice for them.
+ENOUGH_TOKENS = 8192
 # The compiler recomputes cheap values in the backward pass instead of keeping them.
 COMPILED_SHARE = 0.65
 # Beside what is kept, the backward pass of a block holds gradients of about as much as the block kept.

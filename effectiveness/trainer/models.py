@@ -132,9 +132,7 @@ def load_pretrained(name: str, *, window: int, vocab_size: int, seed: int = 0) -
     _refuse_encoders(name, config)
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     check_positions(name, positions, window)
-    if (
-        not Path(name).expanduser().is_dir()
-    ):  # on the hub, where weights are large: fetched once all else fits
+    if not Path(name).expanduser().is_dir():  # on the hub: large weights are fetched once all else fits
         directory = model_files.find_directory(name, (model_files.CONFIG, "model*.safetensors*"))
     model = foreign_model.load(name, directory, config)
     check_causal(name, model)

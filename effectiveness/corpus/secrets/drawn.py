@@ -124,9 +124,9 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     if not (is_quoted or is_setting) or _PLAIN.search(value) or len(set(value)) < _MIN_DISTINCT:
         return False
-    if _UUID.fullmatch(value) or any(
-        len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in _SEPARATORS.split(value)
-    ):  # a checksum with a prefix
+    parts = _SEPARATORS.split(value)
+    has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
+    if has_checksum or _UUID.fullmatch(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
     return (

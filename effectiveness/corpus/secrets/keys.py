@@ -14,9 +14,8 @@ _EDGE = re.compile(
 _PUTTY = re.compile(rb"Private-Lines: [0-9]{1,4}|Private-Hash: |Private-MAC: ")
 _RUN = re.compile(rb"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)|(?P<run>[A-Za-z0-9+/=]+)", re.DOTALL)
 _MIN_RUN_BYTES = 20  # shorter ones are headers (`Proc-Type: 4,ENCRYPTED`) or code between string parts
-_MAX_BETWEEN_BYTES = (
-    120  # from one line of a block without an end to the next: comment marks, indents, a header
-)
+# From one line of a block without an end to the next: comment marks, indents, a header.
+_MAX_BETWEEN_BYTES = 120
 _BASE64_EDGES = (
     b"UFJJVkFURSBLRV",
     b"BSSVZBVEUgS0VZ",

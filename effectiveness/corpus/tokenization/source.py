@@ -159,10 +159,8 @@ def _add_control_tokens(tokenizer, own: dict[str, str]) -> dict[str, str]:
     for role, fallback in ours.items():
         chosen = roberta[role] if is_roberta else own.get(role)
         names[role] = fallback if chosen is None or chosen not in vocabulary else chosen
-    for role in (
-        "bos",
-        "unk",
-    ):  # the end of one text is the beginning of the next: no entry of its own is needed
+    # The end of one text is the beginning of the next: no entry of its own is needed.
+    for role in ("bos", "unk"):
         if names[role] not in vocabulary:
             names[role] = names["eos"]
     if names["pad"] == names["eos"]:
