@@ -172,7 +172,7 @@ def _parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _are_integers(values: Any) -> bool:
-    return isinstance(values, list) and set(map(type, values)) == {int}  # type: a bool is an int to isinstance
+    return isinstance(values, list) and set(map(type, values)) == {int}  # a bool is an int to isinstance
 
 
 def write_metadata(path: Path, metadata: dict[str, Any]) -> None:

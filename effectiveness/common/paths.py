@@ -24,16 +24,3 @@ def _escape_char(char: str) -> str:
     if char != "\\" and char.isprintable():
         return char
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
-
-
-def unescape_path(text: str) -> bytes:
-    r"""The exact inverse of `escape_path`.
-
-    >>> unescape_path('a\\x0a\\xff\\x5c.py')
-    b'a\n\xff\\.py'
-    """
-    head, *escaped = text.split("\\x")
-    raw = head.encode("utf-8")
-    for part in escaped:
-        raw += bytes.fromhex(part[:2]) + part[2:].encode("utf-8")
-    return raw

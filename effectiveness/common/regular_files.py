@@ -52,11 +52,3 @@ def read_head(path: Path | str, num_bytes: int) -> bytes:
     """At most the first bytes of a regular file. Raises OSError."""
     with open_binary(path) as file:
         return file.read(num_bytes)
-
-
-def check_regular(directory: Path | str) -> None:
-    """Raises OSError where an entry of the directory is neither file nor directory: for libraries that open by name."""
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if not entry.is_dir():
-                os.close(open_regular(entry.path))

@@ -65,19 +65,6 @@ def know_everything(memory: Memory, dataset: Dataset) -> int:
     return len(files)
 
 
-def read_judgement(directory: Path, arm: str) -> Judgement:
-    """How `arm` chooses among lines, as fitted on val files; the plain rule where nothing was fitted."""
-    found = (_read(directory / LINES) or {}).get(arm)
-    if found is None:
-        return Judgement()
-    return Judgement(
-        length_term=float(found["length_term"]),
-        scores=tuple(map(float, found["scores"])),
-        shares=tuple(map(float, found["shares"])),
-        num_questions=int(found["num_questions"]),
-    )
-
-
 def write_judgement(directory: Path, arm: str, judgement: Judgement) -> None:
     known = _read(directory / LINES) or {}
     write_atomically(

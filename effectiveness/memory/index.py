@@ -15,7 +15,6 @@ BUCKET_PLACES = 16  # places in a bucket, about
 SMALL_TEXT = 20_000_000  # tokens; beyond, an index keeps fewer shapes of place
 _KEY_BYTES_AT_ONCE = 1 << 29
 
-ORDERS = range(_native.NUM_ORDERS)
 SHAPES = range(_native.NUM_ORDERS, _native.NUM_CONTEXTS)
 SMALL_GROUPS = (0, 1, 2, *SHAPES)
 LARGE_GROUPS = (SHAPES[9], SHAPES[13])  # the line above; the word in a call

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +166,3 @@ class LineIndex:
                 votes.update(files)
         [(path, count)] = votes.most_common(1) or [("", 0)]
         return path if count and count >= MIN_SHARE * num_rare else ""
-
-
-def texts_without(texts: dict[str, bytes], left_out: Callable[[str], bool]) -> dict[str, bytes]:
-    return {path: text for path, text in texts.items() if not left_out(path)}
