@@ -13,7 +13,12 @@ from pathlib import Path
 import numpy as np
 
 ROLES = ("core", "util", "test")
+# Role -> (weight, priority): how much a row counts, a number on each row and never copies of it. A trainer visits rows
+# in proportion to the weight, 3 : 1 : 0.3.
+WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
 SPLITS = ("train", "val", "test")
+SHARES = {"train": 0.85, "val": 0.10, "test": 0.05}  # of the rows
+SHARE_TOLERANCE = 0.02  # a split may miss its share of the rows by two points before it is worth a word
 ORIGINAL = "original"
 AUGMENTATION_KINDS = ("variable_renaming", "comment_toggle", "format_variation", "token_masking")
 VARIANTS = (ORIGINAL, *AUGMENTATION_KINDS)  # a row stores the index into this table

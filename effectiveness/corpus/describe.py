@@ -20,6 +20,7 @@ from effectiveness.common.records import (
     ROLES,
     SPLITS,
     VARIANTS,
+    WEIGHTS,
     BuildOptions,
     ContextPlan,
     Corpus,
@@ -30,7 +31,6 @@ from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
 from effectiveness.corpus.split import split_note
 from effectiveness.corpus.tokenization import TokenizerInfo
-from effectiveness.corpus.weighting import WEIGHTS
 from effectiveness.languages import LANGUAGES
 
 FORMAT_VERSION = 1

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from effectiveness.common.records import SPLITS
+from effectiveness.common.records import SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.common.seeding import key_for
 
-SHARES = {"train": 0.85, "val": 0.10, "test": 0.05}
 LARGE_GROUP = 0.02
-TOLERANCE = 0.02  # a split may miss its share of the rows by two points before it is worth a word
 
 
 def assign_splits(groups: np.ndarray, sizes: np.ndarray, keys: list[str], seed: int) -> np.ndarray:
@@ -70,7 +68,7 @@ def split_note(rows_per_split: dict[str, int], num_groups: int) -> str:
     missed = [
         name
         for name, share in SHARES.items()
-        if abs(rows_per_split[name] - share * total) > TOLERANCE * total
+        if abs(rows_per_split[name] - share * total) > SHARE_TOLERANCE * total
     ]
     if not total or not missed:
         return ""

@@ -13,6 +13,7 @@ from effectiveness.common.records import (
     LATER_FILE,
     ROLES,
     SPLITS,
+    WEIGHTS,
     BuildOptions,
     ContextPlan,
     Corpus,
@@ -23,7 +24,6 @@ from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
 from effectiveness.corpus.split import split_note
 from effectiveness.corpus.tokenization import TokenizerInfo
-from effectiveness.corpus.weighting import WEIGHTS
 
 MAX_LISTED = 7
 

@@ -19,12 +19,9 @@ from effectiveness.common.html import (
     table,
     tag,
 )
-from effectiveness.common.records import ROLES, SPLITS
+from effectiveness.common.records import ROLES, SHARE_TOLERANCE, SHARES, SPLITS, WEIGHTS
 from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, Tally
 
-TARGET_SHARES = {"train": 0.85, "val": 0.10, "test": 0.05}
-TOLERANCE = 0.02  # two points
-_PRIORITIES = {"core": "high_priority", "util": "medium_priority", "test": "low_priority"}
 _SHADES = {"core": "c0", "util": "c1", "test": "c2"}
 _MAX_LANGUAGES = 24
 _NUM_LAYERS = 6  # languages told apart in the curriculum chart; the last layer is all others
@@ -34,8 +31,8 @@ def splits(metadata: dict, counted: Tally) -> Html:
     sizes = counted.rows_by_split
     shares = sizes / max(counted.num_rows, 1)
     says = " / ".join(f"{100 * share:.1f}" for share in shares)
-    off = max(abs(share - target) for share, target in zip(shares, TARGET_SHARES.values(), strict=True))
-    verdict = "within" if off <= TOLERANCE else f"{100 * off:.1f} points away, not within"
+    off = max(abs(share - target) for share, target in zip(shares, SHARES.values(), strict=True))
+    verdict = "within" if off <= SHARE_TOLERANCE else f"{100 * off:.1f} points away, not within"
     drawing = charts.stacked(
         [
             (name, int(size), f"c{index}")
@@ -100,7 +97,7 @@ def _dominant(names: list[str], tokens: list[int], whole: int) -> str:
 
 
 def roles(metadata: dict, counted: Tally) -> Html:
-    weights = [metadata["weighting_strategy"][_PRIORITIES[role]] for role in ROLES]
+    weights = [metadata["weighting_strategy"][f"{WEIGHTS[role][1]}_priority"] for role in ROLES]
     in_train = counted.by_split_role[0]
     visits = in_train * np.array(weights)
     rows = [

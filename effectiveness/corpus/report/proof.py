@@ -20,8 +20,7 @@ from effectiveness.common.html import (
     table,
     tag,
 )
-from effectiveness.common.records import LATER, LATER_FILE, SPLITS
-from effectiveness.corpus.report.content import TARGET_SHARES, TOLERANCE
+from effectiveness.common.records import LATER, LATER_FILE, SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.corpus.report.tally import Tally
 
 _MAX_PAIRS = 5
@@ -78,7 +77,7 @@ def checks(metadata: dict, counted: Tally) -> Html:
     """What this page recomputed from the rows and compared with what the dataset promises."""
     skipped = sum(metadata["skipped"].values())
     shares = counted.rows_by_split / max(counted.num_rows, 1)
-    off = float(np.abs(shares - list(TARGET_SHARES.values())).max())
+    off = float(np.abs(shares - list(SHARES.values())).max())
     recorded = [metadata[f"{split}_sequences"] for split in SPLITS]
     verdicts = (
         (
@@ -87,7 +86,7 @@ def checks(metadata: dict, counted: Tally) -> Html:
         ),
         (recorded == counted.rows_by_split.tolist(), "the recorded row counts are those of the files"),
         (counted.curves["train"].num_descents == 0, "train.jsonl never gets simpler from row to row"),
-        (off <= TOLERANCE, f"the split is within 2 points of 85 / 10 / 5 (off by {100 * off:.1f})"),
+        (off <= SHARE_TOLERANCE, f"the split is within 2 points of 85 / 10 / 5 (off by {100 * off:.1f})"),
         *_leak_verdicts(metadata["leak_report"]),
     )
     items = [

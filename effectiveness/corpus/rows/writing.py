@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
-from effectiveness.common.records import VARIANTS, ContextPlan, Corpus, SourceFile
+from effectiveness.common.records import VARIANTS, WEIGHTS, ContextPlan, Corpus, SourceFile
 from effectiveness.corpus.curriculum import PLACES
 from effectiveness.corpus.leaks.rows import WrittenRows
 from effectiveness.corpus.rows import MASKED_INDEX, MadeRows
 from effectiveness.corpus.rows.table import RowTable, original_rows
 from effectiveness.corpus.tokenization import TokenizerInfo
-from effectiveness.corpus.weighting import WEIGHTS
 
 READ_ROWS = 4096  # of which the descriptors are looked up at once
 FILES = 4096  # whose metadata is at hand: rows lie in the order of complexity
