@@ -21,6 +21,8 @@ AUGMENT = "effectiveness/corpus/augment"
 RECORDS = "effectiveness/common/records.py"
 PRESETS = "effectiveness/trainer/presets.py"
 METRICS = "effectiveness/trainer/metrics.py"
+CHARTS = "effectiveness/common/charts.py"
+REPORT = "effectiveness/corpus/report"
 
 JAVA = """
 class Counter{n} {{
@@ -131,3 +133,23 @@ loss.backward()
 print(float(loss) > 0, METRICS["nats_per_step"](Period(nats=6.0, num_steps=4)))
 """
     assert python(copy, "-c", code) == "True 1.5\n"
+
+
+def test_a_picture_is_a_drawing_a_section_and_its_line(copy, tmp_path):
+    add(
+        copy,
+        CHARTS,
+        "def legend(",
+        "def dot(share: float) -> Html:\n    return drawing([tag('circle', r=share)], 9, 9, 'dot')\n\n\n",
+    )
+    section = "def dots(metadata, counted):\n    return section('Dots', 'why', charts.dot(4.5))\n\n\n"
+    add(copy, f"{REPORT}/content.py", "def languages(", section)
+    add(
+        copy,
+        f"{REPORT}/__init__.py",
+        "        content.languages(",
+        "        content.dots(metadata, counted),\n",
+    )
+    build(copy, make_repository(tmp_path / "repository"), "none")
+    page = (copy / "out" / "report.html").read_text("utf-8")
+    assert "<h2>Dots</h2>" in page and '<circle r="4.5">' in page
