@@ -32,6 +32,9 @@ def encoded(num_bytes: int) -> bytes:
     [
         (b"", "empty"),
         (b"\n \t\n", "empty (white space only)"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0f" * 32 + b"\nsize 9\n", quality.LFS_POINTER),
+        (CODE + b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> other\n", quality.IN_A_MERGE),
+        (b"<<<<<<< HEAD\r\nx = 1\r\n=======\r\nx = 2\r\n>>>>>>> other\r\n", quality.IN_A_MERGE),
         (b"x = '" + b"a b " * 300 + b"'\n", quality.LONG_LINES),
         (CODE * 100 + b"x = '" + b"a b " * 700 + b"'\n", quality.LONG_LINES),
         (CODE * 20_000 + b"x = '" + b"a b " * 25_000 + b"'\n", quality.LONG_LINES),
@@ -76,6 +79,8 @@ def test_each_rule_names_its_own_case(text, reason):
         pytest.param(
             b"/// constants that are auto-generated at compile time\npub fn x() {}\n", id="a doc comment"
         ),
+        pytest.param(b">>>>>>> a\n=======\n<<<<<<< b\n", id="conflict markers in another order"),
+        pytest.param(b"VERSION = 'version https://git-lfs.github.com/spec/v1'\n", id="a pointer in a string"),
         pytest.param(b"import x\nKEY = 'auto-generated'\n" + CODE, id="a string"),
         pytest.param(b"sha = '" + b"0123456789abcdef" * 4 + b"'\n" + CODE * 10, id="one hash"),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -53,6 +53,21 @@ class SyntaxTable:
     def named_nodes_of(self, kinds: frozenset[str]) -> np.ndarray:
         """Those of `nodes_of` that are no keywords of that spelling, int64."""
         return np.flatnonzero(_is_kind(self.tree.language, kinds, True)[self.kind_id])
+
+
+def without_carriage_returns(source: bytes, table: SyntaxTable) -> SyntaxTable:
+    """The same table, in which no node ends between the two bytes of a line end.
+
+    Some grammars leave the carriage return to a comment or to a line of the preprocessor, others do not.
+    """
+    if b"\r" not in source:
+        return table
+    text = np.frombuffer(source + b"\0", np.uint8)
+    start, end = (
+        np.frombuffer(numbers, np.dtype(f"i{numbers.itemsize}")) for numbers in (table.start, table.end)
+    )
+    parts = (end > start) & (text[end - 1] == ord("\r")) & (text[end] == ord("\n"))
+    return replace(table, end=array(table.end.typecode, (end - parts).astype(end.dtype).tobytes()))
 
 
 def has_grammar(language: str) -> bool:

@@ -17,9 +17,9 @@ import tree_sitter
 from effectiveness.common import budget
 from effectiveness.common.seeding import rng_for
 from effectiveness.corpus.augment import alike, comments, layout, renaming, verify
-from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.edits import Edit, apply, has_other_line_ends, keep_line_ends
 from effectiveness.corpus.augment.facts import NO_FACTS, RepositoryFacts
-from effectiveness.languages.syntax import SyntaxTable, gave_up, parse
+from effectiveness.languages.syntax import SyntaxTable, gave_up, parse, without_carriage_returns
 
 __all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
 
@@ -83,6 +83,7 @@ def vary(
         yield from (Refusal(kind, reason) for kind in wanted)
         return
     assert table is not None, "refused without one"
+    table = without_carriage_returns(source, table)
     baseline = verify.Baseline(source, language, table)
     for kind in wanted:
         edits = AUGMENTATIONS[kind].propose(source, language, table, rng_for(seed, kind, path), facts)
@@ -107,11 +108,14 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
 def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Variant | Refusal:
     if isinstance(edits, str):
         return Refusal(kind, edits)
+    edits = keep_line_ends(baseline.source, edits)
     text = apply(baseline.source, edits)
     if text == baseline.source:
         return Refusal(kind, "nothing to change")
     if not text.strip():
         return Refusal(kind, "nothing but comments")
+    if has_other_line_ends(baseline.source, text):
+        return Refusal(kind, "would have other line ends")
     tree = None if baseline.language == "Python" else parse(baseline.language, text)
     reason = baseline.objection(AUGMENTATIONS[kind].allowed, edits, text, tree)
     return Refusal(kind, reason) if reason else Variant(kind, text, tree, edits)

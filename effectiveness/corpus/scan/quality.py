@@ -27,6 +27,8 @@ LONG_RUNS_SHARE = 0.2
 ENCODED_SHARE = 0.5  # of all encoded stretches, short ones too
 MIN_STRETCH = 64  # shorter ones are words, hashes and identifiers
 
+LFS_POINTER = "Git LFS pointers: git lfs pull fetches the files"
+IN_A_MERGE = "in the middle of a merge: conflict markers"
 EMPTY = "empty"
 BLANK = "empty (white space only)"
 LONG_LINES = f"minified: lines over {LONG_LINE_CHARS} characters"
@@ -35,6 +37,9 @@ FEW_LETTERS = f"encoded data: under {MIN_LETTERS_SHARE:.0%} letters"
 ENCODED_RUNS = f"encoded data: base64 or hex runs over {LONG_RUN} characters"
 ENCODED_HALF = "encoded data: over half of the file is base64 or hex"
 
+_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+_MAX_POINTER_BYTES = 1024  # of its specification
+_CONFLICT = (b"\n<<<<<<< ", b"\n=======", b"\n>>>>>>> ")
 _HEAD_BYTES = 2048
 _HEAD_LINES = 5
 _DO_NOT_EDIT = re.compile(
@@ -66,11 +71,27 @@ def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -
     """Why a decoded text is left out, "" to keep it. `handwritten` switches the generated markers off."""
     if not text or text.isspace():
         return BLANK if text else EMPTY
+    if text.startswith(_LFS_HEAD) and len(text) < _MAX_POINTER_BYTES:
+        return LFS_POINTER
+    if not language.long_lines and _is_in_a_merge(text):
+        return IN_A_MERGE
     if not handwritten and (marker := generated_marker(text, prose=language.long_lines)):
         return f"generated: {marker}"
     if not language.long_lines and (reason := _line_reason(text)):
         return reason
     return _data_reason(text)
+
+
+def _is_in_a_merge(text: bytes) -> bool:
+    """Whether the three markers that git leaves begin lines, in their order. Prose may show them."""
+    if b"<<<<<<< " not in text:
+        return False
+    at, text = 0, b"\n" + text
+    for marker in _CONFLICT:
+        at = text.find(marker, at)
+        if at < 0:
+            return False
+    return True
 
 
 def generated_marker(text: bytes, *, prose: bool = False) -> str:
