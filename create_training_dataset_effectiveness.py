@@ -38,6 +38,7 @@ from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
+GIT_DIRECTORY = ("HEAD", "objects", "refs")  # by these git knows one
 REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
 SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 MAX_WORKERS = 256  # each takes some 50 MB
@@ -70,6 +71,11 @@ def find_repository(asked: str | None) -> Path:
             raise FileNotFoundError(
                 f"{spell(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
                 f"{spell(root)}"
+            )
+        if all((root / name).exists() for name in GIT_DIRECTORY):
+            raise UserError(
+                f"{spell(root)} is a bare git repository, or the .git of one: objects and no files; name its work tree, or "
+                f"make one: git clone {spell(root)} DIR"
             )
         return root
     default = Path(DEFAULT_REPOSITORY).expanduser()
