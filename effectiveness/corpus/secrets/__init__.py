@@ -30,16 +30,16 @@ _TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED))
 _FINDERS = {
     key: tuple((rule.find, rule.name) for rule in rules) for key, rules in _TABLE.rules_by_key.items()
 }
-_PADDING = bytes(4)
+_PADDING = bytes(8)  # with no anchor and no token; before a text anchors look at 3 bytes, runs at 8
 
 
 def _findings(texts: Sequence[bytes]) -> Iterator[tuple[int, list[Finding]]]:
     """The number of a text and what was found in it: every secret; they may overlap."""
-    joined = b"\0".join([*texts, _PADDING])
-    view = np.frombuffer(joined, np.uint8)
-    starts = np.cumsum([0] + [len(text) + 1 for text in texts])
+    joined = b"\0".join([_PADDING, *texts, 4 * _PADDING])
+    view = np.frombuffer(joined, np.uint8, len(joined) // 8 * 8)
+    starts = np.cumsum([len(_PADDING) + 1] + [len(text) + 1 for text in texts])
     anchors = _by_text(starts, *_TABLE.places(view))
-    runs = _by_text(starts, *random_runs(joined))
+    runs = _by_text(starts, *random_runs(view))
     for number in sorted(anchors.keys() | runs.keys()):
         found: list[Finding] = []
         if number in anchors:

@@ -7,7 +7,6 @@ letters and digits alternate; for these the bits of 8 bytes are counted at a tim
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,87 +94,87 @@ def _follows_escape(view: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 # ---------------------------------------------------------------- random runs
 
-_LOWER, _UPPER, _DIGIT, _JOINER = 1, 2, 4, 8
-TOKEN_BYTES = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-+/.~"
-
-
-def _class_of(byte: int) -> int:
-    character = bytes((byte,))
-    if byte not in TOKEN_BYTES:
-        return 0
-    return (
-        _LOWER
-        if character.islower()
-        else _UPPER
-        if character.isupper()
-        else _DIGIT
-        if character.isdigit()
-        else _JOINER
-    )
-
-
-_CLASSES = bytes(map(_class_of, range(256)))
+# The characters of a token are letters, digits and `_-+/.~`.
 _LEADING_ONES = np.array([8 - (~byte & 255).bit_length() for byte in range(256)], np.uint8)
 _TRAILING_ONES = np.array(
     [((~byte & 255) & -(~byte & 255)).bit_length() - 1 if byte < 255 else 8 for byte in range(256)], np.uint8
 )
 _MIN_DIGITS, _MIN_CHANGES = 2, 5  # 20 drawn of 36 symbols have 5.6 and 7.6
 _BYTES_A_CHANGE = 8  # at most; of 36 symbols it is 2.5
+_MAX_COUNTED_BYTES = 256
 MIN_RUN_BYTES = 16
 
 
-def random_runs(texts: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of runs of 16 token characters or more that may be random, `is_random_run` says which are.
+def _is_between(view: np.ndarray, first: bytes, last: bytes) -> np.ndarray:
+    return (view - np.uint8(first[0])) <= np.uint8(last[0] - first[0])  # below `first` it wraps around
 
-    Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.
-    What is counted is never less than what stands in the run: where it lies in the texts must not matter.
+
+def _bits(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8[len(view) / 8] twice: a bit for every character of a token, and for every digit.
+
+    Comparisons of a block in the cache take a third of the time of a table that is looked up.
     """
-    classes = np.frombuffer(bytes(8) + texts.translate(_CLASSES) + bytes(32 - len(texts) % 8), np.uint8)
-    is_token = np.packbits(classes)  # what is not 0 becomes a bit
-    has_digit = np.packbits(classes & np.uint8(_DIGIT)) != 0
+    is_token, is_digit = np.empty((2, len(view) // 8), np.uint8)
+    for offset in range(0, len(view), BLOCK_BYTES):
+        block = view[offset : offset + BLOCK_BYTES]
+        found = _is_between(block | np.uint8(0x20), b"a", b"z")
+        found |= _is_between(block, b"-", b"9")
+        for joiner in b"_+~":
+            found |= block == joiner
+        bits = slice(offset // 8, (offset + len(block)) // 8)
+        is_token[bits] = np.packbits(found)
+        is_digit[bits] = np.packbits(_is_between(block, b"0", b"9"))
+    return is_token, is_digit
+
+
+def random_runs(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and length of the runs of 16 token characters or more with two digits, and letters and digits that alternate.
+
+    view: uint8; its length is a multiple of 8, and in the first 8 and the last 16 bytes there is no token.
+    Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.
+    """
+    is_token, is_digit = _bits(view)
     full = np.flatnonzero(is_token == 255)
     if not len(full):
         return full, full
-    first = np.flatnonzero(np.diff(full, prepend=-2) != 1)  # of the 8 bytes without a gap in a run
-    last = np.append(first[1:], len(full)) - 1
-    begin, end = full[first], full[last]  # in units of 8 bytes
-    starts = begin * 8 - _TRAILING_ONES[is_token[begin - 1]] - 8
-    lengths = end * 8 + 8 + _LEADING_ONES[is_token[end + 1]] - 8 - starts
-    may_be = np.logical_or.reduceat(has_digit[full], first) | has_digit[begin - 1] | has_digit[end + 1]
-    chosen = np.flatnonzero(may_be & (lengths >= MIN_RUN_BYTES))
+    first = np.append(0, np.flatnonzero(full[1:] != full[:-1] + 1) + 1)  # of the 8 bytes without a gap in a run
+    begin, end = full[first], full[np.append(first[1:], len(full)) - 1]  # in units of 8 bytes
+    starts = begin * 8 - _TRAILING_ONES[is_token[begin - 1]]
+    lengths = end * 8 + 8 + _LEADING_ONES[is_token[end + 1]] - starts
+    num_digits = np.add.reduceat(np.bitwise_count(is_digit[full]), first, dtype=np.int64)
+    num_digits += np.bitwise_count(is_digit[begin - 1]) + np.bitwise_count(is_digit[end + 1])  # never too few
+    chosen = np.flatnonzero((num_digits >= _MIN_DIGITS) & (lengths >= MIN_RUN_BYTES))
     starts, lengths = starts[chosen], lengths[chosen]
-    if not len(chosen):
-        return starts, lengths
-    sizes = end[chosen] - begin[chosen] + 3  # with the bytes before and after
+    if len(chosen):
+        alternates = _alternates(view, is_digit, starts, np.minimum(lengths, _MAX_COUNTED_BYTES))
+        starts, lengths = starts[alternates], lengths[alternates]
+    return starts, lengths
+
+
+_KINDS = np.zeros(256, np.uint8)  # one bit each for lower case, upper case and digits
+for _kind, _first, _last in ((1, b"a", b"z"), (2, b"A", b"Z"), (4, b"0", b"9")):
+    _KINDS[_first[0] : _last[0] + 1] = _kind
+_FROM = np.array([255 >> place for place in range(8)], np.uint8)  # the bits from a place on
+_BEFORE = np.array([255 & ~(255 >> place) for place in range(9)], np.uint8)
+
+
+def _alternates(
+    view: np.ndarray, is_digit: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """bool[runs]: whether there are two digits, and letters, digits and the case change often enough."""
+    lasts = starts + lengths - 1
+    sizes = (lasts >> 3) - (starts >> 3) + 1  # octets
     bounds = np.cumsum(sizes) - sizes
-    octets = np.arange(sizes.sum()) + np.repeat(begin[chosen] - 1 - bounds, sizes)
-    changes = np.add.reduceat(_num_changes(classes.view("<u8"), octets), bounds, dtype=np.int64)
-    is_enough = changes >= np.maximum(_MIN_CHANGES, lengths // _BYTES_A_CHANGE)
-    return starts[is_enough], lengths[is_enough]
-
-
-_LOW_BITS = np.uint64(0x0101010101010101)
-
-
-def _num_changes(octets: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """How many of the 8 bytes at each place are followed by another class of letter or digit."""
-    here = octets[places]
-    differ = here ^ ((here >> np.uint64(8)) | (octets[places + 1] << np.uint64(56)))
-    lower, upper, digit = (differ >> np.uint64(bit) & _LOW_BITS for bit in range(3))
-    return np.bitwise_count(
-        lower & upper | upper & digit | lower & digit
-    )  # two of three: both are letters or digits
-
-
-_KINDS, _PARTS = re.compile(rb"[a-z]+|[A-Z]+|[0-9]+"), re.compile(rb"[A-Za-z0-9]+")
-_MAX_COUNTED_BYTES = 256
-
-
-def is_random_run(run: bytes) -> bool:
-    """Whether the run holds two digits, and letters and digits that alternate."""
-    run = run[:_MAX_COUNTED_BYTES]
-    if len(run) - len(run.translate(None, b"0123456789")) < _MIN_DIGITS:
-        return False
-    return len(_KINDS.findall(run)) - len(_PARTS.findall(run)) >= max(
-        _MIN_CHANGES, len(run) // _BYTES_A_CHANGE
+    octets = np.arange(sizes.sum()) + np.repeat((starts >> 3) - bounds, sizes)
+    kinds = _KINDS.take(view.view("<u8")[octets].view(np.uint8)).reshape(-1, 8)
+    following = np.concatenate([kinds[:, 1:], _KINDS.take(view[octets * 8 + 8])[:, None]], axis=1)
+    is_change = np.packbits(np.bitwise_count(kinds | following) == 2, axis=1)[:, 0]  # 2: both are letters or digits
+    digits = is_digit[octets]
+    for bits, places in ((digits, (lasts & 7) + 1), (is_change, lasts & 7)):
+        bits[bounds] &= _FROM[starts & 7]
+        bits[bounds + sizes - 1] &= _BEFORE[places]
+    num_digits, num_changes = (
+        np.add.reduceat(np.bitwise_count(bits), bounds, dtype=np.int64) for bits in (digits, is_change)
     )
+    enough_changes = np.maximum(_MIN_CHANGES, lengths // _BYTES_A_CHANGE)
+    return (num_digits >= _MIN_DIGITS) & (num_changes >= enough_changes)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from effectiveness.corpus.secrets.anchors import is_random_run
 from effectiveness.corpus.secrets.chance import alternates, is_hex, is_written, num_changes, num_classes
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.vendors import RUNS
@@ -47,10 +46,7 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
     """What of the random runs of the text is a secret."""
     alone = []
     for start, length in zip(starts, lengths, strict=True):
-        if not is_random_run(text[start : start + length]):
-            continue
-        end = start + length
-        end += len(text[end : end + 2]) - len(text[end : end + 2].lstrip(b"="))
+        end = _PADDING.match(text, start + length).end()
         found = _shape(text, start, end) or _near_a_name(text, start, end)
         if found:
             yield found
@@ -88,8 +84,10 @@ def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
         or end - start > _MAX_RUN_BYTES
     ):
         return None
+    if not _is_random(value) or is_written(value):
+        return None
     is_near = is_telling_line(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
-    return (start, end, NEAR_A_NAME) if is_near and _is_random(value) and not is_written(value) else None
+    return (start, end, NEAR_A_NAME) if is_near else None
 
 
 def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:

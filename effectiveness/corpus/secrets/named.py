@@ -51,7 +51,8 @@ _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
 _BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
 _OF_ELEMENT = re.compile(rb"[^<\n]*+")
 _LONG_QUOTED = re.compile(rb"[^\"'`\n]{8}")
-_LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}|[a-z]{3,8} [a-z]")
+_LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}")
+_LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
@@ -67,7 +68,9 @@ def _given_value(
 ) -> Span | None:
     text = scan.text
     long_enough = _LONG_QUOTED if between["quote"] else _LONG_BARE
-    if not long_enough.match(text, between.end()):
+    if not long_enough.match(text, between.end()) and not (
+        is_phrase(stem) and _LONG_PHRASE.match(text, between.end())
+    ):
         return None
     if stem in _VERBS and not _VERBAL_REST.match(between["rest"]):
         return None
@@ -128,7 +131,7 @@ def _can_tell(head: bytes, stem: bytes) -> bool:
 
 def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:
     text, start = scan.text, between.end()
-    if is_phrase(name):
+    if is_phrase(name.stem):
         words = MNEMONIC.match(text, start)
         if words:
             return words.span()

@@ -65,7 +65,7 @@ _ESCAPE = re.compile(rb"\\+(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[a
 def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
     """The cheap questions first: most names are given no value that could be one."""
     value = value.removeprefix(b"base64:")
-    if is_phrase(name) and MNEMONIC.fullmatch(value):
+    if is_phrase(name.stem) and MNEMONIC.fullmatch(value):
         return True
     if b"\\" in value:
         value = _ESCAPE.sub(b" ", value).strip()
@@ -131,8 +131,8 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
     return is_material(value) or (name.is_password and is_password(value) and num_classes(value) >= 2)
 
 
-def is_phrase(name: Name) -> bool:
-    return name.stem in (b"mnemonic", b"seed") or b"phrase" in name.stem
+def is_phrase(stem: bytes) -> bool:
+    return stem in (b"mnemonic", b"seed") or b"phrase" in stem
 
 
 def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
