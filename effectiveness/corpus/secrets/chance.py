@@ -26,8 +26,8 @@ _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of wo
 _MIN_MEAN_WRITTEN = 5.0
 _MAX_COMPARED_BYTES = 48
 _MIN_PAIRS = 7
-_SEPARATORS = re.compile(rb"[_./:=\s-]+")
-_RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff]+")
+_WORDS = re.compile(rb"[^_./:=\s-]+")
+_RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff_./:=\s-]+")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
 _LONG_WORDS = re.compile(rb"[A-Za-z][a-z]{3,}")
 _MIN_SHARE_OF_WORDS = 0.6  # of `Winter1999!` it is 0.55
@@ -38,7 +38,7 @@ MAX_LOOKED_AT_BYTES = 128
 
 def num_changes(value: bytes) -> int:
     """How often letters, digits, symbols and the case change inside the words of `value`."""
-    return sum(len(_RUNS.findall(part)) - 1 for part in _SEPARATORS.split(value) if part)
+    return len(_RUNS.findall(value)) - len(_WORDS.findall(value))
 
 
 def alternates(value: bytes) -> bool:
