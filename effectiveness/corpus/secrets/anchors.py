@@ -137,7 +137,9 @@ def random_runs(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     full = np.flatnonzero(is_token == 255)
     if not len(full):
         return full, full
-    first = np.append(0, np.flatnonzero(full[1:] != full[:-1] + 1) + 1)  # of the 8 bytes without a gap in a run
+    first = np.append(
+        0, np.flatnonzero(full[1:] != full[:-1] + 1) + 1
+    )  # of the 8 bytes without a gap in a run
     begin, end = full[first], full[np.append(first[1:], len(full)) - 1]  # in units of 8 bytes
     starts = begin * 8 - _TRAILING_ONES[is_token[begin - 1]]
     lengths = end * 8 + 8 + _LEADING_ONES[is_token[end + 1]] - starts
@@ -168,7 +170,9 @@ def _alternates(
     octets = np.arange(sizes.sum()) + np.repeat((starts >> 3) - bounds, sizes)
     kinds = _KINDS.take(view.view("<u8")[octets].view(np.uint8)).reshape(-1, 8)
     following = np.concatenate([kinds[:, 1:], _KINDS.take(view[octets * 8 + 8])[:, None]], axis=1)
-    is_change = np.packbits(np.bitwise_count(kinds | following) == 2, axis=1)[:, 0]  # 2: both are letters or digits
+    is_change = np.packbits(np.bitwise_count(kinds | following) == 2, axis=1)[
+        :, 0
+    ]  # 2: both are letters or digits
     digits = is_digit[octets]
     for bits, places in ((digits, (lasts & 7) + 1), (is_change, lasts & 7)):
         bits[bounds] &= _FROM[starts & 7]

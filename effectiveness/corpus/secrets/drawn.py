@@ -36,7 +36,9 @@ _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _MIN_DISTINCT = 12
-_CONSTANT = re.compile(rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}")  # of C, more than of all others together
+_CONSTANT = re.compile(
+    rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}"
+)  # of C, more than of all others together
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 _PLAIN = re.compile(rb"[A-Z]?[a-z]{6,}")  # one in seven of 40 drawn characters hold such, too

@@ -22,7 +22,7 @@ from effectiveness.corpus.secrets.words import (
 ASSIGNED = "literal assigned to a secret name"
 
 _HEAD_BYTES = 32
-_OWNER_BYTES = 16
+_OWNER_BYTES = 32
 _OWNERS = tuple(sorted(KEY_OWNERS))
 
 # ---------------------------------------------------------------- what may stand between a name and its value
@@ -35,13 +35,13 @@ _TYPE = (
 )
 _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
 _BETWEEN = re.compile(
-    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+\)?+(?:"
+    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]|\[[\w]{0,12}\])?+[)}]?+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
     rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
-    rb"\\?[\"']?(?:value|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
-    rb"|(?P<given>(?:,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
+    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
     rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?)"
@@ -56,6 +56,10 @@ _LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
+_LOGINS = (b"bind", b"root", b"admin", b"user")  # `bindpw`
+_IS_ENVIRONMENT = re.compile(
+    rb"(?:env(?:iron)?(?:\[[\"']|\.|:)|env(?:iron)?\(\s?[\"']?|ENV )[A-Z0-9_]{1,24}_$"
+)
 _VERBS = frozenset((b"pass", b"auth", b"cred", b"creds", b"salt", b"seed"))  # `passValue`, `authHandler`
 _VERBAL_REST = re.compile(rb"(?:[_-]?(?i:key|token|value|code)|[_-]\w*|[0-9])?$")
 _SHORT_STEMS = frozenset(
@@ -86,7 +90,8 @@ def _given_value(
         text[span[0] : min(span[1], span[0] + BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]
     ):
         return None
-    if is_harmless_name(name.head + b"_" + between["rest"]):
+    head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
+    if is_harmless_name(head + b"_" + between["rest"]):
         return None
     return _with_next_parts(text, span) if name.quote else span
 
@@ -125,8 +130,8 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
 def _can_tell(head: bytes, stem: bytes) -> bool:
     """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
     if stem in (b"key", b"keys"):
-        return head.rstrip(b"_-.").lower().endswith(_OWNERS)
-    return not (stem in _SHORT_STEMS and head[-1:].isalpha())
+        return head.rstrip(b"_-.").lower().endswith(_OWNERS) or _IS_ENVIRONMENT.search(head) is not None
+    return not (stem in _SHORT_STEMS and head[-1:].isalpha()) or head.lower().endswith(_LOGINS)
 
 
 def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:

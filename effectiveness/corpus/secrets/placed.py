@@ -149,23 +149,27 @@ _HEADERS = (
 
 _CALL = re.compile(
     rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
-    rb"|jwt\.(?:en|de)code)(?:_?id)?\s{0,2}=?\s{0,2}\("
+    rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|(?<=cli)ent|(?<=my)sqli|cipher(?:iv)?|aes\.new)(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
+_APP_PASSWORD = re.compile(rb"[a-z]{16}")  # of a mail account; that no words are made of it was asked before
 _MAX_CALL_BYTES = 200
 
 
 def _find_in_call(scan: Scan, place: int) -> Span | None:
-    """A random string among what is given to `login(...)`, `auth=(...)`, `new PDO(...)`."""
+    """The last random string among what is given to `login(...)`, `auth=(...)`, `new PDO(...)`: names come first."""
     call = _CALL.match(scan.text, place)
     if not call:
         return None
     line_end = scan.text.find(b"\n", call.end(), call.end() + _MAX_CALL_BYTES)
     stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
+    found = None
     for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
-        if is_drawn_password(argument) and _is_mixed(argument["secret"]):
-            return argument.span("secret")
-    return None
+        if is_drawn_password(argument) and (
+            _is_mixed(argument["secret"]) or _APP_PASSWORD.fullmatch(argument["secret"])
+        ):
+            found = argument.span("secret")
+    return found
 
 
 IN_CALL = "password in a call"
@@ -184,11 +188,35 @@ _CALLS = (
                 b"hmac",
                 b"fern",
                 b"jwt.",
+                b"ent(",
+                b"gnwi",
+                b"ciph",
+                b"aes.",
             }
         ),
         _find_in_call,
     ),
 )
+
+_SOURCE = re.compile(rb"(?:^|[\"'`\s=(])[\w.-]{1,32}:(?P<secret>[^\s:\"'`/@]{5,128})$")
+_SENT = re.compile(
+    rb"send(?:_user|line)?(?: --)?(?:[ ]\"|\([\"'])(?P<secret>[^\s\"']{6,64}?)(?:\\[rn])?[\"']"
+)
+_ASKED = re.compile(rb"(?i)ass(?:word|phrase|wd|code)")
+_MAX_BEFORE_BYTES = 160
+
+
+def _find_in_source(scan: Scan, place: int) -> Span | None:
+    match = _SOURCE.search(scan.text, max(0, place - _MAX_BEFORE_BYTES), place)
+    return match.span("secret") if match and is_password(match) else None
+
+
+def _find_sent(scan: Scan, place: int) -> Span | None:
+    match = _SENT.match(scan.text, place)
+    if not match or not _ASKED.search(scan.text, max(0, place - _MAX_BEFORE_BYTES), place):
+        return None
+    return match.span("secret") if is_drawn_password(match) else None
+
 
 _OTHERS = (
     Rule(  # HTTPie
@@ -257,6 +285,41 @@ _OTHERS = (
         ),
     ),
     Rule(
+        "Erlang cookie",
+        frozenset({b"-set"}),
+        find_by(re.compile(rb"-setcookie[ ]['\"]?(?P<secret>[\w-]{8,64})"), is_drawn_password),
+    ),
+    Rule(  # `root:...@tcp(127.0.0.1:3306)/shop`, a source that Go's drivers take
+        "password in a URL",
+        frozenset({b"@tcp", b"@uni"}),
+        _find_in_source,
+    ),
+    Rule(
+        "Bundler login",
+        frozenset({b"BUND"}),
+        find_by(re.compile(rb"BUNDLE_[A-Z0-9_]{3,64}(?:=|:[ ])[\"']?(?P<secret>\w{4,64}:\w{4,64})")),
+    ),
+    Rule(
+        "Conda token",
+        frozenset({b"/t/"}),
+        find_by(re.compile(rb"/t/(?P<secret>[a-z]{2}-[0-9a-f-]{32,64})/")),
+    ),
+    Rule(
+        "community of SNMP",
+        frozenset({b"snmp"}),
+        find_by(
+            re.compile(
+                rb"snmp-server (?:community|host [\d.]{7,15}(?: version 2c)?) (?P<secret>[^\s]{6,64})"
+            ),
+            is_drawn_password,
+        ),
+    ),
+    Rule(  # what an expect script types after it waited for the word "password"
+        "password in a command",
+        frozenset({b"send"}),
+        _find_sent,
+    ),
+    Rule(
         "ipsec secret",
         frozenset({b": PS"}),
         find_by(re.compile(rb": PSK \"(?P<secret>[^\"\n]{6,256})\""), is_drawn_password),
@@ -289,7 +352,18 @@ _COMMANDS = (
     _command("heroku,kubectl", "heroku|kubectl", r"-p[ =]"),
     _command("ldapsearch,ldapadd,ldapmodify,ldapwhoami", "ldap[a-z]{3,10}", r"-w[ ]?"),
     _command("sqlcmd,osql,bcp,isql", "sqlcmd|osql|bcp|isql", r"-P[ ]?"),
-    _command("zip ", "zip", r"-[pP][ ]?"),
+    _command("zip ,7z ,7za ,unzi,rar ,unra", "zip|7za?|unzip|rar|unrar", r"-h?[pP][ ]?"),
+    _command("mosquitto", "mosquitto_[a-z]{3}|mosquitto_passwd", r"-P[ ]?"),
+    _command("lftp,ncftp", "lftp|ncftp[a-z]{0,3}", r"-u[ ]?[\w.@-]{1,64},"),
+    _command("openssl", "openssl", r"-(?:k|K)[ ]"),
+    _command("codecov", "codecov(?:\\.io/bash)?", r"-t[ ]", secret=r"[\w-]{16,64}"),
+    _command("xfreerdp,rdesktop", "xfreerdp|rdesktop", r"(?:-p[ ]|/p:)"),
+    _command("plink,pscp,psftp", "plink|pscp|psftp", "-pw[ ]"),
+    _command("ipmitool,vsql", "ipmitool|vsql", "-[Pw][ ]"),
+    _command("rabbitmqctl", "rabbitmqctl", r"(?:add_user|change_password)[ ][\w.@-]{1,64}[ ]"),
+    _command("twine,beeline,cqlsh,argocd", "twine|beeline|cqlsh|argocd", "-p[ ]"),
+    _command("az l,oc l,cf l,ibmc", "az|oc|cf|ibmcloud", r"-p[ ]"),
+    _command("net ,psexec", "net|psexec", r"(?:-p[ ]|/user:[^\s]{1,64}[ ])"),
     _command("sqlplus", "sqlplus", r"[\w-]{1,64}/", secret=r"[^\s\"'@]{5,64}"),
     _command("smbclient,rpcclient,winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
     _command(
@@ -303,8 +377,9 @@ _COMMANDS = (
     _command(
         "echo",
         "echo",
-        r"-?n?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo )?"
-        r"(?:docker|podman|helm|gh|crane)[^\n]{0,60}(?:password-stdin|with-token))",
+        r"-?n?[ ]?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo -S|(?:sudo )?"
+        r"(?:docker|podman|helm|gh|crane|kinit|cryptsetup|passwd|vncpasswd|gpg)[^\n]{0,60}"
+        r"(?:-stdin|with-token|kinit|luks\w{4,8}|passphrase-fd 0|-f)))",
     ),
     _command(
         "echo",

@@ -53,6 +53,13 @@ HARMLESS_VALUE = re.compile(
 )
 _MIN_PASSWORD_BYTES = 8
 _MIN_SECRET_BYTES = 16
+_MIN_SHORT_SECRET_BYTES = 10
+_MIN_NOISE_BYTES = 32
+_TYPED = re.compile(
+    rb"(?=[^0-9]*[0-9][^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?=[^!#$*@%^&?]*[!#$*@%^&?])[A-Za-z0-9!#$*@%^&?_.+=-]{8,40}"
+)
+_SYMBOL = re.compile(rb"[^A-Za-z0-9]")
+_LONG_WORD = re.compile(rb"[A-Za-z]?[a-z]{5,}")
 _MIN_HEX_BYTES = 24
 _ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MNEMONIC = re.compile(rb"(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}")
@@ -73,14 +80,44 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         return False
     if name.stem == b"auth" and is_login(value):
         return True
+    if _is_noise(value):
+        return not is_placeholder(value)
     if b" " in value:
         can_be = name.is_password and name.quote is not None and _is_spaced_password(value)
     elif name.operator == "spaced":
         can_be = _is_spaced_value(value, name)
     else:
-        can_be = is_material(value) or (name.is_password and is_password(value))
+        can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
+    if name.is_password and is_typed(value):
+        return not (is_placeholder(value) or HARMLESS_VALUE.search(value))
     return can_be and not (
         is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value)
+    )
+
+
+def is_typed(value: bytes) -> bool:
+    """Words, two digits and a symbol, as people make passwords: `TigerMaple48!`; no name or number holds all three."""
+    return _TYPED.fullmatch(value) is not None
+
+
+def is_short_material(value: bytes) -> bool:
+    """Shorter than a key is, but of all three classes, which change as often as in what was drawn."""
+    return (
+        _MIN_SHORT_SECRET_BYTES <= len(value) < _MIN_SECRET_BYTES
+        and num_classes(value) >= 3
+        and _HAS_DIGIT.search(value) is not None
+        and num_changes(value) >= len(value) // 3
+    )
+
+
+def _is_noise(value: bytes) -> bool:
+    """Letters, digits and many symbols in a long row, as WordPress draws its salts: code and prose hold words."""
+    return (
+        len(value) >= _MIN_NOISE_BYTES
+        and len(_SYMBOL.findall(value)) >= len(value) // 8
+        and num_classes(value) == 4
+        and num_changes(value) >= len(value) // 3
+        and not _LONG_WORD.search(value)
     )
 
 
@@ -128,7 +165,9 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
         name.stem != b"by" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)
     ):
         return False
-    return is_material(value) or (name.is_password and is_password(value) and num_classes(value) >= 2)
+    if is_material(value) or is_short_material(value):
+        return True
+    return name.is_password and num_classes(value) >= 2 and is_password(value)
 
 
 def is_phrase(stem: bytes) -> bool:

@@ -16,7 +16,7 @@ PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)|(?:(?<=[,;|])pass|pass(?!\s{0,8}[\n#]))"),
     ("pwd", rb"pwd"),
     ("by ',by \"", rb"(?:(?<=identified )|(?<=_password ))by"),
-    ("pw=,pw:,pw\",pw'", rb"pw"),
+    ("pw=,pw:,pw\",pw',pw ", rb"pw"),
     ("psk", rb"psk"),
     ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
     ("rase,clav,senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
@@ -67,7 +67,7 @@ _HARMLESS_IN_NAME = _set("""
 
 # Of the line before a random string.
 _TELLING = _set("""
-    auth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
+    auth oauth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
     adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
     bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
@@ -99,6 +99,11 @@ def is_harmless_name(name: bytes) -> bool:
 def is_harmless_line(line: bytes) -> bool:
     """Whether a random string behind the line is likely a checksum, test data, an image."""
     return not words_of(line).isdisjoint(_HARMLESS)
+
+
+def is_key_line(line: bytes) -> bool:
+    """Whether the line gives a value to a key, a token or a value, and does not say whose."""
+    return not words_of(line).isdisjoint(_KEYS)
 
 
 def is_telling_line(line: bytes) -> bool:
