@@ -30,6 +30,7 @@ _WORDS = re.compile(rb"[^_./:=\s-]+")
 _RUNS = re.compile(rb"[A-Z]+[a-z\x80-\xff]*|[a-z\x80-\xff]+|[0-9]+|[^A-Za-z0-9\x80-\xff_./:=\s-]+")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
 _LONG_WORDS = re.compile(rb"[A-Za-z][a-z]{3,}")
+_LONGER_WORDS = re.compile(rb"[A-Z]?[a-z]{6,}")
 _MIN_SHARE_OF_WORDS = 0.6  # of `Winter1999!` it is 0.55
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_./-]")))
@@ -70,6 +71,11 @@ def is_written(value: bytes) -> bool:
     return (
         sum(map(len, words)) > _MIN_SHARE_OF_WORDS * len(value) and _commonness(words)[1] > _MIN_MEAN_WRITTEN
     )
+
+
+def holds_word(value: bytes) -> bool:
+    """Whether six letters in a row or more may be a word: of six drawn ones one in four may."""
+    return any(_commonness([word])[1] > _MAX_MEAN_DRAWN for word in _LONGER_WORDS.findall(value))
 
 
 def is_drawn(value: bytes) -> bool:

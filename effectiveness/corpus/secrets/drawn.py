@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from effectiveness.corpus.secrets.chance import alternates, is_hex, is_written, num_changes, num_classes
+from effectiveness.corpus.secrets.chance import alternates, holds_word, is_hex, is_written, num_changes, num_classes
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.vendors import RUNS
 from effectiveness.corpus.secrets.words import is_harmless_line, is_telling_line
@@ -41,7 +41,6 @@ _CONSTANT = re.compile(
 )  # of C, more than of all others together
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
-_PLAIN = re.compile(rb"[A-Z]?[a-z]{6,}")  # one in seven of 40 drawn characters hold such, too
 _PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
 
 
@@ -126,7 +125,7 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     value, line = text[start:end], _line_before(text, start)
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
-    if not (is_quoted or is_setting) or _PLAIN.search(value) or len(set(value)) < _MIN_DISTINCT:
+    if not (is_quoted or is_setting) or holds_word(value) or len(set(value)) < _MIN_DISTINCT:
         return False
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
