@@ -10,10 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from effectiveness.corpus.secrets.chance import alternates, holds_word, is_hex, is_written, num_changes, num_classes
+from effectiveness.corpus.secrets.chance import (
+    alternates,
+    holds_word,
+    is_hex,
+    is_written,
+    num_changes,
+    num_classes,
+)
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.vendors import RUNS
-from effectiveness.corpus.secrets.words import is_harmless_line, is_telling_line
+from effectiveness.corpus.secrets.words import is_harmless_line, is_key_line, is_telling_line
 
 NEAR_A_NAME = "random string near a secret name"
 ALONE = "random string"
@@ -29,7 +36,7 @@ _MANIFEST_BYTES = 1000
 _ENTRY = re.compile(rb"\n[ ]{1,8}[\w.-]{1,64}: [\"']?$")
 _LOOKED_AT_BYTES = 64
 _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
-_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120
+_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120  # of MIME's boundaries many are shorter
 _MAX_ALONE = 1  # in one text: more are a table
 
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
@@ -91,7 +98,10 @@ def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
         return None
     if not _is_random(value) or is_written(value):
         return None
-    is_near = is_telling_line(_line_before(text, start)) or _is_of_kubernetes_secret(text, start)
+    line = _line_before(text, start)
+    if is_key_line(line):
+        line = _line_above(text, start - len(line)) + line
+    is_near = is_telling_line(line) or _is_of_kubernetes_secret(text, start)
     return (start, end, NEAR_A_NAME) if is_near else None
 
 
@@ -106,6 +116,12 @@ def _line_before(text: bytes, start: int) -> bytes:
     before = text[max(0, start - _BEFORE_BYTES) : start]
     lines = before.split(b"\n")
     return lines[-1]
+
+
+def _line_above(text: bytes, start: int) -> bytes:
+    """The line that ends where another one starts, if it opens a block: `'crypt' => [` above `'key' => '...'`."""
+    line = _line_before(text, start - 1)
+    return line if line.rstrip().endswith((b"{", b"[", b"(", b":")) else b""
 
 
 def _is_random(value: bytes) -> bool:

@@ -10,7 +10,14 @@ import re
 from effectiveness.corpus.secrets.chance import alternates
 from effectiveness.corpus.secrets.columns import DELIMITERS, in_column
 from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
-from effectiveness.corpus.secrets.values import BYTES_LOOKED_AT, MNEMONIC, Name, is_phrase, is_secret
+from effectiveness.corpus.secrets.values import (
+    BYTES_LOOKED_AT,
+    MNEMONIC,
+    Name,
+    is_material,
+    is_phrase,
+    is_secret,
+)
 from effectiveness.corpus.secrets.words import (
     END_OF_WORD,
     KEY_OWNERS,
@@ -56,7 +63,7 @@ _LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
-_LOGINS = (b"bind", b"root", b"admin", b"user")  # `bindpw`
+_LOGINS = (b"bind", b"root", b"admin", b"user", b"master")  # `bindpw`, `masterauth`
 _IS_ENVIRONMENT = re.compile(
     rb"(?:env(?:iron)?(?:\[[\"']|\.|:)|env(?:iron)?\(\s?[\"']?|ENV )[A-Z0-9_]{1,24}_$"
 )
@@ -93,7 +100,7 @@ def _given_value(
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
     if is_harmless_name(head + b"_" + between["rest"]):
         return None
-    return _with_next_parts(text, span) if name.quote else span
+    return _with_next_parts(text, span) if name.quote else _with_next_items(text, span)
 
 
 def _can_pass_be_a_name(name: Name) -> bool:
@@ -180,6 +187,17 @@ def _with_next_parts(text: bytes, span: Span) -> Span:
         ):
             break
         end = part[1]
+    return start, end
+
+
+def _with_next_items(text: bytes, span: Span) -> Span:
+    """A list of keys without quotes: `APP_KEYS=one,other`."""
+    start, end = span
+    for _ in range(_MAX_PARTS):
+        item = _BARE.match(text, end + 1, end + 1 + BYTES_LOOKED_AT) if text[end : end + 1] == b"," else None
+        if not item or not is_material(item[0]):
+            break
+        end = item.end()
     return start, end
 
 

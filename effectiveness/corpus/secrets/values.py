@@ -56,7 +56,7 @@ _MIN_SECRET_BYTES = 16
 _MIN_SHORT_SECRET_BYTES = 10
 _MIN_NOISE_BYTES = 32
 _TYPED = re.compile(
-    rb"(?=[^0-9]*[0-9][^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?=[^!#$*@%^&?]*[!#$*@%^&?])[A-Za-z0-9!#$*@%^&?_.+=-]{8,40}"
+    rb"(?:[A-Z][a-z]{2,12}){1,4}[0-9]{2,8}[.]?|(?=[^0-9]*[0-9][^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?=[^!#$*@%^&?]*[!#$*@%^&?])[A-Za-z0-9!#$*@%^&?_.+=-]{8,40}"
 )
 _SYMBOL = re.compile(rb"[^A-Za-z0-9]")
 _LONG_WORD = re.compile(rb"[A-Za-z]?[a-z]{5,}")
@@ -88,7 +88,7 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         can_be = _is_spaced_value(value, name)
     else:
         can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
-    if name.is_password and is_typed(value):
+    if (name.is_password or name.stem == b"secret") and is_typed(value):
         return not (is_placeholder(value) or HARMLESS_VALUE.search(value))
     return can_be and not (
         is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value)
@@ -96,7 +96,7 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
 
 
 def is_typed(value: bytes) -> bool:
-    """Words, two digits and a symbol, as people make passwords: `TigerMaple48!`; no name or number holds all three."""
+    """Words, two digits and a symbol, as people make passwords: `TigerMaple48!`; or words, then digits."""
     return _TYPED.fullmatch(value) is not None
 
 
@@ -105,8 +105,8 @@ def is_short_material(value: bytes) -> bool:
     return (
         _MIN_SHORT_SECRET_BYTES <= len(value) < _MIN_SECRET_BYTES
         and num_classes(value) >= 3
-        and _HAS_DIGIT.search(value) is not None
-        and num_changes(value) >= len(value) // 3
+        and num_changes(value) >= len(value) // 4
+        and (_HAS_DIGIT.search(value) is not None or is_unlike_words(value))
     )
 
 
@@ -132,7 +132,7 @@ def is_material(value: bytes) -> bool:
     if len(value) < (_MIN_HEX_BYTES if is_hex(value) else _MIN_SECRET_BYTES):
         return False
     if not _HAS_DIGIT.search(value):
-        return is_unlike_words(value) and num_changes(value) >= len(value) // 4
+        return is_unlike_words(value) and num_changes(value) >= len(value) // 8
     return _HAS_LETTER.search(value) is not None and alternates(value)
 
 
@@ -165,7 +165,7 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
         name.stem != b"by" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)
     ):
         return False
-    if is_material(value) or is_short_material(value):
+    if is_material(value) or (name.quote is None and is_short_material(value)):
         return True
     return name.is_password and num_classes(value) >= 2 and is_password(value)
 

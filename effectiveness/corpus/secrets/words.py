@@ -67,7 +67,7 @@ _HARMLESS_IN_NAME = _set("""
 
 # Of the line before a random string.
 _TELLING = _set("""
-    auth oauth login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
+    auth oauth crypt encryption login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
     adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
     bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
@@ -102,7 +102,7 @@ def is_harmless_line(line: bytes) -> bool:
 
 
 def is_key_line(line: bytes) -> bool:
-    """Whether the line gives a value to a key, a token or a value, and does not say whose."""
+    """Whether a key stands in the line; whose may be said above."""
     return not words_of(line).isdisjoint(_KEYS)
 
 
