@@ -128,7 +128,7 @@ def _bits(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_runs(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of the runs of 16 token characters or more with two digits, and letters and digits that alternate.
+    """Start and length of the runs of 16 token characters or more with two digits, in which letters and digits change.
 
     view: uint8; its length is a multiple of 8, and in the first 8 and the last 16 bytes there is no token.
     Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.

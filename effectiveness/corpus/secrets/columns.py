@@ -8,9 +8,9 @@ from effectiveness.corpus.secrets.rules import Scan, Span
 from effectiveness.corpus.secrets.values import can_be_secret
 
 DELIMITERS = (b",", b";", b"|", b"\t", b")", b"\n", b"\r")
-_HEADER = re.compile(rb"[\w \"'`-]{0,60}(?:[,;|\t][\w \"'`-]{1,60}){1,24}\|?\r?\n")
+_HEADER = re.compile(rb"[\w \"'`-]{0,60}+(?:[,;|\t][\w \"'`-]{1,60}+){1,24}+\|?\r?\n")
 _RULER = re.compile(rb"[|: -]+\r?\n")
-_INSERT = re.compile(rb"[\w,\s`\"]{0,400}\)\s{0,40}(?i:values)\s{0,40}\(")
+_INSERT = re.compile(rb"[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)\s{0,40}\(")
 _MAX_HEADER_BYTES = 400
 
 

@@ -48,7 +48,8 @@ _BETWEEN = re.compile(
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
-    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
+    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]"
+    rb"|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
     rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?)"
@@ -137,7 +138,10 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
 def _can_tell(head: bytes, stem: bytes) -> bool:
     """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
     if stem in (b"key", b"keys"):
-        return head.rstrip(b"_-.").lower().endswith(_OWNERS) or _IS_ENVIRONMENT.search(head) is not None
+        folded = head.lower()
+        return folded.rstrip(b"_-.").endswith(_OWNERS) or (
+            folded.endswith(b"_") and b"env" in folded and _IS_ENVIRONMENT.search(head) is not None
+        )
     return not (stem in _SHORT_STEMS and head[-1:].isalpha()) or head.lower().endswith(_LOGINS)
 
 

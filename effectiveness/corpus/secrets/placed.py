@@ -1,37 +1,13 @@
-"""Secrets known by where they stand: in a URL, a header, a call, a credential file, behind an option of a command."""
+"""Secrets known by where they stand: in a URL, a header, a call, a credential file."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
-from effectiveness.corpus.secrets.chance import alternates, is_drawn, num_changes, num_classes
-from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_placeholder, is_varied
-
-_URL_PLACEHOLDER = re.compile(
-    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
-    rb"(?:pass|passwd|password|passphrase|pw|pwd|secret|token|key|port|[0-9]{1,5})[0-9]?"
-)
-
-
-def is_password(match: re.Match[bytes]) -> bool:
-    """Anything but a variable and the words documentation uses."""
-    return not _URL_PLACEHOLDER.fullmatch(match["secret"])
-
-
-def is_drawn_password(match: re.Match[bytes]) -> bool:
-    secret = match["secret"]
-    return not is_placeholder(secret) and not _VARIABLE.search(secret) and is_drawn(secret)
-
-
-def is_login(value: bytes) -> bool:
-    """Base64 of "user:password"."""
-    try:
-        login = base64.b64decode(value, validate=True)
-    except binascii.Error:
-        return False
-    return b":" in login and login.isascii() and login.decode("ascii").isprintable()
+from effectiveness.corpus.secrets.chance import alternates, num_changes, num_classes
+from effectiveness.corpus.secrets.commands import COMMANDS
+from effectiveness.corpus.secrets.logins import is_drawn_password, is_login, is_password
+from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_varied
 
 
 def _is_mixed(secret: bytes) -> bool:
@@ -40,8 +16,6 @@ def _is_mixed(secret: bytes) -> bool:
         return False
     return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
 
-
-_VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
 
 _LOGINS = (
     (
@@ -199,10 +173,6 @@ _CALLS = (
 )
 
 _SOURCE = re.compile(rb"(?:^|[\"'`\s=(])[\w.-]{1,32}:(?P<secret>[^\s:\"'`/@]{5,128})$")
-_SENT = re.compile(
-    rb"send(?:_user|line)?(?: --)?(?:[ ]\"|\([\"'])(?P<secret>[^\s\"']{6,64}?)(?:\\[rn])?[\"']"
-)
-_ASKED = re.compile(rb"(?i)ass(?:word|phrase|wd|code)")
 _MAX_BEFORE_BYTES = 160
 
 
@@ -211,28 +181,7 @@ def _find_in_source(scan: Scan, place: int) -> Span | None:
     return match.span("secret") if match and is_password(match) else None
 
 
-def _find_sent(scan: Scan, place: int) -> Span | None:
-    match = _SENT.match(scan.text, place)
-    if not match or not _ASKED.search(scan.text, max(0, place - _MAX_BEFORE_BYTES), place):
-        return None
-    return match.span("secret") if is_drawn_password(match) else None
-
-
 _OTHERS = (
-    Rule(  # HTTPie
-        "password in a command",
-        frozenset({b" -a "}),
-        find_by(
-            re.compile(rb" -a [\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`;|&<>]{6,256}+)"), is_drawn_password
-        ),
-    ),
-    Rule(
-        "password in a command",
-        frozenset({b"-pas"}),
-        find_by(
-            re.compile(rb"-pass(?:in|out)?[ ]pass:(?P<secret>[^\s\"'`;|&<>]{5,256}+)"), is_drawn_password
-        ),
-    ),
     Rule(
         "Azure storage key",
         frozenset({b"key="}),
@@ -276,19 +225,6 @@ _OTHERS = (
             is_drawn_password,
         ),
     ),
-    Rule(
-        "secure string",
-        frozenset({b"-sec"}),
-        find_by(
-            re.compile(rb"(?i)-SecureString[ ](?:-String[ ])?[\"'](?P<secret>[^\s\"']{6,256})[\"']"),
-            is_drawn_password,
-        ),
-    ),
-    Rule(
-        "Erlang cookie",
-        frozenset({b"-set"}),
-        find_by(re.compile(rb"-setcookie[ ]['\"]?(?P<secret>[\w-]{8,64})"), is_drawn_password),
-    ),
     Rule(  # `root:...@tcp(127.0.0.1:3306)/shop`, a source that Go's drivers take
         "password in a URL",
         frozenset({b"@tcp", b"@uni"}),
@@ -305,21 +241,6 @@ _OTHERS = (
         find_by(re.compile(rb"/t/(?P<secret>[a-z]{2}-[0-9a-f-]{32,64})/")),
     ),
     Rule(
-        "community of SNMP",
-        frozenset({b"snmp"}),
-        find_by(
-            re.compile(
-                rb"snmp-server (?:community|host [\d.]{7,15}(?: version 2c)?) (?P<secret>[^\s]{6,64})"
-            ),
-            is_drawn_password,
-        ),
-    ),
-    Rule(  # what an expect script types after it waited for the word "password"
-        "password in a command",
-        frozenset({b"send"}),
-        _find_sent,
-    ),
-    Rule(
         "ipsec secret",
         frozenset({b": PS"}),
         find_by(re.compile(rb": PSK \"(?P<secret>[^\"\n]{6,256})\""), is_drawn_password),
@@ -327,65 +248,4 @@ _OTHERS = (
 )
 
 
-def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|&<>]{5,256}+") -> Rule:
-    """What stands behind an option of a command, at most 300 bytes after its name on the same line."""
-    pattern = (
-        rf"(?:{head})\b(?:\\\n|[^\n]){{0,300}}?[ \t]{option}(?P<quote>[\"']?)(?P<secret>{secret})(?P=quote)"
-    )
-    return Rule(
-        "password in a command",
-        frozenset(anchor.encode()[:4] for anchor in anchors.split(",")),
-        find_by(re.compile(pattern.encode()), is_drawn_password),
-        starts_token=True,
-    )
-
-
-_COMMANDS = (
-    _command("curl", "curl", r"(?:-u|--user|--proxy-user|-U)[ =]?[\"']?[^\s:\"']{0,64}:"),
-    _command("sshpass", "sshpass", r"-p[ ]?"),
-    _command(
-        "mysql,mysqldump,mysqladmin,mariadb", "mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?", "-p"
-    ),
-    _command("mongo,mongosh,mongodump", "mongo(?:sh|dump|restore|import|export)?", r"-p[ ]?"),
-    _command("redis-cli", "redis-cli", r"(?:-a|--pass)[ =]?"),
-    _command("docker,podman,helm,skopeo,crane", "docker|podman|helm|skopeo|crane", r"-p[ =]?"),
-    _command("heroku,kubectl", "heroku|kubectl", r"-p[ =]"),
-    _command("ldapsearch,ldapadd,ldapmodify,ldapwhoami", "ldap[a-z]{3,10}", r"-w[ ]?"),
-    _command("sqlcmd,osql,bcp,isql", "sqlcmd|osql|bcp|isql", r"-P[ ]?"),
-    _command("zip ,7z ,7za ,unzi,rar ,unra", "zip|7za?|unzip|rar|unrar", r"-h?[pP][ ]?"),
-    _command("mosquitto", "mosquitto_[a-z]{3}|mosquitto_passwd", r"-P[ ]?"),
-    _command("lftp,ncftp", "lftp|ncftp[a-z]{0,3}", r"-u[ ]?[\w.@-]{1,64},"),
-    _command("openssl", "openssl", r"-(?:k|K)[ ]"),
-    _command("codecov", "codecov(?:\\.io/bash)?", r"-t[ ]", secret=r"[\w-]{16,64}"),
-    _command("xfreerdp,rdesktop", "xfreerdp|rdesktop", r"(?:-p[ ]|/p:)"),
-    _command("plink,pscp,psftp", "plink|pscp|psftp", "-pw[ ]"),
-    _command("ipmitool,vsql", "ipmitool|vsql", "-[Pw][ ]"),
-    _command("rabbitmqctl", "rabbitmqctl", r"(?:add_user|change_password)[ ][\w.@-]{1,64}[ ]"),
-    _command("twine,beeline,cqlsh,argocd", "twine|beeline|cqlsh|argocd", "-p[ ]"),
-    _command("az l,oc l,cf l,ibmc", "az|oc|cf|ibmcloud", r"-p[ ]"),
-    _command("net ,psexec", "net|psexec", r"(?:-p[ ]|/user:[^\s]{1,64}[ ])"),
-    _command("sqlplus", "sqlplus", r"[\w-]{1,64}/", secret=r"[^\s\"'@]{5,64}"),
-    _command("smbclient,rpcclient,winexe", "smbclient|rpcclient|winexe", r"-U[ ]?[\"']?[^\s%\"']{1,64}%"),
-    _command(
-        "htpasswd",
-        "htpasswd",
-        r"-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ]",
-        secret=r"[^\s\"'`;|&<>]{5,256}+(?=\s*(?:[;|&\n]|$))",
-    ),
-    _command("snmpget,snmpwalk,rocommunity,rwcommunity", "snmpwalk|snmpget", r"-[cAX][ ]?"),
-    _command("rocommunity,rwcommunity", "r[ow]community", ""),
-    _command(
-        "echo",
-        "echo",
-        r"-?n?[ ]?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo -S|(?:sudo )?"
-        r"(?:docker|podman|helm|gh|crane|kinit|cryptsetup|passwd|vncpasswd|gpg)[^\n]{0,60}"
-        r"(?:-stdin|with-token|kinit|luks\w{4,8}|passphrase-fd 0|-f)))",
-    ),
-    _command(
-        "echo",
-        "echo",
-        r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?",
-    ),
-)
-
-PLACED = (*_ADDRESSES, *_HEADERS, *_CALLS, *_OTHERS, *_COMMANDS)
+PLACED = (*_ADDRESSES, *_HEADERS, *_CALLS, *_OTHERS, *COMMANDS)

@@ -15,7 +15,7 @@ from effectiveness.corpus.secrets.chance import (
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.placed import is_login
+from effectiveness.corpus.secrets.logins import is_login
 from effectiveness.corpus.secrets.rules import is_placeholder
 
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")

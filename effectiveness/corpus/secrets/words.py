@@ -67,7 +67,8 @@ _HARMLESS_IN_NAME = _set("""
 
 # Of the line before a random string.
 _TELLING = _set("""
-    auth oauth crypt encryption login pass pw pat cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
+    auth oauth crypt encryption login pass pw pat
+    cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
     adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
     bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
