@@ -134,22 +134,21 @@ def random_runs(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Such a run holds 8 aligned bytes without a gap, so that the rest of the texts is looked at once, 8 bytes at a time.
     """
     is_token, is_digit = _bits(view)
-    full = np.flatnonzero(is_token == 255)
-    if not len(full):
-        return full, full
-    first = np.append(
-        0, np.flatnonzero(full[1:] != full[:-1] + 1) + 1
-    )  # of the 8 bytes without a gap in a run
-    begin, end = full[first], full[np.append(first[1:], len(full)) - 1]  # in units of 8 bytes
+    is_full = is_token == 255
+    begin = np.flatnonzero(is_full[1:] > is_full[:-1]) + 1  # the first and the last full 8 bytes of every run
+    end = np.flatnonzero(is_full[:-1] > is_full[1:])
+    is_near_digit = is_digit[1:-1] | is_digit[:-2] | is_digit[2:]
+    near_digit = np.flatnonzero((is_near_digit != 0) & is_full[1:-1]) + 1
+    has_digit = np.zeros(len(begin), np.bool_)
+    has_digit[np.searchsorted(begin, near_digit, side="right") - 1] = True
+    begin, end = begin[has_digit], end[has_digit]
     starts = begin * 8 - _TRAILING_ONES[is_token[begin - 1]]
     lengths = end * 8 + 8 + _LEADING_ONES[is_token[end + 1]] - starts
-    num_digits = np.add.reduceat(np.bitwise_count(is_digit[full]), first, dtype=np.int64)
-    num_digits += np.bitwise_count(is_digit[begin - 1]) + np.bitwise_count(is_digit[end + 1])  # never too few
-    chosen = np.flatnonzero((num_digits >= _MIN_DIGITS) & (lengths >= MIN_RUN_BYTES))
-    starts, lengths = starts[chosen], lengths[chosen]
-    if len(chosen):
-        alternates = _alternates(view, is_digit, starts, np.minimum(lengths, _MAX_COUNTED_BYTES))
-        starts, lengths = starts[alternates], lengths[alternates]
+    is_long = lengths >= MIN_RUN_BYTES
+    starts, lengths = starts[is_long], lengths[is_long]
+    for is_enough, looked_at in ((_has_digits, is_digit), (_alternates, view)):
+        chosen = is_enough(looked_at, starts, np.minimum(lengths, _MAX_COUNTED_BYTES))
+        starts, lengths = starts[chosen], lengths[chosen]
     return starts, lengths
 
 
@@ -157,28 +156,41 @@ _KINDS = np.zeros(256, np.uint8)  # one bit each for lower case, upper case and 
 for _kind, _first, _last in ((1, b"a", b"z"), (2, b"A", b"Z"), (4, b"0", b"9")):
     _KINDS[_first[0] : _last[0] + 1] = _kind
 _FROM = np.array([255 >> place for place in range(8)], np.uint8)  # the bits from a place on
+_AT = np.array([128 >> place for place in range(8)], np.uint8)
 _BEFORE = np.array([255 & ~(255 >> place) for place in range(9)], np.uint8)
 
 
-def _alternates(
-    view: np.ndarray, is_digit: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+def _octets(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The octets in which the runs lie, by their numbers, and where those of each run begin and end in this list."""
+    first, last = starts >> 3, (starts + lengths - 1) >> 3
+    ends = np.cumsum(last - first + 1)
+    begins = ends - (last - first + 1)
+    return np.arange(begins.size and ends[-1]) + np.repeat(first - begins, last - first + 1), begins, ends - 1
+
+
+def _num_set(
+    bits: np.ndarray, starts: np.ndarray, stops: np.ndarray, begins: np.ndarray, ends: np.ndarray
 ) -> np.ndarray:
-    """bool[runs]: whether there are two digits, and letters, digits and the case change often enough."""
-    lasts = starts + lengths - 1
-    sizes = (lasts >> 3) - (starts >> 3) + 1  # octets
-    bounds = np.cumsum(sizes) - sizes
-    octets = np.arange(sizes.sum()) + np.repeat((starts >> 3) - bounds, sizes)
+    """int64[runs]: how many bits are set from `starts` on and before `stops`."""
+    bits[begins] &= _FROM[starts & 7]
+    bits[ends] &= _BEFORE[stops - (stops - 1 >> 3 << 3)]
+    return np.add.reduceat(np.bitwise_count(bits), begins, dtype=np.int64) if begins.size else begins
+
+
+def _has_digits(is_digit: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """bool[runs]: whether there are two digits."""
+    octets, begins, ends = _octets(starts, lengths)
+    return _num_set(is_digit[octets], starts, starts + lengths, begins, ends) >= _MIN_DIGITS
+
+
+def _alternates(view: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """bool[runs]: whether letters, digits and the case change often enough."""
+    octets, begins, ends = _octets(starts, lengths)
     kinds = _KINDS.take(view.view("<u8")[octets].view(np.uint8)).reshape(-1, 8)
     following = np.concatenate([kinds[:, 1:], _KINDS.take(view[octets * 8 + 8])[:, None]], axis=1)
     is_change = np.packbits(np.bitwise_count(kinds | following) == 2, axis=1)[
         :, 0
     ]  # 2: both are letters or digits
-    digits = is_digit[octets]
-    for bits, places in ((digits, (lasts & 7) + 1), (is_change, lasts & 7)):
-        bits[bounds] &= _FROM[starts & 7]
-        bits[bounds + sizes - 1] &= _BEFORE[places]
-    num_digits, num_changes = (
-        np.add.reduceat(np.bitwise_count(bits), bounds, dtype=np.int64) for bits in (digits, is_change)
-    )
-    enough_changes = np.maximum(_MIN_CHANGES, lengths // _BYTES_A_CHANGE)
-    return (num_digits >= _MIN_DIGITS) & (num_changes >= enough_changes)
+    is_change[ends] &= ~_AT[starts + lengths - 1 & 7]  # the last byte changes into what is no part of the run
+    num_changes = _num_set(is_change, starts, starts + lengths, begins, ends)
+    return num_changes >= np.maximum(_MIN_CHANGES, lengths // _BYTES_A_CHANGE)

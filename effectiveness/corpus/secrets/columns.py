@@ -9,6 +9,7 @@ from effectiveness.corpus.secrets.values import can_be_secret
 
 DELIMITERS = (b",", b";", b"|", b"\t", b")", b"\n", b"\r")
 _HEADER = re.compile(rb"[\w \"'`-]{0,60}+(?:[,;|\t][\w \"'`-]{1,60}+){1,24}+\|?\r?\n")
+_AHEAD = re.compile(rb"[\w \"'`,;|\t-]{0,400}+[)\r\n]")  # most names stand in no list
 _RULER = re.compile(rb"[|: -]+\r?\n")
 _INSERT = re.compile(rb"[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)\s{0,40}\(")
 _MAX_HEADER_BYTES = 400
@@ -17,6 +18,9 @@ _MAX_HEADER_BYTES = 400
 def in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
     """The value below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...)`."""
     text = scan.text
+    ahead = _AHEAD.match(text, place)
+    if not ahead or (ahead[0].endswith(b")") and not _INSERT.match(text, place)):
+        return None
     start = (
         max(
             text.rfind(b"\n", max(0, place - _MAX_HEADER_BYTES), place),

@@ -12,6 +12,7 @@ _SENT = re.compile(
 )
 _ASKED = re.compile(rb"(?i)ass(?:word|phrase|wd|code)")
 _MAX_BEFORE_BYTES = 160
+_MAX_LINE_BYTES = 400
 
 
 def _find_sent(scan: Scan, place: int) -> Span | None:
@@ -21,15 +22,25 @@ def _find_sent(scan: Scan, place: int) -> Span | None:
     return match.span("secret") if is_drawn_password(match) else None
 
 
-def _command(anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|&<>]{5,256}+") -> Rule:
-    """What stands behind an option of a command, at most 300 bytes after its name on the same line."""
+def _command(
+    anchors: str, head: str, option: str, *, secret: str = r"[^\s\"'`;|&<>]{5,256}+", needs: bytes = b""
+) -> Rule:
+    """What stands behind an option of a command, at most 300 bytes after its name on the same line.
+
+    needs: what must stand soon after the name for the expression to be asked at all.
+    """
     pattern = (
         rf"(?:{head})\b(?:\\\n|[^\n]){{0,300}}?[ \t]{option}(?P<quote>[\"']?)(?P<secret>{secret})(?P=quote)"
     )
+    ask = find_by(re.compile(pattern.encode()), is_drawn_password)
+
+    def find(scan: Scan, place: int) -> Span | None:
+        return ask(scan, place) if scan.text.find(needs, place, place + _MAX_LINE_BYTES) >= 0 else None
+
     return Rule(
         "password in a command",
         frozenset(anchor.encode()[:4] for anchor in anchors.split(",")),
-        find_by(re.compile(pattern.encode()), is_drawn_password),
+        find if needs else ask,
         starts_token=True,
     )
 
@@ -120,13 +131,15 @@ COMMANDS = (
     _command(
         "echo",
         "echo",
-        r"-?n?[ ]?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo -S|(?:sudo )?"
+        needs=b"|",
+        option=r"-?n?[ ]?[\"']?(?=[^\s|]{5,256}[ ]?\|[ ]?(?:sudo -S|(?:sudo )?"
         r"(?:docker|podman|helm|gh|crane|kinit|cryptsetup|passwd|vncpasswd|gpg)[^\n]{0,60}"
         r"(?:-stdin|with-token|kinit|luks\w{4,8}|passphrase-fd 0|-f)))",
     ),
     _command(
         "echo",
         "echo",
-        r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?",
+        needs=b"|",
+        option=r"(?=[^\n|]{5,256}\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd))[\"']?(?:[\w.-]{1,64}:)?",
     ),
 )

@@ -74,6 +74,8 @@ _SHORT_STEMS = frozenset(
     (b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola")
 )
 
+_NEEDS_HEAD = _SHORT_STEMS | {b"key", b"keys"}
+
 
 def _given_value(
     scan: Scan, place: int, stem: bytes, between: re.Match[bytes], *, is_password: bool
@@ -118,7 +120,7 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
         if not stem or place < scan.named_until:
             return None
         stem_text = stem[0].lower()
-        if not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
+        if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
             return None
         between = _BETWEEN.match(text, stem.end())
         span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
