@@ -8,7 +8,7 @@ from effectiveness.corpus.secrets.logins import is_drawn_password
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by
 
 _SENT = re.compile(
-    rb"send(?:_user|line)?(?: --)?(?:[ ]\"|\([\"'])(?P<secret>[^\s\"']{6,64}?)(?:\\[rn])?[\"']"
+    rb"(?:(?<=se)nd(?: --)?[ ]\"|(?<=sendl)ine\([\"'])(?P<secret>[^\s\"']{6,64}?)(?:\\[rn])?[\"']"
 )
 _ASKED = re.compile(rb"(?i)ass(?:word|phrase|wd|code)")
 _MAX_BEFORE_BYTES = 160
@@ -85,7 +85,7 @@ COMMANDS = (
     ),
     Rule(  # what an expect script types after it waited for the word "password"
         "password in a command",
-        frozenset({b"send"}),
+        frozenset({b'nd "', b"nd -", b"ine("}),
         _find_sent,
     ),
     _command("curl", "curl", r"(?:-u|--user|--proxy-user|-U)[ =]?[\"']?[^\s:\"']{0,64}:"),
@@ -113,6 +113,7 @@ COMMANDS = (
     ),
     _command("xfreerdp,rdesktop", "xfreerdp|rdesktop", r"(?:-p[ ]|/p:)"),
     _command("plink,pscp,psftp", "plink|pscp|psftp", "-pw[ ]"),
+    _command("ipa-", "ipa-[a-z-]{4,40}", "-[apw][ ]"),
     _command("ipmitool,vsql", "ipmitool|vsql", "-[Pw][ ]"),
     _command("rabbitmqctl", "rabbitmqctl", r"(?:add_user|change_password)[ ][\w.@-]{1,64}[ ]"),
     _command("twine,beeline,cqlsh,argocd", "twine|beeline|cqlsh|argocd", "-p[ ]"),

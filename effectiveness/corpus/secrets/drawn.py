@@ -39,7 +39,7 @@ _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
 _MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120  # of MIME's boundaries many are shorter
 _MAX_ALONE = 1  # in one text: more are a table
 
-_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:])[ ]{0,8}[\"'`]$")
+_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _MIN_DISTINCT = 12

@@ -34,7 +34,7 @@ _OWNERS = tuple(sorted(KEY_OWNERS))
 
 # ---------------------------------------------------------------- what may stand between a name and its value
 
-_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|[\"'`])"
+_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|``|[\"'`])"
 _WRAPPER = rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:(?:[rRbBuUfFnNL]{1,2}|[@$]{1,2})(?=\\?[\"'`]))?+"
 _TYPE = (
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
@@ -51,8 +51,8 @@ _BETWEEN = re.compile(
     rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]"
     rb"|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
-    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?:string|value|data)>)?)"
-    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ])?)"
+    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?i:string|value|data)>)?)"
+    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ]|--?[a-z]{2,12}[ =])?)"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
 _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
@@ -93,7 +93,11 @@ def _given_value(
     name = Name(is_password, stem, between["rest"], operator, between["quote"], before)
     if operator == "spaced" and between["rest"].endswith(b"."):  # the end of a sentence
         return None
-    if stem == b"pass" and not _can_pass_be_a_name(name):
+    if (
+        stem == b"pass"
+        and not (text[place : place + 4].isupper() and name.head)
+        and not _can_pass_be_a_name(name)
+    ):
         return None
     span = _value_span(scan, between, name)
     if span is None or not is_secret(

@@ -8,6 +8,7 @@ from effectiveness.corpus.secrets.chance import alternates, num_changes, num_cla
 from effectiveness.corpus.secrets.commands import COMMANDS
 from effectiveness.corpus.secrets.logins import is_drawn_password, is_login, is_password
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_varied
+from effectiveness.corpus.secrets.values import HARMLESS_VALUE
 
 
 def _is_mixed(secret: bytes) -> bool:
@@ -92,7 +93,7 @@ _HEADERS = (
         "basic authorization",
         frozenset({b"basi"}),
         find_by(
-            re.compile(rb"(?i:basic)[ ]{1,2}(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)"),
+            re.compile(rb"(?i:basic)(?:[\"'],)?[ ]{1,2}[\"']?(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)"),
             lambda match: is_login(match["secret"]),
         ),
     ),
@@ -122,7 +123,7 @@ _HEADERS = (
 )
 
 _CALL = re.compile(
-    rb"(?i)(?:login|auth(?:entication|enticate)?|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|(?<=be)gin|(?<=datab)ase|(?<=cr)ypt|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
     rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|(?<=cli)ent|(?<=my)sqli|cipher(?:iv)?|aes\.new)(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -139,8 +140,11 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
     stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
     found = None
     for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
-        if is_drawn_password(argument) and (
-            _is_mixed(argument["secret"]) or _APP_PASSWORD.fullmatch(argument["secret"])
+        secret = argument["secret"]
+        if (
+            is_drawn_password(argument)
+            and (_is_mixed(secret) or _APP_PASSWORD.fullmatch(secret))
+            and not HARMLESS_VALUE.search(secret)
         ):
             found = argument.span("secret")
     return found
@@ -166,6 +170,10 @@ _CALLS = (
                 b"gnwi",
                 b"ciph",
                 b"aes.",
+                b"_bin",
+                b"gin(",
+                b"ase(",
+                b"ypt(",
             }
         ),
         _find_in_call,
@@ -176,7 +184,20 @@ _SOURCE = re.compile(rb"(?:^|[\"'`\s=(])[\w.-]{1,32}:(?P<secret>[^\s:\"'`/@]{5,1
 _MAX_BEFORE_BYTES = 160
 
 
+_LITERAL = re.compile(rb"\"(?P<secret>[^\s\"]{6,128})\"$")
+
+
+def _find_characters(scan: Scan, place: int) -> Span | None:
+    """`"...".toCharArray()`: Java's interfaces take no other literal so than a password."""
+    if scan.text[place : place + 14] != b".toCharArray()":
+        return None
+    match = _LITERAL.search(scan.text, max(0, place - _MAX_BEFORE_BYTES), place)
+    return match.span("secret") if match and is_drawn_password(match) else None
+
+
 def _find_in_source(scan: Scan, place: int) -> Span | None:
+    if scan.text[place : place + 1] != b"@":
+        return None
     match = _SOURCE.search(scan.text, max(0, place - _MAX_BEFORE_BYTES), place)
     return match.span("secret") if match and is_password(match) else None
 
@@ -229,6 +250,43 @@ _OTHERS = (
         "password in a URL",
         frozenset({b"@tcp", b"@uni"}),
         _find_in_source,
+    ),
+    Rule(  # before it is encoded
+        "basic authorization",
+        frozenset({b"btoa", b"er.f", b"64en"}),
+        find_by(
+            re.compile(
+                rb"(?:btoa|(?<=Buff)er\.from|64encode)\(b?[\"'][\w.@+-]{1,64}:(?P<secret>[^\s\"']{6,128})[\"']"
+            ),
+            is_drawn_password,
+        ),
+    ),
+    Rule("characters of a password", frozenset({b".toc"}), _find_characters),
+    Rule(
+        "password file",
+        frozenset({b"oot:"}),
+        find_by(
+            re.compile(rb"(?<=r)oot:(?P<secret>[^\s:'\"$/]{8,64}+)[ \t]*$", re.MULTILINE),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "password file",
+        frozenset({b'" * '}),
+        find_by(re.compile(rb"\" \* \"(?P<secret>[^\"\n]{6,64})\""), is_drawn_password),
+    ),
+    Rule(
+        "password file",
+        frozenset({b":587", b":465"}),
+        find_by(
+            re.compile(rb":(?:587|465)\]?[ \t]{1,8}[\w.@+-]{1,64}:(?P<secret>[^\s:]{6,64}+)$", re.MULTILINE),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "password file",
+        frozenset({b"$USE"}),
+        find_by(re.compile(rb"\$USER[0-9]{1,3}\$=(?P<secret>[^\s]{6,64}+)"), is_drawn_password),
     ),
     Rule(
         "Bundler login",
