@@ -91,6 +91,11 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
         f"{rng.choice(('Sommer', 'Dragon', 'Falcon', 'Monkey', 'Winter'))}{rng.randrange(1950, 2030)}"
         f"{rng.choice('!?#$%')}"
     ),
+    "words and digits": lambda rng: (
+        f"{rng.choice(('Tiger', 'Maple', 'Rocket', 'Silver'))}{rng.choice(('Harbor', 'Coffee', 'Summit'))}"
+        f"{rng.randrange(10, 10_000)}{rng.choice('!#*$.')}"
+    ),
+    "salt": lambda rng: draw(rng, ALPHABETS["x"] + "()[]{}<>;:,?|&=", 63) + "k",
     "crypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'], 53)}",
     "apr1": lambda rng: f"$apr1${draw(rng, ALPHABETS['a'], 8)}${draw(rng, ALPHABETS['a'], 22)}",
     "telegram": lambda rng: f"{rng.randrange(10**9, 10**10)}:AA{draw(rng, ALPHABETS['w'][:-2], 33)}",

@@ -71,7 +71,7 @@ COMMANDS = (
     Rule(
         "Erlang cookie",
         frozenset({b"-set"}),
-        find_by(re.compile(rb"-setcookie[ ]['\"]?(?P<secret>[\w-]{8,64})"), is_drawn_password),
+        find_by(re.compile(rb"-setcookie[ ]['\"]?(?P<secret>[\w-]{12,64})"), is_drawn_password),
     ),
     Rule(
         "community of SNMP",

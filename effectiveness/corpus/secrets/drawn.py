@@ -57,11 +57,16 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
     for start, length in zip(starts, lengths, strict=True):
         end = _PADDING.match(text, start + length).end()
         found = _shape(text, start, end)
-        if not found and _CONSTANT.fullmatch(text, start, end):
-            continue
-        found = found or _near_a_name(text, start, end)
         if found:
             yield found
+            continue
+        if text.startswith(b"://", start - 1) or _CONSTANT.fullmatch(text, start, end):  # an address; a name
+            continue
+        value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
+        if not _is_random(value):
+            continue
+        if _is_near_a_name(text, start, end, value):
+            yield start, end, NEAR_A_NAME
         elif _stands_alone(text, start, end):
             alone.append((start, end, ALONE))
     if len(alone) <= _MAX_ALONE:
@@ -89,20 +94,17 @@ def _shape(text: bytes, start: int, end: int) -> Finding | None:
     return None
 
 
-def _near_a_name(text: bytes, start: int, end: int) -> Finding | None:
-    value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
+def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     if (
         len(value) < (_MIN_NEAR_HEX_BYTES if is_hex(value) else _MIN_NEAR_BYTES)
         or end - start > _MAX_RUN_BYTES
+        or is_written(value)
     ):
-        return None
-    if not _is_random(value) or is_written(value):
-        return None
+        return False
     line = _line_before(text, start)
     if is_key_line(line):
         line = _line_above(text, start - len(line)) + line
-    is_near = is_telling_line(line) or _is_of_kubernetes_secret(text, start)
-    return (start, end, NEAR_A_NAME) if is_near else None
+    return is_telling_line(line) or _is_of_kubernetes_secret(text, start)
 
 
 def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
@@ -127,10 +129,10 @@ def _line_above(text: bytes, start: int) -> bytes:
 def _is_random(value: bytes) -> bool:
     value = value[:_LOOKED_AT_BYTES]
     return (
-        num_changes(value) >= len(value) // 4
+        not _PEM_LIKE.match(value)
+        and num_changes(value) >= len(value) // 4
         and num_classes(value) >= 2
         and not is_placeholder(value)
-        and not _PEM_LIKE.match(value)
     )
 
 
@@ -148,9 +150,4 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     if has_checksum or _UUID.fullmatch(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
-    return (
-        is_mixed
-        and num_changes(value) >= len(value) // 3
-        and _is_random(value)
-        and not is_harmless_line(line)
-    )
+    return is_mixed and num_changes(value) >= len(value) // 3 and not is_harmless_line(line)
