@@ -43,9 +43,8 @@ _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _MIN_DISTINCT = 12
-_CONSTANT = re.compile(
-    rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}"
-)  # of C, more than of all others together
+# A name of C: of all random runs there are more of these than of others.
+_CONSTANT = re.compile(rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 _PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
@@ -55,7 +54,8 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
     """What of the random runs of the text is a secret."""
     alone = []
     for start, length in zip(starts, lengths, strict=True):
-        end = _PADDING.match(text, start + length).end()
+        end = start + length
+        end += len(text[end : end + 2]) - len(text[end : end + 2].lstrip(b"="))
         found = _shape(text, start, end)
         if found:
             yield found
