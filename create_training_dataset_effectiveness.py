@@ -74,8 +74,8 @@ def find_repository(asked: str | None) -> Path:
             )
         if all((root / name).exists() for name in GIT_DIRECTORY):
             raise UserError(
-                f"{spell(root)} is a bare git repository, or the .git of one: objects and no files; name its work tree, or "
-                f"make one: git clone {spell(root)} DIR"
+                f"{spell(root)} is a bare git repository, or the .git of one: objects and no files; name its work "
+                f"tree, or make one: git clone {spell(root)} DIR"
             )
         return root
     default = Path(DEFAULT_REPOSITORY).expanduser()
