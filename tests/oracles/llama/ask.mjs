@@ -1,9 +1,12 @@
 // Reads {model, texts, controlTexts, prompts, numTokens} as JSON from standard input; prints what llama.cpp makes of
 // it: ids of each text (control texts are characters), ids where control texts are tokens, and greedy continuations.
-import fs from "node:fs";
 import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 
-const asked = JSON.parse(fs.readFileSync(0, "utf8"));
+process.stdin.setEncoding("utf8");
+let question = "";
+for await (const part of process.stdin)
+    question += part;
+const asked = JSON.parse(question);
 const llama = await getLlama({gpu: false, build: "never", skipDownload: true, maxThreads: 1,
                               logLevel: LlamaLogLevel.error});
 const model = await llama.loadModel({modelPath: asked.model, gpuLayers: 0});
