@@ -22,6 +22,7 @@ import pickle
 import resource
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,7 @@ class FilePath:
         with timed("duplicates"):
             duplicates.signatures([text])
             duplicates.similarity(text, text)
+        give_memory_back()  # as between two stages
         with timed("facts"):
             if language in ("C", "C++"):
                 macro_names(text)
@@ -115,6 +117,7 @@ class FilePath:
             texts = Path(scratch, "texts")
             texts.write_bytes(text)
             maker = RowMaker(texts, self.options)
+            give_memory_back()
             with timed("rows"):
                 made = maker.shard(0, [(0, file)], Path(scratch, "ids"))
         return {kind: outcome for kind, _, outcome in made.yields}
@@ -126,11 +129,15 @@ def cost_of(path: FilePath, raw: bytes, language: str, limit_s: int = LIMIT_S) -
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.close(reading)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
-        with os.fdopen(writing, "wb") as out:
-            pickle.dump(_measured(path, raw, language), out)
-        os._exit(0)
+        try:
+            os.close(reading)
+            resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
+            with os.fdopen(writing, "wb") as out:
+                pickle.dump(_measured(path, raw, language), out)
+        finally:  # also where it failed: the child must not go on as the campaign
+            if sys.exc_info()[0]:
+                traceback.print_exc()
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as answer:
         told = answer.read()

@@ -175,7 +175,9 @@ def test_a_variant_is_scored_as_its_text_would_be(language, seed):
     tree, variants = _variants(language, source, seed)
     assert len(variants) >= 2
     for variant in variants:
-        moved = features_of_variant(features_of(source, language, tree), tree, language, variant)
+        moved = features_of_variant(
+            features_of(source, language, tree), tree.root_node.has_error, language, variant
+        )
         direct = features_of(variant.text, language, syntax.parse(language, variant.text))
         size = len(variant.text)
         assert np.array_equal(_scores_everywhere(moved, size), _scores_everywhere(direct, size)), variant
@@ -212,7 +214,9 @@ def test_a_variant_is_searched_again_only_where_a_block_ends_with_a_comment(
     tree, variants = _variants(language, source, seed=1)
     features = features_of(source, language, tree)
     monkeypatch.setattr("effectiveness.corpus.rows.shard.features_of", lambda *args: "searched")
-    found = {one.kind: features_of_variant(features, tree, language, one) for one in variants}
+    found = {
+        one.kind: features_of_variant(features, tree.root_node.has_error, language, one) for one in variants
+    }
     assert len(found) == 3
     assert [kind for kind, result in found.items() if result == "searched"] == searched
 
@@ -221,6 +225,6 @@ def test_a_block_that_ends_with_a_comment_ends_elsewhere_without_it():
     tree, variants = _variants("Python", ENDS_WITH_A_COMMENT, seed=1)
     features = features_of(ENDS_WITH_A_COMMENT, "Python", tree)
     variant = next(one for one in variants if one.kind == "comment_toggle")
-    read = features_of_variant(features, tree, "Python", variant)
+    read = features_of_variant(features, tree.root_node.has_error, "Python", variant)
     directly = features_of(variant.text, "Python", syntax.parse("Python", variant.text))
     assert sorted(read.closed) == sorted(directly.closed) != sorted(features.moved(variant.edits).closed)

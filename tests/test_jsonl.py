@@ -6,13 +6,21 @@ import errno
 import hashlib
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from effectiveness.common import jsonl
-from effectiveness.common.jsonl import JsonLinesWriter, digest, read_metadata, read_rows, write_metadata
+from effectiveness.common.jsonl import (
+    JsonLinesWriter,
+    digest,
+    read_metadata,
+    read_rows,
+    spell_ids,
+    write_metadata,
+)
 from effectiveness.common.records import UserError
 
 METADATA = {"seq_id": "a-0", "source_file": "src/é.rs", "complexity": 1.25, "is_core": True}
@@ -183,3 +191,10 @@ def test_what_is_not_metadata_is_one_line(tmp_path: Path, raw: bytes) -> None:
 def test_missing_metadata_means_an_incomplete_dataset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a complete dataset"):
         read_metadata(tmp_path / "m")
+
+
+def test_ids_are_spelled_as_they_are_also_where_all_have_one_digit() -> None:
+    """A file of nothing but brackets stopped the build."""
+    for ids in ([7, 7, 0], [], [9, 10, 99, 100, 65535], [4294967295, 1]):
+        text, edges = spell_ids(np.array(ids, np.uint32))
+        assert [int(text[begin : end - 1]) for begin, end in pairwise(edges.tolist())] == ids

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from effectiveness.common import budget
-from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, vary
+from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Variant, vary
+from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.python_code import compiled, cuts_of, moved, same
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import has_grammar, parse, table_of
 from tests.linear_shapes import all_shapes, shapes_of
@@ -27,6 +30,13 @@ ONCE_QUADRATIC = [
     *[("Rust", "raw strings"), ("TypeScript", "generic open"), ("C++", "attributes")],
 ]
 SLICE = random.Random(12).sample([(language, name) for language, name, _ in all_shapes()], 8)
+
+
+def varied(
+    source: bytes, language: str, kinds: Sequence[str] = tuple(AUGMENTATIONS)
+) -> list[Variant | Refusal]:
+    table = table_of(parse(language, source))
+    return list(vary(source, language, table, path="x", seed=1, kinds=kinds, facts=NO_FACTS))
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +62,7 @@ def test_twice_the_text_takes_twice_the_time(language: str, name: str, path: Fil
 @pytest.mark.parametrize("language", [name for name in LANGUAGES if has_grammar(name)])
 def test_a_text_of_too_many_tokens_is_not_varied_and_says_so(language: str) -> None:
     source = b"x = 1\n" * 40_000
-    table = table_of(parse(language, source))
-    results = vary(source, language, table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
-    assert list(results) == [Refusal(kind, budget.TOO_DENSE) for kind in AUGMENTATIONS]
+    assert varied(source, language) == [Refusal(kind, budget.TOO_DENSE) for kind in AUGMENTATIONS]
 
 
 def test_as_many_tokens_in_a_larger_text_are_parsed() -> None:
@@ -62,11 +70,40 @@ def test_as_many_tokens_in_a_larger_text_are_parsed() -> None:
     assert not budget.is_dense(source)
 
 
-def test_a_text_of_too_many_tokens_for_the_compiler_is_not_varied_and_says_so() -> None:
-    source = b"a_name_as_people_write_them = 1\n" * 70_000
-    table = table_of(parse("Python", source))
-    results = vary(source, "Python", table, path="x", seed=1, kinds=list(AUGMENTATIONS), facts=NO_FACTS)
-    assert {result.reason for result in results} == {budget.TOO_LARGE_TO_COMPILE}
+def test_a_statement_that_is_too_large_for_the_compiler_is_not_varied_and_says_so() -> None:
+    source = b"x = [\n" + (b"a_nam, " * 10 + b"\n") * 5_000 + b"]\n"
+    assert {result.reason for result in varied(source, "Python")} == {budget.TOO_LARGE_TO_COMPILE}
+
+
+def test_a_large_module_is_compiled_in_pieces_and_varied_like_a_small_one() -> None:
+    unit = b"def a_name(first, second):\n    # why\n    total = first+second\n    return total\n\n\n"
+    for times in (10, 4_000):
+        source = b'"""What for."""\n\nfrom __future__ import annotations\n\n' + unit * times
+        cuts, largest = cuts_of(source, table_of(parse("Python", source)))
+        assert (len(cuts) > 2) == (times > 10)
+        assert largest < 2 * budget.PIECE_NODES
+        assert all(isinstance(result, Variant) for result in varied(source, "Python"))
+
+
+@pytest.mark.parametrize(
+    ("edits", "is_same"),
+    [
+        ([Edit(0, 0, b"# why\n")], True),
+        ([Edit(8, 8, b"# why\n")], True),  # at a cut
+        ([Edit(4, 5, b"2")], False),  # before a cut
+        ([Edit(8, 9, b"y")], False),  # behind one
+        ([Edit(7, 8, b"; ")], False),  # the line end before a cut
+        ([Edit(8, 8, b"  ")], False),  # indented
+        ([Edit(7, 8, b"\\\n")], False),  # the line before goes on
+        ([Edit(0, 16, b"")], False),  # over cuts
+        ([Edit(4, 24, b"")], False),
+        ([Edit(2, 20, b"x")], False),
+    ],
+)
+def test_pieces_are_as_strict_as_the_whole(edits: list[Edit], is_same: bool) -> None:
+    source, cuts = b"x = (1)\nx = (1)\nx = (1)\n", [8, 16]
+    changed = compiled(apply(source, edits), moved(cuts, edits))
+    assert (changed is not None and same(compiled(source, cuts), changed, {})) == is_same
 
 
 @pytest.mark.parametrize(
@@ -85,16 +122,8 @@ def test_parts_that_the_compiler_compares_each_with_each_are_refused_only_where_
 ) -> None:
     for times, is_refused in ((1000, False), (4000, "@" not in unit)):
         source = "".join(unit.replace("@", f"a{number:08}") for number in range(times)).encode()
-        results = vary(
-            source,
-            "Python",
-            table_of(parse("Python", source)),
-            path="x",
-            seed=1,
-            kinds=["comment_toggle"],
-            facts=NO_FACTS,
-        )
-        assert (Refusal("comment_toggle", budget.TOO_ALIKE) in results) == is_refused
+        refusal = Refusal("comment_toggle", budget.TOO_ALIKE)
+        assert (refusal in varied(source, "Python", ["comment_toggle"])) == is_refused
 
 
 def test_a_parser_reads_every_text_as_it_stands_whatever_its_length(tmp_path: Path) -> None:

@@ -395,6 +395,14 @@ def test_a_text_of_one_line_is_cut_too():
         assert longest < PIECE_CHARS + 100, unit
 
 
+def test_a_large_text_for_the_reference_is_handed_over_in_pieces_and_has_the_same_ids(encoder):
+    rng = random.Random(8)
+    text = "\U00010400" + "".join(random_text(rng) for _ in range(3000))
+    assert len(list(pieces(text))) > 1
+    whole = encoder._reference.encode(text, add_special_tokens=False).ids
+    assert encoder.encode(text.encode()).tolist() == whole
+
+
 def test_training_on_one_large_file_takes_no_more_memory_than_a_hundred_and_fifty_times_its_size(tmp_path):
     """In a process of its own; the whole text at once took 230 bytes a byte."""
     train = """

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-# --- memory: a worker needs some 300 bytes for each token of a text while it varies it -----------------------
+# --- memory: a worker needs up to 400 bytes for each token of a text while it varies it ----------------------
 
 TOO_DENSE = "too many tokens to parse"
-MANY_TOKENS = 100_000  # fewer are never too many: 30 MB
-MAX_TOKENS_PER_BYTE = 0.375  # of a text with more; code has 0.2, the densest tables that people wrote 0.36
+MANY_TOKENS = 90_000  # fewer are never too many: 36 MB
+MAX_TOKENS_PER_BYTE = 0.36  # of a text with more; code has 0.23, the densest programs that people wrote 0.36
 
 _BLANKS = b" \t\r\f\v\n"
 _KINDS = np.full(256, 2, np.uint8)  # 0 white space, 1 in a word, 2 a token by itself
@@ -25,16 +25,18 @@ _KINDS[list(_BLANKS)] = 0
 
 
 def num_tokens(source: bytes) -> int:
-    """Words and punctuation characters: what a grammar makes nodes of, give or take.
+    """Words, punctuation characters and line ends: what a grammar makes nodes of, give or take.
 
-    >>> num_tokens(b"x = f(a_1)")
-    6
+    A line is a statement, which has nodes of its own: a name on each takes twice the memory of names in a row.
+
+    >>> num_tokens(b"x = f(a_1)\\n")
+    7
     """
     kinds = np.frombuffer(source, np.uint8)
     kinds = _KINDS.take(kinds)
     in_word = kinds == 1
     begun = np.count_nonzero(in_word[1:] > in_word[:-1]) + int(in_word[:1].sum())
-    return int(begun + np.count_nonzero(kinds == 2))
+    return int(begun + np.count_nonzero(kinds == 2)) + source.count(b"\n")
 
 
 def is_dense(source: bytes) -> bool:
@@ -44,14 +46,19 @@ def is_dense(source: bytes) -> bool:
     return num_tokens(source) > max(MANY_TOKENS, MAX_TOKENS_PER_BYTE * len(source))
 
 
-# --- memory: Python's compiler needs up to 900 bytes for each token ------------------------------------------
+# --- memory: Python's compiler needs some 300 bytes for each node of a syntax tree, at worst 800 ---------------
 
-TOO_LARGE_TO_COMPILE = "too many tokens to compile"
-MAX_COMPILED_TOKENS = 200_000  # 180 MB; the largest module of the standard library has 184,000
+TOO_LARGE_TO_COMPILE = "too large a statement to compile"
+PIECE_NODES = 16_000  # so many are compiled at once: 5 MB, at worst 13. A statement is not cut.
+MAX_STATEMENT_NODES = (
+    60_000  # smaller ones are never too large: 20 MB; the largest class of CPython's tests has 45,000
+)
+MAX_STATEMENT_NODES_PER_BYTE = 0.2  # of the whole text, for a larger one
 
 
-def is_too_large_to_compile(source: bytes) -> bool:
-    return len(source) > MAX_COMPILED_TOKENS and num_tokens(source) > MAX_COMPILED_TOKENS
+def is_too_large_to_compile(num_nodes: int, num_bytes: int) -> bool:
+    """Whether a statement of `num_nodes` is, in a text of `num_bytes`."""
+    return num_nodes > max(MAX_STATEMENT_NODES, MAX_STATEMENT_NODES_PER_BYTE * num_bytes)
 
 
 # --- time: Python's compiler compares each with each what it cannot tell apart ---------------------------------

@@ -7,6 +7,7 @@ another one hashes and writes the block before it (both release the GIL).
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections import deque
@@ -131,8 +132,11 @@ def spell_ids(ids: np.ndarray) -> tuple[bytes, np.ndarray]:
     (b'7,1024,', array([0, 2, 7]))
     """
     text = orjson.dumps(ids, option=orjson.OPT_SERIALIZE_NUMPY)
+    lengths = np.full(len(ids), 2, np.uint8)
+    for power in itertools.takewhile(ids.max(initial=0).__ge__, _POWERS_OF_TEN):
+        lengths += ids >= power
     edges = np.zeros(len(ids) + 1, np.int64)
-    np.cumsum(2 + sum(ids >= power for power in _POWERS_OF_TEN if power <= ids.max(initial=0)), out=edges[1:])
+    np.cumsum(lengths, out=edges[1:])
     return text[1:-1] + b"," * bool(len(ids)), edges
 
 

@@ -28,8 +28,8 @@ class SyntaxTable:
     parent or None, `parent[i]` the index of its parent (-1 for the root), `start[i]`/`end[i]` its byte range,
     `subtree_end[i]` one past the index of its last descendant: node i is a leaf when it equals i + 1.
     `kind_id`, uint16[num_nodes], are the grammar's numbers for the kinds, several of which may share a name.
-    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from. Numbers lie in arrays
-    of four bytes each: lists of them took most of a worker's memory.
+    `depth` is that of the deepest node (the root has 0), `tree` what the lists were read from, None once it was let go:
+    it is larger than all else. Numbers lie in arrays of four bytes each: lists of them took most of a worker's memory.
     """
 
     kind: list[str]
@@ -41,18 +41,23 @@ class SyntaxTable:
     subtree_end: array[int]
     has_error: bool
     depth: int
-    tree: tree_sitter.Tree
+    language: tree_sitter.Language
+    tree: tree_sitter.Tree | None
 
     def __len__(self) -> int:
         return len(self.kind)
 
+    def without_tree(self) -> SyntaxTable:
+        """The same lists; the tree lives on where somebody else holds it."""
+        return replace(self, tree=None)
+
     def nodes_of(self, kinds: frozenset[str]) -> list[int]:
         """The nodes whose kind is among `kinds`, in order; found without looking at every node in Python."""
-        return np.flatnonzero(_is_kind(self.tree.language, kinds)[self.kind_id]).tolist()
+        return np.flatnonzero(_is_kind(self.language, kinds)[self.kind_id]).tolist()
 
     def named_nodes_of(self, kinds: frozenset[str]) -> np.ndarray:
         """Those of `nodes_of` that are no keywords of that spelling, int64."""
-        return np.flatnonzero(_is_kind(self.tree.language, kinds, True)[self.kind_id])
+        return np.flatnonzero(_is_kind(self.language, kinds, True)[self.kind_id])
 
 
 def without_carriage_returns(source: bytes, table: SyntaxTable) -> SyntaxTable:
@@ -203,5 +208,6 @@ def table_of(tree: tree_sitter.Tree) -> SyntaxTable:
         subtree_end=subtree_end,
         has_error=tree.root_node.has_error,
         depth=depth,
+        language=tree.language,
         tree=tree,
     )

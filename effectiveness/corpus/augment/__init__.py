@@ -16,7 +16,7 @@ import tree_sitter
 
 from effectiveness.common import budget
 from effectiveness.common.seeding import rng_for
-from effectiveness.corpus.augment import alike, comments, layout, renaming, verify
+from effectiveness.corpus.augment import alike, comments, layout, python_code, renaming, verify
 from effectiveness.corpus.augment.edits import Edit, apply, has_other_line_ends, keep_line_ends
 from effectiveness.corpus.augment.facts import NO_FACTS, RepositoryFacts
 from effectiveness.languages.syntax import SyntaxTable, gave_up, parse, without_carriage_returns
@@ -76,7 +76,8 @@ def vary(
     """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
 
     `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The results depend on nothing but
-    the arguments. Each is made when it is asked for: the tree of a variant may be larger than all else.
+    the arguments. Each is made when it is asked for, and the tree of `table` let go before: that of a variant may be
+    larger than all else.
     """
     wanted = [kind for kind in AUGMENTATIONS if kind in kinds]
     if reason := _refusal(source, language, table):
@@ -85,9 +86,13 @@ def vary(
     assert table is not None, "refused without one"
     table = without_carriage_returns(source, table)
     baseline = verify.Baseline(source, language, table)
+    table = baseline.table
     for kind in wanted:
-        edits = AUGMENTATIONS[kind].propose(source, language, table, rng_for(seed, kind, path), facts)
-        yield _prove(kind, edits, baseline)
+        yield _prove(
+            kind,
+            AUGMENTATIONS[kind].propose(source, language, table, rng_for(seed, kind, path), facts),
+            baseline,
+        )
 
 
 def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
@@ -98,7 +103,7 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
         return "nested too deeply"
     if gave_up(source, table):
         return budget.why_unread(source)
-    if language == "Python" and budget.is_too_large_to_compile(source):
+    if language == "Python" and python_code.is_too_large(source, table):
         return budget.TOO_LARGE_TO_COMPILE
     if language == "Python" and alike.are_too_many(source, table):
         return budget.TOO_ALIKE

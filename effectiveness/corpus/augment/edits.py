@@ -26,16 +26,16 @@ def apply(source: bytes, edits: Iterable[Edit]) -> bytes:
     >>> apply(b"a = 1", [Edit(0, 1, b"total"), Edit(2, 3, b"+=")])
     b'total += 1'
     """
-    pieces: list[bytes] = []
+    text = bytearray()
     done = 0
     for start, end, replacement in sorted(edits):
         if not done <= start <= end <= len(source):
             raise ValueError(f"edit [{start}, {end}) overlaps another or leaves the {len(source)} bytes")
-        pieces.append(source[done:start])
-        pieces.append(replacement)
+        text += source[done:start]
+        text += replacement
         done = end
-    pieces.append(source[done:])
-    return b"".join(pieces)
+    text += source[done:]
+    return bytes(text)
 
 
 def keep_line_ends(source: bytes, edits: Iterable[Edit]) -> list[Edit]:

@@ -7,6 +7,7 @@ tree starts right behind it outside every atom (`marks.ATOM`). What no rule know
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ _BACKSLASH, _LINE_END = b"\\\n"
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The gaps that end lines, in order, as parallel lists.
+    """The gaps that end lines, in order, as parallel arrays.
 
     Gap i is the white space `source[start[i]:end[i]]`; `node[i]` is the outermost node that begins behind it,
     `leaf[i]` the leaf before it. `lines[i]` counts its line ends, and `owned[i]` is 1 when there is one more that
@@ -29,12 +30,12 @@ class Gaps:
     is the indentation it ends with.
     """
 
-    start: list[int]
-    end: list[int]
-    node: list[int]
-    leaf: list[int]
-    lines: list[int]
-    owned: list[bool]
+    start: array[int]
+    end: array[int]
+    node: array[int]
+    leaf: array[int]
+    lines: array[int]
+    owned: array[int]
     lead: list[bytes]
 
 
@@ -94,7 +95,9 @@ def _freeze_errors(table: SyntaxTable, frozen: bytearray, marks: Marks, marked: 
 def line_gaps(source: bytes, table: SyntaxTable, frozen: bytearray) -> Gaps:
     """Every gap with a line end that may be rewritten."""
     starts, ends, subtree_end = table.start, table.end, table.subtree_end
-    rows: list[tuple[int, int, int, int, bool]] = []  # start, end, node, leaf, owned
+    columns = [
+        array("i") for _ in range(5)
+    ]  # start, end, node, leaf, owned: tuples would take 200 bytes a gap
     num_nodes = len(table)
     for match in _LINE_GAP.finditer(source):
         first, behind = match.span()
@@ -102,10 +105,13 @@ def line_gaps(source: bytes, table: SyntaxTable, frozen: bytearray) -> Gaps:
         if not 0 < node < num_nodes or starts[node] != behind or frozen[node]:
             continue
         if ends[node - 1] == first and subtree_end[node - 1] == node and source[first - 1] != _BACKSLASH:
-            rows.append((first, behind, node, node - 1, False))
-        elif row := _odd_gap(source, table, first, behind, node):
-            rows.append(row)
-    return _described(source, rows)
+            row: tuple[int, ...] | None = (first, behind, node, node - 1, False)
+        else:
+            row = _odd_gap(source, table, first, behind, node)
+        if row:
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+    return _described(source, *columns)
 
 
 def _odd_gap(
@@ -131,12 +137,17 @@ def _odd_gap(
     return start, behind, node, leaf, owned
 
 
-def _described(source: bytes, rows: list[tuple[int, int, int, int, bool]]) -> Gaps:
+def _described(
+    source: bytes, start: array[int], end: array[int], node: array[int], leaf: array[int], owned: array[int]
+) -> Gaps:
     """Line ends and indentation of each gap, found once for each different white space."""
-    if not rows:
-        return Gaps([], [], [], [], [], [], [])
-    start, end, node, leaf, owned = map(list, zip(*rows, strict=True))
-    texts = [source[a:b] for a, b in zip(start, end, strict=True)]
-    lines = {text: text.count(b"\n") for text in set(texts)}
-    lead = {text: text[text.rfind(b"\n") + 1 :] for text in lines}
-    return Gaps(start, end, node, leaf, [lines[x] for x in texts], owned, [lead[x] for x in texts])
+    known: dict[bytes, tuple[int, bytes]] = {}
+    lines, lead = array("i"), []
+    for a, b in zip(start, end, strict=True):
+        text = source[a:b]
+        if text not in known:
+            known[text] = text.count(b"\n"), text[text.rfind(b"\n") + 1 :]
+        num_lines, indentation = known[text]
+        lines.append(num_lines)
+        lead.append(indentation)
+    return Gaps(start, end, node, leaf, lines, owned, lead)

@@ -27,13 +27,12 @@ class MaskableNodes:
 
     def __init__(self, source: bytes, table: SyntaxTable | None, token_ends: np.ndarray):
         if table is None:
-            self.first = self.last = np.empty(0, np.int64)
-            self._firsts = self._lasts = []
+            self.first = self.last = np.empty(0, np.int32)
             return
         start, end, behind = (
             np.frombuffer(offsets, np.int32) for offsets in (table.start, table.end, table.subtree_end)
         )
-        inner = np.flatnonzero(behind > np.arange(1, len(table) + 1))
+        inner = np.flatnonzero(behind > np.arange(1, len(table) + 1, dtype=np.int32))
         start, end = start[inner], end[inner]
         token_starts = np.concatenate(([0], token_ends[:-1]))
         text = np.frombuffer(source, np.uint8)
@@ -46,20 +45,22 @@ class MaskableNodes:
         is_aligned &= token_ends[last - 1] == end
         is_aligned &= last - first <= MAX_SPAN_TOKENS
         self.first, self.last = _distinct(first[is_aligned], last[is_aligned])
-        self._firsts, self._lasts = self.first.tolist(), self.last.tolist()  # drawn from one at a time
 
     def spans(self, start: int, length: int, rng: random.Random) -> list[tuple[int, int]]:
         """Ranges to mask in the window of tokens [start, start + length), relative to the window, disjoint."""
-        low, high = self.first.searchsorted((start, start + length)).tolist()
-        num_nodes = high - low
-        firsts, lasts, draw = self._firsts, self._lasts, rng.random
+        low, high = self.first.searchsorted(np.array((start, start + length), self.first.dtype)).tolist()
+        firsts, lasts = (
+            self.first[low:high].tolist(),
+            self.last[low:high].tolist(),
+        )  # drawn from one at a time
+        num_nodes, draw = high - low, rng.random
         taken = bytearray(length)  # 1 for a masked token
         chosen: list[tuple[int, int]] = []
         wanted = max(1, int(length * MASKED_SHARE))
         longest = _longest(length)
         for _ in range(4 * wanted):
             if num_nodes and draw() < SYNTAX_SHARE:
-                node = low + int(draw() * num_nodes)
+                node = int(draw() * num_nodes)
                 first, last = firsts[node] - start, lasts[node] - start
             else:
                 first, last = _random_run(length, longest, rng)
@@ -84,9 +85,9 @@ def _longest(length: int) -> int:
 
 
 def _distinct(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int64[num_ranges] twice: sorted pairs, each once. A node and its only child often cover the same tokens."""
+    """int32[num_ranges] twice: sorted pairs, each once. A node and its only child often cover the same tokens."""
     both = sorted_distinct(first.astype(np.uint64) << np.uint64(32) | last.astype(np.uint64))
-    return (both >> np.uint64(32)).astype(np.int64), (both & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return (both >> np.uint64(32)).astype(np.int32), both.astype(np.uint32).astype(np.int32)
 
 
 def mask_window(

@@ -1,16 +1,26 @@
 """Python proves its variants itself: two texts that compile to the same code mean the same.
 
-Line numbers are not compared.
+Line numbers are not compared. A large text is compiled in pieces, each some statements of the module, as the compiler
+takes a hundred times the memory of what it reads. Pieces that compile, each by itself and beginning with a line, are
+the statements of the whole: what went on behind a cut would not compile before it or after it.
 """
 
 from __future__ import annotations
+import __future__  # its table of features
 
 import dis
 import types
 import warnings
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
+
+from effectiveness.common import budget
+from effectiveness.corpus.augment.edits import Edit
+from effectiveness.languages.syntax import SyntaxTable
+
+_LINE_END = ord("\n")
 
 _FRAME = attrgetter(
     "co_names",
@@ -28,27 +38,75 @@ _PLAIN = frozenset({str, bytes, int, bool, type(None)})
 _UNORDERED = frozenset({"MAKE_CELL", "LOAD_CLOSURE"})
 
 
-def compiled(text: bytes) -> types.CodeType | None:
-    """The code object of a module, or None when this interpreter refuses the text."""
+_FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+
+
+def cuts_of(source: bytes, table: SyntaxTable) -> tuple[list[int], int]:
+    """Where to cut a module into pieces, ascending offsets; and the number of nodes of the largest piece."""
+    start, behind = table.start, table.subtree_end
+    cuts, first, largest, node = [], 1, 0, 1
+    while node < len(table):
+        begins_line = start[node] > 0 and source[start[node] - 1] == _LINE_END
+        if node - first >= budget.PIECE_NODES and begins_line and table.kind[node] != "comment":
+            cuts.append(start[node])
+            largest, first = max(largest, node - first), node
+        node = behind[node]
+    return cuts, max(largest, len(table) - first)
+
+
+def is_too_large(source: bytes, table: SyntaxTable) -> bool:
+    """Whether compiling the largest piece would take too much memory."""
+    return budget.is_too_large_to_compile(cuts_of(source, table)[1], len(source))
+
+
+def moved(cuts: Sequence[int], edits: Sequence[Edit]) -> list[int]:
+    """The cuts once `edits` are made; what is put in at a cut comes before it. An edit across a cut takes it along, to
+    where no line begins or the pieces are not equal."""
+    edits = sorted(edits)
+    ends = [edit.end for edit in edits]
+    growth = [0, *accumulate(len(new) - (end - start) for start, end, new in edits)]
+    return [cut + growth[bisect_right(ends, cut)] for cut in cuts]
+
+
+def compiled(text: bytes, cuts: Sequence[int] = ()) -> list[types.CodeType] | None:
+    """The code objects of a module's pieces, or None when this interpreter refuses one of them."""
+    found: list[types.CodeType] = []
+    flags = 0
+    for begin, end in pairwise((0, *cuts, len(text))):
+        if begin > end or (begin and text[begin - 1 : begin] != b"\n"):
+            return None
+        code = _compiled(text[begin:end], flags)
+        if code is None:
+            return None
+        flags = flags or code.co_flags & _FUTURE  # the first piece says it for all
+        found.append(code)
+    return found
+
+
+def _compiled(text: bytes, flags: int) -> types.CodeType | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return compile(text.decode(), "<variant>", "exec", dont_inherit=True, optimize=0)
+            return compile(text.decode(), "<variant>", "exec", flags, dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
 
 
-def same(before: types.CodeType, after: types.CodeType, old_names: Mapping[str, str]) -> bool:
-    """Whether two modules have equal code, once local slots of `after` are called by their old names.
+def same(
+    before: Iterable[types.CodeType], after: Iterable[types.CodeType], old_names: Mapping[str, str]
+) -> bool:
+    """Whether two modules, piece by piece, have equal code, once local slots of `after` are called by their old names.
 
     `old_names` maps each new name to the one it replaced; empty when nothing was renamed.
     """
     return all(_same_one(a, b, old_names) for a, b in _pairs(before, after))
 
 
-def _pairs(before: types.CodeType, after: types.CodeType) -> Iterator[tuple[types.CodeType, types.CodeType]]:
+def _pairs(
+    before: Iterable[types.CodeType], after: Iterable[types.CodeType]
+) -> Iterator[tuple[types.CodeType, types.CodeType]]:
     """Both nests of code objects side by side; `_same_one` holds them to constants of the same types."""
-    waiting = [(before, after)]
+    waiting = list(zip(before, after, strict=True))
     while waiting:
         a, b = waiting.pop()
         yield a, b

@@ -35,12 +35,10 @@ class Baseline:
     def __init__(self, source: bytes, language: str, table: SyntaxTable):
         self.source = source
         self.language = language
-        self.table = table
-
-    @cached_property
-    def shape(self) -> tuple[int, str]:
-        """Number of nodes, and kinds and fields of all named nodes as nested brackets."""
-        return _shape(self.table.tree)
+        # Number of nodes, and kinds and fields of all named nodes as nested brackets: all that is asked of the tree,
+        # which goes before that of a variant comes.
+        self.shape = (0, "") if language == "Python" or table.tree is None else _shape(table.tree)
+        self.table = table.without_tree()
 
     @cached_property
     def comments(self) -> list[tuple[int, int]]:
@@ -49,8 +47,12 @@ class Baseline:
         return [(table.start[node], table.end[node]) for node in table.nodes_of(COMMENT_KINDS)]
 
     @cached_property
-    def code(self) -> types.CodeType | None:
-        return python_code.compiled(self.source)
+    def cuts(self) -> list[int]:
+        return python_code.cuts_of(self.source, self.table)[0]
+
+    @cached_property
+    def code(self) -> list[types.CodeType] | None:
+        return python_code.compiled(self.source, self.cuts)
 
     def objection(
         self, allowed: Allowed, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None
@@ -62,16 +64,17 @@ class Baseline:
         if not allowed.may_touch(self, edits):
             return f"an edit touches more than {allowed.what}"
         if self.language == "Python":
-            return self._code_objection(edits if allowed is NAMES else (), text)
+            return self._code_objection(allowed, edits, text)
         assert tree is not None, "only Python's variants come without a tree"
         return self._tree_objection(allowed, tree)
 
-    def _code_objection(self, renames: Sequence[Edit], text: bytes) -> str:
+    def _code_objection(self, allowed: Allowed, edits: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
             return "source does not compile"
-        code = python_code.compiled(text)
+        code = python_code.compiled(text, python_code.moved(self.cuts, edits))
         if code is None:
             return "variant does not compile"
+        renames = edits if allowed is NAMES else ()
         old_names = {new.decode(): self.source[start:end].decode() for start, end, new in renames}
         return "" if python_code.same(self.code, code, old_names) else "code objects differ"
 

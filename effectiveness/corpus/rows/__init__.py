@@ -22,9 +22,9 @@ import numpy as np
 
 from effectiveness.common.boundary import PANIC, reason
 from effectiveness.common.records import VARIANTS, SourceFile
-from effectiveness.common.workers import Crew, cut_into_shards
-from effectiveness.corpus.augment import AUGMENTATIONS, Variant, vary
-from effectiveness.corpus.curriculum import features_of
+from effectiveness.common.workers import Crew, cut_into_shards, give_memory_back
+from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, Variant, vary
+from effectiveness.corpus.curriculum import Features, features_of
 from effectiveness.corpus.rows.shard import (
     MASKED_INDEX,
     ORIGINAL_INDEX,
@@ -37,11 +37,13 @@ from effectiveness.corpus.rows.shard import (
 from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder, TokenizerError
 from effectiveness.languages import syntax
+from effectiveness.languages.syntax import SyntaxTable
 
 __all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
 
 SHARD_BYTES = 1 << 20
 ENCODED_BYTES = 1 << 19  # so much is encoded, then parsed: file by file, each drives the other from the cache
+MANY_BYTES = 1 << 17  # of a file: what each step freed goes back to the system, in some ms
 MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
 
 
@@ -137,6 +139,17 @@ def _read(texts: BinaryIO, offset: int, num_bytes: int) -> bytes:
     return texts.read(num_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """What is asked of a file when a variant of it comes."""
+
+    index: int  # in the scan
+    file: SourceFile
+    source: bytes
+    features: Features
+    has_error: bool
+
+
 class RowMaker:
     """Makes the rows of files; one per process."""
 
@@ -170,13 +183,12 @@ class RowMaker:
         shard.add_text(index, ORIGINAL_INDEX, text, features)
         if not options.kinds:
             return
-        for variant in self._variants(shard, file, source, table):
-            encoded = self._encode(shard, file, variant.text)
-            assert tree is not None, "without one nothing is varied"
-            with shard.timed("complexity"):
-                changed = features_of_variant(features, tree, file.language, variant)
-            shard.add_text(index, VARIANTS.index(variant.kind), encoded, changed)
-            shard.example(variant.kind, file, source, variant.text)
+        results = self._variation(file, source, table)
+        table = table.without_tree() if table is not None else None
+        del tree  # now `results` alone holds it, who lets it go before there is another
+        original = _Original(index, file, source, features, table is not None and table.has_error)
+        while self._variant(shard, original, results):
+            pass
         if "token_masking" in options.kinds:
             with shard.timed("augment"):
                 shard.add_masked(index, file, text, table)
@@ -193,20 +205,37 @@ class RowMaker:
                     raise
                 raise TokenizerError(f"its library fails on {file.path}: {reason(error)}") from None
 
-    def _variants(self, shard: Shard, file: SourceFile, source: bytes, table) -> Iterator[Variant]:
-        """One after the other: each brings a tree."""
+    def _variation(
+        self, file: SourceFile, source: bytes, table: SyntaxTable | None
+    ) -> Iterator[Variant | Refusal]:
         options = self._options
-        key = content_key(source)
         kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
-        results = vary(
-            source, file.language, table, path=key, seed=options.seed, kinds=kinds, facts=options.facts
+        return vary(
+            source,
+            file.language,
+            table,
+            path=content_key(source),
+            seed=options.seed,
+            kinds=kinds,
+            facts=options.facts,
         )
-        while True:
-            with shard.timed("augment"):
-                result = next(results, None)
-            if result is None:
-                return
-            outcome = "changed" if isinstance(result, Variant) else result.reason
-            shard.yields[result.kind, file.language, outcome] += 1
-            if isinstance(result, Variant):
-                yield result
+
+    def _variant(self, shard: Shard, original: _Original, results: Iterator[Variant | Refusal]) -> bool:
+        """Add the next one of `results`; False when there is none. Its tree is gone before the next one comes."""
+        file = original.file
+        if len(original.source) >= MANY_BYTES:
+            give_memory_back()
+        with shard.timed("augment"):
+            result = next(results, None)
+        if result is None:
+            return False
+        outcome = result.reason if isinstance(result, Refusal) else "changed"
+        shard.yields[result.kind, file.language, outcome] += 1
+        if isinstance(result, Variant):
+            kind, encoded = result.kind, self._encode(shard, file, result.text)
+            with shard.timed("complexity"):
+                changed = features_of_variant(original.features, original.has_error, file.language, result)
+            del result
+            shard.add_text(original.index, VARIANTS.index(kind), encoded, changed)
+            shard.example(kind, file, original.source, encoded.source)
+        return True

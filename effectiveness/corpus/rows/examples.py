@@ -17,7 +17,7 @@ def first_difference(before: bytes, after: bytes) -> dict[str, str]:
 
 def hide(source: bytes, token_ends: np.ndarray, is_masked: np.ndarray) -> bytes:
     """`source` with the masked ones of its first tokens shown as <mask>, bool[tokens of the first window]."""
-    edges = [0, *token_ends.tolist()]
+    edges = [0, *token_ends[: len(is_masked)].tolist()]
     shown = [
         b"<mask>" if hidden else source[edges[i] : edges[i + 1]]
         for i, hidden in enumerate(is_masked.tolist())

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
-import tree_sitter
 
 from effectiveness.common.jsonl import spell_ids
 from effectiveness.common.records import VARIANTS, ContextPlan, SourceFile
@@ -22,7 +21,7 @@ from effectiveness.corpus.augment import RepositoryFacts, Variant
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import Features, features_of
 from effectiveness.corpus.rows import examples
-from effectiveness.corpus.rows.windows import Text, scores, windows_of
+from effectiveness.corpus.rows.windows import Text, runs_of, scores, windows_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import parse
 
@@ -138,24 +137,24 @@ class Shard:
         nodes = MaskableNodes(text.source, table, ends)
         key = content_key(text.source)
         ids = text.ids.astype(options.dtype)
-        windows = windows_of([text], options.plan)
+        starts = windows_of([text], options.plan).start
         length = min(len(text), options.plan.context_tokens)
-        masked = [
-            mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
-            for start in windows.start.tolist()
-        ]
-        known = [window for window in masked if window is not None]
-        if not known or len(known) < len(masked):
+        if length < MIN_TOKENS:
             self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
             return
         self.yields["token_masking", source_file.language, "changed"] += 1
         unit = self._new_unit(file, MASKED_INDEX, len(text))
-        one_after_another = np.arange(len(known)) * length
-        ids = np.concatenate(known)
-        self._add(unit, windows.start, np.nan, ids, one_after_another, one_after_another + length)
-        if "token_masking" not in self._examples:
-            hidden = examples.hide(text.source, ends, known[0] == options.mask_id)
-            self.example("token_masking", source_file, text.source, hidden)
+        for some in np.array_split(starts, 1 + len(starts) * length // CUT_TOKENS):
+            drawn = (
+                mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
+                for start in some.tolist()
+            )
+            masked = [window for window in drawn if window is not None]
+            first = np.arange(len(some)) * length
+            self._add(unit, some, np.nan, np.concatenate(masked), first, first + length)
+            if "token_masking" not in self._examples:
+                hidden = examples.hide(text.source, ends, masked[0] == options.mask_id)
+                self.example("token_masking", source_file, text.source, hidden)
 
     def _mask_rng(self, key: str, start: int) -> random.Random:
         return rng_for(self._options.seed, "token_masking", key, start)
@@ -169,21 +168,26 @@ class Shard:
         first: np.ndarray,
         end: np.ndarray,
     ) -> None:
-        """Make rows of the windows `ids[first:end]`, which begin at the token `start` of their texts.
+        """Make rows of the windows `ids[first:end]`, which begin at the token `start` of their texts."""
+        for some in runs_of(first, end):
+            rows = np.empty(len(first[some]), ROW)
+            rows["unit"] = unit if isinstance(unit, int) else unit[some]
+            rows["start"] = start[some]
+            rows["complexity"] = complexity if isinstance(complexity, float) else complexity[some]
+            offset = first[some.start]
+            self._spell(rows, ids[offset : end[some.stop - 1]], first[some] - offset, end[some] - offset)
+            self._rows.append(rows)
 
-        The ids go to the spool as text, because a token stands in several windows: it is spelled once and copied.
-        """
+    def _spell(self, rows: np.ndarray, ids: np.ndarray, first: np.ndarray, end: np.ndarray) -> None:
+        """The ids go to the spool as text, because a token stands in several windows: it is spelled once and copied."""
         text, edges = spell_ids(ids)
         self._spool.write(text)
-        rows = np.empty(len(first), ROW)
-        rows["unit"], rows["start"], rows["complexity"] = unit, start, complexity
         rows["fingerprint"] = [
             _fingerprint(ids[a:b]) for a, b in zip(first.tolist(), end.tolist(), strict=True)
         ]
         rows["offset"] = self._spool_bytes + edges[first]
         rows["num_bytes"] = edges[end] - edges[first] - 1  # without the last comma
         self._spool_bytes += len(text)
-        self._rows.append(rows)
 
     def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
         """Keep the first pair of each kind."""
@@ -207,16 +211,15 @@ def original_rows(made: Rows) -> Callable[[np.ndarray], np.ndarray]:
     return originals
 
 
-def features_of_variant(
-    source: Features, source_tree: tree_sitter.Tree, language: str, variant: Variant
-) -> Features:
-    """Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's.
+def features_of_variant(source: Features, has_error: bool, language: str, variant: Variant) -> Features:
+    """Those of a variant, by those of its source and whether that has syntax errors.
 
-    That is where the source has syntax errors, where a comment goes that a block of Python ends with, and where it is
-    scored by its indentation.
+    Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's: where
+    the source has syntax errors, where a comment goes that a block of Python ends with, and where it is scored by its
+    indentation.
     """
     is_by_nodes = bool(LANGUAGES[language].complexity)
-    if not is_by_nodes or source_tree.root_node.has_error or source.ends_in(variant.edits):
+    if not is_by_nodes or has_error or source.ends_in(variant.edits):
         return features_of(variant.text, language, variant.tree or parse(language, variant.text))
     return source.moved(variant.edits)
 

@@ -6,7 +6,7 @@ another, and everything about their windows is worked out on these long arrays; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from effectiveness.common.records import ContextPlan
 from effectiveness.corpus.curriculum import Features
 from effectiveness.corpus.tokenization import window_bounds
+
+RUN_TOKENS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,29 @@ def scores(
     return joined.score(
         edges[windows.first] + windows.text,  # one byte lies between two texts
         edges[windows.end] + windows.text,
-        num_names(ids, begins_name, windows.first, windows.end),
+        _num_names_in_runs(ids, begins_name, windows),
         (windows.end - windows.first) / plan.context_tokens,
     )
+
+
+def runs_of(first: np.ndarray, end: np.ndarray) -> Iterator[slice]:
+    """Consecutive windows, in runs of some RUN_TOKENS: what is worked out for each token takes many times its memory.
+
+    `first` and `end` ascend.
+    """
+    begin = 0
+    while begin < len(first):
+        behind = max(begin + 1, int(end.searchsorted(first[begin] + RUN_TOKENS, side="right")))
+        yield slice(begin, behind)
+        begin = behind
+
+
+def _num_names_in_runs(ids: np.ndarray, begins_name: np.ndarray, windows: Windows) -> np.ndarray:
+    counts = np.empty(len(windows), np.int64)
+    for some in runs_of(windows.first, windows.end):
+        first, end = windows.first[some], windows.end[some]
+        counts[some] = num_names(ids[first[0] : end[-1]], begins_name, first - first[0], end - first[0])
+    return counts
 
 
 def num_names(ids: np.ndarray, begins_name: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -36,6 +36,15 @@ PRETOKENIZER = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+# As `train_bpe` writes it into a tokenizer.json.
+_PRETOKENIZERS = {
+    "type": "Sequence",
+    "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": PRETOKENIZER}, "behavior": "Isolated", "invert": False},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+    ],
+}
+
 # Letters and digits that Unicode assigned after version 14: the two encoders' tables disagree about some of
 # them (341 code points measured), so a text with one - or with any character beyond the basic plane other than
 # emoji - goes to the reference encoder.
@@ -96,6 +105,7 @@ class Encoder:
         # Its decoder joins bytes, and nothing changes the text before: one character of a token is one byte.
         decoder = (config.get("decoder") or {}).get("type")
         self._is_byte_level = decoder == "ByteLevel" and not config.get("normalizer")
+        self._is_ours = self._is_byte_level and config.get("pre_tokenizer") == _PRETOKENIZERS
         self._plain = _without_control_tokens(config)
         self._gigatoken = None  # until it has proved itself
         self._cached_bytes = 0
@@ -147,8 +157,10 @@ class Encoder:
         return self._reference.decode(ids.tolist(), skip_special_tokens=False) == text
 
     def _encode_by_reference(self, text: bytes) -> np.ndarray:
-        encoding = self._reference.encode(text.decode(), add_special_tokens=False)
-        return np.array(encoding.ids, dtype=np.uint32)
+        decoded = text.decode()
+        parts = pieces(decoded) if self._is_ours else (decoded,)
+        encodings = (self._reference.encode(part, add_special_tokens=False) for part in parts)
+        return np.concatenate([np.array(encoding.ids, np.uint32) for encoding in encodings])
 
     def token_ends(self, text: bytes, ids: np.ndarray) -> np.ndarray:
         """Byte offset of each token's end in `text`, int64[num_tokens]."""
