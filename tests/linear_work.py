@@ -49,6 +49,7 @@ MAX_BYTES_PER_BYTE = 150  # of memory, for a byte of the file
 LEAST_S = 0.05  # of processor time: a ratio of less says nothing
 LIMIT_S = 120  # of processor time, for one file
 CONTEXT_TOKENS = 512
+SMALL_TEXT = b"x = 1\n" * 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class FilePath:
             mask_id=2,
             sample=(),
         )
-        self.walk(b"x = 1\n" * 100, "Python", _untimed)  # what is loaded once costs no file anything
+        self.walk(SMALL_TEXT, "Python", _untimed)  # what is loaded once costs no file anything
 
     def walk(self, raw: bytes, language: str, timed: Callable) -> dict[str, str]:
         with timed("decode"):
@@ -154,7 +155,9 @@ def _measured(path: FilePath, raw: bytes, language: str) -> Cost:
         yield
         stages[stage] = stages.get(stage, 0) + time.process_time() - started_s
 
-    before = _peak_bytes()
+    path.walk(SMALL_TEXT, language, _untimed)  # a forked child has yet to map what its libraries are made of
+    give_memory_back()
+    before = _resident_bytes()
     started_s = time.process_time()
     outcomes = path.walk(raw, language, timed)
     seconds = time.process_time() - started_s
@@ -165,6 +168,10 @@ def _measured(path: FilePath, raw: bytes, language: str) -> Cost:
         stages=stages,
         outcomes=outcomes,
     )
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _peak_bytes() -> int:

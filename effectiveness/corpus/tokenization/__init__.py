@@ -22,7 +22,7 @@ import numpy as np
 from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import read_bytes
 from effectiveness.corpus.tokenization import trials
-from effectiveness.corpus.tokenization.pieces import pieces
+from effectiveness.corpus.tokenization.pieces import PIECE_CHARS, pieces
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
@@ -158,7 +158,7 @@ class Encoder:
 
     def _encode_by_reference(self, text: bytes) -> np.ndarray:
         decoded = text.decode()
-        parts = pieces(decoded) if self._is_ours else (decoded,)
+        parts = pieces(decoded, PIECE_CHARS // 8) if self._is_ours else (decoded,)
         encodings = (self._reference.encode(part, add_special_tokens=False) for part in parts)
         return np.concatenate([np.array(encoding.ids, np.uint32) for encoding in encodings])
 
