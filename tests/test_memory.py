@@ -106,25 +106,63 @@ def test_a_fork_goes_its_own_way(memory):
     assert np.array_equal(reader.feed(own[100:]), whole[100:])
 
 
-def test_a_file_that_is_left_out_leaves_nothing_behind(memory):
-    """Exactly what an index over the other files says, with the same tree and weights."""
-    texts = files()
-    path = "package/module_3.py"
-    own = texts.pop(path)
+def memory_like(memory: Memory, texts: dict[str, np.ndarray]) -> Memory:
+    """Of other files, with the same tree and weights."""
     ids, starts, paths = pack(texts)
     full = np.full(len(ids) + len(paths), VOCAB_SIZE, np.uint16)
     at = starts + np.arange(len(starts))
     for number in range(len(paths)):
         full[at[number] + 1 : at[number + 1]] = ids[starts[number] : starts[number + 1]]
     index = build_index(full, memory.index.spelling, 0, tree=memory.index.tree)
-    rest = Memory(
+    return Memory(
         index=index, paths=tuple(paths), file_starts=at, learned=memory.learned, tokenizer_sha256=""
     )
-    left_out, rebuilt = memory.reader(path), rest.reader()
+
+
+def test_a_file_that_is_left_out_leaves_nothing_behind(memory):
+    """Exactly what an index over the other files says."""
+    texts = files()
+    path = "package/module_3.py"
+    own = texts.pop(path)
+    left_out, rebuilt = memory.reader(path), memory_like(memory, texts).reader()
     left_out.feed(own)
     rebuilt.feed(own)
     for number in range(29):
         assert left_out._native.followers(number) == rebuilt._native.followers(number)
+
+
+def test_a_match_that_ends_with_its_file_does_not_go_on_in_the_next_one_which_is_left_out(memory):
+    texts = files(3)  # few enough for every place to be counted
+    path = "package/module_1.py"
+    own = texts[path]
+    prompt = np.concatenate([texts["package/module_0.py"], encode("!"), own])
+    of_own, of_other = (
+        memory_like(memory, texts | {path: text}).reader(path).feed(prompt) for text in (own, own[::-1])
+    )
+    assert np.mean(of_own != of_other) < 0.02  # hashes that meet in so small an index
+
+
+def test_a_token_that_this_file_uses_is_expected_where_nothing_like_its_place_was_seen(memory):
+    rare = encode("~")[0]
+    used, unused = memory.reader("new.py"), memory.reader("new.py")
+    used.feed(encode("~ ~ ~ ~ ~ ~ ~ ~ QZJ"))
+    unused.feed(encode("^ ^ ^ ^ ^ ^ ^ ^ QZJ"))
+    assert used.probabilities()[rare] > 2 * unused.probabilities()[rare]
+
+
+def test_a_character_of_a_script_without_blanks_is_a_word_of_its_own():
+    """So what follows one is counted whatever stood before it in the sentence."""
+    tokens = [bytes([byte]) for byte in range(256)]
+    sentence, another = (
+        "\u6545\u7528\u5175\u4e4b\u6cd5".encode(),
+        "\u4e0d\u77e5\u7528\u5175\u4e4b\u5bb3".encode(),
+    )
+    ids = np.frombuffer(sentence * 3, np.uint8).astype(np.uint32)
+    memory = build_memory(ids, np.array([0, len(ids)]), ["verse.txt"], tokens, fit_tokens=0)
+    reader = memory.reader("new.txt")
+    reader.feed(np.frombuffer(another[:-3], np.uint8).astype(np.uint32))
+    by_last_words = 10 + 3  # the shape of a place that is the word at hand and the one before it
+    assert reader._native.followers(by_last_words)
 
 
 def test_a_live_file_replaces_its_old_self(memory):

@@ -134,8 +134,13 @@ def test_what_a_model_and_the_memory_say_about_a_question_is_what_their_joined_d
 
 def test_the_text_behind_a_gap_helps_to_fill_it(exam, remembered):
     questions = exam.questions["fill in the middle"]
-    blind = {"fill in the middle": [dataclasses.replace(q, after="") for q in questions]}
-    seen = memory_paper(exam, remembered).truth["fill in the middle"]
-    unseen = memory_paper(dataclasses.replace(exam, questions=blind), remembered).truth["fill in the middle"]
+    told = [dataclasses.replace(q, after=f"{q.after}\n{q.before[-80:]}{q.truth}\n") for q in questions]
+    blind = [dataclasses.replace(q, after="") for q in questions]
+    seen, unseen = (
+        memory_paper(dataclasses.replace(exam, questions={"fill in the middle": asked}), remembered).truth[
+            "fill in the middle"
+        ]
+        for asked in (told, blind)
+    )
     assert seen[1].tolist() == unseen[1].tolist()
     assert seen[0].sum() < unseen[0].sum()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import UserError
+from effectiveness.common.seeding import rng_for
 from effectiveness.completion.confidence import Judgement, fit
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
@@ -104,8 +105,9 @@ def _run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     memory = open_memory(dataset, coder, say)
     index_s = time.perf_counter() - before
     say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
-    setup = _meet_model(arguments, Setup(coder=coder, memory=memory), held_out["val"])
-    rules = _fit_rules(setup, _fitting_half(held_out["val"]), dataset.directory / DIRECTORY, arguments.seed)
+    meeting, fitting = _halves(held_out["val"], arguments.seed)
+    setup = _meet_model(arguments, Setup(coder=coder, memory=memory), meeting)
+    rules = _fit_rules(setup, fitting, dataset.directory / DIRECTORY, arguments.seed)
     files = _sample(held_out[arguments.score], arguments.max_tokens, arguments.seed)
     questions = draw_questions(files, coder, arguments.questions, arguments.seed)
     reading = read_files(setup, files, questions)
@@ -128,27 +130,26 @@ def _check(arguments: argparse.Namespace) -> None:
 # --- fitting on val ---------------------------------------------------------------------------------------
 
 
-def _meeting_half(val: Sequence[HeldOutFile]) -> list[HeldOutFile]:
-    return sorted(val, key=lambda file: file.path)[::2]
-
-
-def _fitting_half(val: Sequence[HeldOutFile]) -> list[HeldOutFile]:
-    return sorted(val, key=lambda file: file.path)[1::2]
+def _halves(val: Sequence[HeldOutFile], seed: int) -> tuple[list[HeldOutFile], list[HeldOutFile]]:
+    """Files on which the memory meets a model, and those on which the rule for lines is fitted, in a drawn order."""
+    order = sorted(val, key=lambda file: file.path)
+    rng_for(seed, "halves").shuffle(order)
+    return order[::2], order[1::2]
 
 
 def _meet_model(arguments: argparse.Namespace, setup: Setup, val: Sequence[HeldOutFile]) -> Setup:
-    """The setup with a model in it, if one is named, and the memory's weights for it, from half of the val files."""
+    """The setup with a model in it, if one is named, and the memory's weights for it, from these val files."""
     if arguments.model is None:
         return setup
     from effectiveness.completion.network import load_network
 
     network = load_network(arguments.model, setup.coder)
-    joined = fit_joined(setup.memory, network, _meeting_half(val), FIT_TOKENS)
+    joined = fit_joined(setup.memory, network, val, FIT_TOKENS)
     return dataclasses.replace(setup, network=network, joined=joined)
 
 
 def _fit_rules(setup: Setup, val: Sequence[HeldOutFile], directory: Path, seed: int) -> dict[str, Judgement]:
-    """By arm, how to choose among candidates; from the other half of the val files."""
+    """By arm, how to choose among candidates; from these val files."""
     questions = draw_questions(val, setup.coder, FIT_QUESTIONS, seed)
     asked = list({id(q.file): q.file for q in questions}.values())
     answered = read_files(setup, asked, questions).answered

@@ -14,7 +14,7 @@ from effectiveness.memory.memory import Memory
 from effectiveness.memory.text import MAX_TOKENS, Spelling, checked_ids, join_files
 
 FIT_TOKENS = 400_000
-FIT_TOKENS_OF_A_FILE = 30_000
+FIT_TOKENS_OF_A_FILE = 6_000  # many files teach more than much of a few
 
 
 def build_memory(

@@ -6,6 +6,7 @@
 #include "base.h"
 
 enum { NUM_ORDERS = 10, MAX_ORDER = 24, NUM_SHAPES = 19, NUM_CONTEXTS = NUM_ORDERS + NUM_SHAPES };
+enum { NUM_FILE_SHAPES = 9, NUM_FOLLOWED = 2 };
 static const int ORDERS[NUM_ORDERS] = {1, 2, 3, 4, 5, 6, 8, 11, 16, 24};
 
 enum { COLUMNS = 512, NESTING = 64 };
@@ -21,6 +22,8 @@ typedef struct {
     u64 word, words[3];               /* the identifier that is being written, and the last finished ones */
     u64 marks, last_mark;             /* the last five punctuation marks; the last one, and whether a blank followed */
     u64 first, second;                /* first words of this line */
+    u64 forms;                        /* the last eight marks, words and numbers, each as one byte */
+    u64 line_marks, marks_above;      /* all punctuation of this line, and of the one above */
     u64 first_above, line, owner, defined;
     i32 column, indent, indent_above, line_tokens, line_words, in_indent;
     u8 last_byte;
@@ -42,6 +45,9 @@ static void place_reset(Place *s) {
 static inline int is_word_byte(u8 b) {
     return (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '_' || b >= 128;
 }
+
+/* UTF-8 of U+3000 to U+FFFF: scripts without blanks, in which a character is as good as a word. */
+static inline int begins_ideogram(u8 b) { return b >= 0xE3 && b < 0xF0; }
 
 static u64 word_hash(const char *word) {
     u64 h = 0;
@@ -90,10 +96,11 @@ static void place_line_ends(Place *s) {
         s->first_above = s->first;
         s->indent_above = s->indent;
         s->row ^= 1;
+        s->marks_above = s->line_marks;
     }
     memset(s->rows[s->row], 0, sizeof s->rows[0]);
     s->column = s->line_words = s->indent = s->line_tokens = 0;
-    s->first = s->second = s->line = 0;
+    s->first = s->second = s->line = s->line_marks = 0;
     s->in_indent = 1;
     s->last_mark = '\n';
 }
@@ -119,6 +126,7 @@ static void place_mark(Place *s, u8 b) {
             s->first = b;
         }
         s->last_mark = b;
+        s->line_marks = mix(s->line_marks, b);
         s->marks = ((s->marks << 8) & 0xFFFFFFFFFFull) | b;
         place_brackets(s, b);
     } else if (b == ' ' && !s->in_indent) {
@@ -132,9 +140,12 @@ static void place_read(Place *s, const Spelling *spelling, u32 token) {
     u32 end = spelling->offsets[token + 1];
     for (u32 k = spelling->offsets[token]; k < end; k++) {
         u8 b = spelling->bytes[k];
+        u64 form = b >= '0' && b <= '9' ? '0' : is_word_byte(b) ? 'a' : b;
+        if (form != (s->forms & 255) || (form != 'a' && form != '0')) s->forms = s->forms << 8 | form;
         s->last_byte = b;
         if (is_word_byte(b)) {
             if (s->in_indent) place_indent_ends(s);
+            if (begins_ideogram(b) && s->word) place_word_ends(s);
             s->word = mix(s->word, b);
         } else {
             place_mark(s, b);
@@ -189,6 +200,26 @@ static void hash_shapes(const Place *s, const u32 *last, i64 known, u32 separato
     *out++ = mix(tagged(16, (u64)s->column, (u64)s->indent_above), s->line_tokens == 0);
     *out++ = mix(mix(tagged(17, s->first, s->second), w0), s->last_mark);
     *out++ = mix(tagged(18, w0 ? w0 : w1, w0 ? w1 : w2), s->last_mark);
+}
+
+/* What followed the last token, or the last two, when they stood in this file before: the last time, and the time before
+ * that. Each is a token + 1, or 0. */
+typedef struct {
+    u32 last, before;
+} Followed;
+
+/* More shapes of a place, by which only the file at hand is counted: so they cost the index nothing. */
+static void hash_file_shapes(const Place *s, const u32 *last, i64 known, u32 separator, const Followed *followed, u64 *out) {
+    u64 t1 = known >= 1 ? last[-1] : separator;
+    *out++ = tagged(30, s->word, 0);
+    *out++ = mix(tagged(31, followed[0].last, followed[0].before), t1);
+    *out++ = mix(tagged(32, followed[1].last, followed[1].before), followed[0].last);
+    *out++ = mix(tagged(33, s->owner, s->first), s->word);
+    *out++ = mix(tagged(34, s->marks_above, s->line_marks), s->word);
+    *out++ = mix(tagged(35, s->first_above, s->first), s->word ? s->word : s->last_mark);
+    *out++ = mix(tagged(36, s->forms, 0), t1);
+    *out++ = mix(tagged(37, s->forms, (u64)s->line_tokens), 0);
+    *out++ = mix(tagged(38, followed[0].last, followed[1].last), s->word);
 }
 
 #endif

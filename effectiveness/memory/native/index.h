@@ -81,6 +81,13 @@ static inline i32 count_below(const Followers *f, i32 k) {
     return (i32)(f->sums[2 * k - 2] | (u32)f->sums[2 * k - 1] << 16);
 }
 
+/* All occurrences, without those that are taken out. */
+static inline i32 occurrences(const Followers *f) {
+    i32 n = count_below(f, f->num);
+    for (int k = 0; k < f->num_runs; k++) n += f->run_sign[k] * f->run_num[k];
+    return n;
+}
+
 static inline void followers_none(Followers *f) {
     f->symbols = f->sums = NULL;
     f->num = f->left = f->right = f->num_runs = 0;

@@ -6,7 +6,8 @@
 #include "index.h"
 
 enum {
-    NUM_FILE = 6 + NUM_SHAPES,         /* contexts that are counted in the file at hand: short orders and shapes */
+    NUM_JOINT = 6 + NUM_SHAPES + 1,    /* contexts that are counted in the text and in the file at hand: short orders, shapes, any place */
+    NUM_FILE = NUM_JOINT + NUM_FILE_SHAPES, /* contexts that are counted in the file at hand */
     NUM_FILE_ORDERS = 6,
     COUNT_CLASSES = 13,                /* of a count over the training text */
     TRAIN_STATES = COUNT_CLASSES * COUNT_CLASSES,
@@ -21,12 +22,12 @@ enum {
     IN_TRAIN = 0,
     IN_FILE = IN_TRAIN + 2 * NUM_CONTEXTS,
     IN_JOINT = IN_FILE + 2 * NUM_FILE,
-    IN_MATCH = IN_JOINT + NUM_FILE,
+    IN_MATCH = IN_JOINT + NUM_JOINT,
     IN_MODEL = IN_MATCH + NUM_MATCHES,
     IN_ANY = IN_MODEL + 2,
     IN_BIAS = IN_ANY + 1,
     NUM_INPUTS = (IN_BIAS + 1 + LANES - 1) / LANES * LANES,
-    NUM_SETS = 11,
+    NUM_SETS = 13,
     FINAL_SETS = 96,
     NODE_CURVES = 1 << 14,
     TOKEN_CURVES = 1 << 16
@@ -34,9 +35,9 @@ enum {
 
 /* How many weight vectors each set chooses from. */
 static const int SET_SIZES[NUM_SETS] = {
-    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64, 128, 512, 64,
+    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64, 128, 512, 64, 256, 1024,
 };
-enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 + 128 + 512 + 64 };
+enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 + 128 + 512 + 64 + 256 + 1024 };
 
 typedef struct {
     float p, seen;
@@ -48,7 +49,7 @@ typedef struct {
     float final[FINAL_SETS][NUM_SETS];
     Cell2 train[NUM_CONTEXTS][3][TRAIN_STATES];
     Cell2 file[NUM_FILE][2][FILE_STATES];
-    Cell2 joint[NUM_FILE][JOINT_STATES];
+    Cell2 joint[NUM_JOINT][JOINT_STATES];
     Cell2 match[NUM_MATCHES][MATCH_STATES];
     Cell2 model[MODEL_STATES];
     float node_curve[NODE_CURVES][CURVE];
@@ -56,7 +57,7 @@ typedef struct {
 } Learned;
 
 /* A weight vector learns at RATE, and faster in its first visits: (RATE + FIRST_RATE / (1 + visits / FIRST_VISITS)). */
-static const float RATE = 0.006f, FIRST_RATE = 0.02f, FIRST_VISITS = 50, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 1023;
+static const float RATE = 0.004f, FIRST_RATE = 0.02f, FIRST_VISITS = 50, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 1023;
 static const float CURVE_RATE = 0.02f, CURVE_SHARE = 0.35f;
 
 static u8 COUNT_CLASS[601], FIVE_CLASS[16];
@@ -87,7 +88,7 @@ static void learned_init(Learned *m) {
             float n0 = (float)(s >> 6 & 15), n1 = (float)(s >> 2 & 15);
             m->file[c][s / FILE_STATES][s % FILE_STATES].p = (n1 + 0.4f) / (n0 + n1 + 0.8f);
         }
-        for (int s = 0; s < JOINT_STATES; s++) {
+        for (int s = 0; c < NUM_JOINT && s < JOINT_STATES; s++) {
             float n0 = five[s / 125] + 2 * five[s / 5 % 5], n1 = five[s / 25 % 5] + 2 * five[s % 5];
             m->joint[c][s].p = (n1 + 0.4f) / (n0 + n1 + 0.8f);
         }

@@ -79,6 +79,7 @@ static void forget_text(ReaderObject *o) {
     place_reset(&r->head.place);
     memset(r->slots, 0, sizeof(u32) * o->num_slots);
     for (int k = 0; k < IN_FILE_MATCHES; k++) memset(r->last_seen[k], 0, sizeof(i64) * HASHED_MATCHES);
+    for (int k = 0; k < NUM_FOLLOWED; k++) memset(r->followed[k], 0, sizeof(Followed) * HASHED_MATCHES);
     r->journal_size = 0;
     r->journaling = r->ready = 0;
     r->model_sums = NULL;
@@ -91,7 +92,8 @@ static int allocate(ReaderObject *o, int slot_bits) {
     r->learned = malloc(sizeof(Learned));
     r->slots = calloc(o->num_slots, sizeof(u32));
     for (int k = 0; k < IN_FILE_MATCHES; k++) r->last_seen[k] = calloc(HASHED_MATCHES, sizeof(i64));
-    if (r->learned && r->slots && r->last_seen[0] && r->last_seen[1]) return 1;
+    for (int k = 0; k < NUM_FOLLOWED; k++) r->followed[k] = calloc(HASHED_MATCHES, sizeof(Followed));
+    if (r->learned && r->slots && r->last_seen[0] && r->last_seen[1] && r->followed[0] && r->followed[1]) return 1;
     PyErr_NoMemory();
     return 0;
 }
@@ -140,6 +142,7 @@ static void reader_dealloc(PyObject *self) {
     free(o->r.tokens);
     free(o->r.journal);
     for (int k = 0; k < IN_FILE_MATCHES; k++) free(o->r.last_seen[k]);
+    for (int k = 0; k < NUM_FOLLOWED; k++) free(o->r.followed[k]);
     Py_XDECREF((PyObject *)o->owner);
     PyTypeObject *type = Py_TYPE(self);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -376,6 +379,7 @@ static PyObject *reader_copy_from(PyObject *self, PyObject *args) {
     memcpy(r->learned, from->r.learned, sizeof(Learned));
     memcpy(r->slots, from->r.slots, sizeof(u32) * o->num_slots);
     for (int k = 0; k < IN_FILE_MATCHES; k++) memcpy(r->last_seen[k], from->r.last_seen[k], sizeof(i64) * HASHED_MATCHES);
+    for (int k = 0; k < NUM_FOLLOWED; k++) memcpy(r->followed[k], from->r.followed[k], sizeof(Followed) * HASHED_MATCHES);
     r->journal_size = 0;
     r->journaling = r->ready = 0;
     r->frozen = from->r.frozen;

@@ -54,6 +54,7 @@ typedef struct {
     i64 capacity;
     u32 *slots;                          /* file counts by hash of context and node */
     u64 slot_mask;
+    Followed *followed[NUM_FOLLOWED], *followed_here[NUM_FOLLOWED]; /* by a hash of tokens; those of the place at hand */
     i64 *last_seen[IN_FILE_MATCHES];        /* where a hash of tokens was seen last */
 
     u8 *journal;
@@ -133,13 +134,27 @@ static int ranges_of_orders(const Reader *r, i64 *low, i64 *high) {
     return MAX_ORDER;
 }
 
+/* The last of the places that stand behind the most tokens and are not left out. */
+static void find_longest(Reader *r, const i64 *low, const i64 *high, int longest) {
+    r->longest_place = -1;
+    for (int k = r->longest = longest; k >= INDEX_MATCH_LEAST; k = --r->longest) {
+        i64 seen_from = k < longest ? low[k + 1] : high[k], seen_to = k < longest ? high[k + 1] : high[k];
+        for (i64 at = high[k], left = SAMPLE; at > low[k] && left > 0; left--) {
+            if (at == seen_to) at = seen_from;
+            if (at == low[k]) break;
+            u32 place = r->index->places[--at];
+            if (in_gap(&r->gaps, place)) continue;
+            r->longest_place = place;
+            return;
+        }
+    }
+}
+
 static void look_up_orders(Reader *r) {
     const Index *x = r->index;
     i64 low[MAX_ORDER + 1], high[MAX_ORDER + 1];
-    int longest = r->longest = ranges_of_orders(r, low, high);
-    r->longest_place = -1;
-    for (i64 at = longest ? high[longest] : 0; longest && at > low[longest] && at > high[longest] - SAMPLE && r->longest_place < 0;)
-        if (!in_gap(&r->gaps, x->places[--at])) r->longest_place = x->places[at];
+    int longest = ranges_of_orders(r, low, high);
+    find_longest(r, low, high, longest);
     const Followers *before = NULL;
     i64 width_before = -1;
     for (int k = 0; k < NUM_ORDERS && ORDERS[k] <= longest; k++) {
@@ -197,7 +212,7 @@ static void look_up_matches(Reader *r) {
     for (int k = 0; k < IN_FILE_MATCHES; k++) {
         int need = ORDERS[order[k]];
         i64 *last = &r->last_seen[k][r->hash[order[k]] >> 20 & (HASHED_MATCHES - 1)];
-        if (r->head.match_length[k] == 0 && r->head.length - r->head.begin >= need && *last > 0) {
+        if (r->head.match_length[k] < need && r->head.length - r->head.begin >= need && *last > 0) {
             int n = match_length_at(r, *last);
             if (n >= need) {
                 r->head.match_at[k] = *last;
@@ -207,13 +222,16 @@ static void look_up_matches(Reader *r) {
         r->match_rank[k] = r->head.match_length[k] ? r->index->rank[r->tokens[r->head.match_at[k]]] : -1;
     }
     i32 *length = &r->head.match_length[IN_FILE_MATCHES];
-    if (*length == 0 && r->longest >= INDEX_MATCH_LEAST && r->longest_place >= 0) {
+    if (*length < INDEX_MATCH_LEAST && r->longest >= INDEX_MATCH_LEAST && r->longest_place >= 0) {
         r->head.match_at[IN_FILE_MATCHES] = r->longest_place;
         *length = r->longest;
     }
     u32 id = *length && r->head.match_at[IN_FILE_MATCHES] < r->index->ids.length ? id_at(&r->index->ids, r->head.match_at[IN_FILE_MATCHES]) : r->index->spelling.num_tokens;
     r->match_rank[IN_FILE_MATCHES] = id < r->index->spelling.num_tokens ? r->index->rank[id] : -1;
 }
+
+/* The place of a context of the file in `hash`, and of its counts over the training text. */
+static inline int file_context(int c) { return c < NUM_FILE_ORDERS ? c : c - NUM_FILE_ORDERS + NUM_ORDERS; }
 
 /* Everything about the place behind the tokens read so far. */
 static void prepare(Reader *r) {
@@ -226,11 +244,15 @@ static void prepare(Reader *r) {
     r->hash[ANY_PLACE] = 0;
     look_up(r);
     r->train_order = r->file_order = 0;
+    Followed followed[NUM_FOLLOWED];
+    u64 shapes[NUM_FILE_SHAPES];
+    for (int k = 0; k < NUM_FOLLOWED; k++) followed[k] = *(r->followed_here[k] = &r->followed[k][r->hash[k] >> 24 & (HASHED_MATCHES - 1)]);
+    hash_file_shapes(&r->head.place, end, known, separator, followed, shapes);
     for (int c = 0; c < NUM_ORDERS; c++)
-        if (r->followers[c].num || r->followers[c].num_runs) r->train_order = c + 1;
+        if (occurrences(&r->followers[c]) > 0) r->train_order = c + 1;
     for (int c = 0; c < NUM_FILE; c++) {
         u32 check;
-        r->file_hash[c] = r->hash[c < NUM_FILE_ORDERS ? c : c - NUM_FILE_ORDERS + NUM_ORDERS] + (u64)c * 0x9E3779B97F4A7C15ull;
+        r->file_hash[c] = (c < NUM_JOINT ? r->hash[file_context(c)] : shapes[c - NUM_JOINT]) + (u64)c * 0x9E3779B97F4A7C15ull;
         if (c < NUM_FILE_ORDERS) {
             u32 entry = *slot_of(r, r->file_hash[c], 0, &check);
             if (entry >> 16 == check && entry & 0x3ff) r->file_order = c + 1;
@@ -248,7 +270,7 @@ static inline void take(Reader *r, int input, Cell2 *cell) {
 }
 
 typedef struct {
-    i32 five[NUM_CONTEXTS];
+    i32 five[NUM_CONTEXTS + 1];
     int surest, order2, at_longest;
 } Seen;
 
@@ -280,6 +302,7 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     if (!rare) count_sides(&r->followers[ANY_PLACE], middle, &m0, &m1, &r->now->middles[ANY_PLACE]);
     n0 = n0 > m0 ? n0 - m0 : 0;
     n1 = n1 > m1 ? n1 - m1 : 0;
+    seen->five[ANY_PLACE] = FIVE_CLASS[least(n0, 15)] * 5 + FIVE_CLASS[least(n1, 15)];
     r->now->inputs[IN_ANY] = ln_f(((float)n1 + 0.3f) / ((float)n0 + 0.3f));
     r->now->inputs[IN_BIAS] = 0.3f;
 }
@@ -299,7 +322,8 @@ static void file_inputs(Reader *r, i32 id, int below_root, const Seen *seen) {
             take(r, IN_FILE + 2 * c, &r->learned->file[c][below_root][state & (FILE_STATES - 1)]);
             r->now->inputs[IN_FILE + 2 * c + 1] = (LOG_COUNT[n1] - LOG_COUNT[n0]) * ((float)(n0 + n1) / ((float)(n0 + n1) + 1.5f));
         }
-        int joint = seen->five[c < NUM_FILE_ORDERS ? c : c - NUM_FILE_ORDERS + NUM_ORDERS] * 25 + FIVE_CLASS[n0] * 5 + FIVE_CLASS[n1];
+        if (c >= NUM_JOINT) continue;
+        int joint = seen->five[file_context(c)] * 25 + FIVE_CLASS[n0] * 5 + FIVE_CLASS[n1];
         if (joint) take(r, IN_JOINT + c, &r->learned->joint[c][joint]);
     }
 }
@@ -347,6 +371,8 @@ static void logits_of_chances(Reader *r) {
         if (r->now->match_says[k] == 0) r->now->inputs[IN_MATCH + k] = -r->now->inputs[IN_MATCH + k];
 }
 
+static inline int four_by_four(i32 state) { return least(state >> 6 & 15, 3) * 4 + least(state >> 2 & 15, 3); }
+
 static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int match, int model) {
     const Place *place = &r->head.place;
     int below_root = depth > 0, s1 = r->now->slot_state[0], s2 = r->now->slot_state[1];
@@ -357,12 +383,14 @@ static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int matc
         match * 2 + seen->surest,
         words + 16 * least(depth, 7),
         seen->order2,
-        (least(s1 >> 6 & 15, 3) * 4 + least(s1 >> 2 & 15, 3)) * 16 + least(s2 >> 6 & 15, 3) * 4 + least(s2 >> 2 & 15, 3),
+        four_by_four(s1) * 16 + four_by_four(s2),
         place->last_byte * 2 + below_root,
         model * 2 + seen->surest,
         (r->train_order * 4 + least(seen->at_longest, 3)) * 2 + seen->surest,
         (int)(mix(place->first, 0) & 255) * 2 + below_root,
         r->now->match_says[2] < 0 ? 0 : 1 + match_class(r->head.match_length[2]) * 2 + r->now->match_says[2],
+        four_by_four(r->now->slot_state[NUM_JOINT]) * 16 + four_by_four(r->now->slot_state[NUM_JOINT + 1]),
+        (int)(r->hash[0] >> 30 & 511) * 2 + below_root,
     };
     int base = 0;
     for (int k = 0; k < NUM_SETS; k++) {
@@ -474,6 +502,14 @@ static int room_for_token(Reader *r) {
     return 1;
 }
 
+/* A match that held for long and then did not is often one of which a name was changed: it goes on behind that, as one of
+ * few tokens. */
+static void missed(Reader *r, int k) {
+    i32 *length = &r->head.match_length[k];
+    r->head.match_at[k]++;
+    *length = *length >= 20 ? 3 : *length >= 8 ? 2 : *length >= 4 ? 1 : 0;
+}
+
 /* The token is read: the place moves behind it. */
 static void move_on(Reader *r, u32 token) {
     static const int order[IN_FILE_MATCHES] = {LONG_MATCH_ORDER, SHORT_MATCH_ORDER};
@@ -482,7 +518,9 @@ static void move_on(Reader *r, u32 token) {
         r->head.match_at[IN_FILE_MATCHES]++;
         r->head.match_length[IN_FILE_MATCHES] = least(r->head.match_length[IN_FILE_MATCHES] + 1, MATCH_LONGEST);
     } else {
-        r->head.match_length[IN_FILE_MATCHES] = 0;
+        missed(r, IN_FILE_MATCHES);
+        /* Behind the end of a file begins another, which may be one that is left out. */
+        if (r->match_rank[IN_FILE_MATCHES] < 0) r->head.match_length[IN_FILE_MATCHES] = 0;
     }
     for (int k = 0; k < IN_FILE_MATCHES; k++) {
         i64 *last = &r->last_seen[k][r->hash[order[k]] >> 20 & (HASHED_MATCHES - 1)];
@@ -493,8 +531,13 @@ static void move_on(Reader *r, u32 token) {
             r->head.match_at[k]++;
             r->head.match_length[k] = least(r->head.match_length[k] + 1, MATCH_LONGEST);
         } else {
-            r->head.match_length[k] = 0;
+            missed(r, k);
         }
+    }
+    for (int k = 0; k < NUM_FOLLOWED; k++) {
+        touch(r, r->followed_here[k], sizeof(Followed));
+        r->followed_here[k]->before = r->followed_here[k]->last;
+        r->followed_here[k]->last = token + 1;
     }
     r->tokens[r->head.length++] = token;
     place_read(&r->head.place, &r->index->spelling, token);
