@@ -25,6 +25,15 @@ def record_gaps(model: nn.Module, fim_rate: float) -> None:
     setattr(model.config, HOW_IT_FILLS, {"rate": fim_rate, "orders": list(ORDERS)})
 
 
+def how_it_fills(model: nn.Module) -> str:
+    """In words, as far as the model's configuration says it."""
+    recorded = getattr(model.config, HOW_IT_FILLS, None)
+    rate = recorded.get("rate") if isinstance(recorded, dict) else None
+    if not isinstance(rate, int | float):
+        return "filled in the middle with the model's own tokens for it"
+    return f"filled in the middle: the model was trained with gaps in {rate:.0%} of its rows"
+
+
 def can_fill(
     model: nn.Module, vocabulary: Vocabulary, directory: Path | None, added: Collection[int] = ()
 ) -> bool:

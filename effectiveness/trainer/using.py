@@ -15,7 +15,7 @@ from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import choose_device
 from effectiveness.trainer.evaluate import Evaluation
 from effectiveness.trainer.export import generation_settings
-from effectiveness.trainer.gap_record import can_fill
+from effectiveness.trainer.gap_record import can_fill, how_it_fills
 from effectiveness.trainer.journal import score
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.rows import refuse_nothing_held_out
@@ -101,5 +101,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     if config.inference.do_sample:
         print(f"sampled with --seed {config.training.seed}", file=sys.stderr, flush=True)
+    if suffix is not None:
+        print(how_it_fills(model), file=sys.stderr, flush=True)
     print_line(text + written + (suffix or ""))
     return 0
