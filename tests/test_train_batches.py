@@ -127,6 +127,17 @@ def test_a_batch_does_not_depend_on_the_batches_made_before_it(dataset, control)
         assert torch.equal(a, b)
 
 
+def test_a_run_that_goes_on_within_an_epoch_does_not_see_its_first_packs_again(dataset, control):
+    """Also where the whole epoch was planned before it was known where the run goes on."""
+    batches = make(dataset, control, packs_per_step=1)
+    whole = batches.epoch(0)
+    batches.begin_at(0, 3)
+    assert batches.epoch(0).num_steps == whole.num_steps - 3
+    assert batches.epoch(0).packs_of_step(0) == whole.packs_of_step(3)
+    batches.begin_at(1, 2)
+    assert batches.epoch(0).num_steps == whole.num_steps
+
+
 def test_another_seed_gives_another_order(dataset, control):
     first, second = make(dataset, control, seed=1), make(dataset, control, seed=2)
     assert first.visits(0).tolist() != second.visits(0).tolist()

@@ -179,7 +179,9 @@ class Batches:
 
     def begin_at(self, epoch: int, pack: int) -> None:
         """Leave out what a resumed run has seen of `epoch`: the packs before `pack`."""
-        self._begin, self._plan = (epoch, pack), None
+        with self._planning:
+            self._begin = (epoch, pack)
+            self._plans.clear()  # of the whole epoch, where one was asked for before
 
     def epoch(self, epoch: int) -> EpochPlan:
         """The plan of `epoch`; the latest ones are kept."""
