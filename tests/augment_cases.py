@@ -23,7 +23,7 @@ from effectiveness.corpus.augment import AUGMENTATIONS, comments, layout
 from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.corpus.augment.styles import COMPACT, VERBOSE, Style
 from effectiveness.corpus.augment.verify import Baseline
-from effectiveness.languages.syntax import SyntaxTable, parse, table_of
+from effectiveness.languages.syntax import SyntaxTable, parse, table_of, without_carriage_returns
 
 CASES = Path(__file__).parent / "cases"
 
@@ -84,7 +84,7 @@ def cases(kind: str) -> list[Case]:
 
 def variant(kind: str, what: str, source: bytes, language: str) -> bytes | str:
     """The variant as the always-on check lets it pass, or the reason for none."""
-    table = table_of(parse(language, source))
+    table = without_carriage_returns(source, table_of(parse(language, source)))
     edits = PROPOSERS[kind, what](source, language, table)
     if isinstance(edits, str):
         return edits

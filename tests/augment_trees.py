@@ -15,7 +15,7 @@ from types import ModuleType
 from effectiveness.common.seeding import rng_for
 from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
 from effectiveness.corpus.augment.command import facts_of, files_below, language_at, text_of
-from effectiveness.languages.syntax import SyntaxTable, parse, table_of
+from effectiveness.languages.syntax import SyntaxTable, parse, table_of, without_carriage_returns
 from tests.augment_mistakes import mistaken
 
 JUDGES = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}
@@ -127,7 +127,7 @@ def _text(path: Path, language: str) -> Text | None:
     source = text_of(path)
     if source is None or not source.strip() or len(source) > MAX_BYTES:
         return None
-    return Text(path, source, table_of(parse(language, source)), language)
+    return Text(path, source, without_carriage_returns(source, table_of(parse(language, source))), language)
 
 
 def unit_of(path: Path, language: str) -> Path:

@@ -23,7 +23,7 @@ _COMMENTS = frozenset(("comment", "line_comment", "block_comment", "html_comment
 _BLANK = b" \t"
 _BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
 _DIRECTIVE = re.compile(rb"[ \t]*#")
-_NEWLINE, _RETURN = b"\n\r"
+_NEWLINE = ord("\n")
 _LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
 # `#!` works on the first line only, a coding cookie on the first two: one farther down must not get there.
 _SHEBANG_BELOW = re.compile(rb"\n[ \t]*#!")
@@ -128,8 +128,7 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
     edits: list[Edit] = []
     whole_lines_end = done = 0
     for start, end in spans:
-        returns = source[end - 1] == _RETURN  # some grammars leave it to the comment
-        left, right = _blanks_before(source, start, done), _blanks_behind(source, end - returns)
+        left, right = _blanks_before(source, start, done), _blanks_behind(source, end)
         first_on_line = left == 0 or source[left - 1] == _NEWLINE
         last_on_line = right == len(source) or source[right] in b"\r\n"
         if language in PREPROCESSED and _on_directive(source, left, right):
@@ -143,7 +142,7 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
             right = whole_lines_end = _blank_lines_end(source, left, right)
             edits.append(Edit(left, right, b""))
         elif last_on_line:
-            edits.append(Edit(left, right + returns, b"\r" * returns))
+            edits.append(Edit(left, right, b""))
         else:
             edits.append(_between(source, language, (left, start, end, right), first_on_line))
         done = edits[-1].end
