@@ -278,8 +278,8 @@ class Bench:
             for n, name in enumerate(names)
         }
 
-    def profile(self, work) -> tuple[list[str], float]:
-        """(the ten kernels that take longest, with their shares; share of the time in which the device has no work)."""
+    def profile(self, work, *, longest: int = 10) -> tuple[list[str], float]:
+        """(the kernels that take longest, with their shares; share of the time in which the device has no work)."""
         from torch.profiler import ProfilerActivity, profile
 
         kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if self.device.type == "cuda" else [])
@@ -299,10 +299,10 @@ class Bench:
                 before = spent.get(event.name, (0, 0))
                 spent[event.name] = before[0] + length, before[1] + 1
         total = sum(length for length, _ in spent.values()) or 1
-        longest = sorted(spent.items(), key=lambda entry: -entry[1][0])[:10]
+        entries = sorted(spent.items(), key=lambda entry: -entry[1][0])[:longest]
         lines = [
             f"{100 * us / total:.1f} % {us / 1e3:.2f} ms in {count}: {name[:100]}"
-            for name, (us, count) in longest
+            for name, (us, count) in entries
         ]
         return lines, max(0.0, 1 - total / elapsed_us) if on_gpu else 0.0
 

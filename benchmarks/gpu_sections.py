@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import ROOT, Bench, num_graphs
+from benchmarks.gpu_fit import estimate, lora, lora_profile
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
 from effectiveness.common import programs
@@ -125,82 +126,6 @@ def half_stream(bench: Bench, note):
     note("base, half-precision stream", **bench.measure(trainer).values())
     note("base, half-precision stream: parts", **bench.parts(trainer, 5))
     return trainer
-
-
-# --- does it fit? ----------------------------------------------------------------------------------------------
-
-
-def tune(
-    bench: Bench, note, label: str, size: str, *overrides: str, adapters: bool = True, count: int = 6
-) -> None:
-    run = bench.open_run(
-        "model.pretrained_model=random", f"quantization.lora_enabled={str(adapters).lower()}", *overrides
-    )
-    model = bench.qwen2(run, size, adapters=adapters)
-    trainer = bench.trainer(run, model)
-    seen = bench.measure(trainer, warm=2, count=count)
-    plan = trainer.memory
-    checkpointing = "" if plan is None else str(plan.checkpointing)
-    note(label, **seen.values(), blocks_twice=checkpointing, said=" / ".join(bench.said)[:300])
-    bench.said.clear()
-
-
-def lora(bench: Bench, note) -> None:
-    """Qwen2 shapes with adapters, as on a card of 24 GB (23.5 GiB), with default settings."""
-    compiled = [] if bench.is_small else [COMPILED]
-    eight = f"optimization.batch_size={2 if bench.is_small else 8}"
-    card = "device_backend.memory_gib=23.5"
-    tune(bench, note, "0.5B LoRA, 8 x 4096, 23.5 GiB, compiled", "0.5B", eight, card, *compiled)
-    bench.clean()
-    if bench.is_small:
-        return
-    tune(bench, note, "1.5B LoRA, defaults, 23.5 GiB, compiled", "1.5B", card, COMPILED, count=3)
-    bench.clean()
-    tune(bench, note, "1.5B LoRA, defaults, 23.5 GiB, eager", "1.5B", card, EAGER, count=2)
-    bench.clean()
-    tune(bench, note, "0.5B LoRA, 8 x 4096, whole card, eager", "0.5B", eight, EAGER, count=4)
-
-
-def estimate(bench: Bench, note) -> None:
-    """Planned against seen, several shapes, eager: each plan is made before its first step."""
-    cases = [
-        ("small, AdamW, 8", "small", ["optimization.batch_size=8", "optimization.optimizer=adamw"]),
-        (
-            "small, Muon, 4, dropout 0.2, EMA",
-            "small",
-            ["optimization.batch_size=4", "optimization.ema_decay=0.99", "model.dropout=0.2"],
-        ),
-        ("tiny, fp32, 4", "tiny", ["optimization.batch_size=4", "optimization.mixed_precision=fp32"]),
-        (
-            "base, 4, checkpointing",
-            "base",
-            ["optimization.batch_size=4", "optimization.gradient_checkpointing=true"],
-        ),
-        ("base, 2 x 2", "base", ["optimization.batch_size=2", "optimization.gradient_accumulation_steps=2"]),
-    ]
-    for label, name, overrides in cases[:1] if bench.is_small else cases:
-        run = bench.open_run(f"model.preset={name}", EAGER, *overrides)
-        trainer = bench.trainer(run, bench.preset(run, name))
-        seen = bench.measure(trainer, warm=1, count=1)
-        note(label, planned_GiB=seen.planned_gib or 0.0, seen_GiB=seen.peak_gib)
-        del trainer
-        bench.clean()
-    if bench.is_small:
-        return
-    tuned = [
-        ("0.5B full, 2, AdamW", "0.5B", False, ["optimization.batch_size=2"]),
-        ("0.5B full, 23.5 GiB, defaults", "0.5B", False, ["device_backend.memory_gib=23.5"]),
-        ("0.5B LoRA, 2", "0.5B", True, ["optimization.batch_size=2"]),
-        (
-            "1.5B LoRA, 2, checkpointing",
-            "1.5B",
-            True,
-            ["optimization.batch_size=2", "optimization.gradient_checkpointing=true"],
-        ),
-    ]
-    for label, size, adapters, overrides in tuned:
-        tune(bench, note, label, size, EAGER, *overrides, adapters=adapters, count=1)
-        bench.clean()
 
 
 # --- against others, and what it buys --------------------------------------------------------------------------
@@ -323,7 +248,8 @@ SECTIONS = {
     "correctness": (correctness, 25),
     "base": (base, 40),
     "lora": (lora, 60),
-    "estimate": (estimate, 40),
+    "lora_profile": (lora_profile, 45),
+    "estimate": (estimate, 80),
     "out_of_memory": (out_of_memory, 25),
     "several": (several, 10),
     "attention": (attention, 8),

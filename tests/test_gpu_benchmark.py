@@ -10,6 +10,7 @@ import pytest
 from training_fixtures import write_dataset
 
 from benchmarks.gpu import UNFINISHED, Results
+from benchmarks.gpu_memory import at_peak
 from benchmarks.gpu_sections import SECTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,3 +50,16 @@ def test_what_a_killed_section_had_found_is_in_the_files(tmp_path):
         "rows": [{"what": "seen", "tokens/s": 12_345}],
     }
     assert "- seen: tokens/s 12,345" in (tmp_path / "gpu-x.md").read_text()
+
+
+def test_what_is_held_at_the_peak_counts_what_was_there_before_and_not_what_is_freed():
+    events = [
+        {"action": "alloc", "addr": 2, "size": 30},
+        {"action": "free_requested", "addr": 1},
+        {"action": "free_completed", "addr": 1},
+        {"action": "alloc", "addr": 3, "size": 30},  # the peak: 60, where 10 are gone
+        {"action": "free_completed", "addr": 2},
+        {"action": "alloc", "addr": 4, "size": 5},
+    ]
+    most, sizes = at_peak({1: 10, 9: 0}, events)
+    assert most == 60 and sizes[30] == 2 and sizes[10] == 0

@@ -1,0 +1,86 @@
+"""The sections of benchmarks/gpu.py that ask whether a run fits, as it was planned: every run in its own process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.gpu_bench import Bench
+from benchmarks.gpu_cases import Case, run_cases
+
+COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
+CARD = "device_backend.memory_gib=23.5"  # what a card of 24 GB has
+TOGETHER = 3  # on one device, so that they compile at one time
+AGAIN = "optimization.gradient_checkpointing=true"
+
+
+def _batch(size: int) -> str:
+    return f"optimization.batch_size={size}"
+
+
+def _half_billion(label: str, *settings: str, steps: int = 4, adapters: bool = True) -> Case:
+    return Case(label=f"0.5B {label}", qwen2="0.5B", adapters=adapters, settings=settings, steps=steps)
+
+
+def _larger(label: str, *settings: str, steps: int = 2) -> Case:
+    return Case(label=f"1.5B {label}", qwen2="1.5B", adapters=True, settings=settings, steps=steps)
+
+
+def lora(bench: Bench, note) -> None:
+    """Qwen2 shapes with adapters, as on a card of 24 GB (23.5 GiB), with default settings."""
+    if bench.is_small:
+        run_cases(bench, note, [_half_billion("LoRA", EAGER, _batch(2))])
+        return
+    cases = [
+        _half_billion("LoRA, 8 x 4096, 23.5 GiB, compiled", _batch(8), CARD, COMPILED),
+        _half_billion("LoRA, 8 x 4096, 23.5 GiB, eager", _batch(8), CARD, EAGER),
+        _larger("LoRA, defaults, 23.5 GiB, compiled", CARD, COMPILED),
+        _larger("LoRA, defaults, 23.5 GiB, eager", CARD, EAGER),
+        _half_billion("LoRA, 8 x 4096, whole card, compiled", _batch(8), COMPILED),
+    ]
+    run_cases(bench, note, cases, together=TOGETHER)
+
+
+def lora_profile(bench: Bench, note) -> None:
+    """Where the time and the memory of adapters go: kernels, parts of a step, what is held."""
+    cases = [
+        _half_billion("LoRA, 4, compiled", _batch(4), COMPILED),
+        _half_billion("LoRA, 4, eager", _batch(4), EAGER),
+        _half_billion("LoRA, 2, compiled", _batch(2), COMPILED),
+    ]
+    profiled = [replace(case, is_profiled=True) for case in cases]
+    if bench.is_small:
+        profiled = [replace(profiled[1], settings=(_batch(2), EAGER), steps=1)]
+    run_cases(bench, note, profiled, together=TOGETHER)
+
+
+def estimate(bench: Bench, note) -> None:
+    """Planned against seen in twelve runs; each plan is made before its first step."""
+    muon = (_batch(4), "optimization.ema_decay=0.99", "model.dropout=0.2")
+    cases = [
+        Case(label="small, Muon, 4, dropout 0.2, EMA", preset="small", settings=(EAGER, *muon)),
+        Case(
+            label="small, AdamW, 8",
+            preset="small",
+            settings=(EAGER, _batch(8), "optimization.optimizer=adamw"),
+        ),
+        Case(
+            label="tiny, fp32, 4",
+            preset="tiny",
+            settings=(EAGER, _batch(4), "optimization.mixed_precision=fp32"),
+        ),
+        Case(label="base, 4, checkpointing", preset="base", settings=(EAGER, _batch(4), AGAIN)),
+        Case(
+            label="base, 2 x 2",
+            preset="base",
+            settings=(EAGER, _batch(2), "optimization.gradient_accumulation_steps=2"),
+        ),
+        Case(label="base, 8, compiled", preset="base", settings=(COMPILED, _batch(8))),
+        _half_billion("full, 2, AdamW", _batch(2), EAGER, adapters=False),
+        _half_billion("full, 23.5 GiB, defaults", CARD, EAGER, adapters=False),
+        _half_billion("LoRA, 2", _batch(2), EAGER),
+        _half_billion("LoRA, 4, compiled", _batch(4), COMPILED),
+        _larger("LoRA, 2, checkpointing", _batch(2), AGAIN, EAGER),
+        _larger("LoRA, 4, compiled, checkpointing", _batch(4), AGAIN, COMPILED),
+    ]
+    cases = [replace(case, steps=1) for case in cases]
+    run_cases(bench, note, cases[:1] if bench.is_small else cases, together=TOGETHER, is_timed=False)
