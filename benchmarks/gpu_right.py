@@ -12,7 +12,8 @@ from torch import nn
 from benchmarks.gpu_bench import Bench
 from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED, bounds_of
-from effectiveness.trainer.batches import ControlTokens, MicroBatch
+from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.models import build_preset
 from effectiveness.trainer.muon import Muon
 from effectiveness.trainer.objective import Objective

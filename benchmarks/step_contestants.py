@@ -31,8 +31,9 @@ from torch import nn
 
 from effectiveness.common.records import ROLES, VARIANTS
 from effectiveness.trainer import devices
-from effectiveness.trainer.batches import Batches, ControlTokens, MicroBatch, Pacing
+from effectiveness.trainer.batches import Batches, MicroBatch, Pacing
 from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.engines import SingleProcess
 from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.flops import flops_of

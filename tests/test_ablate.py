@@ -15,11 +15,12 @@ from training_fixtures import small_files, use_tiny_models, write_dataset
 
 from effectiveness.ablation import command as ablate
 from effectiveness.ablation import table as ablation_table
+from effectiveness.ablation import trial
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
 from effectiveness.ablation.results import NEEDED, append_result, read_results
 from effectiveness.common.records import AUGMENTATION_KINDS, ORIGINAL, VARIANTS, UserError
 from effectiveness.trainer import recut
-from effectiveness.trainer.batches import ControlTokens, document
+from effectiveness.trainer.documents import ControlTokens, document
 from effectiveness.trainer.evaluate import HeldOut, evaluate, evaluate_by_file
 from effectiveness.trainer.rows import Rows, open_dataset, open_rows
 from effectiveness.trainer.stats import LN2
@@ -140,7 +141,9 @@ def test_every_arm_differs_from_what_it_is_compared_with_in_one_thing():
         reference = ARMS[arm.against]
         fields = {field.name for field in dataclasses.fields(arm)} - {"against"}
         changed = {field for field in fields if getattr(arm, field) != getattr(reference, field)}
-        assert len(changed) == 1, name
+        assert len(changed - {"variant_share"}) == 1, (
+            name
+        )  # a share of variants says nothing without variants
         if changed == {"settings"}:
             assert arm.settings[: len(reference.settings)] == reference.settings, name
             assert len(arm.settings) == len(reference.settings) + 1, name
@@ -311,7 +314,8 @@ def instead_of_runs(dataset, monkeypatch):
                 "dataset": dataset_digest(open_dataset(dataset).metadata),
                 "config": spec.digest(WINDOW),
             }
-            return change(spec.arm, handmade(spec.arm, spec.seed, [1.0] * 8) | decided)
+            record = tried(spec.arm, spec.seed, spec.epochs, val=1.0, test=1.0, point=spec.point)
+            return change(spec.arm, record | decided)
 
         monkeypatch.setattr(arm_run, "run_arm", run_arm)
 
@@ -499,6 +503,75 @@ def test_runs_over_different_files_are_not_compared():
         record["num_bytes"] = [n + 1 for n in NUM_BYTES]
     with pytest.raises(UserError, match="different files"):
         compared(several("baseline", 0), other)
+
+
+# --- a fair trial: several points, each file read at one it did not choose ------------------------------------
+
+
+def tried(arm: str, seed: int, epochs: float, val: float, test: float, *, point=()) -> dict:
+    """A run with so many bits per byte in its four validation and its four test files."""
+    record = handmade(arm, seed, [val] * 4 + [test] * 4)
+    splits = ["val"] * 4 + ["test"] * 4
+    return record | {"epochs": epochs, "point": list(point), "splits": splits, "num_tokens": [9] * 8}
+
+
+def test_every_file_is_read_at_the_point_that_the_other_half_likes_best():
+    records = [tried("recipe", 1, 12, val=1.0, test=2.0), tried("recipe", 1, 24, val=1.5, test=1.8)]
+    (record,) = trial.crossed(records)
+    read = {
+        s: n / b / LN2 for s, n, b in zip(*(record[k] for k in ("splits", "nats", "num_bytes")), strict=True)
+    }
+    assert read == pytest.approx({"test": 2.0, "val": 1.5})  # neither is the lowest that could be shown
+    assert sorted(record["files"]) == sorted(records[0]["files"])
+
+
+def test_a_long_file_has_no_more_say_in_the_choice_than_a_short_one():
+    record = tried("recipe", 1, 12, val=1.0, test=1.0)
+    record["nats"][0], record["num_bytes"][0] = 1e6 * LN2, 1_000_000
+    assert trial.score(record, "val") == pytest.approx(1.0)
+
+
+def test_after_the_first_seed_an_arm_goes_on_where_either_half_likes_it_best():
+    records = [
+        tried("recipe", 1, 12, val=1.0, test=2.0),
+        tried("recipe", 1, 24, val=1.1, test=1.7),
+        tried("recipe", 1, 48, val=1.2, test=1.8),
+    ]
+    assert trial.going_on(records, keep=1) == {"recipe": {(12, ()), (24, ())}}
+    more = [*records, *(tried("recipe", 2, epochs, val=1.3, test=1.9) for epochs in (12, 24))]
+    assert trial.best_points(more, "val") == {"recipe": [(12, ())]}, "a point left behind is not chosen"
+    assert trial.going_on(more, keep=1) == {"recipe": {(12, ()), (24, ())}}
+
+
+@pytest.mark.parametrize("words", ["", "0", "12,", "-1", "twelve", "nan"])
+def test_a_length_that_is_none_is_named(words):
+    with pytest.raises(UserError, match="--epochs"):
+        trial.points(words, [])
+
+
+def test_a_trial_runs_every_point_and_says_which_were_chosen(dataset, tmp_path, instead_of_runs, capsys):
+    instead_of_runs(lambda arm, record: record)
+    more = [
+        "--arms",
+        "baseline",
+        "--epochs",
+        "1,2",
+        "--point",
+        "model.dropout=0",
+        "--point",
+        "model.dropout=0.1",
+    ]
+    assert ablate.main(flags(dataset, tmp_path / "r.jsonl", *more)) == 0
+    shown = capsys.readouterr().out
+    assert "seed 1: 4 runs" in shown and "| baseline | 2 epochs, model.dropout=0.1 | 1 |" in shown
+
+
+def test_originals_are_repeated_until_variants_are_the_share_asked_for(rows):
+    for share in (0.1, 0.25):
+        repeated = recut.with_variant_share(rows, share).table
+        lengths = repeated["length"].astype(int)
+        found = lengths[repeated["variant"] != VARIANTS.index(ORIGINAL)].sum() / lengths.sum()
+        assert found == pytest.approx(share, abs=0.05)
 
 
 # --- the results file ------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_a_preset_is_one_entry_and_a_metric_is_a_function_and_a_line(copy):
     add(copy, METRICS, '    "perplexity": perplexity,\n', '    "nats_per_step": nats_per_step,\n')
     code = """
 import torch
-from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.metrics import METRICS, Period
 from effectiveness.trainer.models import build_preset

@@ -1,5 +1,6 @@
 """Rows to batches: visits, packing, masked labels, fill-in-the-middle, and rows that are refused."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -13,7 +14,8 @@ from training_fixtures import small_files, write_dataset
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
-from effectiveness.trainer.batches import Batches, Pacing, document, pack
+from effectiveness.trainer.batches import Batches, Pacing, pack
+from effectiveness.trainer.documents import Draw, Reading, document
 from effectiveness.trainer.recut import side_by_side
 from effectiveness.trainer.row_parser import _OtherForm, _quick_row
 from effectiveness.trainer.rows import open_dataset, open_rows
@@ -120,11 +122,72 @@ def test_warmup_fraction_delays_complex_rows_and_loses_no_visit(dataset, control
 
 
 def test_a_batch_does_not_depend_on_the_batches_made_before_it(dataset, control):
-    walked, fresh = make(dataset, control, fim_rate=0.5), make(dataset, control, fim_rate=0.5)
+    control = dataclasses.replace(control, mask=2)
+    reading = Reading(fim_rate=0.5, mask_rate=0.5, window_growth=0.8)
+    walked, fresh = make(dataset, control, reading=reading), make(dataset, control, reading=reading)
     for epoch, step in itertools.product((0, 1), range(3)):
         step_tensors(walked, epoch, step)
     for a, b in zip(step_tensors(walked, 1, 2), step_tensors(fresh, 1, 2), strict=True):
         assert torch.equal(a, b)
+
+
+# --- masked inputs, and windows that grow -------------------------------------------------------------------
+
+
+def read(rows, row, control, *, epoch=0, fills=False, window=None, **how):
+    draw = Draw(seed=1, epoch=epoch, visit=row)
+    return Reading(**how).pieces(rows, row, control, draw, fills=fills, window=window or rows.window)
+
+
+def test_masks_are_drawn_anew_every_epoch_and_the_next_token_is_asked_for_all_the_same(dataset, control):
+    rows = open_rows(dataset, "train")
+    control = dataclasses.replace(control, mask=2)
+    shares = []
+    for row in np.flatnonzero(rows.table["label_offset"] < 0)[:40].tolist():
+        as_it_stands, targets = document(rows, row, control)
+        (first, same), (second, _) = (
+            pair for epoch in (0, 1) for pair in read(rows, row, control, epoch=epoch, mask_rate=1.0)
+        )
+        assert np.array_equal(same, targets) and first[0] == as_it_stands[0]
+        assert np.array_equal(first[first != control.mask], as_it_stands[first != control.mask])
+        shares += [float((inputs == control.mask).mean()) for inputs in (first, second)]
+        assert len(first) < 8 or not np.array_equal(first, second)
+    assert 0.1 < np.mean(shares) < 0.4 and max(shares) < 0.8
+
+
+def test_rows_that_were_masked_when_they_were_built_are_not_masked_again(dataset, control):
+    rows = open_rows(dataset, "train")
+    control = dataclasses.replace(control, mask=2)
+    row = int(np.flatnonzero(rows.table["label_offset"] >= 0)[0])
+    ((inputs, _),) = read(rows, row, control, mask_rate=1.0)
+    assert np.array_equal(inputs, document(rows, row, control)[0])
+
+
+@pytest.mark.parametrize("fills", [False, True])
+def test_pieces_of_a_growing_window_hold_as_many_pairs_as_the_row_and_none_is_longer(dataset, control, fills):
+    rows = open_rows(dataset, "train")
+    for row in range(20):
+        ((whole, _),) = read(rows, row, control, fills=fills)
+        pieces = read(rows, row, control, fills=fills, window=rows.window // 4)
+        assert sum(len(inputs) for inputs, _ in pieces) == len(whole)
+        assert all(len(inputs) == len(targets) <= rows.window // 4 for inputs, targets in pieces)
+        if fills:
+            assert all(control.fim_prefix in inputs for inputs, _ in pieces)
+        else:
+            assert np.array_equal(np.concatenate([inputs for inputs, _ in pieces]), whole)
+
+
+def test_a_window_grows_from_a_quarter_through_a_half_to_its_whole_length():
+    reading = Reading(window_growth=0.5)
+    assert [reading.window_at(share, 64) for share in (0, 0.24, 0.25, 0.49, 0.5, 0.99)] == [
+        16,
+        16,
+        32,
+        32,
+        64,
+        64,
+    ]
+    assert Reading().window_at(0, 64) == 64
 
 
 def test_a_run_that_goes_on_within_an_epoch_does_not_see_its_first_packs_again(dataset, control):

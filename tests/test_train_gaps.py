@@ -14,6 +14,7 @@ from training_fixtures import command, open_trainer, use_tiny_models, write_data
 
 from effectiveness.trainer.batches import Batches, Pacing
 from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS
 from effectiveness.trainer.gaps import fill_in_the_middle
 from effectiveness.trainer.rows import open_dataset, open_rows
@@ -97,13 +98,18 @@ def test_a_full_window_still_fits_and_the_plan_has_counted_every_token(sequences
     rows = open_rows(open_dataset(sequences), "train")
     pacing = Pacing(curriculum="none", fraction=0.0, num_epochs=1)
     batches = Batches(
-        rows, vocabulary.control, pacing, seed=1, packs_per_step=4, fim_rate=1.0, spelling=vocabulary
+        rows,
+        vocabulary.control,
+        pacing,
+        seed=1,
+        packs_per_step=4,
+        reading=Reading(fim_rate=1.0, spelling=vocabulary),
     )
     for epoch in range(5):
         plan = batches.epoch(epoch)
         assert plan.fills.any()
         for visit in range(len(plan.rows)):
-            _, inputs, targets, _ = batches._document(plan, epoch, visit)
+            ((_, inputs, targets, _),) = batches._documents(plan, epoch, visit, rows.window)
             assert len(inputs) == len(targets) == plan.num_pairs[visit] <= rows.window
 
 
@@ -125,7 +131,7 @@ def test_from_scratch_half_of_the_rows_are_gaps_and_the_founding_recipe_has_none
     sequences, tmp_path, vocabulary
 ):
     run, trainer = open_trainer(sequences, tmp_path / "m")
-    assert run.config.objectives.fim_rate == trainer.batches.fim_rate == 0.5
+    assert run.config.objectives.fim_rate == trainer.batches.reading.fim_rate == 0.5
     founding = load_config(None, ["recipe=founding"])
     assert with_fim_rate(founding, vocabulary).objectives.fim_rate == 0.0
     control = dataclasses.replace(vocabulary.control, fim_middle=None)

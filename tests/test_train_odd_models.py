@@ -14,7 +14,7 @@ from odd_models import KINDS, make_odd
 from training_fixtures import use_tiny_models
 
 from effectiveness.common.records import UserError
-from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.models import build_preset, load_pretrained
 
 SHORT, WHOLE = 60, 200

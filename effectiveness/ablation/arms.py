@@ -31,11 +31,11 @@ PLAIN = (  # spelled out: a change of the shipped defaults must not move what th
     "objectives.fim_rate=0.0",
 )
 UNIFORM = ("data.weighting=none", "data.curriculum=none")
-FORMAT = 1  # of the records; a change makes earlier ones strangers
+FORMAT = 2  # of the records; a change makes earlier ones strangers
 HELD_OUT = ("val", "test")  # no arm chooses anything by the validation files, so they are held out, too
 CURVE_POINTS = 12
 MICRO_BATCH_TOKENS = 4096
-FRESH_PASSES = 4  # as many copies of each token as windows that overlap by three quarters have
+FRESH_PASSES = 4  # of a run given in steps: as many copies of each token as overlapping windows have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,9 @@ class Arm:
     half_window: bool = False
     overlap: bool = True
     kinds: tuple[str, ...] = AUGMENTATION_KINDS
+    variant_share: float | None = (
+        None  # of the tokens of an epoch, by repeating originals; None: as many as there are
+    )
     fresh_cuts: bool = False  # of originals, at random places, instead of overlapping windows
     shifted_labels: bool = False
     seed_offset: int = 0
@@ -98,6 +101,9 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
         "loss-weights": _changed(arm, name, "data.weighting=loss"),
         "curriculum": _changed(arm, name, "data.curriculum=warmup_fraction"),
         "variants": _changed(arm, name, kinds=AUGMENTATION_KINDS),
+        "quarter-variants": _changed(arm, name, kinds=AUGMENTATION_KINDS, variant_share=0.25),
+        "fresh-masks": _changed(arm, name, "objectives.mask_rate=0.5"),
+        "grown-window": _changed(arm, name, "data.window_growth=0.67"),
         "masking": _changed(arm, name, kinds=("token_masking",)),
         "renaming": _changed(arm, name, kinds=("variable_renaming",)),
         "fim": _changed(arm, name, "objectives.fim_rate=0.5"),
@@ -106,7 +112,8 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
         "ema": _changed(arm, name, "optimization.ema_decay=0.99"),
         "adamw": _changed(arm, name, "optimization.optimizer=adamw"),
         "cosine": _changed(arm, name, "optimization.lr_scheduler=cosine"),
-        "double-rate": _changed(arm, name, "optimization.learning_rate=8e-3"),
+        "double-rate": _changed(arm, name, "optimization.learning_rate=4e-3"),
+        "half-rate": _changed(arm, name, "optimization.learning_rate=1e-3"),
     }
     return {f"{name}-with-{lever}": changed for lever, changed in more.items()}
 
@@ -125,13 +132,15 @@ ARMS: dict[str, Arm] = {
 }
 
 
-def train_rows(arm: Arm, rows: Rows, seed: int) -> Rows:
-    """The rows an arm trains on, of the rows of the dataset's training split."""
+def train_rows(arm: Arm, rows: Rows, seed: int, passes: int = FRESH_PASSES) -> Rows:
+    """The rows an arm trains on, of the rows of the dataset's training split; fresh cuts are made `passes` times."""
     rows, window = recut.only(rows, arm.kinds), arm.window(rows.window)
     if arm.fresh_cuts:
-        rows = recut.with_fresh_cuts(rows, passes=FRESH_PASSES, seed=seed)
+        rows = recut.with_fresh_cuts(rows, passes=passes, seed=seed)
     else:
         rows = recut.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
+    if arm.variant_share is not None:
+        rows = recut.with_variant_share(rows, arm.variant_share)
     return recut.with_shifted_labels(rows) if arm.shifted_labels else rows
 
 
@@ -154,6 +163,13 @@ class RunSpec:
     device: str
     overrides: tuple[str, ...]
     threads: int
+    epochs: float | None = None  # what `steps` follows from, where a length was given so
+    point: tuple[str, ...] = ()  # settings over the arm's
+
+    @property
+    def passes(self) -> int:
+        """Times that fresh cuts are made."""
+        return FRESH_PASSES if self.epochs is None else max(1, round(self.epochs))
 
     def config(self, dataset_window: int) -> Config:
         """The trainer's configuration: shipped defaults, the user's, the arm's. Raises UserError."""
@@ -178,13 +194,20 @@ class RunSpec:
             "data.variants": "true",  # which of them is the arm's choice of rows
         }
         return load_config(
-            None, [*(f"{key}={value}" for key, value in budget.items()), *self.overrides, *arm.settings]
+            None,
+            [
+                *(f"{key}={value}" for key, value in budget.items()),
+                *self.overrides,
+                *arm.settings,
+                *self.point,
+            ],
         )
 
     def digest(self, dataset_window: int) -> str:
         """sha256 of all settings and row choices: equal digests, seeds and datasets mean equal runs."""
         config = self.config(dataset_window).as_dict() | {"output": None, "inference": None}
         decisive = {"format": FORMAT, "config": config, "arm": asdict(ARMS[self.arm]), "held_out": HELD_OUT}
+        decisive["passes"] = self.passes if ARMS[self.arm].fresh_cuts else None
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ Every finished run is a line of the results file; a second start makes only what
 """
 
 import argparse
+import itertools
 import multiprocessing
 import signal
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.ablation import table as table
-from effectiveness.ablation import tables
+from effectiveness.ablation import tables, trial
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
 from effectiveness.ablation.results import Key, append_result, is_finite, key_of, read_results
 from effectiveness.common.disk_errors import spell
@@ -24,8 +25,8 @@ from effectiveness.common.records import UserError
 from effectiveness.common.workers import Crew
 from effectiveness.trainer.arguments import Parser
 from effectiveness.trainer.endings import Standing, ending_of
-from effectiveness.trainer.recut import check_overlap
-from effectiveness.trainer.rows import Dataset, open_dataset, refuse_nothing_held_out
+from effectiveness.trainer.recut import check_overlap, num_source_tokens
+from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 
 DEFAULT_ARMS = (
     *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
@@ -36,6 +37,7 @@ EXAMPLES = """examples:
   python -m effectiveness ablate --dataset training_data_effectiveness
   python -m effectiveness ablate --dataset one two --seeds 3 --steps 300 --jobs 2 --results ablation.jsonl
   python -m effectiveness ablate --dataset DIR --arms baseline,recipe,recipe-with-dropout
+  python -m effectiveness ablate --dataset DIR --epochs 12,24,48 --point model.dropout=0 --point model.dropout=0.1
   python -m effectiveness ablate --dataset DIR --report-only
 
 exit codes: 0 done, 1 a run failed, 2 usage or missing input, 129/130/143 stopped (finished runs are kept)"""
@@ -52,6 +54,14 @@ def make_parser() -> argparse.ArgumentParser:
     add("--dataset", type=Path, nargs="+", required=True, metavar="DIR", help="built with --overlap 0.75")
     add("--seeds", type=int, default=3, metavar="N", help="runs of each arm, e.g. --seeds 3")
     add("--steps", type=int, default=300, metavar="N", help="optimizer steps of each run, e.g. --steps 300")
+    add("--epochs", metavar="A,B",
+        help="instead of --steps: lengths in passes over the originals' tokens; each arm is read on the test files at "
+        "the length its validation files like best, and the other way round, e.g. --epochs 12,24,48")  # fmt: skip
+    add("--point", action="append", default=[], dest="settings", metavar="SETTINGS",
+        help="a set of settings that every arm is tried with, repeatable, chosen like its length, e.g. "
+        "--point 'model.dropout=0.1 optimization.weight_decay=10'")  # fmt: skip
+    add("--keep", type=int, default=1, metavar="N",
+        help="points of each arm with further seeds, the best on validation files, e.g. --keep 2")  # fmt: skip
     add("--tokens-per-step", type=int, default=4096, metavar="N", help="of every arm, e.g. 8192")
     add("--preset", default="nano", help="the model, e.g. --preset tiny")
     add(
@@ -96,13 +106,13 @@ def say(line: str) -> None:
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:
     tables.refuse_foreign(arguments.results)
     datasets = [_open(path) for path in arguments.dataset]
-    runs = list(_planned(arguments, datasets))
-    num_failed = 0 if arguments.report_only else _make_missing(arguments, runs)
+    tried = trial.points(arguments.epochs, arguments.settings)
+    runs, num_failed = _make_all(arguments, datasets, tried)
     wanted = {run.key for run in runs}
     records = [r for r in read_results(arguments.results, say) if key_of(r) in wanted]
     if not records:
         raise UserError(f"{arguments.results} holds no run of these arms, datasets and settings", exit_code=1)
-    lines, as_dicts = _report(datasets, records)
+    lines, as_dicts = _report(datasets, records, is_trial=len(tried) > 1)
     tables.write(arguments.results, lines, as_dicts)
     standing.in_words = lambda: f"the tables are beside {spell(arguments.results)}"
     standing.exit_code = int(num_failed > 0)
@@ -132,20 +142,65 @@ class Planned:
     results: Path
 
 
-def _planned(arguments: argparse.Namespace, datasets: list[Dataset]) -> Iterator[Planned]:
-    """Seed by seed, so that whatever ends the campaign, its arms have been run equally often."""
+def _make_all(
+    arguments: argparse.Namespace, datasets: list[Dataset], tried: list[trial.Point]
+) -> tuple[list[Planned], int]:
+    """Seed by seed, so that whatever ends the campaign, its arms have been run equally often.
+
+    After the first seed only the best points of each arm go on. Returns all runs, and how many failed.
+    """
+    planned, num_failed = list(_planned(arguments, datasets, tried)), 0
+    with Crew(arguments.jobs) as crew:
+        for seed in range(1, arguments.seeds + 1):
+            if seed > 1 and len(tried) > 1:
+                planned = _go_on(arguments, planned, seed)
+            if not arguments.report_only:
+                num_failed += _make_missing(
+                    arguments, [run for run in planned if run.spec.seed == seed], crew
+                )
+    return planned, num_failed
+
+
+def _go_on(arguments: argparse.Namespace, planned: list[Planned], seed: int) -> list[Planned]:
+    """Without the runs of `seed` and later ones at points that are not among the best of their arm and dataset."""
+    first = {run.key for run in planned if run.spec.seed == 1}
+    records = [r for r in read_results(arguments.results, say) if key_of(r) in first]
+    kept = {
+        digest: trial.going_on([r for r in records if r["dataset"] == digest], arguments.keep)
+        for digest in {run.key[2] for run in planned}
+    }
+    return [
+        run
+        for run in planned
+        if run.spec.seed < seed or (run.spec.epochs, run.spec.point) in kept[run.key[2]].get(run.spec.arm, ())
+    ]
+
+
+def _planned(
+    arguments: argparse.Namespace, datasets: list[Dataset], tried: list[trial.Point]
+) -> Iterator[Planned]:
+    """Every arm at every point, with every seed."""
     arms = _arms(arguments.arms)
-    for name in ("seeds", "steps", "jobs", "threads"):
+    for name in ("seeds", "steps", "jobs", "threads", "keep"):
         if getattr(arguments, name) < 1:
             raise UserError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
-    for seed in range(1, arguments.seeds + 1):
-        for dataset in datasets:
-            _check_budget(arguments.tokens_per_step, dataset)
-            digest = dataset_digest(dataset.metadata)
+    for dataset in datasets:
+        _check_budget(arguments.tokens_per_step, dataset)
+    digests = [dataset_digest(dataset.metadata) for dataset in datasets]
+    num_tokens = [num_source_tokens(open_rows(d, "train")) if arguments.epochs else 0 for d in datasets]
+    for seed, point in itertools.product(range(1, arguments.seeds + 1), tried):
+        for dataset, digest, tokens in zip(datasets, digests, num_tokens, strict=True):
+            steps = _steps(arguments, point, tokens)
             for arm in arms:
-                spec = _spec(arguments, dataset, arm, seed)
+                spec = _spec(arguments, dataset, arm, seed, steps, point)
                 key = (arm, seed, digest, spec.digest(dataset.window))
                 yield Planned(spec=spec, key=key, results=arguments.results)
+
+
+def _steps(arguments: argparse.Namespace, point: trial.Point, num_tokens: int) -> int:
+    if point.epochs is None:
+        return arguments.steps
+    return max(1, round(point.epochs * num_tokens / arguments.tokens_per_step))
 
 
 def _arms(asked: str | None) -> list[str]:
@@ -169,12 +224,16 @@ def _check_budget(tokens_per_step: int, dataset: Dataset) -> None:
         )
 
 
-def _spec(arguments: argparse.Namespace, dataset: Dataset, arm: str, seed: int) -> RunSpec:
+def _spec(
+    arguments: argparse.Namespace, dataset: Dataset, arm: str, seed: int, steps: int, point: trial.Point
+) -> RunSpec:
     return RunSpec(
         dataset=dataset.directory,
         arm=arm,
         seed=seed,
-        steps=arguments.steps,
+        steps=steps,
+        epochs=point.epochs,
+        point=point.settings,
         tokens_per_step=arguments.tokens_per_step,
         preset=arguments.preset,
         device=arguments.device,
@@ -183,21 +242,22 @@ def _spec(arguments: argparse.Namespace, dataset: Dataset, arm: str, seed: int) 
     )
 
 
-def _make_missing(arguments: argparse.Namespace, runs: list[Planned]) -> int:
+def _make_missing(arguments: argparse.Namespace, runs: list[Planned], crew: Crew) -> int:
     """Make the runs that are not in the results file; returns how many failed."""
     done = {key_of(record) for record in read_results(arguments.results, say)}
     missing = [run for run in runs if run.key not in done]
-    say(f"{len(runs)} runs, {len(runs) - len(missing)} of them in {arguments.results}")
+    say(
+        f"seed {runs[0].spec.seed}: {len(runs)} runs, {len(runs) - len(missing)} of them in {arguments.results}"
+    )
     started_at, num_failed = time.perf_counter(), 0
-    with Crew(arguments.jobs) as crew:
-        try:
-            for number, line in enumerate(crew.map(_make, missing), 1):
-                num_failed += line.startswith("FAILED")
-                left_s = (time.perf_counter() - started_at) / number * (len(missing) - number)
-                say(f"[{number}/{len(missing)}] {line}; about {left_s / 60:.0f} min left")
-        except KeyboardInterrupt:
-            say("stopping: runs under way are finished first")
-            raise
+    try:
+        for number, line in enumerate(crew.map(_make, missing), 1):
+            num_failed += line.startswith("FAILED")
+            left_s = (time.perf_counter() - started_at) / number * (len(missing) - number)
+            say(f"[{number}/{len(missing)}] {line}; about {left_s / 60:.0f} min left")
+    except KeyboardInterrupt:
+        say("stopping: runs under way are finished first")
+        raise
     return num_failed
 
 
@@ -209,6 +269,8 @@ def _make(run: Planned) -> str:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     spec = run.spec
     name = f"{spec.arm} seed {spec.seed} on {spec.dataset.name}"
+    if spec.epochs or spec.point:
+        name += f", {trial.in_words((spec.epochs, spec.point))}"
     try:
         record = run_arm(spec)
     except UserError as error:
@@ -225,20 +287,21 @@ def _make(run: Planned) -> str:
 # --- the report ------------------------------------------------------------------------------------------
 
 
-def _report(datasets: list[Dataset], records: list[dict]) -> tuple[list[str], dict]:
+def _report(datasets: list[Dataset], records: list[dict], *, is_trial: bool) -> tuple[list[str], dict]:
     """The tables as lines of Markdown, and as JSON values."""
-    parts = {}
+    parts, tried = {}, []
     for dataset in datasets:
         digest = dataset_digest(dataset.metadata)
         mine = [record for record in records if record["dataset"] == digest]
         if mine:
             name = f"{dataset.metadata.get('source_repo')} ({dataset.directory.name})"
-            parts[name] = table.runs_by_arm(mine)
+            tried += ["", f"## Points tried on {name}", "", *trial.table(mine)] if is_trial else []
+            parts[name] = table.runs_by_arm(trial.crossed(mine) if is_trial else mine)
     if len(parts) > 1:
         parts["all datasets"] = table.pooled(list(parts.values()))
     compared = {name: table.compare(runs) for name, runs in parts.items()}
     lines = [line for name, found in compared.items() for line in _section(name, found)]
-    return lines, {name: [c.as_dict() for c in found] for name, found in compared.items()}
+    return lines + tried, {name: [c.as_dict() for c in found] for name, found in compared.items()}
 
 
 def _section(name: str, comparisons: list[table.Comparison]) -> list[str]:

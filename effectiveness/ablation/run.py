@@ -35,7 +35,9 @@ def run_arm(spec: RunSpec) -> dict:
     torch.set_num_threads(spec.threads)
     whole, run = _open(spec)
     arm = ARMS[spec.arm]
-    batches = setup.make_batches(run, train_rows(arm, setup.open_split(whole, "train"), spec.seed))
+    batches = setup.make_batches(
+        run, train_rows(arm, setup.open_split(whole, "train"), spec.seed, spec.passes)
+    )
     model, _ = starting_model.build_model(run, 0)
     trainer = setup.make_trainer(run, model, batches, State())
     watch = Watch(run, trainer, [setup.open_split(whole, split) for split in HELD_OUT], arm)
@@ -47,6 +49,8 @@ def run_arm(spec: RunSpec) -> dict:
         "dataset": dataset_digest(whole.dataset.metadata),
         "config": spec.digest(whole.dataset.window),
         "source_repo": whole.dataset.metadata.get("source_repo"),
+        "epochs": spec.epochs,
+        "point": list(spec.point),
         "steps": trainer.state.step,
         "tokens": watch.num_tokens,
         "num_parameters": models.num_parameters(model),
@@ -99,6 +103,7 @@ class Watch:
         found = self._scores(self._whole)
         return {
             "files": [name for scores in found for name in scores.files],
+            "splits": [split for split, scores in zip(HELD_OUT, found, strict=True) for _ in scores.files],
             "roles": [role for scores in found for role in scores.roles],
             "nats": [nats for scores in found for nats in scores.nats.tolist()],
             "num_tokens": [number for scores in found for number in scores.num_tokens.tolist()],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
-from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.documents import ControlTokens
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # llama.cpp's kinds of entries
 QWEN2 = (

@@ -26,8 +26,8 @@ from effectiveness.memory import Memory, Reader
 from effectiveness.proof.exam import Exam, Paper
 from effectiveness.proof.prompts import Answer, Question, judge, question_ids, room_for_questions
 from effectiveness.proof.scored_tokens import Places
-from effectiveness.trainer.batches import document
 from effectiveness.trainer.complete import num_positions
+from effectiveness.trainer.documents import document
 from effectiveness.trainer.evaluate import HeldOut
 from effectiveness.trainer.rows import Dataset, open_rows
 from effectiveness.trainer.whole_files import FileTokens

@@ -2,25 +2,32 @@
 
 A batch is a pure function of (seed, epoch, step, rank): resuming needs two integers, not a loader's state.
 
-Every row becomes one document of (input, target) pairs. A file's first window starts with the begin-of-text
-token and its last ends with the end-of-text token, so that each source token is a target and the model learns
-where files end. Documents are packed into sequences of one window; positions restart at each document.
+Every visit becomes a document of (input, target) pairs (documents.py). Documents are packed into sequences of one
+window; positions restart at each document.
 """
 
 from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from effectiveness.common.seeding import key_for, rng_for
+from effectiveness.common.seeding import key_for
 from effectiveness.trainer.attention import has_kernel
-from effectiveness.trainer.gaps import LEAST_TOKENS, NUM_CONTROL_TOKENS, Spelling, fill_in_the_middle
+from effectiveness.trainer.documents import (
+    AS_THEY_STAND,
+    ControlTokens,
+    Document,
+    Draw,
+    Reading,
+    document_pairs,
+)
+from effectiveness.trainer.gaps import LEAST_TOKENS, NUM_CONTROL_TOKENS
 from effectiveness.trainer.rows import MICRO, Rows
 
 MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
@@ -28,40 +35,6 @@ MAX_SAMPLED_EPOCHS = 64
 ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
 LEAST_BOUNDS = 256  # of documents in a micro-batch of fixed shape
 PLANS_KEPT = 2  # the epoch at work, and the next one, whose first batch is made ahead
-
-
-Document = tuple[
-    int, np.ndarray, np.ndarray, "float | np.ndarray"
-]  # row, inputs, targets, weight of each target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlTokens:
-    """Ids that are written between and around documents. The three of fill-in-the-middle may be missing."""
-
-    begin: int
-    end: int
-    pad: int
-    fim_prefix: int | None = None
-    fim_middle: int | None = None
-    fim_suffix: int | None = None
-
-    @property
-    def can_fill(self) -> bool:
-        return self.fim is not None
-
-    @property
-    def fim(self) -> tuple[int, int, int] | None:
-        """Before the text in front of a gap, before the text behind it, and where the gap's own text begins."""
-        if self.fim_prefix is None or self.fim_suffix is None or self.fim_middle is None:
-            return None
-        return self.fim_prefix, self.fim_suffix, self.fim_middle
-
-    def around(self, before: Sequence[int], after: Sequence[int]) -> list[int]:
-        """What asks for the text between two others, [before + after + NUM_CONTROL_TOKENS - 1]; only if `can_fill`."""
-        assert self.fim is not None, "ask can_fill first"
-        prefix, suffix, middle = self.fim
-        return [prefix, *before, suffix, *after, middle]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +127,10 @@ class Batches:
         packs_per_step: int,
         weighting: str = "visits",
         packing: bool = True,
-        fim_rate: float = 0.0,
-        spelling: Spelling | None = None,
+        reading: Reading = AS_THEY_STAND,
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
-        self.packs_per_step, self.packing = packs_per_step, packing
-        self.fim_rate, self.spelling = fim_rate, spelling
+        self.packs_per_step, self.packing, self.reading = packs_per_step, packing, reading
         self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
         table = rows.table
         ones = np.full(len(table), MICRO, dtype=np.int64)
@@ -242,10 +213,10 @@ class Batches:
         )
 
     def _fills(self, epoch: int, rows: np.ndarray) -> np.ndarray:
-        if not self.fim_rate:
+        if not self.reading.fim_rate:
             return np.zeros(len(rows), dtype=bool)
         table = self.rows.table[rows]
-        drawn = _generator(self.seed, "fill", epoch).random(len(rows)) < self.fim_rate
+        drawn = _generator(self.seed, "fill", epoch).random(len(rows)) < self.reading.fim_rate
         return drawn & (table["label_offset"] < 0) & (table["length"] >= LEAST_TOKENS)
 
     def expected_steps(self, num_epochs: int) -> int:
@@ -284,40 +255,32 @@ class Batches:
         return [self._assemble(plan, epoch, chunk, size if self.fixed_shape else 0) for chunk in chunks]
 
     def _assemble(self, plan: EpochPlan, epoch: int, packs: range, num_lines: int) -> MicroBatch:
+        window = self._window_at(plan, epoch, packs)
         packed = [
-            [self._document(plan, epoch, v) for v in range(plan.pack_starts[p], plan.pack_starts[p + 1])]
+            [
+                document
+                for visit in range(plan.pack_starts[p], plan.pack_starts[p + 1])
+                for document in self._documents(plan, epoch, visit, window)
+            ]
             for p in packs
         ]
         return collate(packed, window=self.rows.window, pad=self.control.pad, num_lines=num_lines)
 
-    def _document(self, plan: EpochPlan, epoch: int, visit: int) -> Document:
-        row = int(plan.rows[visit])
-        if plan.fills[visit]:
-            rng = rng_for(self.seed, "cut", epoch, int(self.rows.table["seq_id"][row]), visit)
-            tokens = self.rows.tokens_of(row)
-            pairs = fill_in_the_middle(tokens, self.control, self.rows.window, rng, self.spelling)
-        else:
-            pairs = document(self.rows, row, self.control)
-        return row, *pairs, self.loss_weights[row]
+    def _window_at(self, plan: EpochPlan, epoch: int, packs: range) -> int:
+        share = (epoch + packs.start / max(plan.num_packs, 1)) / max(self.pacing.num_epochs, 1e-9)
+        return self.reading.window_at(share, self.rows.window)
 
-
-def document_pairs(table: np.ndarray, window: int) -> np.ndarray:
-    """(input, target) pairs of each row's document, int64: its tokens, plus begin and end where it has them."""
-    with_ends = table["length"].astype(np.int64) - 1 + (table["start_token"] == 0) + table["is_last"]
-    return np.minimum(with_ends, window)
-
-
-def document(rows: Rows, index: int, control: ControlTokens) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets (int64, equal length) of one row; masked rows are asked for the original next token."""
-    row = rows.table[index]
-    begin, end = int(row["start_token"] == 0), int(row["is_last"])
-    length = int(row["length"])
-    sequences = np.empty((2, begin + length + end), dtype=np.int64)
-    sequences[:, :begin] = control.begin
-    sequences[:, begin + length :] = control.end
-    sequences[0, begin : begin + length] = rows.tokens_of(index)
-    sequences[1, begin : begin + length] = rows.originals_of(index)
-    return sequences[0, :-1][: rows.window], sequences[1, 1:][: rows.window]
+    def _documents(self, plan: EpochPlan, epoch: int, visit: int, window: int) -> list[Document]:
+        row, fills = int(plan.rows[visit]), bool(plan.fills[visit])
+        pieces = self.reading.pieces(
+            self.rows,
+            row,
+            self.control,
+            Draw(seed=self.seed, epoch=epoch, visit=visit),
+            fills=fills,
+            window=window,
+        )
+        return [(row, *pairs, self.loss_weights[row]) for pairs in pieces]
 
 
 def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,7 @@ class Data:
     weighting: str | None = setting(None, choices=("visits", "loss", "none"))
     curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
     curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
+    window_growth: float = setting(0.0, low=0.0, high=1.0)
     overlap: bool | None = setting(None)
     variants: bool | None = setting(None)
     packing: bool = setting(True)
@@ -59,6 +60,7 @@ class Data:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
     fim_rate: float | None = setting(None, low=0.0, high=1.0)
+    mask_rate: float = setting(0.0, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class Optimization:
     min_lr_ratio: float = setting(0.0, low=0.0, high=1.0)
     optimizer: str | None = setting(None, choices=("auto", "adamw", "muon"))
     weight_decay: float | None = setting(None, low=0.0, high=100.0)
+    embedding_weight_decay: float | None = setting(None, low=0.0, high=100.0)
     beta1: float = setting(0.9, low=0.0, high=0.9999)
     beta2: float | None = setting(None, low=0.0, high=0.999999)
     max_grad_norm: float = setting(1.0, low=0.0)

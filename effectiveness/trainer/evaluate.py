@@ -15,14 +15,8 @@ import numpy as np
 import torch
 
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
-from effectiveness.trainer.batches import (
-    ControlTokens,
-    Document,
-    MicroBatch,
-    collate,
-    document,
-    document_pairs,
-)
+from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.documents import ControlTokens, Document, document, document_pairs
 from effectiveness.trainer.rows import Rows
 
 LN2 = math.log(2)

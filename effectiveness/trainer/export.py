@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from effectiveness.common.ownership import note_made
 from effectiveness.common.publish import write_atomically
 from effectiveness.common.records import UserError
-from effectiveness.trainer.batches import ControlTokens
 from effectiveness.trainer.complete import num_positions
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.models import silence_transformers
 from effectiveness.trainer.other_readers import model_settings, tokenizer_settings

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from effectiveness.trainer.batches import ControlTokens
+    from effectiveness.trainer.documents import ControlTokens
 
 NUM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
 AT_RANDOM, TO_A_LINES_END = 0.5, 0.25  # shares of gaps; the rest is whole lines

@@ -16,7 +16,7 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
-from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.lora import add_adapters
 from effectiveness.trainer.presets import PRESETS
 

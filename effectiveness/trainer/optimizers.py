@@ -44,7 +44,9 @@ def make_optimizers(
     taken = {id(p) for _, p in matrices}
     rest = [(name, p) for name, p in named if id(p) not in taken]
     optimizers: list[torch.optim.Optimizer] = (
-        [_adamw(rest, optimization, learning_rate, beta2)] if rest else []
+        [_adamw(rest, _decay_of_rest(optimization, kind), optimization.beta1, learning_rate, beta2)]
+        if rest
+        else []
     )
     if matrices:
         optimizers.append(_muon(matrices, optimization, learning_rate))
@@ -62,8 +64,17 @@ def _hidden_matrices(model: PreTrainedModel, named) -> list:
     return [(name, p) for name, p in named if p.ndim == 2 and id(p) not in ends]
 
 
-def _adamw(named, optimization, learning_rate: float, beta2: float) -> torch.optim.AdamW:
-    decay = ADAMW_WEIGHT_DECAY if optimization.weight_decay is None else optimization.weight_decay
+def _decay_of_rest(optimization, kind: str) -> float:
+    """Of what AdamW takes care of: under Muon embeddings and head, whose rows are seldom updated, lose less."""
+    if kind == "muon" and optimization.embedding_weight_decay is not None:
+        return optimization.embedding_weight_decay
+    if optimization.weight_decay is None:
+        return ADAMW_WEIGHT_DECAY
+    ratio = ADAMW_WEIGHT_DECAY / MUON_WEIGHT_DECAY if kind == "muon" else 1.0
+    return ratio * optimization.weight_decay
+
+
+def _adamw(named, decay: float, beta1: float, learning_rate: float, beta2: float) -> torch.optim.AdamW:
     groups: list[dict[str, Any]] = [
         {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": decay},
         {"params": [(n, p) for n, p in named if p.ndim < 2], "weight_decay": 0.0},  # norms and biases
@@ -71,7 +82,7 @@ def _adamw(named, optimization, learning_rate: float, beta2: float) -> torch.opt
     groups = [group for group in groups if group["params"]]
     device = groups[0]["params"][0][1].device
     fused = device.type in ("cuda", "cpu")
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=(optimization.beta1, beta2), fused=fused)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(beta1, beta2), fused=fused)
 
 
 def _muon(named, optimization, learning_rate: float) -> Muon:

@@ -116,6 +116,33 @@ def only(rows: Rows, kinds: tuple[str, ...]) -> Rows:
     return _with_table(rows, rows.table[np.isin(rows.table["variant"], kept)])
 
 
+def with_variant_share(rows: Rows, share: float) -> Rows:
+    """Originals repeated, as rows of their own, until variants are about `share` of all tokens; in (0, 1)."""
+    is_original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
+    lengths = rows.table["length"].astype(np.int64)
+    wanted = lengths[~is_original].sum() * (1 - share) / share
+    copies = max(1, round(float(wanted / max(lengths[is_original].sum(), 1))))
+    order = np.concatenate([np.flatnonzero(~is_original), np.tile(np.flatnonzero(is_original), copies)])
+    return _with_table(rows, rows.table[order])
+
+
+def num_source_tokens(rows: Rows) -> int:
+    """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
+    table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
+    return int(sum((table["length"] - _overlaps(table)).tolist()))
+
+
+def _overlaps(table):
+    """Tokens each window shares with the one before it in its file, in any order of `table`."""
+    order = np.lexsort((table["start_token"], table["file"]))
+    ends = table["start_token"] + table["length"]
+    shared = np.zeros(len(table), dtype=np.int64)
+    same_file = table["file"][order][1:] == table["file"][order][:-1]
+    previous_end = np.where(same_file, ends[order][:-1], 0)
+    shared[order[1:]] = np.maximum(0, previous_end - table["start_token"][order][1:])
+    return np.minimum(shared, table["length"])
+
+
 def beginnings(rows: Rows, max_files: int) -> Rows:
     """The first window of up to `max_files` originals, evenly spread over the files in the order of their names."""
     table = rows.table[(rows.table["variant"] == VARIANTS.index(ORIGINAL)) & (rows.table["start_token"] == 0)]

@@ -12,15 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from effectiveness.common.jsonl import digest
-from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
+from effectiveness.common.records import UserError
 from effectiveness.trainer import devices, models
 from effectiveness.trainer.batches import Batches, Pacing
 from effectiveness.trainer.config import Config, filled
 from effectiveness.trainer.console import Console
+from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.evaluate import HeldOut
 from effectiveness.trainer.loop import Limits, State, Trainer
@@ -33,6 +33,7 @@ from effectiveness.trainer.optimizers import (
     make_optimizers,
     make_states,
 )
+from effectiveness.trainer.recut import num_source_tokens as num_source_tokens
 from effectiveness.trainer.recut import only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import BEST as BEST
@@ -141,23 +142,6 @@ def open_training_rows(run: Run) -> Rows:
     return rows if data.overlap else side_by_side(rows)
 
 
-def num_source_tokens(rows: Rows) -> int:
-    """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
-    table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
-    return int(sum((table["length"] - _overlaps(table)).tolist()))
-
-
-def _overlaps(table):
-    """Tokens each window shares with the one before it in its file, in any order of `table`."""
-    order = np.lexsort((table["start_token"], table["file"]))
-    ends = table["start_token"] + table["length"]
-    shared = np.zeros(len(table), dtype=np.int64)
-    same_file = table["file"][order][1:] == table["file"][order][:-1]
-    previous_end = np.where(same_file, ends[order][:-1], 0)
-    shared[order[1:]] = np.maximum(0, previous_end - table["start_token"][order][1:])
-    return np.minimum(shared, table["length"])
-
-
 def make_batches(run: Run, rows: Rows) -> Batches:
     """Batches of the training rows. Raises UserError for fill-in-the-middle without its control tokens."""
     config, control = run.config, run.vocabulary.control
@@ -167,6 +151,8 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         raise UserError(
             "objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer"
         )
+    if config.objectives.mask_rate and control.mask is None:
+        raise UserError("objectives.mask_rate needs a mask_token in the tokenizer; set it to 0")
     optimization = config.optimization
     batches = Batches(
         rows,
@@ -176,8 +162,12 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
         weighting=filled(config.data.weighting),
         packing=config.data.packing,
-        fim_rate=config.objectives.fim_rate or 0.0,
-        spelling=run.vocabulary,
+        reading=Reading(
+            fim_rate=config.objectives.fim_rate or 0.0,
+            mask_rate=config.objectives.mask_rate,
+            window_growth=config.data.window_growth,
+            spelling=run.vocabulary,
+        ),
     )
     batches.pace(
         Pacing(

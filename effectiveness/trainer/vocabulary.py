@@ -12,7 +12,7 @@ from effectiveness.common.boundary import read_json_object, reading
 from effectiveness.common.fim import own_spelling
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
-from effectiveness.trainer.batches import ControlTokens
+from effectiveness.trainer.documents import ControlTokens
 
 MAX_TOKENIZER_BYTES = 256 << 20
 MAX_NAMES_BYTES = 16 << 20
@@ -58,6 +58,7 @@ class Vocabulary:
             begin=end if begin is None else begin,
             end=end,
             pad=end if pad is None else pad,
+            mask=self._named_id(names, "mask_token"),
             **self._fim_ids(),
         )
 
