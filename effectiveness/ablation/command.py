@@ -180,7 +180,7 @@ def _planned(
     arguments: argparse.Namespace, datasets: list[Dataset], tried: list[trial.Point]
 ) -> Iterator[Planned]:
     """Every arm at every point, with every seed."""
-    arms = _arms(arguments.arms)
+    arms = _arms(arguments.arms, with_rivals=len(tried) == 1)
     for name in ("seeds", "steps", "jobs", "threads", "keep"):
         if getattr(arguments, name) < 1:
             raise UserError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
@@ -203,15 +203,15 @@ def _steps(arguments: argparse.Namespace, point: trial.Point, num_tokens: int) -
     return max(1, round(point.epochs * num_tokens / arguments.tokens_per_step))
 
 
-def _arms(asked: str | None) -> list[str]:
-    """The arms asked for, each after the arm it is compared with."""
+def _arms(asked: str | None, *, with_rivals: bool) -> list[str]:
+    """The arms asked for, each after the arm it is compared with; a trial of points may be of one arm alone."""
     names = list(DEFAULT_ARMS) if asked is None else [name.strip() for name in asked.split(",")]
     found: dict[str, None] = {}
     for name in names:
         if name not in ARMS:
             raise UserError(f"--arms: unknown arm {name!r}; --help lists them")
         chain = [name]
-        while rival := ARMS[chain[-1]].against:
+        while with_rivals and (rival := ARMS[chain[-1]].against):
             chain.append(rival)
         found |= dict.fromkeys(reversed(chain))
     return list(found)
