@@ -203,7 +203,7 @@ def _steps(arguments: argparse.Namespace, point: trial.Point, num_tokens: int) -
     return max(1, round(point.epochs * num_tokens / arguments.tokens_per_step))
 
 
-def _arms(asked: str | None, *, with_rivals: bool) -> list[str]:
+def _arms(asked: str | None, *, with_rivals: bool = True) -> list[str]:
     """The arms asked for, each after the arm it is compared with; a trial of points may be of one arm alone."""
     names = list(DEFAULT_ARMS) if asked is None else [name.strip() for name in asked.split(",")]
     found: dict[str, None] = {}
