@@ -497,6 +497,12 @@ def test_several_datasets_are_pooled_over_the_arms_and_seeds_they_share():
     assert pooled["baseline"].nats[0, :8].tolist() == one["baseline"].nats[1].tolist()
 
 
+def test_runs_of_different_lengths_are_pooled():
+    one = ablation_table.runs_by_arm(several("baseline", 0))
+    two = ablation_table.runs_by_arm(several("baseline", 0, curve=((0, 3.0), (30, 1.4))))
+    assert ablation_table.pooled([one, two])["baseline"].curve[:, 0].tolist() == [0, 20]
+
+
 def test_runs_over_different_files_are_not_compared():
     other = several("recipe", 0)
     for record in other:

@@ -110,10 +110,16 @@ def _runs(arm: str, records: list[dict]) -> Runs:
         nats=np.array([r["nats"] for r in records], dtype=np.float64),
         num_bytes=np.array(first["num_bytes"], dtype=np.int64),
         roles=tuple(first["roles"]),
-        curve=np.array([r["curve"] for r in records], dtype=np.float64).mean(0),
+        curve=_mean_curve([np.array(r["curve"], dtype=np.float64) for r in records]),
         tokens_per_s=sum(r["tokens"] for r in records) / max(sum(r["cpu_seconds"] for r in records), 1e-9),
         num_tokens=float(np.mean([r["tokens"] for r in records])),
     )
+
+
+def _mean_curve(curves: list[np.ndarray]) -> np.ndarray:
+    """Point by point, as far as all of them go: runs of different lengths have nearly as many points."""
+    shortest = min(map(len, curves))
+    return np.mean([curve[:shortest] for curve in curves], axis=0)
 
 
 def pooled(datasets: list[dict[str, Runs]]) -> dict[str, Runs]:
@@ -132,7 +138,7 @@ def pooled(datasets: list[dict[str, Runs]]) -> dict[str, Runs]:
             nats=np.concatenate(nats, axis=1),
             num_bytes=np.concatenate([part.num_bytes for part in parts]),
             roles=tuple(role for part in parts for role in part.roles),
-            curve=np.mean([part.curve for part in parts], axis=0),
+            curve=_mean_curve([part.curve for part in parts]),
             tokens_per_s=float(np.mean([part.tokens_per_s for part in parts])),
             num_tokens=float(np.mean([part.num_tokens for part in parts])),
         )
