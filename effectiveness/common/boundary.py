@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
 from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import open_binary
 
@@ -37,6 +38,8 @@ def reading(what: str, way_out: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise  # an interrupt, an exit
+        if is_out_of_memory(error):
+            raise UserError(f"{what}: out of memory; {WAY_OUT}", exit_code=1) from error
         raise UserError(f"{what}: {reason(error)}; {way_out}") from error
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
+from effectiveness.common.out_of_memory import ERRORS, WAY_OUT, is_out_of_memory
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 
@@ -94,7 +95,9 @@ def ending_of(command: Callable[[Publication], int]) -> int:
     except KeyboardInterrupt as stop:
         exit_code = getattr(stop, "exit_code", 128 + signal.SIGINT)
         return _stopped(publication, exit_code)
-    except (UserError, CannotPrint, OSError, MemoryError) as error:
+    except (UserError, CannotPrint, *ERRORS) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         if publication.is_done:
             tell_on_stderr(f"note: {publication.in_words()}; after that: {_in_words(error)}")
             return publication.exit_code
@@ -116,6 +119,8 @@ def _in_words(error: Exception) -> str:
         return f"stopped: {error}"
     if isinstance(error, MemoryError):
         return f"error: out of memory; {_WAYS_OUT[errno.ENOMEM]}"
+    if isinstance(error, RuntimeError):  # of a model: see `ending_of`
+        return f"error: out of memory; {WAY_OUT}"
     if not isinstance(error, OSError):
         return f"error: {error}"
     where = (

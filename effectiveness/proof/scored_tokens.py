@@ -57,8 +57,7 @@ def places_of(held_out: HeldOut) -> Places:
 def nats_of(held_out: HeldOut, token_nats: Callable[[MicroBatch], torch.Tensor]) -> np.ndarray:
     """Nats of the same tokens in the same order, float64 [tokens]; `token_nats` gives those of a batch, [B, T]."""
     parts = [np.empty(0)]
-    for _, batch in held_out.batches(0, 1):
-        nats = token_nats(batch).double().cpu().numpy()
+    for _, batch, nats in held_out.scored(token_nats):
         parts.append(nats[batch.weights.numpy() > 0])
     return np.concatenate(parts)
 

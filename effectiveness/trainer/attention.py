@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from effectiveness.trainer.devices import autocast, is_out_of_memory
+from effectiveness.common.out_of_memory import is_out_of_memory
+from effectiveness.trainer.devices import autocast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -93,7 +94,7 @@ def _isolates(model: PreTrainedModel, precision: torch.dtype, name: str, alone: 
     try:
         packed, changed = (_packed(model, precision, name, first_token) for first_token in (2, 5))
     except REFUSALS as error:
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         return False  # it does not take what this attention needs
     rounding = 1e-3 if precision == torch.float32 else 3e-2

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
+from effectiveness.common.out_of_memory import is_out_of_memory
 from effectiveness.common.publish import publishing
 from effectiveness.common.records import UserError
 from effectiveness.trainer.engines import shard_like, whole
@@ -136,9 +137,17 @@ def read(path: Path) -> Checkpoint:
     except UserError as error:  # the manifest is missing, torn or edited
         raise DamagedCheckpoint(str(error).partition(";")[0]) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        _raise_if_memory_ended(error)
         raise DamagedCheckpoint(f"{type(error).__name__}: {error}") from error
     except RuntimeError as error:  # what torch makes of a file that cannot be opened
+        _raise_if_memory_ended(error)
         raise DamagedCheckpoint(f"{path.name} cannot be opened: {error}") from OSError(str(error))
+
+
+def _raise_if_memory_ended(error: Exception) -> None:
+    """That says nothing about the file: an older one, taken instead, would lose what was trained."""
+    if is_out_of_memory(error):
+        raise MemoryError from error
 
 
 def newest(directory: Path, say: Callable[[str], None]) -> Checkpoint | None:

@@ -14,7 +14,6 @@ from effectiveness.trainer import flops
 
 GIB = 1 << 30
 _limits: dict[str, int | None] = {}  # bytes of a kind of device that may be used
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")  # CUDA and Metal, the CPU, cuBLAS
 
 
 def choose_device(asked: str) -> torch.device:
@@ -122,19 +121,11 @@ def be_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether `error` says that memory ran out, on a GPU or while allocating a CPU tensor."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return any(words in text for words in OUT_OF_MEMORY)
-
-
-def free_cached_memory(device: torch.device) -> None:
-    """Give back what the allocator keeps for later."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
+def free_cached_memory() -> None:
+    """Give back what the allocators keep for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # does nothing where the GPU was never used
+    if torch.backends.mps.is_available():
         torch.mps.empty_cache()
 
 

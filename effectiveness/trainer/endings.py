@@ -25,16 +25,16 @@ from effectiveness.common.endings import (
     raise_again,
     tell_on_stderr,
 )
+from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
 from effectiveness.common.records import UserError
 from effectiveness.trainer.stopping import exit_code_of, interrupting
 
 MAX_MESSAGE_CHARACTERS = 1500
-_NO_MEMORY = "out of memory; free some, or take a smaller model, batch or window"
 _WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "close other programs: the machine has no open files left",
     errno.EAGAIN: "raise the limit of processes (ulimit -u)",
-    errno.ENOMEM: _NO_MEMORY.partition("; ")[2],
+    errno.ENOMEM: WAY_OUT,
 }
 
 
@@ -65,7 +65,9 @@ def ending_of(command: Callable[[Standing], int], standing: Standing | None = No
         if standing.has_begun and is_the_disk(error):  # no mistake of the user's, however it was told
             return _ended(f"{error}; {standing.in_words()}", 1, standing)
         return _ended(str(error), error.exit_code, standing)
-    except (OSError, MemoryError, SafetensorError) as error:
+    except (OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         return _ended(f"{_in_words(error)}; {standing.in_words()}", 1, standing)
 
 
@@ -76,9 +78,9 @@ def _ended(message: str, exit_code: int, standing: Standing) -> int:
     return standing.exit_code
 
 
-def _in_words(error: OSError | MemoryError | SafetensorError) -> str:
-    if isinstance(error, MemoryError):
-        return _NO_MEMORY
+def _in_words(error: OSError | MemoryError | RuntimeError | SafetensorError) -> str:
+    if isinstance(error, MemoryError | RuntimeError):
+        return f"out of memory; {WAY_OUT}"
     if isinstance(error, SafetensorError):
         return f"cannot write the weights: {error}"
     where = f": {spell(Path(error.filename))}" if isinstance(error.filename, str) else ""

@@ -8,15 +8,18 @@ headline; variants of held-out files are scored apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 
+from effectiveness.common.endings import tell_on_stderr
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
 from effectiveness.trainer.batches import MicroBatch, collate
 from effectiveness.trainer.documents import ControlTokens, Document, document, document_pairs
+from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.rows import Rows
 
 LN2 = math.log(2)
@@ -85,7 +88,9 @@ class HeldOut:
         max_windows: int | None = None,
         variants: bool = True,
         fixed_shape: bool = False,
+        say: Callable[[str], None] = tell_on_stderr,
     ) -> None:
+        self.say = say
         self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
         self.fixed_shape = fixed_shape  # one shape for all batches: a compiled model is compiled once
         self.first_scored = first_scored_targets(rows)
@@ -96,12 +101,35 @@ class HeldOut:
         scored = np.concatenate([_spread(np.flatnonzero(part), max_windows) for part in parts])
         self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
 
-    def batches(self, rank: int, world_size: int):
+    def batches(self, rank: int, world_size: int) -> Iterator[tuple[np.ndarray, MicroBatch]]:
         """(row indices, batch) of this process; all processes make equally many."""
-        size = self.batch_size * world_size
-        for first in range(0, len(self.order), size):
+        for first in range(0, len(self.order), size := self.batch_size * world_size):
             mine = self.order[first : first + size][rank::world_size]
             yield mine, self._assemble(mine)
+
+    def scored(
+        self, token_nats: Callable[[MicroBatch], torch.Tensor], *, rank: int = 0, world_size: int = 1
+    ) -> Iterator[tuple[np.ndarray, MicroBatch, np.ndarray]]:
+        """(row indices, batch, nats float64 [B, T]) as `batches`, which become smaller where memory runs out."""
+        first = 0
+        while first < len(self.order):
+            indices, batch, nats = fitting(
+                partial(self._scored_at, first, rank, world_size, token_nats),
+                self.batch_size,
+                num_processes=world_size,
+                say=self._say_smaller,
+            )
+            yield indices, batch, nats
+            first += self.batch_size * world_size
+
+    def _scored_at(self, first: int, rank: int, world_size: int, token_nats, size: int):
+        self.batch_size = size  # from now on
+        mine = self.order[first : first + size * world_size][rank::world_size]
+        batch = self._assemble(mine)
+        return mine, batch, token_nats(batch).cpu().double().numpy()
+
+    def _say_smaller(self, smaller: int, size: int) -> None:
+        self.say(f"out of memory: {smaller} sequences instead of {size} are scored at a time")
 
     def _assemble(self, indices: np.ndarray) -> MicroBatch:
         packs: list[list[Document]] = []
@@ -222,13 +250,16 @@ def score_rows(
 ) -> np.ndarray:
     """(nats, tokens, bytes) of the scored targets of each row, float64 [rows, 3]; other processes' rows are 0."""
     per_row = np.zeros((len(held_out.rows), 3))
-    for indices, batch in held_out.batches(rank, world_size):
+
+    def checked(batch: MicroBatch) -> torch.Tensor:
         check()
-        nats = token_nats(batch).cpu().double() * batch.weights.double()
-        sums = torch.stack((nats.sum(1), batch.weights.double().sum(1)), 1).numpy()
-        lengths = held_out.num_bytes[batch.labels.numpy()] * batch.weights.numpy()
-        per_row[indices, :2] = sums[: len(indices)]
-        per_row[indices, 2] = lengths.sum(1)[: len(indices)]
+        return token_nats(batch)
+
+    for indices, batch, nats in held_out.scored(checked, rank=rank, world_size=world_size):
+        weights = batch.weights.double().numpy()
+        lengths = held_out.num_bytes[batch.labels.numpy()] * weights
+        for column, values in enumerate((nats * weights, weights, lengths)):
+            per_row[indices, column] = values.sum(1)[: len(indices)]
     return per_row
 
 

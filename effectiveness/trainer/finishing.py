@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from effectiveness.common.disk_errors import spell
+from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, run_directory, setup, starting_model
@@ -26,6 +27,7 @@ from effectiveness.trainer.training_facts import TrainingFacts
 
 def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     """Take the best weights, score them on held-out files, export them, and write it all down."""
+    trainer.forget_training()  # what remains to be done has more room than the training had
     best_step = _load_best(run, trainer.model, trainer.state)
     val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
     trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
@@ -106,7 +108,13 @@ def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Com
     gaps = find_gaps(
         rows, run.vocabulary, config.evaluation.completions, fill=fill, seed=config.training.seed
     )
-    return complete_gaps(model, run.vocabulary, gaps)
+    try:
+        return complete_gaps(model, run.vocabulary, gaps)
+    except ERRORS as error:
+        if not is_out_of_memory(error):
+            raise
+    run.console.say("out of memory: no completions of held-out files; the model is exported without them")
+    return []
 
 
 def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:

@@ -26,6 +26,7 @@ from effectiveness.trainer.ahead import Ahead
 from effectiveness.trainer.batches import Batches, EpochPlan, MicroBatch
 from effectiveness.trainer.engines import SingleProcess
 from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.flops import flops_of
 from effectiveness.trainer.memory import MemoryPlan
 from effectiveness.trainer.metrics import Period
@@ -208,18 +209,30 @@ class Trainer:
 
     def _step(self, plan: EpochPlan, hooks: Hooks) -> tuple[MadeStep, float]:
         """Make one step: what is to be read of it, and the seconds spent on data."""
-        state = self.state
-        torch.manual_seed(key_for(self.seed, "dropout", state.step, self.engine.rank))
+        state, engine = self.state, self.engine
         self.model.train()
         denominator = self.batches.step_weight(plan, state.step_in_epoch)
         data_wait_s = 0.0
-        while True:
+
+        def accumulated(size: int) -> tuple[list[MicroBatch], list[torch.Tensor]]:
+            nonlocal data_wait_s
+            state.micro_batch_size = size
+            self._forget_gradients()  # of a pass that failed
+            torch.manual_seed(key_for(self.seed, "dropout", state.step, engine.rank))
             started_at = time.perf_counter()
             micro_batches = self._next_batches(plan)
             data_wait_s += time.perf_counter() - started_at
-            losses = self._accumulate_or_shrink(micro_batches, denominator, hooks)
-            if losses is not None:
-                break
+            return micro_batches, self._accumulate(micro_batches, denominator, hooks)
+
+        # Only forward and backward passes are ever made again; an update is made once or not at all.
+        micro_batches, losses = fitting(
+            accumulated,
+            state.micro_batch_size,
+            num_processes=engine.world_size,
+            say=lambda smaller, size: hooks.say(
+                f"out of memory: micro-batches of {smaller} instead of {size}, the same effective batch"
+            ),
+        )
         verdict = self._apply(losses)
         visits = plan.visits_of(plan.packs_of_step(state.step_in_epoch))
         num_pairs = plan.num_pairs[visits]
@@ -247,46 +260,6 @@ class Trainer:
         ]
         self._ahead.foresee([*coming, (epoch + 1, 0, size)][:STEPS_AHEAD])
         return batches
-
-    def _accumulate_or_shrink(
-        self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks
-    ) -> list[torch.Tensor] | None:
-        """`_accumulate`, or None after memory ran out: micro-batches are smaller then, the effective batch stays.
-
-        Only forward and backward passes are ever made again; an update is made once or not at all.
-        """
-        try:
-            return self._accumulate(micro_batches, denominator, hooks)
-        except RuntimeError as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            self._refuse_to_shrink(error)
-        self._halve_micro_batch(hooks)  # after the `except`: its error holds the tensors of the failed pass
-        return None
-
-    def _refuse_to_shrink(self, error: RuntimeError) -> None:
-        size = self.state.micro_batch_size
-        if self.engine.world_size > 1:
-            raise UserError(
-                f"out of memory with micro-batches of {size} sequences on process {self.engine.rank}: set a smaller "
-                "optimization.batch_size with more optimization.gradient_accumulation_steps, optimization."
-                "gradient_checkpointing: true, or device_backend.distributed: fsdp; then go on with --resume",
-                exit_code=1,
-            ) from error
-        if size == 1:
-            raise UserError(
-                "out of memory with one sequence at a time: set optimization.gradient_checkpointing: true, or "
-                "build the dataset with a smaller --max-tokens (or a smaller model.preset)",
-                exit_code=1,
-            ) from error
-
-    def _halve_micro_batch(self, hooks: Hooks) -> None:
-        size = self.state.micro_batch_size
-        self.state.micro_batch_size = size // 2
-        self._forget_gradients()
-        devices.free_cached_memory(self.engine.device)
-        torch.manual_seed(key_for(self.seed, "dropout", self.state.step, self.engine.rank))
-        hooks.say(f"out of memory: micro-batches of {size // 2} instead of {size}, the same effective batch")
 
     def _accumulate(
         self, micro_batches: list[MicroBatch], denominator: float, hooks: Hooks
@@ -352,6 +325,14 @@ class Trainer:
             if self.reads_late:
                 self.state.num_updates -= 1  # counted before anybody knew
             self._name_bad_step(made, nats, of_each, hooks)
+
+    def forget_training(self) -> None:
+        """Free what only training needs: gradients, optimizer state, the average."""
+        self._forget_gradients()
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
+        self.average = None
+        devices.free_cached_memory()
 
     def _forget_gradients(self) -> None:
         for p in self.trained:

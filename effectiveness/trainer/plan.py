@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from effectiveness.trainer import devices, models, setup, starting_model
+from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.console import duration
+from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.schedule import make_schedule
@@ -74,13 +76,19 @@ def _filled(run: setup.Run, plan) -> float:
 
 def _seconds_per_token(run: setup.Run, objective: Objective, batches, micro_batch: int) -> float:
     """Of forward and backward over one small micro-batch, the better of TIMED_PASSES; weights stay as they are."""
-    batch = batches.micro_batches(0, 0, size=min(4, micro_batch))[0].to(run.device)
-    best_s = float("inf")
-    for _ in range(TIMED_PASSES):
-        started_at = time.perf_counter()
-        with devices.autocast(run.device, run.precision):
-            nats = objective(batch)
-        nats.backward()
-        nats.item()  # waits for the device
-        best_s = min(best_s, time.perf_counter() - started_at)
-    return best_s / max(1, int((batch.weights > 0).sum()))
+
+    def timed(size: int) -> float:
+        batch = batches.micro_batches(0, 0, size=size)[0].to(run.device)
+        best_s = min(_timed_pass_s(run, objective, batch) for _ in range(TIMED_PASSES))
+        return best_s / max(1, int((batch.weights > 0).sum()))
+
+    return fitting(timed, min(4, micro_batch), say=lambda *_: None)  # the plan's own lines say what fits
+
+
+def _timed_pass_s(run: setup.Run, objective: Objective, batch: MicroBatch) -> float:
+    started_at = time.perf_counter()
+    with devices.autocast(run.device, run.precision):
+        nats = objective(batch)
+    nats.backward()
+    nats.item()  # waits for the device
+    return time.perf_counter() - started_at

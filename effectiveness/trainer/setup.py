@@ -23,6 +23,7 @@ from effectiveness.trainer.console import Console
 from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.evaluate import HeldOut
+from effectiveness.trainer.fitting import one_line_where_memory_ends
 from effectiveness.trainer.loop import Limits, State, Trainer
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
 from effectiveness.trainer.objective import Objective
@@ -195,6 +196,7 @@ def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = F
         max_windows=run.config.evaluation.max_windows,
         variants=variants,
         fixed_shape=fixed_shape,
+        say=run.console.say,
     )
 
 
@@ -271,19 +273,16 @@ def memory_plan(run: Run, objective: Objective, *, compiles: bool) -> MemoryPlan
 
 
 def _make_states(optimizers: list, run: Run) -> None:
-    try:
-        make_states(optimizers)
-    except RuntimeError as error:
-        if not devices.is_out_of_memory(error):
-            raise
-        trained = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-        need = sum(p.numel() for p in trained) * 16 / devices.GIB
-        raise UserError(
+    trained = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+    need = sum(p.numel() for p in trained) * 16 / devices.GIB
+    with one_line_where_memory_ends(
+        lambda: (
             f"out of memory before the first step: weights, gradients and optimizer state of {len(trained)} trained "
             f"tensors need about {need:.1f} GiB of {devices.memory_bytes(run.device) / devices.GIB:.1f}; train "
-            "adapters (quantization.lora_enabled: true), or a smaller model",
-            exit_code=1,
-        ) from error
+            "adapters (quantization.lora_enabled: true), or a smaller model"
+        )
+    ):
+        make_states(optimizers)
 
 
 def num_updates_of_run(config: Config, batches: Batches) -> int:

@@ -10,6 +10,7 @@ from torch import nn
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, devices, models
+from effectiveness.trainer.fitting import one_line_where_memory_ends
 from effectiveness.trainer.gap_record import CAN_FILL, can_fill, record_gaps
 from effectiveness.trainer.lora import lower_frozen
 from effectiveness.trainer.setup import CHECKPOINTS, Run
@@ -40,16 +41,14 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         what = f"{what}, LoRA on {count} layers"
         if run.precision == torch.bfloat16:
             lower_frozen(model)
-    try:
+    size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
+    with one_line_where_memory_ends(
+        lambda: (
+            f"out of memory: the weights of {what} alone need {size:.1f} GiB of {devices.describe(run.device)}; "
+            "take a smaller model"
+        )
+    ):
         return model.to(run.device), what
-    except RuntimeError as error:
-        if not devices.is_out_of_memory(error):
-            raise
-        size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
-        raise UserError(
-            f"{what}: its weights alone need {size:.1f} GiB of {devices.describe(run.device)}; take a smaller model",
-            exit_code=1,
-        ) from error
 
 
 def _weights_directory(source: Path | None) -> str | None:
