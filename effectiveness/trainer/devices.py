@@ -6,6 +6,9 @@ import contextlib
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -14,6 +17,7 @@ from effectiveness.trainer import flops
 
 GIB = 1 << 30
 _limits: dict[str, int | None] = {}  # bytes of a kind of device that may be used
+_peaks: dict[str, int] = {}  # bytes, of a kind of device that keeps none itself
 
 
 def choose_device(asked: str) -> torch.device:
@@ -50,6 +54,8 @@ def choose_precision(asked: str, device: torch.device) -> torch.dtype:
     """
     if asked == "auto":
         asked = _best_precision(device)
+    if asked == "bf16" and not has_bfloat16(device):
+        raise UserError("optimization.mixed_precision: bf16 on Metal needs macOS 14; use fp16, fp32 or auto")
     if asked == "fp16" and device.type == "cpu":
         raise UserError("optimization.mixed_precision: fp16 needs a GPU; use bf16, fp32 or auto on a CPU")
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[asked]
@@ -59,6 +65,30 @@ def _best_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "fp32"  # CPUs without matrix units are slower in bf16, and Metal gains little
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether there are tensors of it: Metal has them since macOS 14."""
+    return device.type != "mps" or torch.backends.mps.is_macos_or_newer(14, 0)
+
+
+def drawing_alike(device: torch.device) -> dict[str, Any]:
+    """Arguments of torch's `checkpoint` with which a pass that is made again draws the same: torch forgets Metal."""
+    return {"context_fn": _draw_alike_on_metal} if device.type == "mps" else {}
+
+
+def _draw_alike_on_metal() -> tuple[AbstractContextManager, AbstractContextManager]:
+    return contextlib.nullcontext(), _drawing_from(torch.mps.get_rng_state())
+
+
+@contextlib.contextmanager
+def _drawing_from(state: torch.Tensor) -> Iterator[None]:
+    after = torch.mps.get_rng_state()
+    torch.mps.set_rng_state(state)
+    try:
+        yield
+    finally:
+        torch.mps.set_rng_state(after)
 
 
 def autocast(device: torch.device, dtype: torch.dtype):
@@ -97,9 +127,15 @@ def peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if device.type == "mps":
-        return torch.mps.driver_allocated_memory()  # now: Metal keeps no peak, and gives little back
+        _note_peak_of_metal()
+        return _peaks["mps"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _note_peak_of_metal() -> None:
+    """Metal keeps no peak. What torch holds there grows to it, for it is given back at `free_cached_memory` only."""
+    _peaks["mps"] = max(_peaks.get("mps", 0), torch.mps.driver_allocated_memory())
 
 
 def peak_flops(device: torch.device) -> float | None:
@@ -109,9 +145,15 @@ def peak_flops(device: torch.device) -> float | None:
 
 def describe(device: torch.device) -> str:
     """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
-    names = {"cuda": torch.cuda.get_device_name, "mps": lambda _device: "Apple Metal, shared memory"}
+    names = {"cuda": torch.cuda.get_device_name, "mps": _name_of_metal}
     name = names.get(device.type, lambda _device: f"{torch.get_num_threads()} threads")(device)
     return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
+
+
+def _name_of_metal(_device: torch.device) -> str:
+    """ "Apple M2, shared memory"; torch 2.11 cannot tell the chip."""
+    name = getattr(torch.backends.mps, "get_name", lambda: "Apple Metal")()
+    return f"{name}, shared memory"
 
 
 def be_deterministic() -> None:
@@ -126,6 +168,7 @@ def free_cached_memory() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # does nothing where the GPU was never used
     if torch.backends.mps.is_available():
+        _note_peak_of_metal()
         torch.mps.empty_cache()
 
 

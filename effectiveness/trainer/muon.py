@@ -11,6 +11,8 @@ from collections import defaultdict
 
 import torch
 
+from effectiveness.trainer.devices import has_bfloat16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration: steep at zero, near 1 after five rounds
 NUM_ROUNDS = 5
 EPSILON = 1e-7
@@ -59,7 +61,8 @@ class Muon(torch.optim.Optimizer):
             grads = [torch.where(is_bad, b, g) for b, g in zip(buffers, grads, strict=True)]
         torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
         towards = torch._foreach_lerp(grads, buffers, group["momentum"])  # Nesterov: a look ahead
-        updates = orthogonalised(torch.stack([t.bfloat16() for t in towards]))
+        dtype = torch.bfloat16 if has_bfloat16(matrices[0].device) else torch.float32
+        updates = orthogonalised(torch.stack([t.to(dtype) for t in towards]))
         rows, columns = matrices[0].shape
         lr = group["lr"] * math.sqrt(max(1, rows / columns))
         kept = 1 - group["lr"] * group["decay_share"] * group["weight_decay"]
@@ -77,7 +80,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices_NRC: torch.Tensor) -> torch.Tensor:
-    """Each matrix of a batch with its singular values near 1, bfloat16; the Newton-Schulz iteration."""
+    """Each matrix of a batch with its singular values near 1, in its own dtype; the Newton-Schulz iteration."""
     a, b, c = COEFFICIENTS
     is_tall = matrices_NRC.shape[1] > matrices_NRC.shape[2]
     x = matrices_NRC.mT if is_tall else matrices_NRC

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
-from effectiveness.trainer.devices import autocast
+from effectiveness.trainer.devices import autocast, drawing_alike
 from effectiveness.trainer.engines import blocks
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ def _checkpointed(block: nn.Module, forward):
     def run(*args, **kwargs):
         if not (block.training and torch.is_grad_enabled()):
             return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+        device = next(block.parameters()).device
+        return checkpoint(forward, *args, use_reentrant=False, **drawing_alike(device), **kwargs)
 
     return run
 
