@@ -158,6 +158,25 @@ def arguments() -> argparse.ArgumentParser:
         help="files that count as tests, e.g. 'checks/**'",
     )
     add(
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="text that is read whatever rule leaves it out, e.g. '*.csv' or 'vendor/mine/'",
+    )
+    add(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="files that are not read, e.g. 'docs/' or '*.min.*'",
+    )
+    add(
+        "--languages",
+        action="store_true",
+        help="list the languages and what each gets, and end, e.g. piped to grep",
+    )
+    add(
         "--keep-secrets",
         action="store_true",
         help="do not redact keys, tokens and passwords, e.g. for a public repo",
@@ -195,8 +214,8 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
     if not -(1 << 63) <= flags.seed < 1 << 63:
         raise UserError(f"--seed must fit in 64 bits, got {flags.seed}; any small number will do")
     require_working_directory()
-    for flag, globs in (("--core", flags.core), ("--test", flags.test)):
-        require_utf8(flag, globs)
+    for flag in ("core", "test", "include", "exclude"):
+        require_utf8(f"--{flag}", getattr(flags, flag))
     if flags.report_secrets and flags.keep_secrets:
         raise UserError(
             "--report-secrets lists what is redacted and --keep-secrets redacts nothing; drop one of them"
@@ -212,6 +231,8 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         workers=flags.workers or available_cores(),
         core_globs=tuple(flags.core),
         test_globs=tuple(flags.test),
+        include=tuple(flags.include),
+        exclude=tuple(flags.exclude),
         keep_secrets=flags.keep_secrets,
         report_secrets=flags.report_secrets,
         device=flags.device,
@@ -226,6 +247,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(flags: argparse.Namespace, publication: Publication) -> int:
+    if flags.languages:
+        return list_languages()
     try:
         options = options_from(flags)
         distrust(options.root, options.output)
@@ -233,6 +256,14 @@ def run(flags: argparse.Namespace, publication: Publication) -> int:
         return fail(f"FileNotFoundError: {error}", 2)
     build(options, Console(flags.quiet), publication)
     return publication.exit_code
+
+
+def list_languages() -> int:
+    """What is known of each language, one a line."""
+    from effectiveness.corpus.known_languages import lines
+
+    print("\n".join(lines()), flush=True)
+    return 0
 
 
 def build(options: BuildOptions, console: Console, publication: Publication) -> dict:

@@ -17,10 +17,10 @@ import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
 from dataset_rows import FILE_KEYS, MASKED
 
-from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SPLITS, VARIANTS
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SET_LANGUAGE, SPLITS, VARIANTS
 from effectiveness.common.regular_files import open_binary, read_bytes, read_text
 from effectiveness.corpus.data_card import data_card
-from effectiveness.languages import LANGUAGES, language_of
+from effectiveness.languages import LANGUAGES, may_be
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
 WEIGHT_OF = {"core": ("high", 3.0), "util": ("medium", 1.0), "test": ("low", 0.3)}
@@ -160,10 +160,10 @@ def files_are_described_once(facts: Facts) -> list[str]:
     told = [
         f"{path}: its rows contradict each other in {FILE_KEYS[1:]}" for path, n in times.items() if n > 1
     ]
+    is_free = SET_LANGUAGE in facts.metadata.get("notes", {})  # .gitattributes may say anything
     for path, directory, extension, language, *_ in facts.files:
-        expected = language_of(path)
-        if language not in LANGUAGES or (expected and expected.name != language):
-            told.append(f"{path}: language must be {expected and expected.name}, got {language!r}")
+        if language not in LANGUAGES or not (is_free or may_be(path, language)):
+            told.append(f"{path}: its name does not say {language!r}, and nothing else does")
         pure = PurePosixPath(path)
         if directory != ("" if str(pure.parent) == "." else str(pure.parent)):
             told.append(f"{path}: directory must be {pure.parent}, got {directory!r}")

@@ -152,7 +152,8 @@ def plant_encodings(plan: Plan, at: bytes) -> None:
     plan.leave(at + b"/nul.py", b"a\0b\n", BINARY)
     plan.leave(at + b"/half_wide.py", b"\xff\xfea", "not UTF-16 text, though it says so")
     plan.leave(at + b"/data.bin", bytes(range(256)), BINARY)
-    plan.leave(at + b"/README", b"words\n", "unknown file type")
+    plan.keep(at + b"/README", b"words\n")
+    plan.leave(at + b"/sheet.csv", b"a,b\n1,2\n", "data table")
 
 
 def plant_left_out_directories(plan: Plan, at: bytes) -> None:
@@ -173,7 +174,7 @@ def plant_left_out_directories(plan: Plan, at: bytes) -> None:
 
 def plant_ignored(plan: Plan, at: bytes) -> None:
     rules = b"*.log.py\nbuild/\n!build/keep.py\n!kept.log.py\n/only_here.py\n\\#odd.py\ntrail.py   \n"
-    plan.leave(at + b"/.gitignore", rules, "unknown file type")
+    plan.keep(at + b"/.gitignore", rules)
     for name in (b"a.log.py", b"sub/b.log.py", b"only_here.py", b"#odd.py", b"trail.py"):
         plan.leave(at + b"/" + name, b"value = 1\n", IGNORED)
     plan.keep(at + b"/kept.log.py")
@@ -293,11 +294,7 @@ def make_hostile_git(plan: Plan) -> None:
         (git / "hooks" / hook).write_bytes(canary.read_bytes())
         (git / "hooks" / hook).chmod(0o755)
     (git / "objects" / "info" / "alternates").write_text(f"{plan.outside}\n/dev/zero\n")
-    plan.leave(
-        b".gitattributes",
-        b"* filter=evil diff=evil merge=evil text ident export-subst\n",
-        "unknown file type",
-    )
+    plan.keep(b".gitattributes", b"* filter=evil diff=evil merge=evil text ident export-subst\n")
 
 
 def hostile_config(canary: Path, outside: Path) -> str:

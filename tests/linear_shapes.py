@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from effectiveness.languages import LANGUAGES
+from effectiveness.languages import OURS
 from effectiveness.languages.syntax import has_grammar
 
 Shape = Callable[[int], bytes]  # number of bytes -> a text of about so many
@@ -520,6 +520,6 @@ def shapes_of(language: str) -> dict[str, Shape]:
 
 
 def all_shapes() -> Iterator[tuple[str, str, Shape]]:
-    for language in LANGUAGES:
+    for language in OURS:
         for name, make in shapes_of(language).items():
             yield language, name, make

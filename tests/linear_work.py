@@ -39,7 +39,7 @@ from effectiveness.corpus.scan.decoding import decode
 from effectiveness.corpus.scan.quality import drop_reason, notes_on
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.corpus.tokenization import train_bpe
-from effectiveness.languages import LANGUAGES
+from effectiveness.languages import LANGUAGES, OURS
 from tests.linear_shapes import Shape, shapes_of
 
 KIB = 1024
@@ -235,7 +235,7 @@ def main() -> int:
     num_bad = 0
     with tempfile.TemporaryDirectory() as directory:
         path = FilePath(Path(directory))
-        for language in options.languages.split(",") if options.languages else LANGUAGES:
+        for language in options.languages.split(",") if options.languages else OURS:
             for name, make in shapes_of(language).items():
                 if any(part in name for part in options.shapes.split(",")):
                     growth = growth_of(path, make, language, sizes, options.limit)

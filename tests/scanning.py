@@ -44,3 +44,8 @@ def scan_tree(
 
 def paths(result: ScanResult) -> list[str]:
     return [file.path for file in result.files]
+
+
+def code(result: ScanResult) -> list[str]:
+    """The paths, but for the rule files of git, which are text like any other."""
+    return [path for path in paths(result) if not path.rpartition("/")[2].startswith(".git")]

@@ -25,6 +25,9 @@ FLAGS = {
     *(
         "--core",
         "--test",
+        "--include",
+        "--exclude",
+        "--languages",
         "--keep-secrets",
         "--report-secrets",
         "--device",

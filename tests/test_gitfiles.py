@@ -13,7 +13,7 @@ from effectiveness.common.records import UserError
 from effectiveness.corpus.history.past import read_past
 from effectiveness.corpus.scan import gitfiles
 from tests.hostile_tree import hostile_config, remove_tree, run_git
-from tests.scanning import paths, scan_tree, write
+from tests.scanning import code, paths, scan_tree, write
 
 
 @pytest.fixture
@@ -42,13 +42,12 @@ def test_git_lists_tracked_and_untracked_files_and_names_the_rest(root, spool):
     run_git(root, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sm")
     run_git(root, "commit", "-q", "-m", "first")
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py", "sub/d.py", "tracked.log.py"]
+    assert paths(result) == [".gitignore", "a.py", "sub/d.py", "tracked.log.py"]
     assert result.skipped == {
         "FIFO, socket or device": 1,
         "git metadata": 1,
         "ignored by .gitignore": 2,
         "submodule": 1,
-        "unknown file type": 1,
     }
     assert result.listed_by == "git"
     assert result.num_entries == 9
@@ -134,7 +133,7 @@ def test_a_directory_the_repository_around_it_ignores_is_read_on_its_own(root, s
     write(root / place, a_DOT_py="x = 1\n", b_DOT_py="x = 1\n", _DOT_gitignore="b.py\n")
     run_git(root, "init", "-q")
     result, _, _ = scan_tree(root / place, spool)
-    assert paths(result) == ["a.py"]
+    assert code(result) == ["a.py"]
     assert "ignores this directory" in result.listed_by
     assert result.commit == ""
 
@@ -142,11 +141,11 @@ def test_a_directory_the_repository_around_it_ignores_is_read_on_its_own(root, s
 def test_without_git_the_ignore_files_are_read_and_it_is_said(root, spool, monkeypatch):
     write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.listed_by) == (["a.py"], "the .gitignore files (not a git repository)")
+    assert (code(result), result.listed_by) == (["a.py"], "the .gitignore files (not a git repository)")
     run_git(root, "init", "-q")
     monkeypatch.setenv("PATH", "/nowhere")
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.listed_by) == (
+    assert (code(result), result.listed_by) == (
         ["a.py"],
         "the .gitignore files (no git on PATH outside of the repository)",
     )
@@ -163,7 +162,7 @@ def test_git_is_not_asked_where_a_fifo_would_hold_it_for_ever(root, spool, monke
     os.mkfifo(root / place)
     monkeypatch.setattr(gitfiles, "_git", lambda *_, **__: pytest.fail("git was started"))
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py", *(["deep/er/b.py"] if "er/.git/" not in place else [])]
+    assert code(result) == ["a.py", *(["deep/er/b.py"] if "er/.git/" not in place else [])]
     assert f"git would wait for ever on {place}" in result.listed_by
 
 
@@ -173,7 +172,7 @@ def test_a_fifo_in_the_gitignore_above_the_root_is_met_before_git_meets_it(root,
     os.mkfifo(root / ".gitignore")
     monkeypatch.setattr(gitfiles, "_git", lambda *_, **__: pytest.fail("git was started"))
     result, _, _ = scan_tree(root / "inner", spool)
-    assert paths(result) == ["a.py"] and "would wait for ever on ../.gitignore" in result.listed_by
+    assert code(result) == ["a.py"] and "would wait for ever on ../.gitignore" in result.listed_by
 
 
 def test_a_git_that_does_not_answer_is_given_up(root, spool, monkeypatch):
@@ -183,7 +182,7 @@ def test_a_git_that_does_not_answer_is_given_up(root, spool, monkeypatch):
     monkeypatch.setattr(gitfiles, "_blocking_files", lambda *_: iter(()))
     os.mkfifo(root / ".gitignore")
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py"]
+    assert code(result) == ["a.py"]
     assert "did not answer" in result.listed_by
 
 
@@ -214,7 +213,7 @@ def test_the_configuration_of_a_repository_is_not_read(root, spool, name, how):
         case "nonsense":
             path.write_bytes(b"\xff[[\0")
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py"]
+    assert code(result) == ["a.py"]
     if name != "commondir":
         assert result.listed_by == "git"
 
@@ -226,7 +225,7 @@ def test_a_broken_repository_is_still_scanned(root, spool, broken):
     run_git(root, "add", ".")
     (root / ".git" / broken).write_bytes(b"\xff[[nonsense\0")
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.py"]
+    assert code(result) == ["a.py"]
     assert "git failed" in result.listed_by
 
 
@@ -272,7 +271,7 @@ def test_nothing_a_repository_configures_is_executed(root, spool, monkeypatch):
         scan_tree(directory, spool)
         assert not ran.exists()
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.listed_by) == (["a.py", "sub/b.py"], "git")
+    assert (code(result), result.listed_by) == (["a.py", "sub/b.py"], "git")
 
 
 def with_hostile_history(root: Path) -> Path:
@@ -352,7 +351,7 @@ def test_settings_of_the_environment_and_the_user_do_not_change_the_list(root, s
     }.items():
         monkeypatch.setenv(name, value)
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.listed_by) == (["a.py", "b.py"], "git")
+    assert (code(result), result.listed_by) == (["a.py", "b.py"], "git")
 
 
 # --- whose repository it is --------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ CONDUCTORS = {
     "build",
     "save",
     "describe",
+    "known_languages",
     "story",
     "rows",
     "history",

@@ -19,7 +19,7 @@ from effectiveness.corpus import scan
 from effectiveness.corpus.scan import SECRET_IN_NAME, ScanOptions, beneath, scan_repository
 from effectiveness.corpus.scan.listing import list_repository
 from tests.hostile_tree import remove_tree
-from tests.scanning import analyse, paths, redact, scan_tree, write
+from tests.scanning import analyse, code, paths, redact, scan_tree, write
 
 
 @pytest.fixture
@@ -102,9 +102,9 @@ def test_a_root_that_is_no_directory_is_one_line(tmp_path, spool):
 def test_a_script_is_known_by_its_first_line(root, spool):
     write(root, tool="#!/usr/bin/env python3\nx = 1\n", notes="words\n", image=b"\x89PNG\0\0")
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["tool"]
-    assert result.skipped == {"binary (NUL in the first 8 kB)": 1, "unknown file type": 1}
-    assert result.skipped_paths["unknown file type"] == ("notes",)
+    assert [(file.path, file.language) for file in result.files] == [("notes", "Text"), ("tool", "Python")]
+    assert result.skipped == {"binary (NUL in the first 8 kB)": 1}
+    assert result.notes == {"text of no known language": 1}
 
 
 def mixed_tree(root: Path, names: list[int]) -> Path:
@@ -207,7 +207,7 @@ def test_a_deep_tree_needs_few_descriptors(root, spool):
 
 def test_our_own_output_inside_the_repository_is_not_read(root, spool):
     write(root, a_DOT_py="x = 1\n", out__training_DOT_json="{}\n", other__out__b_DOT_py="x = 1\n")
-    result, _, _ = scan_tree(root, spool, exclude=(root / "out", root / "nowhere", root.parent))
+    result, _, _ = scan_tree(root, spool, own_output=(root / "out", root / "nowhere", root.parent))
     assert paths(result) == ["a.py", "other/out/b.py"]
     assert result.skipped == {"own output": 1}
 
@@ -228,11 +228,10 @@ def test_gitattributes_mark_vendored_and_generated_and_take_back(root, spool):
         e_DOT_py="# @generated\nx = 1\n",
     )
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["d.hand.py", "sub/c.gen.py", "third_party/ours.py"]
+    assert code(result) == ["d.hand.py", "sub/c.gen.py", "third_party/ours.py"]
     assert result.skipped == {
         "generated: .gitattributes": 1,
         "generated: @generated": 1,
-        "unknown file type": 2,
         "vendored: .gitattributes": 1,
     }
 
@@ -259,7 +258,7 @@ def test_a_build_directory_marked_as_cache_is_left_out(root, spool):
         other__b_DOT_rs="fn b() {}\n",
     )
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["other/b.rs"]
+    assert paths(result) == ["other/CACHEDIR.TAG", "other/b.rs"]
     assert result.skipped["tool cache"] == 1
 
 

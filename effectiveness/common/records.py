@@ -27,6 +27,7 @@ DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
+SET_LANGUAGE = "language set by .gitattributes"  # a note of the scan
 PAGES = ("README.md", "report.html")  # made from the metadata; their digests are added to it afterwards
 
 
@@ -105,6 +106,8 @@ class BuildOptions:
     workers: int
     core_globs: tuple[str, ...]
     test_globs: tuple[str, ...]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
     keep_secrets: bool
     device: str
     report_secrets: bool = False

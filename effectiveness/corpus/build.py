@@ -13,7 +13,7 @@ import numpy as np
 from effectiveness.common.records import BuildOptions, ContextPlan, Corpus, ScanResult, UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
-from effectiveness.corpus import duplicates
+from effectiveness.corpus import duplicates, left_out
 from effectiveness.corpus.augment.facts import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.history.later import Changes, History, find_changes
@@ -75,9 +75,11 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
             root=written.root if written else options.root,
             core_globs=options.core_globs,
             test_globs=options.test_globs,
+            include=options.include,
+            exclude=options.exclude,
             keep_secrets=options.keep_secrets,
             locate_secrets=options.report_secrets,
-            exclude=(written.place_of(options.output, options.root) if written else options.output,),
+            own_output=(written.place_of(options.output, options.root) if written else options.output,),
             tree=written.tree if written else None,
         ),
         spool,
@@ -94,10 +96,10 @@ def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> C
     """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
     result = found.scan
     if not result.files:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in result.skipped.items())
+        reasons = left_out.in_words(result)
         raise UserError(
             f"{options.root}: no source file to read among {result.num_entries} entries"
-            f"{f' ({reasons})' if reasons else ''}; name a repository that holds some"
+            f"{f': {reasons}' if reasons else ''}; name a repository that holds some"
         )
     groups = duplicates.group(found.signatures, found.corpus().read)
     expected_rows = [

@@ -133,6 +133,8 @@ def description_of(
             "seed": options.seed,
             "core": list(options.core_globs),
             "test": list(options.test_globs),
+            **({"include": list(options.include)} if options.include else {}),
+            **({"exclude": list(options.exclude)} if options.exclude else {}),
             "keep_secrets": options.keep_secrets,
             **({"until": options.until} if options.until else {}),
         },

@@ -18,6 +18,7 @@ from effectiveness.common.records import (
     ContextPlan,
     Corpus,
 )
+from effectiveness.corpus import left_out
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
@@ -55,6 +56,8 @@ class Story:
             f"+ {sum(found.skipped.values()):,} left out",
         )
         self._detail(_listing("left out", found.skipped))
+        if left_out.is_little(found):
+            self.note(f"little of it was read; most often left out: {left_out.in_words(found)}")
         self._detail(_listing("languages", _count(file.language for file in found.files)))
         self._detail(_listing("roles", _count(file.role for file in found.files)))
         if found.secrets:

@@ -31,6 +31,7 @@ _KEPT = (
 ROWS = (
     Language(
         name="Bash",
+        linguist="Shell",
         suffixes=(".sh", ".bash", ".ksh", ".zsh"),
         filenames=(".bashrc", ".bash_profile", ".profile"),
         interpreters=("sh", "bash", "dash", "ksh", "zsh"),
@@ -38,6 +39,7 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        oracle="shfmt",
         is_read_by_lines=True,
     ),
 )

@@ -38,6 +38,7 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        oracle="go/types",
         spaces_are_free=True,
         is_camel_case=True,
     ),

@@ -43,6 +43,7 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        oracle="javac",
         # Line ends, quotes, comments, backslash.
         disguises=rb"\\u+00(?:0[aAdD]|2[27aAfF]|5[cC])",
         spaces_are_free=True,

@@ -42,6 +42,7 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        oracle="Python's compiler",
         spaces_are_free=True,
     ),
 )

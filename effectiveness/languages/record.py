@@ -27,14 +27,19 @@ class Layout:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """One language. Where all but the first fields are left out its files are read, scored by their indentation, and
-    get no variants but masked ones; with a grammar alone masked spans follow the syntax."""
+    get no variants but masked ones; with a grammar alone masked spans follow the syntax.
+
+    Names given here go before those of linguist's table, which are added to them.
+    """
 
     name: str
+    linguist: str = ""  # its name in linguist's table where that is another
     suffixes: tuple[str, ...] = ()
     filenames: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()  # in a `#!` line, version digits stripped
     grammar: str = ""  # "module:function" of a tree-sitter wheel
     long_lines: bool = False  # prose and data: the longest-line rule does not apply
+    is_data: bool = False  # only what is small and has words is worth learning
     # Feature of `effectiveness/corpus/curriculum.py` -> the kinds of nodes counted for it, blanks between them. A kind
     # that the grammar does not have stops the first use.
     complexity: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -49,4 +54,5 @@ class Language:
     has_preprocessor: bool = False  # that of C
     is_read_by_lines: bool = False  # a comment can be part of something that ends with its line
     spaces_are_free: bool = False  # around commas and two-sided operators
+    oracle: str = ""  # who judges its variants in the test suite
     is_camel_case: bool = False  # names of several words are written likeThis

@@ -40,6 +40,7 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        oracle="rustc",
         spaces_are_free=True,
     ),
 )

@@ -219,8 +219,7 @@ def text_of(path: Path) -> bytes | None:
 
 def language_at(path: Path, source: bytes | None) -> Language | None:
     """The language of a file we have a grammar for."""
-    first_line = (source or b"").partition(b"\n")[0].decode(errors="replace")
-    language = language_of(path.name, first_line)
+    language = language_of(path.name, source or b"")
     return language if language is not None and has_grammar(language.name) else None
 
 

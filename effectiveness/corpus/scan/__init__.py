@@ -18,10 +18,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from effectiveness.common.paths import escape_path
-from effectiveness.common.records import ScanResult, SourceFile, UserError
+from effectiveness.common.records import SET_LANGUAGE, ScanResult, SourceFile, UserError
 from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.corpus.scan import notebooks
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.decoding import BINARY, HEAD_BYTES, NotText, decode
+from effectiveness.corpus.scan.decoding import HEAD_BYTES, NotText, decode, require_no_nul
 from effectiveness.corpus.scan.listing import (
     MAX_FILE_BYTES,
     Candidate,
@@ -30,13 +31,15 @@ from effectiveness.corpus.scan.listing import (
     Tally,
     list_repository,
 )
-from effectiveness.corpus.scan.quality import drop_reason, notes_on
+from effectiveness.corpus.scan.picking import Picks
+from effectiveness.corpus.scan.quality import EMPTY, drop_reason, notes_on
 from effectiveness.corpus.scan.roles import Roles
-from effectiveness.languages import Language, language_of
+from effectiveness.corpus.scan.unwanted import language_reason, name_reason
+from effectiveness.languages import UNKNOWN, Language, language_called, language_of
 
 SHARD_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
-UNKNOWN_TYPE = "unknown file type"
+UNKNOWN_LANGUAGE = "text of no known language"
 SECRET_IN_NAME = "secret in its name"  # a row names its file, and another name would be no file's
 
 # Texts and their languages -> the signature of each, and the macro names in all.
@@ -57,14 +60,16 @@ class Redact(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """What to read and how. `exclude` are our own output directories, which may lie in the repository."""
+    """What to read and how. `own_output` are directories of ours, which may lie in the repository."""
 
     root: Path
     core_globs: tuple[str, ...] = ()
     test_globs: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()  # globs of what no named rule leaves out
+    exclude: tuple[str, ...] = ()  # globs of what is left out
     keep_secrets: bool = False
     locate_secrets: bool = False
-    exclude: tuple[Path, ...] = ()
+    own_output: tuple[Path, ...] = ()
     tree: CommitTree | None = None  # where a commit was written to the root, instead of a tree of the user's
 
 
@@ -174,7 +179,8 @@ def _cuts(candidates: list[Candidate]) -> Iterable[range]:
 
 def _list(options: ScanOptions) -> Listing:
     try:
-        return list_repository(options.root, options.exclude, options.tree)
+        picks = Picks(options.include, options.exclude)
+        return list_repository(options.root, options.own_output, options.tree, picks)
     except OSError as error:
         raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
 
@@ -251,7 +257,7 @@ def scan_shard(shard: Shard) -> ShardResult:
     with open(shard.spool, "wb") as spool:
         spool.writelines(texts)
     files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
-    notes = Counter(note for file in kept for note in (*notes_on(file.text), file.note) if note)
+    notes = Counter(note for file in kept for note in (*notes_on(file.text), *file.notes) if note)
     joined, sizes = np.concatenate((np.empty(0, np.uint64), *signatures)), [*map(len, signatures)]
     return ShardResult(files, joined, sizes, macros, tally, secrets, places, notes)
 
@@ -281,7 +287,8 @@ class Kept(NamedTuple):
     language: str
     sha256: str  # of the bytes on disk
     text: bytes  # UTF-8
-    note: str  # on how it was decoded
+    notes: tuple[str, ...]  # on how it was read
+    is_documentation: bool
 
 
 def _read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[Kept]:
@@ -300,13 +307,33 @@ def _read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list
 
 
 def _read(place: Beneath, candidate: Candidate) -> Kept:
-    """Raises LeftOut, and what reading and decoding raise."""
-    language = _language(place, candidate)
+    """The one place that decides whether a file that the listing kept is read: its content is text and no named rule
+    speaks against it. Raises LeftOut, and what reading and decoding raise."""
+    name = candidate.path.decode("utf-8", "replace")
+    if reason := "" if candidate.is_included else name_reason(name):
+        raise LeftOut(reason)
+    if language_of(name) is None:  # of pictures and the like no more than the head is read
+        require_no_nul(place.read_head(candidate.path, HEAD_BYTES))
     raw = place.read(candidate.path, MAX_FILE_BYTES)
     text, note = decode(raw)
-    if reason := drop_reason(text, language, handwritten=candidate.handwritten):
+    if candidate.path.endswith(notebooks.SUFFIX):
+        text, language = notebooks.script_of(text)
+        language = replace(language, long_lines=True)  # of its prose a paragraph is a line
+    else:
+        language = language_of(name, text) or UNKNOWN
+    said = language_called(candidate.language)
+    if reason := _reason(text, said or language, candidate):
         raise LeftOut(reason)
-    return Kept(candidate.path, language.name, hashlib.sha256(raw).hexdigest(), text, note)
+    notes = (note, SET_LANGUAGE if said else "", UNKNOWN_LANGUAGE if (said or language) is UNKNOWN else "")
+    digest = hashlib.sha256(raw).hexdigest()
+    return Kept(candidate.path, (said or language).name, digest, text, notes, candidate.is_documentation)
+
+
+def _reason(text: bytes, language: Language, candidate: Candidate) -> str:
+    """The named rule that leaves a text out; "" to keep it."""
+    if candidate.is_included:
+        return "" if text.strip() else EMPTY
+    return language_reason(language) or drop_reason(text, language, handwritten=candidate.handwritten)
 
 
 def _spooled(file: Kept, text: bytes, roles: Roles) -> Spooled:
@@ -314,20 +341,8 @@ def _spooled(file: Kept, text: bytes, roles: Roles) -> Spooled:
     return Spooled(
         path=escape_path(file.path),
         language=file.language,
-        role=roles.role_of(file.path),
+        role=roles.role_of(file.path, is_documentation=file.is_documentation),
         sha256=file.sha256,
         num_bytes=len(text),
         crlf=b"\r" in text and b"\r\n" in text,  # a single byte is found at once
     )
-
-
-def _language(place: Beneath, candidate: Candidate) -> Language:
-    """By the name, else by the `#!` line. Raises LeftOut, NotText for binary files, and what reading does."""
-    name = candidate.path.decode("utf-8", "replace")
-    if language := language_of(name):
-        return language
-    head = place.read_head(candidate.path, HEAD_BYTES)
-    language = language_of(name, head.partition(b"\n")[0].decode("utf-8", "replace"))
-    if language is None:
-        raise LeftOut(BINARY if b"\0" in head else UNKNOWN_TYPE)
-    return language

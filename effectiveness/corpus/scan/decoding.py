@@ -36,8 +36,10 @@ def decode(raw: bytes) -> tuple[bytes, str]:
     """
     for mark, encoding in _WIDE_MARKS:
         if raw.startswith(mark):
-            return _checked(_recode(raw, encoding)), f"decoded from {encoding.upper()}"
-    _checked(raw)
+            text = _recode(raw, encoding)
+            require_no_nul(text)
+            return text, f"decoded from {encoding.upper()}"
+    require_no_nul(raw)
     body = raw.removeprefix(codecs.BOM_UTF8)
     if is_utf8(body):
         return body, "byte order mark removed" if len(body) < len(raw) else ""
@@ -56,10 +58,10 @@ def is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _checked(raw: bytes) -> bytes:
-    if raw.find(b"\0", 0, HEAD_BYTES) >= 0:
+def require_no_nul(raw: bytes) -> None:
+    """Raises NotText for what is binary: a NUL in its head, which does not begin with a mark of wide characters."""
+    if raw.find(b"\0", 0, HEAD_BYTES) >= 0 and not raw.startswith(tuple(mark for mark, _ in _WIDE_MARKS)):
         raise NotText(BINARY)
-    return raw
 
 
 def _recode(raw: bytes, encoding: str) -> bytes:

@@ -75,6 +75,18 @@ def glob_matches(glob: Glob, path: bytes, *, is_directory: bool) -> bool:
     return _match_components(glob.components, path.split(b"/"))
 
 
+def covers(globs: list[Glob], path: bytes, *, is_directory: bool = False) -> bool:
+    """Whether a pattern matches the path or one of the directories it lies in."""
+    if not globs:
+        return False
+    ends = [position for position, byte in enumerate(path) if byte == 0x2F]
+    return any(
+        glob_matches(glob, path, is_directory=is_directory)
+        or any(glob_matches(glob, path[:end], is_directory=True) for end in ends)
+        for glob in globs
+    )
+
+
 def _match_components(pattern: tuple[re.Pattern[bytes] | None, ...], parts: list[bytes]) -> bool:
     """Greedy match with one step back to the latest "**": it can take over from all earlier ones."""
     at = part = 0

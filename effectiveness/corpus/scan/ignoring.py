@@ -14,6 +14,8 @@ from effectiveness.corpus.scan.globs import Glob, compile_glob, glob_matches
 IGNORED = "ignored by .gitignore"
 WALKED = "the .gitignore files"  # in place of "git", in what is said about the listing
 MAX_RULE_FILE_BYTES = 1 << 20
+LANGUAGE = b"linguist-language"
+_SWITCHES = (b"linguist-vendored", b"linguist-generated", b"linguist-documentation")
 _VALUES = {b"": True, b"=true": True, b"=1": True, b"=false": False, b"=0": False}
 
 
@@ -22,7 +24,7 @@ class Rule(NamedTuple):
 
     glob: Glob
     attribute: bytes
-    value: bool | None  # None: unspecified again
+    value: bool | bytes | None  # None: unspecified again
 
 
 class _RuleFiles:
@@ -48,7 +50,7 @@ class _RuleFiles:
         if rules := self.parse(text.removeprefix(b"\xef\xbb\xbf")):
             self._levels.append((directory, rules))
 
-    def decide(self, path: bytes, attribute: bytes, *, is_directory: bool = False) -> bool | None:
+    def decide(self, path: bytes, attribute: bytes, *, is_directory: bool = False) -> bool | bytes | None:
         """The value of the attribute for a path in the directory entered last, or in one above it."""
         for directory, rules in reversed(self._levels):
             if not _lies_in(path, directory):
@@ -91,7 +93,7 @@ class IgnoreFiles(_RuleFiles):
 
 
 class AttributeFiles(_RuleFiles):
-    """The .gitattributes files; of the attributes only linguist-vendored and linguist-generated."""
+    """The .gitattributes files; of the attributes only linguist's."""
 
     def __init__(self) -> None:
         super().__init__(b".gitattributes")
@@ -100,6 +102,8 @@ class AttributeFiles(_RuleFiles):
         r"""
         >>> [rule.value for rule in AttributeFiles().parse(b"gen/** linguist-generated\n*.c -linguist-vendored\n")]
         [True, False]
+        >>> AttributeFiles().parse(b"*.inc linguist-language=Pascal\n")[0].value
+        b'Pascal'
         """
         if b"linguist-" not in text:
             return []
@@ -118,7 +122,9 @@ def _attribute_rules(words: list[bytes]) -> list[Rule]:
         return []
     for word in words[1:]:
         sign = word[:1] if word[:1] in (b"-", b"!") else b""
-        for attribute in (b"linguist-vendored", b"linguist-generated"):
+        if word.startswith(LANGUAGE + b"="):
+            rules.append(Rule(compile_glob(words[0]), LANGUAGE, word[len(LANGUAGE) + 1 :]))
+        for attribute in _SWITCHES:
             rest = word[len(sign) + len(attribute) :]
             if word[len(sign) :].startswith(attribute) and rest in _VALUES:
                 value = None if sign == b"!" else _VALUES[rest] and not sign

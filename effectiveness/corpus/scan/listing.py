@@ -28,6 +28,7 @@ from effectiveness.corpus.scan.gitfiles import (
     head_commit,
 )
 from effectiveness.corpus.scan.gitplace import ForeignGit, check_own, find_git
+from effectiveness.corpus.scan.picking import Picks
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report
@@ -39,6 +40,9 @@ TOO_LARGE = f"too large (over {MAX_FILE_BYTES >> 20} MB)"
 LOCK_FILE = "lock file"
 SUBMODULE = "submodule"
 OWN_OUTPUT = "own output"
+NESTED = "nested git repository"
+EXCLUDED = "excluded by --exclude"
+_ALWAYS_CLOSED = frozenset({OWN_OUTPUT, SUBMODULE, NESTED, EXCLUDED})  # whatever --include says
 
 _METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
 _CACHES = frozenset(
@@ -71,7 +75,12 @@ class Candidate(NamedTuple):
 
     path: bytes
     num_bytes: int
-    handwritten: bool  # .gitattributes says `-linguist-generated`: no marker in the text overrules that
+    handwritten: bool = (
+        False  # .gitattributes says `-linguist-generated`: no marker in the text overrules that
+    )
+    is_documentation: bool = False  # .gitattributes says so: no core of anything
+    language: str = ""  # what .gitattributes says of it
+    is_included: bool = False  # by --include: no named rule leaves it out
 
 
 @dataclass(slots=True)
@@ -130,18 +139,20 @@ def error_reason(error: OSError) -> str:
     return f"unreadable: {errno.errorcode.get(error.errno or 0, 'OSError')}"
 
 
-def list_repository(root: Path, exclude: tuple[Path, ...] = (), tree: CommitTree | None = None) -> Listing:
-    """Walk the tree at `root`. `exclude` are directories of our own output, `tree` is the commit that was written
-    there, if any. Raises OSError for the root only."""
+def list_repository(
+    root: Path, own_output: tuple[Path, ...] = (), tree: CommitTree | None = None, picks: Picks | None = None
+) -> Listing:
+    """Walk the tree at `root`. `own_output` are directories of ours, `tree` is the commit that was written
+    there, if any; `picks` are the user's. Raises OSError for the root only."""
     root = root.resolve()
     own = frozenset(
         os.fsencode(path.relative_to(root))
-        for path in map(Path.resolve, exclude)
+        for path in map(Path.resolve, own_output)
         if path.is_relative_to(root)
     )
     selection, listed_by, commit = (tree, "git", tree.commit) if tree else _selection(root)
     with Beneath(root) as place:
-        walk = _Walk(place, selection, own)
+        walk = _Walk(place, selection, own, picks or Picks())
         walk.run()
     for path, reason in sorted(tree.unplaced.items()) if tree else ():
         walk.tally.add(reason, path)
@@ -181,7 +192,7 @@ class ListedByGit:
     def directory_reason(self, path: bytes) -> str:
         names = self._names
         if path in names.nested:
-            return "nested git repository"
+            return NESTED
         if path in names.parents:
             return ""
         if path in names.listed:
@@ -215,10 +226,14 @@ class CommitTree:
 class _Walk:
     """One walk: directories still to visit on a list of its own, names in byte order."""
 
-    def __init__(self, place: Beneath, selection: Selection, own: frozenset[bytes]):
+    def __init__(self, place: Beneath, selection: Selection, own: frozenset[bytes], picks: Picks):
         self._place = place
         self._selection = selection
         self._own = own
+        self._picks = picks
+        self._ajar: dict[
+            bytes, str
+        ] = {}  # directories open for --include alone, and why they are closed else
         self._attributes = ignoring.AttributeFiles()
         self.candidates: list[Candidate] = []
         self.tally = Tally()
@@ -237,18 +252,27 @@ class _Walk:
 
     def _visit(self, directory: bytes) -> list[bytes]:
         """Count or keep the entries of one directory; returns the directories in it, sorted."""
-        if directory and (reason := self._name_reason(directory)):
-            self.tally.add(reason, directory)
+        if directory and self._is_closed(directory, self._name_reason(directory)):
             return []
         names = frozenset(map(os.fsencode, os.listdir(self._place.directory(directory))))
-        if directory and (reason := self._content_reason(directory, names)):
-            self.tally.add(reason, directory)
+        if directory and self._is_closed(directory, self._content_reason(directory, names)):
             return []
         if b"__init__.py" in names and directory and b"/" not in directory:
             self.packages.add(directory)
         self._selection.enter(directory, names, self._place)
         self._attributes.enter(directory, names, self._place)
         return self._sort_entries(directory, sorted(names))
+
+    def _is_closed(self, directory: bytes, reason: str) -> bool:
+        """Whether the directory is left out as a whole, and counted; else what is in it may be for this reason."""
+        reason = reason or self._ajar.get(directory.rpartition(b"/")[0], "")
+        if not reason:
+            return False
+        if reason in _ALWAYS_CLOSED or not self._picks.lead_into(directory):
+            self.tally.add(reason, directory)
+            return True
+        self._ajar[directory] = reason
+        return False
 
     def _sort_entries(self, directory: bytes, names: list[bytes]) -> list[bytes]:
         directories = []
@@ -265,9 +289,19 @@ class _Walk:
             elif reason := self._entry_reason(path, name, found):
                 self.tally.add(reason, path)
             else:
-                handwritten = self._attributes.decide(path, b"linguist-generated") is False
-                self.candidates.append(Candidate(path, found.st_size, handwritten))
+                self.candidates.append(self._candidate(path, found.st_size))
         return directories
+
+    def _candidate(self, path: bytes, num_bytes: int) -> Candidate:
+        language = self._attributes.decide(path, ignoring.LANGUAGE)
+        return Candidate(
+            path=path,
+            num_bytes=num_bytes,
+            handwritten=self._attributes.decide(path, b"linguist-generated") is False,
+            is_documentation=self._attributes.decide(path, b"linguist-documentation") is True,
+            language=language.decode("utf-8", "replace") if isinstance(language, bytes) else "",
+            is_included=self._picks.includes(path),
+        )
 
     def _entry_reason(self, path: bytes, name: bytes, found: os.stat_result) -> str:
         """Why an entry that is no directory to walk is left out; "" to keep it."""
@@ -277,12 +311,16 @@ class _Walk:
             return LINK
         if not stat.S_ISREG(found.st_mode):
             return SPECIAL
-        if reason := self._selection.file_reason(path):
+        if self._picks.excludes(path, is_directory=False):
+            return EXCLUDED
+        if found.st_size > MAX_FILE_BYTES:
+            return TOO_LARGE
+        if self._picks.includes(path):
+            return ""
+        if reason := self._ajar.get(path.rpartition(b"/")[0]) or self._selection.file_reason(path):
             return reason
         if name in _LOCK_FILES:
             return LOCK_FILE
-        if found.st_size > MAX_FILE_BYTES:
-            return TOO_LARGE
         if self._attributes.decide(path, b"linguist-vendored"):
             return "vendored: .gitattributes"
         if self._attributes.decide(path, b"linguist-generated"):
@@ -294,6 +332,8 @@ class _Walk:
         name = path.rpartition(b"/")[2]
         if path in self._own or _UNFINISHED.fullmatch(name):
             return OWN_OUTPUT
+        if self._picks.excludes(path, is_directory=True):
+            return EXCLUDED
         if reason := self._selection.directory_reason(path):
             return reason
         if name in _CACHES:
@@ -307,7 +347,7 @@ class _Walk:
     def _content_reason(self, path: bytes, names: frozenset[bytes]) -> str:
         """Why a directory with these names in it is not walked; "" to walk it."""
         if b".git" in names and self._is_repository(path):
-            return "nested git repository"
+            return NESTED
         if b"CACHEDIR.TAG" in names and self._is_cache(path):
             return "tool cache"
         if self._is_own_output(path, names):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from effectiveness.corpus.scan.globs import Glob, compile_glob, glob_matches
+from effectiveness.corpus.scan.globs import compile_glob, covers
 
 CORE_COMPONENTS = frozenset({b"src", b"crates", b"lib", b"pkg", b"internal", b"core"})
 TEST_COMPONENTS = frozenset({b"test", b"tests", b"spec", b"specs", b"__tests__", b"testdata"})
@@ -29,32 +29,22 @@ class Roles:
         self._test = [compile_glob(glob.encode("utf-8", "surrogateescape")) for glob in test_globs]
         self._packages = packages
 
-    def role_of(self, path: bytes) -> str:
-        """The role; the flags win over the names, and test wins over core.
+    def role_of(self, path: bytes, *, is_documentation: bool = False) -> str:
+        """The role; the flags win over the names, and test wins over core, which documentation never is by its name.
 
         >>> roles = Roles((), (), frozenset())
         >>> [roles.role_of(path) for path in (b"src/latest.rs", b"src/tests/a.rs", b"score/a.rs")]
         ['core', 'test', 'util']
         """
-        if _any_matches(self._test, path):
+        if covers(self._test, path):
             return "test"
-        if _any_matches(self._core, path):
+        if covers(self._core, path):
             return "core"
         *directories, name = path.split(b"/")
         if not TEST_COMPONENTS.isdisjoint(directories) or _TEST_NAME.fullmatch(name):
             return "test"
+        if is_documentation:
+            return "util"
         if not CORE_COMPONENTS.isdisjoint(directories) or (directories and directories[0] in self._packages):
             return "core"
         return "util"
-
-
-def _any_matches(globs: list[Glob], path: bytes) -> bool:
-    """Whether a pattern matches the path or one of the directories it lies in."""
-    if not globs:
-        return False
-    ends = [position for position, byte in enumerate(path) if byte == 0x2F]
-    return any(
-        glob_matches(glob, path, is_directory=False)
-        or any(glob_matches(glob, path[:end], is_directory=True) for end in ends)
-        for glob in globs
-    )

@@ -1,0 +1,127 @@
+"""Kinds of text that people keep in repositories and nobody wants a code model to write, told by the file's name or its
+language: tables, drawings, recordings, keys. `--include` brings any of them in.
+
+Languages are linguist's, all of them "data" there or worse. What is data and not named here - configuration, schemas -
+is read where it is small and has words: `data_reason`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from effectiveness.languages import Language
+
+MAX_DATA_BYTES = 64 << 10  # people write no larger schema or configuration
+MAX_UNKNOWN_BYTES = (
+    1 << 20
+)  # code that no table knows: sources of a preprocessor of one's own had up to 1.5 MB
+MIN_BYTES = 256  # of a shorter text no share says anything
+MIN_TABLE_LINES = 8
+MIN_LIST_LINES = 64
+MAX_DIGITS_SHARE = 0.3  # of the characters that are not white space
+MAX_WORD_BYTES = 40  # on average between white space; sequences and hashes are longer
+TABLE_SHARE = 0.9  # of the lines, with as many separators as the others
+
+LARGE = f"data: over {MAX_DATA_BYTES >> 10} kB"
+LARGE_UNKNOWN = f"data: over {MAX_UNKNOWN_BYTES >> 20} MB of no known language"
+NUMBERS = "data: mostly numbers"
+NO_WORDS = "data: no words"
+TABLE = "data: a table"
+LIST = "data: a list of single words"
+
+_LANGUAGES = {
+    "data table": "2-Dimensional Array|CSV|TSV|CoNLL-U|NL|MiniZinc Data|TSPLIB data|STAR|Raw token data|Checksums|"
+    "Simple File Verification|TextGrid|Mathematical Programming System|Linear Programming|Formatted|GEDCOM|DNS Zone|"
+    "Adblock Filter List|Hosts File|Pickle|Survex data",
+    "drawing or circuit": "SVG|Gerber Image|Altium Designer|Eagle|KiCad Layout|KiCad Legacy Layout|KiCad Schematic|"
+    "LTspice Symbol|X BitMap|X PixMap|G-code|Pure Data",
+    "font": "Adobe Font Metrics|Glyph Bitmap Distribution Format|Spline Font Database|FIGlet Font|"
+    "X Font Directory Index",
+    "3D model or scene": "COLLADA|DirectX 3D File|STL|Wavefront Material|Wavefront Object|Unity3D Asset",
+    "translations": "Gettext Catalog",
+    "subtitles or playlist": "SubRip Text|WebVTT|M3U|Cue Sheet",
+    "mail, calendar or chat": "E-mail|IRC log|iCalendar|vCard|Git Commit",
+    "patch": "Diff|Darcs Patch",
+    "key or credentials": "Public Key|Dotenv",
+    "recorded output": "Jest Snapshot|Python traceback|ObjDump|C-ObjDump|Cpp-ObjDump|D-ObjDump",
+    "written by a tool": "Linux Kernel Module|Microsoft Developer Studio Project|Windows Registry Entries|"
+    "JetBrains MPS|XPages|Rich Text Format|JAR Manifest",
+    "lock file": "Gemfile.lock|Go Checksums",
+}
+_SUFFIXES = {
+    "data table": ".geojson .topojson .jsonl .ndjson .psv .dat .fasta .fa .fastq .gff .gff3 .bed .sam .arff .libsvm",
+    "recorded output": ".log .out .stdout .stderr .golden .expected .approved .received .actual .trace .prof .har "
+    ".cast .tfstate .tfstate.backup .sarif .lcov .gcov .result .baseline",
+    "3D model or scene": ".gltf .unity .prefab .ply .off .usda",
+    "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
+    "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
+    ".tsbuildinfo .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs",
+    "translations": ".xlf .xliff .xlf2 .tmx",
+    "backup copy": ".orig .rej .bak .old .swp ~",
+    "lock file": ".lock",
+    "word list": ".dic .aff .wordlist",
+}
+_NAMES = {
+    "key or credentials": ".env .netrc .pgpass .htpasswd .git-credentials .pypirc .dockercfg .secrets.baseline id_rsa "
+    "id_dsa id_ecdsa id_ed25519 known_hosts authorized_keys",
+    "recorded output": ".bash_history .zsh_history .python_history .viminfo .coverage .gdb_history",
+    "vendored (build helper)": "config.guess config.sub ltmain.sh install-sh depcomp mkinstalldirs ylwrap aclocal.m4 "
+    "libtool.m4 ltoptions.m4 ltsugar.m4 ltversion.m4 lt~obsolete.m4 gradlew gradlew.bat mvnw mvnw.cmd ppport.h "
+    "texinfo.tex",
+}
+_BY_LANGUAGE = {name: reason for reason, names in _LANGUAGES.items() for name in names.split("|")}
+_BY_NAME = {name: reason for reason, names in _NAMES.items() for name in names.split()}
+_BY_SUFFIX = {suffix: reason for reason, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+_ENVIRONMENT = re.compile(r"\.env\.(?!example$|sample$|template$|dist$|schema$)[\w.-]+")
+_ONE_WORD = re.compile(rb"^[\w'\x80-\xff-]+[ \t\r]*$", re.MULTILINE)
+
+
+def name_reason(path: str) -> str:
+    """Why a file with this name is not even opened; "" to go on.
+
+    >>> name_reason("a/id_rsa"), name_reason("a/x.geojson"), name_reason(".env.local"), name_reason("a.py")
+    ('key or credentials', 'data table', 'key or credentials', '')
+    """
+    name = path.rpartition("/")[2]
+    if reason := _BY_NAME.get(name):
+        return reason
+    if _ENVIRONMENT.fullmatch(name):
+        return "key or credentials"
+    low = name.lower()
+    if low.endswith("~"):
+        return _BY_SUFFIX["~"]
+    parts = low.rsplit(".", 2)
+    endings = ("." + ".".join(parts[n:]) for n in range(1, len(parts)))
+    return next((reason for ending in endings if (reason := _BY_SUFFIX.get(ending))), "")
+
+
+def language_reason(language: Language) -> str:
+    """Why texts of this language are left out, "" where they are wanted."""
+    return _BY_LANGUAGE.get(language.name, "")
+
+
+def data_reason(text: bytes, *, is_unknown: bool = False) -> str:
+    """Why a text that is configuration, a schema or of no known language is left out as data; "" to keep it."""
+    if len(text) > (MAX_UNKNOWN_BYTES if is_unknown else MAX_DATA_BYTES):
+        return LARGE_UNKNOWN if is_unknown else LARGE
+    if len(text) < MIN_BYTES:
+        return ""
+    solid = text.translate(None, b" \t\r\n\f\v")
+    if len(solid) - len(solid.translate(None, b"0123456789")) > MAX_DIGITS_SHARE * len(solid):
+        return NUMBERS
+    if len(solid) > MAX_WORD_BYTES * len(text.split()):
+        return NO_WORDS
+    lines = [line for line in map(bytes.strip, text.split(b"\n")) if line]
+    if len(lines) >= MIN_TABLE_LINES and any(_is_table(lines, separator) for separator in b"\t,;|"):
+        return TABLE
+    is_list = len(lines) >= MIN_LIST_LINES and len(_ONE_WORD.findall(text)) > TABLE_SHARE * len(lines)
+    return LIST if is_list else ""
+
+
+def _is_table(lines: list[bytes], separator: int) -> bool:
+    """Whether nearly all lines have as many separators as the others, and two at least."""
+    counts = np.array([line.count(separator) for line in lines])
+    most = np.bincount(counts[counts >= 2]) if (counts >= 2).any() else np.zeros(1)
+    return most.max() > TABLE_SHARE * len(lines)
