@@ -104,22 +104,6 @@ def test_cutting_keeps_the_full_windows_as_they_are(rows):
         assert np.array_equal(same.table[name], rows.table[name]), name
 
 
-def test_fresh_cuts_hold_every_token_of_the_originals_as_often_as_there_are_passes(rows):
-    fresh = recut.with_fresh_cuts(rows, passes=3, seed=1)
-    whole = texts(rows)
-    seen = {name: np.zeros(len(text), dtype=int) for name, text in whole.items()}
-    for index in originals(fresh).tolist():
-        row = fresh.table[index]
-        name, start = fresh.files[row["file"]], int(row["start_token"])
-        part = fresh.tokens_of(index).tolist()
-        assert whole[name][start : start + len(part)] == part and len(part) <= WINDOW
-        seen[name][start : start + len(part)] += 1
-    assert all((count == 3).all() for count in seen.values())
-    other = recut.with_fresh_cuts(rows, passes=3, seed=2)
-    assert starts_by_file(fresh) != starts_by_file(other)
-    assert starts_by_file(fresh, MASKING) == starts_by_file(rows, MASKING)
-
-
 def test_shifted_labels_ask_for_the_token_after_the_next(rows):
     index = int(originals(rows)[0])
     (_, right), (inputs, wrong) = (
@@ -162,19 +146,19 @@ def test_arms_are_compared_with_arms():
 
 
 def test_the_baseline_is_half_windows_side_by_side_without_variants(rows):
-    cut = train_rows(ARMS["baseline"], rows, seed=1)
+    cut = train_rows(ARMS["baseline"], rows)
     assert cut.window == WINDOW // 2
     assert set(cut.table["variant"].tolist()) == {0}
     assert int(cut.table["length"].sum()) == sum(map(len, texts(rows).values()))
 
 
 def test_arms_switch_off_what_they_name(rows):
-    founding = train_rows(ARMS["founding"], rows, seed=1)
-    without = {n: train_rows(ARMS[f"founding-without-{n}"], rows, seed=1) for n in ("overlap", "variants")}
+    founding = train_rows(ARMS["founding"], rows)
+    without = {n: train_rows(ARMS[f"founding-without-{n}"], rows) for n in ("overlap", "variants")}
     assert len(without["variants"]) == len(originals(founding))
     assert without["overlap"].window == founding.window and len(without["overlap"]) < len(founding)
-    assert MASKING not in train_rows(ARMS["founding-without-token_masking"], rows, 1).table["variant"]
-    assert train_rows(ARMS["founding-without-window"], rows, seed=1).window == WINDOW // 2
+    assert MASKING not in train_rows(ARMS["founding-without-token_masking"], rows).table["variant"]
+    assert train_rows(ARMS["founding-without-window"], rows).window == WINDOW // 2
     spec = spec_of(Path("x"), "founding-without-weights")
     assert spec.config(WINDOW).data.weighting == "none"
     assert spec.config(WINDOW).data.curriculum == "stages"

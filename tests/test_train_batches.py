@@ -16,7 +16,8 @@ from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
 from effectiveness.trainer.batches import Batches, Pacing, pack
 from effectiveness.trainer.documents import Draw, Reading, document
-from effectiveness.trainer.recut import side_by_side
+from effectiveness.trainer.fresh_cuts import FreshCuts
+from effectiveness.trainer.recut import only, side_by_side
 from effectiveness.trainer.row_parser import _OtherForm, _quick_row
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
@@ -129,6 +130,74 @@ def test_a_batch_does_not_depend_on_the_batches_made_before_it(dataset, control)
         step_tensors(walked, epoch, step)
     for a, b in zip(step_tensors(walked, 1, 2), step_tensors(fresh, 1, 2), strict=True):
         assert torch.equal(a, b)
+
+
+# --- fresh cuts --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def plain_rows(dataset):
+    return side_by_side(only(open_rows(dataset, "train"), ()))
+
+
+def texts_of(rows) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index in np.lexsort((rows.table["start_token"], rows.table["file"])).tolist():
+        row = rows.table[index]
+        text = found.setdefault(rows.files[row["file"]], [])
+        assert int(row["start_token"]) == len(text), "a token is missing, or there twice"
+        text += rows.tokens_of(index).tolist()
+        assert len(rows.tokens_of(index)) == row["length"] <= rows.window
+    return found
+
+
+def test_fresh_cuts_hold_every_token_once_in_every_epoch_and_end_where_the_text_does(plain_rows):
+    cuts, whole = FreshCuts(plain_rows, seed=1), texts_of(plain_rows)
+    seen = set()
+    for epoch in range(4):
+        cut = cuts.of(epoch)
+        assert texts_of(cut) == whole
+        ends = cut.table["start_token"].astype(int) + cut.table["length"]
+        is_end = [
+            end == len(whole[cut.files[file]]) for end, file in zip(ends, cut.table["file"], strict=True)
+        ]
+        assert cut.table["is_last"].tolist() == is_end
+        seen.add(tuple(cut.table["start_token"].tolist()))
+    assert len(seen) == 4, "the same cuts in two epochs"
+    assert np.array_equal(cuts.of(2).table, FreshCuts(plain_rows, seed=1).of(2).table)
+
+
+def test_a_text_of_one_window_is_not_cut(plain_rows):
+    short = {f for f, text in texts_of(plain_rows).items() if len(text) <= plain_rows.window}
+    cut = FreshCuts(plain_rows, seed=1).of(0)
+    counts = {f: sum(cut.files[row["file"]] == f for row in cut.table) for f in short}
+    assert short and set(counts.values()) == {1}
+
+
+def test_what_follows_a_missing_window_is_a_text_of_its_own(plain_rows):
+    middle = int(
+        np.flatnonzero((plain_rows.table["start_token"] > 0) & (plain_rows.table["is_last"] == 0))[0]
+    )
+    rows = dataclasses.replace(plain_rows, table=np.delete(plain_rows.table, middle))
+    cut = FreshCuts(rows, seed=1).of(0)
+    assert cut.table["length"].sum() == rows.table["length"].sum()
+    gone = plain_rows.table[middle]
+    for row in cut.table[cut.table["file"] == gone["file"]]:
+        start, end = int(row["start_token"]), int(row["start_token"] + row["length"])
+        assert end <= gone["start_token"] or start >= gone["start_token"] + gone["length"]
+
+
+def test_batches_with_fresh_cuts_ask_for_every_token_once_and_name_the_row_it_stands_in(plain_rows, control):
+    batches = Batches(plain_rows, control, NO_PACING, seed=1, packs_per_step=4, fresh_cuts=True)
+    plan = batches.epoch(1)
+    targets, rows = [], set()
+    for step in range(plan.num_steps):
+        for batch in batches.micro_batches(1, step, size=2):
+            targets += batch.labels[batch.weights > 0].tolist()
+            rows |= set(batch.rows)
+    ids, _ = np.unique(plain_rows.tokens, return_counts=True)
+    assert len(targets) == plan.num_pairs.sum() and set(targets) <= {*ids.tolist(), control.end}
+    assert max(rows) < len(plain_rows)
 
 
 # --- masked inputs, and windows that grow -------------------------------------------------------------------

@@ -59,6 +59,7 @@ CHANGES = {
     "quantization.lora_dropout": ("0.5", ADAPTED),
     "quantization.lora_target_modules": ("[q_proj]", ADAPTED),
     "data.weighting": ("visits", {}),
+    "data.fresh_cuts": ("false", {"data.variants": "false"}),
     "data.window_growth": ("1.0", {}),
     "data.overlap": ("true", {}),
     "data.curriculum": ("stages", {}),

@@ -30,12 +30,11 @@ PLAIN = (  # spelled out: a change of the shipped defaults must not move what th
     "model.dropout=0.0",
     "objectives.fim_rate=0.0",
 )
-UNIFORM = ("data.weighting=none", "data.curriculum=none")
+UNIFORM = ("data.weighting=none", "data.curriculum=none", "data.fresh_cuts=false")
 FORMAT = 2  # of the records; a change makes earlier ones strangers
 HELD_OUT = ("val", "test")  # no arm chooses anything by the validation files, so they are held out, too
 CURVE_POINTS = 12
 MICRO_BATCH_TOKENS = 4096
-FRESH_PASSES = 4  # of a run given in steps: as many copies of each token as overlapping windows have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,6 @@ class Arm:
     variant_share: float | None = (
         None  # of the tokens of an epoch, by repeating originals; None: as many as there are
     )
-    fresh_cuts: bool = False  # of originals, at random places, instead of overlapping windows
     shifted_labels: bool = False
     seed_offset: int = 0
 
@@ -96,7 +94,7 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
     more = {
         "half-window": _changed(arm, name, half_window=True),
         "overlap": _changed(arm, name, overlap=True),
-        "fresh-cuts": _changed(arm, name, fresh_cuts=True),
+        "fresh-cuts": _changed(arm, name, "data.fresh_cuts=true"),
         "weights": _changed(arm, name, "data.weighting=visits"),
         "loss-weights": _changed(arm, name, "data.weighting=loss"),
         "curriculum": _changed(arm, name, "data.curriculum=warmup_fraction"),
@@ -132,13 +130,10 @@ ARMS: dict[str, Arm] = {
 }
 
 
-def train_rows(arm: Arm, rows: Rows, seed: int, passes: int = FRESH_PASSES) -> Rows:
-    """The rows an arm trains on, of the rows of the dataset's training split; fresh cuts are made `passes` times."""
+def train_rows(arm: Arm, rows: Rows) -> Rows:
+    """The rows an arm trains on, of the rows of the dataset's training split."""
     rows, window = recut.only(rows, arm.kinds), arm.window(rows.window)
-    if arm.fresh_cuts:
-        rows = recut.with_fresh_cuts(rows, passes=passes, seed=seed)
-    else:
-        rows = recut.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
+    rows = recut.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
     if arm.variant_share is not None:
         rows = recut.with_variant_share(rows, arm.variant_share)
     return recut.with_shifted_labels(rows) if arm.shifted_labels else rows
@@ -166,11 +161,6 @@ class RunSpec:
     epochs: float | None = None  # what `steps` follows from, where a length was given so
     point: tuple[str, ...] = ()  # settings over the arm's
 
-    @property
-    def passes(self) -> int:
-        """Times that fresh cuts are made."""
-        return FRESH_PASSES if self.epochs is None else max(1, round(self.epochs))
-
     def config(self, dataset_window: int) -> Config:
         """The trainer's configuration: shipped defaults, the user's, the arm's. Raises UserError."""
         arm = ARMS[self.arm]
@@ -191,7 +181,8 @@ class RunSpec:
             "device_backend.device": self.device,
             "device_backend.compile": "off",
             "objectives.fim_rate": 0.0,
-            "data.variants": "true",  # which of them is the arm's choice of rows
+            "data.variants": str(bool(arm.kinds)).lower(),
+            "data.overlap": str(arm.overlap).lower(),
         }
         return load_config(
             None,
@@ -207,7 +198,6 @@ class RunSpec:
         """sha256 of all settings and row choices: equal digests, seeds and datasets mean equal runs."""
         config = self.config(dataset_window).as_dict() | {"output": None, "inference": None}
         decisive = {"format": FORMAT, "config": config, "arm": asdict(ARMS[self.arm]), "held_out": HELD_OUT}
-        decisive["passes"] = self.passes if ARMS[self.arm].fresh_cuts else None
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ from effectiveness.trainer.documents import (
     Reading,
     document_pairs,
 )
+from effectiveness.trainer.fresh_cuts import CutRows, FreshCuts
 from effectiveness.trainer.gaps import LEAST_TOKENS, NUM_CONTROL_TOKENS
 from effectiveness.trainer.rows import MICRO, Rows
 
@@ -58,7 +59,9 @@ class Pacing:
 class EpochPlan:
     """The visits of one epoch in packing order; pack p holds visits[pack_starts[p]:pack_starts[p + 1]]."""
 
-    rows: np.ndarray  # int64 [visits] index into Rows.table
+    source: Rows
+    rows: np.ndarray  # int64 [visits] index into source.table
+    weights: np.ndarray  # float64 [visits] of each target in the loss
     fills: np.ndarray  # bool [visits] fill-in-the-middle
     num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document
     pack_starts: np.ndarray  # int64 [packs + 1]
@@ -128,6 +131,7 @@ class Batches:
         weighting: str = "visits",
         packing: bool = True,
         reading: Reading = AS_THEY_STAND,
+        fresh_cuts: bool = False,  # of originals that hold every token once, each visited once an epoch
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
         self.packs_per_step, self.packing, self.reading = packs_per_step, packing, reading
@@ -137,6 +141,7 @@ class Batches:
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
+        self._cuts = FreshCuts(rows, seed) if fresh_cuts else None
         self._begin = 0, 0
         self._offsets = _even_offsets(self.visit_weights, seed)
         self.pace(pacing)
@@ -195,16 +200,19 @@ class Batches:
         return np.clip(starts, 0, 1)
 
     def _make_plan(self, epoch: int) -> EpochPlan:
-        rows = self.visits(epoch)
-        fills = self._fills(epoch, rows)
-        window = self.rows.window
-        filled = np.minimum(self.rows.table["length"][rows] + NUM_CONTROL_TOKENS - 1, window)
-        num_pairs = np.where(fills, filled, self.num_pairs[rows])
+        source, rows = self._visited(epoch)
+        table = source.table[rows]
+        fills = self._fills(epoch, table)
+        filled = np.minimum(table["length"] + NUM_CONTROL_TOKENS - 1, source.window)
+        num_pairs = np.where(fills, filled, document_pairs(table, source.window))
+        weights = np.ones(len(rows)) if self._cuts else self.loss_weights[rows]
         kept = num_pairs > 0  # a file of a single window of one token may have nothing to predict
-        rows, fills, num_pairs = rows[kept], fills[kept], num_pairs[kept]
-        order, pack_starts = pack(num_pairs, window if self.packing else 0)
+        order, pack_starts = pack(num_pairs[kept], source.window if self.packing else 0)
+        order = np.flatnonzero(kept)[order]
         return EpochPlan(
+            source=source,
             rows=rows[order],
+            weights=weights[order],
             fills=fills[order],
             num_pairs=num_pairs[order],
             pack_starts=pack_starts,
@@ -212,11 +220,17 @@ class Batches:
             first_pack=min(self._begin[1], len(pack_starts) - 1) if epoch == self._begin[0] else 0,
         )
 
-    def _fills(self, epoch: int, rows: np.ndarray) -> np.ndarray:
+    def _visited(self, epoch: int) -> tuple[Rows, np.ndarray]:
+        """(rows of an epoch, the order they are visited in)."""
+        if self._cuts is None:
+            return self.rows, self.visits(epoch)
+        cut = self._cuts.of(epoch)
+        return cut, _generator(self.seed, "order", epoch).permutation(len(cut))
+
+    def _fills(self, epoch: int, table: np.ndarray) -> np.ndarray:
         if not self.reading.fim_rate:
-            return np.zeros(len(rows), dtype=bool)
-        table = self.rows.table[rows]
-        drawn = _generator(self.seed, "fill", epoch).random(len(rows)) < self.reading.fim_rate
+            return np.zeros(len(table), dtype=bool)
+        drawn = _generator(self.seed, "fill", epoch).random(len(table)) < self.reading.fim_rate
         return drawn & (table["label_offset"] < 0) & (table["length"] >= LEAST_TOKENS)
 
     def expected_steps(self, num_epochs: int) -> int:
@@ -241,7 +255,7 @@ class Batches:
     def step_weight(self, plan: EpochPlan, step: int) -> float:
         """Sum of target weights of one step over all processes: the denominator of its loss."""
         visits = plan.visits_of(plan.packs_of_step(step))
-        return float((plan.num_pairs[visits] * self.loss_weights[plan.rows[visits]]).sum())
+        return float((plan.num_pairs[visits] * plan.weights[visits]).sum())
 
     def micro_batches(
         self, epoch: int, step: int, *, size: int, rank: int = 0, world: int = 1
@@ -271,16 +285,11 @@ class Batches:
         return self.reading.window_at(share, self.rows.window)
 
     def _documents(self, plan: EpochPlan, epoch: int, visit: int, window: int) -> list[Document]:
-        row, fills = int(plan.rows[visit]), bool(plan.fills[visit])
-        pieces = self.reading.pieces(
-            self.rows,
-            row,
-            self.control,
-            Draw(seed=self.seed, epoch=epoch, visit=visit),
-            fills=fills,
-            window=window,
-        )
-        return [(row, *pairs, self.loss_weights[row]) for pairs in pieces]
+        row, fills, source = int(plan.rows[visit]), bool(plan.fills[visit]), plan.source
+        draw = Draw(seed=self.seed, epoch=epoch, visit=visit)
+        pieces = self.reading.pieces(source, row, self.control, draw, fills=fills, window=window)
+        origin = source.origin(row) if isinstance(source, CutRows) else row
+        return [(origin, *pairs, plan.weights[visit]) for pairs in pieces]
 
 
 def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,7 @@ class Data:
     weighting: str | None = setting(None, choices=("visits", "loss", "none"))
     curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
     curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
+    fresh_cuts: bool | None = setting(None)
     window_growth: float = setting(0.0, low=0.0, high=1.0)
     overlap: bool | None = setting(None)
     variants: bool | None = setting(None)
@@ -138,7 +139,13 @@ RECIPES: dict[str, dict[str, dict]] = {
         "optimization": {"optimizer": "auto", "lr_scheduler": "flat_cooldown"},
     },
     FOUNDING: {
-        "data": {"weighting": "visits", "curriculum": "stages", "overlap": True, "variants": True},
+        "data": {
+            "weighting": "visits",
+            "curriculum": "stages",
+            "overlap": True,
+            "variants": True,
+            "fresh_cuts": False,
+        },
         "optimization": {"optimizer": "adamw", "lr_scheduler": "cosine"},
         "objectives": {"fim_rate": 0.0},
     },
@@ -186,9 +193,19 @@ SECTIONS: dict[str, type] = {
 }
 
 
+def can_cut_anew(data: Data) -> bool:
+    """Whether rows hold every token of the originals once, in any order: then they may be cut anew every epoch."""
+    return (data.weighting, data.curriculum, data.overlap, data.variants) == ("none", "none", False, False)
+
+
 def check_combinations(config: Config) -> None:
     """Settings that would silently do nothing together are refused."""
     optimization, model = config.optimization, config.model
+    if config.data.fresh_cuts and not can_cut_anew(config.data):
+        raise UserError(
+            "data.fresh_cuts: true cuts originals that are all read alike; it needs data.weighting and data.curriculum "
+            "none, data.overlap and data.variants false"
+        )
     if not config.output.directory.strip():
         raise UserError("output.directory is empty; name a directory")
     if optimization.warmup_steps is not None and optimization.warmup_ratio is not None:

@@ -1,4 +1,4 @@
-"""Other rows out of the rows of one dataset: shorter windows, less overlap, fewer kinds, other weights, fresh cuts.
+"""Other rows out of the rows of one dataset: shorter windows, less overlap, fewer kinds, other weights.
 
 A dataset's windows overlap by three quarters, so every window of up to half their length, and every window without
 overlap, lies whole in one of them: nothing is built or tokenized again, and every arm of a comparison has the same
@@ -8,13 +8,11 @@ files, the same tokenizer and the same proven variants.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
-from effectiveness.common.seeding import rng_for
 from effectiveness.trainer.rows import Dataset, Rows
 
 
@@ -162,39 +160,3 @@ def with_shifted_labels(rows: Rows) -> Rows:
         table["label_offset"][index] = offset
         offset += len(labels[-1])
     return _with_table(rows, table, labels=np.concatenate(labels))
-
-
-def with_fresh_cuts(rows: Rows, *, passes: int, seed: int) -> Rows:
-    """Originals cut without overlap `passes` times, each time and file from another random place; variants stay."""
-    originals = rows.table["variant"] == VARIANTS.index(ORIGINAL)
-    streams, records, offset = [rows.tokens], [], len(rows.tokens)
-    for table, text in _texts(rows, np.flatnonzero(originals)):
-        streams.append(text)
-        for number in range(passes):
-            place = rng_for(seed, "fresh cut", rows.files[table[0]["file"]], number).randrange(rows.window)
-            bounds = sorted({0, len(text), *range(place, len(text), rows.window)})
-            for start, end in itertools.pairwise(bounds):
-                model = table[np.searchsorted(table["start_token"], start, side="right") - 1]
-                part = _part(model, start - int(model["start_token"]), end - start, end == len(text))
-                part["offset"] = offset + start
-                records.append(part)
-        offset += len(text)
-    fresh = _table(rows, [*rows.table[~originals], *records])
-    return _with_table(rows, fresh, tokens=np.concatenate(streams))
-
-
-def _texts(rows: Rows, indices: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(rows in order, tokens end to end) of each file; one with a missing window is left out."""
-    order = indices[np.lexsort((rows.table["start_token"][indices], rows.table["file"][indices]))]
-    bounds = np.flatnonzero(np.diff(rows.table["file"][order])) + 1
-    for group in np.split(order, bounds):
-        if not len(group):
-            continue
-        parts, end = [], 0
-        for index in group.tolist():
-            start, tokens = int(rows.table[index]["start_token"]), rows.tokens_of(index)
-            parts.append(tokens[max(0, end - start) :])
-            end = max(end, start + len(tokens))
-        text = np.concatenate(parts)
-        if len(text) == end:  # a window that stands in another file was left out of the dataset
-            yield rows.table[group], text

@@ -18,7 +18,7 @@ from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
 from effectiveness.trainer import devices, models
 from effectiveness.trainer.batches import Batches, Pacing
-from effectiveness.trainer.config import Config, filled
+from effectiveness.trainer.config import Config, can_cut_anew, filled
 from effectiveness.trainer.console import Console
 from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
@@ -169,6 +169,7 @@ def make_batches(run: Run, rows: Rows) -> Batches:
             window_growth=config.data.window_growth,
             spelling=run.vocabulary,
         ),
+        fresh_cuts=can_cut_anew(config.data) and config.data.fresh_cuts is not False,
     )
     batches.pace(
         Pacing(
