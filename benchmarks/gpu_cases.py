@@ -86,28 +86,36 @@ def _ask(bench: Bench, case: Case, lock: Path | None, work: Path) -> subprocess.
 
 def make_case(bench: Bench, case: Case, lock: str = "") -> Iterator[dict]:
     """Rows of what is seen of `case`."""
-    with _locked(lock, fcntl.LOCK_SH), gpu_candidates.applied(case.candidate):
-        name = f"model.preset={case.preset}" if case.preset else "model.pretrained_model=random"
-        lora = f"quantization.lora_enabled={str(case.adapters).lower()}"
-        run = bench.open_run(name, lora, *case.settings)
-        model = (
-            bench.preset(run, case.preset)
-            if case.preset
-            else bench.qwen2(run, case.qwen2, adapters=case.adapters)
-        )
-        trainer = bench.trainer(run, model)
-        bench.advance(trainer, 1)
-        devices.free_cached_memory(bench.device)
-    with _locked(lock, fcntl.LOCK_EX):
-        seen = bench.measure(trainer, warm=1, count=case.steps)
-        planned = seen.planned_gib or 0.0
-        apart = {"planned_above_seen_%": 100 * (planned / seen.peak_gib - 1)} if planned else {}
-        plan = trainer.memory
-        twice = "" if plan is None else str(plan.checkpointing)
-        said = " / ".join(bench.said)[:400]
-        yield {"what": case.label, **seen.values(), **apart, "blocks_twice": twice, "said": said}
-        if case.is_profiled:
-            yield from _look_into(bench, case.label, trainer)
+    with gpu_candidates.applied(case.candidate):
+        with _locked(lock, fcntl.LOCK_SH):
+            trainer = _begin(bench, case)
+        with _locked(lock, fcntl.LOCK_EX):
+            yield _steps(bench, case, trainer)
+            if case.is_profiled:
+                yield from _look_into(bench, case.label, trainer)
+
+
+def _begin(bench: Bench, case: Case):
+    """A trainer that has made its first step, without what the device had to hold for it."""
+    name = f"model.preset={case.preset}" if case.preset else "model.pretrained_model=random"
+    run = bench.open_run(name, f"quantization.lora_enabled={str(case.adapters).lower()}", *case.settings)
+    if case.preset:
+        model = bench.preset(run, case.preset)
+    else:
+        model = bench.qwen2(run, case.qwen2, adapters=case.adapters)
+    trainer = bench.trainer(run, model)
+    bench.advance(trainer, 1)
+    devices.free_cached_memory(bench.device)
+    return trainer
+
+
+def _steps(bench: Bench, case: Case, trainer) -> dict:
+    seen, plan = bench.measure(trainer, warm=1, count=case.steps), trainer.memory
+    planned = seen.planned_gib or 0.0
+    apart = {"planned_above_seen_%": 100 * (planned / seen.peak_gib - 1)} if planned else {}
+    twice = "" if plan is None else str(plan.checkpointing)
+    said = " / ".join(bench.said)[:400]
+    return {"what": case.label, **seen.values(), **apart, "blocks_twice": twice, "said": said}
 
 
 def _look_into(bench: Bench, label: str, trainer) -> Iterator[dict]:

@@ -35,8 +35,21 @@ def lora(bench: Bench, note) -> None:
         _half_billion("LoRA, 8 x 4096, 23.5 GiB, eager", _batch(8), CARD, EAGER),
         _larger("LoRA, defaults, 23.5 GiB, compiled", CARD, COMPILED),
         _larger("LoRA, defaults, 23.5 GiB, eager", CARD, EAGER),
-        _half_billion("LoRA, 8 x 4096, whole card, compiled", _batch(8), COMPILED),
     ]
+    run_cases(bench, note, cases, together=TOGETHER)
+
+
+def candidates(bench: Bench, note) -> None:
+    """What else adapters could do, and blocks of a preset: the same steps, one change each."""
+    eight = _half_billion("LoRA, 8 x 4096, 23.5 GiB, compiled", _batch(8), CARD, COMPILED)
+    names = "as_autograd_keeps", "keeps_more", "larger_chunks", "shared_keys"
+    cases = [replace(eight, label=f"{eight.label}, {name}", candidate=name) for name in names]
+    dropped = (*eight.settings, "quantization.lora_dropout=0")
+    cases.append(replace(eight, label=f"{eight.label}, no dropout", settings=dropped))
+    base = Case(label="base, 16, compiled", preset="base", settings=(_batch(16), COMPILED), steps=10)
+    cases += [base, replace(base, label=f"{base.label}, keeps_more", candidate="keeps_more")]
+    if bench.is_small:
+        cases = [replace(cases[0], settings=(_batch(2), EAGER))]
     run_cases(bench, note, cases, together=TOGETHER)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import ROOT, Bench, num_graphs
-from benchmarks.gpu_fit import estimate, lora, lora_profile
+from benchmarks.gpu_fit import candidates, estimate, lora, lora_profile
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
 from effectiveness.common import programs
@@ -249,6 +249,7 @@ SECTIONS = {
     "base": (base, 40),
     "lora": (lora, 60),
     "lora_profile": (lora_profile, 45),
+    "candidates": (candidates, 70),
     "estimate": (estimate, 80),
     "out_of_memory": (out_of_memory, 25),
     "several": (several, 10),

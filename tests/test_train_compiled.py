@@ -26,7 +26,7 @@ def kernel(monkeypatch):
     use_tiny_models(monkeypatch)
     use_kernel_on_cpu(monkeypatch)
     real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, backend="aot_eager", **options))
+    monkeypatch.setattr(torch, "compile", lambda f, **options: real(f, **options | {"backend": "aot_eager"}))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     yield

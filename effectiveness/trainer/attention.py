@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from effectiveness.common.out_of_memory import is_out_of_memory
-from effectiveness.trainer.devices import autocast
+from effectiveness.trainer.devices import autocast, compute_dtype
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -234,19 +234,14 @@ def takes_kernel(query_BHTD: torch.Tensor, value_BGSD: torch.Tensor, dropout: fl
     """Whether the kernel can do this layer: half precision, equal heads of a size it knows, no dropout."""
     head_size = query_BHTD.shape[-1]
     fits = head_size == value_BGSD.shape[-1] and head_size <= LARGEST_HEAD and head_size % 8 == 0
-    is_half = _compute_dtype(query_BHTD) in (torch.bfloat16, torch.float16)
+    is_half = compute_dtype(query_BHTD) in (torch.bfloat16, torch.float16)
     return fits and is_half and not dropout and has_kernel(query_BHTD.device)
-
-
-def _compute_dtype(states: torch.Tensor) -> torch.dtype:
-    kind = states.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype
 
 
 def _by_kernel(query_BHTD, key_BGSD, value_BGSD, bounds, longest: int, scaling, sliding_window):
     from torch.nn.attention.varlen import varlen_attn
 
-    dtype = _compute_dtype(query_BHTD)
+    dtype = compute_dtype(query_BHTD)
     num_lines, num_heads, length, head_size = query_BHTD.shape
     groups = num_heads // key_BGSD.shape[1]
     options: dict[str, Any] = {"enable_gqa": True} if groups > 1 and _shares_keys() else {}

@@ -98,6 +98,12 @@ def autocast(device: torch.device, dtype: torch.dtype):
     return torch.autocast(device.type, dtype=dtype)
 
 
+def compute_dtype(tensor: torch.Tensor) -> torch.dtype:
+    """In which products of `tensor` are made: that of autocast, or its own."""
+    kind = tensor.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
 def limit_memory(device: torch.device, gib: float | None) -> None:
     """Use no more than `gib` of `device` from now on: a small card out of a large one. None: all of it."""
     _limits[device.type] = None if gib is None else int(gib * GIB)

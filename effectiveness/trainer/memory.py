@@ -7,6 +7,8 @@ model, and grows with the number of tokens.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED
 from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.engines import blocks
-from effectiveness.trainer.objective import Objective, loss_bytes
+from effectiveness.trainer.objective import Objective, compiled, loss_bytes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,19 +28,19 @@ PROBE_TOKENS = (64, 192)
 USABLE_SHARE = 0.9  # of the device: the rest is for fragments, and for what is not the allocator's
 # In a micro-batch: more hardly use a GPU better, so blocks are not computed twice for them.
 ENOUGH_TOKENS = 8192
-# The compiler recomputes cheap values in the backward pass instead of keeping them.
-COMPILED_SHARE = 0.65
-# Beside what is kept, the backward pass of a block holds gradients of about as much as the block kept.
+PARTED = "aot_eager_decomp_partition"  # the compiler's graphs, run as they are
+# Beside what is kept, the backward pass of a block holds gradients: of as much as the uncompiled block keeps.
 BACKWARD_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What one forward pass keeps, in bytes: of each token, and whatever the number of tokens."""
+    """What one forward pass keeps, in bytes: of each token, outside and in each block, and whatever their number."""
 
-    of_token: float
-    fixed: float
+    of_token_outside: float
     of_token_in_a_block: float
+    of_token_in_its_backward: float  # gradients, and what was not kept
+    fixed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +94,12 @@ def plan_memory(
     What fits with enough tokens in a micro-batch and no block computed twice comes first. Where nothing fits, the
     smallest plan is returned: it says what it needs.
     """
-    kept = measure_kept(objective, device, precision)
+    kept = measure_kept(objective, device, precision, is_compiled=is_compiled)
     asked = optimization.gradient_checkpointing
     choices = (False, True) if asked is None else (asked,)
     base = _persistent(objective.model, optimization, optimizer, device)
     plans = [
-        _plan(objective, base, kept, size, window, checkpointing, is_compiled, precision)
+        _plan(objective, base, kept, size, window, checkpointing, precision)
         for checkpointing in choices
         for size in _halves(micro_batch)
     ]
@@ -141,22 +143,20 @@ def _plan(
     size: int,
     window: int,
     checkpointing: bool,
-    is_compiled,
     precision,
 ) -> MemoryPlan:
     tokens, num_blocks = size * window, max(1, len(blocks(objective.model)))
     hidden = objective.model.config.get_text_config().hidden_size
-    of_a_block = kept.of_token_in_a_block * tokens * (COMPILED_SHARE if is_compiled else 1.0)
-    outside = (kept.of_token - num_blocks * kept.of_token_in_a_block) * tokens
+    of_a_block = kept.of_token_in_a_block * tokens
     if objective.attention == MASKED and base.usable and _is_gpu(objective):
         of_a_block += size * window**2 * (4 if precision == torch.float32 else 2)
     in_blocks = num_blocks * (4 * hidden * tokens if checkpointing else of_a_block)
-    backward = of_a_block * (BACKWARD_SHARE + checkpointing)
+    backward = kept.of_token_in_its_backward * tokens + of_a_block * checkpointing
     return replace(
         base,
         micro_batch=size,
         checkpointing=checkpointing,
-        activations=int(kept.fixed + outside + in_blocks),
+        activations=int(kept.fixed + kept.of_token_outside * tokens + in_blocks),
         work=int(max(backward, loss_bytes(objective, tokens, precision))),
     )
 
@@ -165,19 +165,40 @@ def _is_gpu(objective: Objective) -> bool:
     return objective.model.get_input_embeddings().weight.device.type != "cpu"
 
 
-def measure_kept(objective: Objective, device: torch.device, precision: torch.dtype) -> Kept:
+def measure_kept(
+    objective: Objective, device: torch.device, precision: torch.dtype, *, is_compiled: bool = False
+) -> Kept:
     """Forward passes over two short sequences, all their kept tensors counted; nothing of the model changes."""
+    num_blocks = max(1, len(blocks(objective.model)))
     (few, few_blocks), (many, many_blocks) = (
         _kept_bytes(objective, device, precision, count) for count in PROBE_TOKENS
     )
     more = PROBE_TOKENS[1] - PROBE_TOKENS[0]
-    of_token = (many - few) / more
-    num_blocks = max(1, len(blocks(objective.model)))
-    return Kept(
-        of_token=of_token,
+    of_token, in_blocks = (many - few) / more, (many_blocks - few_blocks) / more
+    found = Kept(
+        of_token_outside=of_token - in_blocks,
+        of_token_in_a_block=in_blocks / num_blocks,
+        of_token_in_its_backward=BACKWARD_SHARE * in_blocks / num_blocks,
         fixed=max(0.0, few - of_token * PROBE_TOKENS[0]),
-        of_token_in_a_block=(many_blocks - few_blocks) / more / num_blocks,
     )
+    if not (is_compiled and objective.is_graph):
+        return found
+    with _parted_by_compiler(objective):
+        in_blocks = _kept_bytes(objective, device, precision, PROBE_TOKENS[1])[1] / PROBE_TOKENS[1]
+    return replace(found, of_token_in_a_block=in_blocks / num_blocks)
+
+
+@contextlib.contextmanager
+def _parted_by_compiler(objective: Objective) -> Iterator[None]:
+    """Blocks as the compiler parts them into forward and backward pass: it decides what is kept. Nothing is built."""
+    for block in blocks(objective.model):
+        block.forward = compiled(block.forward, PARTED)
+    try:
+        yield
+    finally:
+        for block in blocks(objective.model):
+            del block.forward  # that of its class is back
+        torch._dynamo.reset()
 
 
 def _kept_bytes(objective: Objective, device, precision, num_tokens: int) -> tuple[int, int]:

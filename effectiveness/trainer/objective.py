@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
-from effectiveness.trainer.devices import autocast, drawing_alike
+from effectiveness.trainer.devices import autocast, compute_dtype, drawing_alike
 from effectiveness.trainer.engines import blocks
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class Objective(nn.Module):
         self.is_compiled = False
         self.has_plain_head = _has_plain_head(model, precision)
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether blocks can be compiled as they are: a loop over documents is no graph."""
+        return self.attention != NAME or has_kernel(self.model.device)
+
     def checkpoint_blocks(self) -> None:
         """Keep only what goes into each block, and compute the rest of it again in the backward pass."""
         for block in blocks(self.model):
@@ -48,11 +53,11 @@ class Objective(nn.Module):
 
     def compile_blocks(self) -> None:
         """Compile the repeated blocks, each kind once, and the loss of a chunk; shapes must not change from now on."""
-        if self.attention == NAME and not has_kernel(self.model.device):  # a loop over documents is no graph
+        if not self.is_graph:
             self.model.set_attn_implementation("sdpa")
             self.attention = MASKED
         for block in blocks(self.model):
-            block.forward = torch.compile(block.forward, dynamic=False)
+            block.forward = compiled(block.forward)
         self.is_compiled = True
 
     def forward(self, batch, *, per_token: bool = False) -> torch.Tensor:
@@ -101,7 +106,7 @@ class _WeightedNats(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled):
-        dtype = _product_dtype(hidden_ND)
+        dtype = compute_dtype(hidden_ND)
         hidden, weight, bias = _tiled(hidden_ND.to(dtype), weight_VD.to(dtype), bias_V)
         needs_weight, vocab_size = ctx.needs_input_grad[1], weight_VD.shape[0]
         grad_hidden = torch.empty_like(hidden)
@@ -164,11 +169,6 @@ def _nats_and_gradient_in_one(logits_NV, labels_N, vocab_size: int) -> tuple[tor
     return nats, (torch.exp(logits - log_sum) - is_label.float()).to(logits_NV.dtype)
 
 
-def _product_dtype(hidden: torch.Tensor) -> torch.dtype:
-    kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-
-
 def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
     """Rows whose logits are held at a time; on a GPU a power of two: equal chunks share compiled code."""
     kind = hidden_ND.device.type
@@ -191,6 +191,22 @@ def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) ->
     lowered = weight.numel() * 2 if half and weight.dtype == torch.float32 else 0
     gradients = weight.numel() * (4 + size) if weight.requires_grad else 0
     return rows * vocab_size * of_logits + lowered + gradients + num_tokens * weight.shape[1] * size
+
+
+# The compiler would keep what cheap kernels make for products far away, in fear of making it twice: of a layer with
+# adapters as much again as it must keep. Made twice it costs next to nothing, within the kernels around it.
+MAKE_TWICE = {
+    "ban_recompute_used_far_apart": False,
+    "ban_recompute_long_fusible_chains": False,
+    "ban_recompute_materialized_backward": False,
+}
+
+
+def compiled(forward, backend: str = "inductor"):
+    """`forward` compiled for fixed shapes; it keeps little for its backward pass."""
+    import torch._functorch.config as how
+
+    return how.patch(MAKE_TWICE)(torch.compile(forward, dynamic=False, backend=backend))
 
 
 def _checkpointed(block: nn.Module, forward):

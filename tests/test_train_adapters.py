@@ -1,0 +1,140 @@
+"""Adapters on frozen layers: right gradients, the same dropout in both passes, and little kept between them."""
+
+import pytest
+import torch
+from torch import nn
+from transformers import Qwen2Config, Qwen2ForCausalLM
+from varlen_on_cpu import use_kernel_on_cpu
+
+from effectiveness.trainer import attention
+from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.lora import LoraLinear, _dropped, _hashes, _LowRank, add_adapters, lower_frozen
+from effectiveness.trainer.memory import measure_kept
+from effectiveness.trainer.objective import Objective
+
+CPU, HALF = torch.device("cpu"), torch.bfloat16
+
+
+def adapted(*, dropout: float, num_layers: int = 2) -> Qwen2ForCausalLM:
+    """A Qwen2 with the ratios of the smallest released one, frozen and adapted; B is not zero."""
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=96,
+        hidden_size=56,
+        intermediate_size=304,
+        num_hidden_layers=num_layers,
+        num_attention_heads=7,
+        num_key_value_heads=1,
+        attn_implementation="sdpa",
+        tie_word_embeddings=True,
+    )
+    model = Qwen2ForCausalLM(config)
+    for p in model.parameters():
+        p.data = p.data.bfloat16().float()
+    add_adapters(model, rank=2, alpha=4.0, dropout=dropout, targets=["all-linear"])
+    for module in model.modules():
+        if isinstance(module, LoraLinear):
+            nn.init.normal_(module.lora_b, std=0.1)
+    lower_frozen(model)
+    return model.train()
+
+
+def batch_of(num_tokens: int) -> MicroBatch:
+    ids = torch.arange(num_tokens)[None] % 96
+    return MicroBatch(
+        input_ids=ids,
+        labels=ids,
+        position_ids=torch.arange(num_tokens)[None],
+        weights=torch.ones(1, num_tokens),
+        rows=(),
+        bounds=torch.tensor([0, num_tokens], dtype=torch.int32),
+        longest=num_tokens,
+    )
+
+
+def gradients(objective: Objective) -> dict[str, torch.Tensor]:
+    torch.manual_seed(5)
+    objective.zero_grad()
+    with torch.autocast("cpu", HALF):
+        objective(batch_of(24)).backward()
+    return {name: p.grad.clone() for name, p in objective.named_parameters() if p.grad is not None}
+
+
+def apart(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> float:
+    assert some.keys() == others.keys()
+    both = [torch.cat([grads[name].flatten() for name in some]) for grads in (some, others)]
+    return float((both[0] - both[1]).norm() / both[1].norm())
+
+
+@pytest.mark.parametrize("seed", [7, torch.tensor(7, dtype=torch.int32)], ids=["eager", "in a graph"])
+def test_the_gradients_of_an_adapter_are_those_of_its_formula_with_the_same_mask(seed):
+    torch.manual_seed(0)
+    x, a, b = (
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 5, 6), (3, 6), (4, 3))
+    )
+    assert torch.autograd.gradcheck(lambda *p: _LowRank.apply(*p, 1.7, 0.4, seed), (x, a, b))
+    expected = 1.7 * (_dropped(x, 0.4, seed) @ a.T) @ b.T
+    assert torch.allclose(_LowRank.apply(x, a, b, 1.7, 0.4, seed), expected)
+
+
+def test_the_mask_of_a_graph_drops_the_share_it_should_anywhere_and_others_by_another_seed():
+    seeds = torch.tensor([0, 1, -(2**31)], dtype=torch.int32)
+    kept = torch.stack([_dropped(torch.ones(400, 700), 0.05, seed) > 0 for seed in seeds]).double()
+    dropped = 1 - kept
+    assert torch.allclose(dropped.mean((1, 2)), torch.tensor(0.05).double(), atol=4 * (0.05 / 280_000) ** 0.5)
+    for axis in (1, 2):  # no row and no column is another share than chance makes it
+        spread = dropped.mean(axis).std() / (0.05 * 0.95 / dropped.shape[axis]) ** 0.5
+        assert 0.9 < float(spread) < 1.1
+    for one, other in ((0, 1), (0, 2)):
+        assert float((dropped[one] * dropped[other]).mean()) == pytest.approx(0.0025, abs=0.0005)
+    beside = dropped[:, :, 1:] * dropped[:, :, :-1]
+    assert float(beside.mean()) == pytest.approx(0.0025, abs=0.0005)
+    assert _hashes(torch.Size([3, 2]), seeds[0]).min() >= 0
+
+
+def test_blocks_that_are_computed_twice_drop_the_same_both_times():
+    once, twice = (Objective(adapted(dropout=0.3), HALF) for _ in range(2))
+    twice.checkpoint_blocks()
+    assert apart(gradients(twice), gradients(once)) == 0
+    without = Objective(adapted(dropout=0.0), HALF)
+    assert apart(gradients(without), gradients(once)) > 0.1  # it does drop
+
+
+def test_frozen_weights_get_no_gradient_and_evaluation_drops_nothing():
+    model = adapted(dropout=0.9)
+    gradients(Objective(model, HALF))
+    assert {name.rpartition(".")[2] for name, p in model.named_parameters() if p.grad is not None} == {
+        "lora_a",
+        "lora_b",
+    }
+    model.eval()
+    with torch.no_grad(), torch.autocast("cpu", HALF):
+        inputs = batch_of(8).input_ids
+        assert torch.equal(model(inputs).logits, model(inputs).logits)
+
+
+# --- what is kept for the backward pass -------------------------------------------------------------------------
+
+
+def test_dropout_keeps_nothing_and_layers_that_read_the_same_keep_it_once():
+    kept = {
+        rate: measure_kept(Objective(adapted(dropout=rate), HALF), CPU, HALF).of_token_in_a_block
+        for rate in (0.0, 0.3)
+    }
+    assert kept[0.3] == kept[0.0]
+    hidden, wide, rank = 56, 304, 2
+    # into q, k, v; into o; into gate and up; of the gate its input, its result and both factors' products
+    halves = 3 * hidden + 4 * wide + 7 * rank
+    of_attention_and_norms = 2 * 4 * hidden + 2 * 3 * hidden + 64
+    assert kept[0.3] <= 2 * halves + of_attention_and_norms
+
+
+def test_compiled_blocks_keep_little_more_than_half_and_the_plan_knows(monkeypatch):
+    use_kernel_on_cpu(monkeypatch)
+    monkeypatch.setattr(attention, "_shares_keys", lambda: False)
+    objective = Objective(adapted(dropout=0.05), HALF)
+    before = gradients(objective)
+    eager, compiled = (measure_kept(objective, CPU, HALF, is_compiled=way) for way in (False, True))
+    assert compiled.of_token_in_a_block < 0.65 * eager.of_token_in_a_block
+    assert compiled.of_token_outside == eager.of_token_outside
+    assert apart(gradients(objective), before) == 0  # and nothing of the model has changed
