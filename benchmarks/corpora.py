@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.common.programs import find_program, run
-from effectiveness.languages import language_of
+from effectiveness.languages import OURS, language_of
 
 MAX_FILE_BYTES = 200_000  # a single generated giant must not be a large part of a small corpus
 MIN_WORD_LETTERS = 4
@@ -76,6 +76,7 @@ def _sources(tree: Path) -> Iterable[tuple[Path, int, str]]:
         language = language_of(path.name)
         if (
             language is None
+            or language.name not in OURS
             or path.is_symlink()
             or not path.is_file()
             or not _SKIPPED.isdisjoint(path.relative_to(tree).parts)

@@ -117,6 +117,11 @@ def test_an_interpreter_s_version_is_no_part_of_its_name():
     assert language_of("tool", b"#!/usr/bin/perl\n").name == "Perl"
 
 
+def test_a_script_that_the_shell_hands_on_is_in_the_language_of_its_own_interpreter():
+    assert language_of("tool", b'#!/bin/sh\n# \\\nexec tclsh "$0" ${1+"$@"}\nputs 1\n').name == "Tcl"
+    assert language_of("tool", b'#!/bin/sh\nexec other "$@"\n').name == "Bash"
+
+
 def test_nothing_is_told_of_a_name_and_a_text_that_nobody_knows():
     assert language_of("a/b.unheard-of", b"words\n") is None
     assert (UNKNOWN.name, UNKNOWN.is_data) == ("Text", True)

@@ -26,8 +26,13 @@ _ROWS = (
     *bash.ROWS,
     *plain.ROWS,
 )
-_TEMPLATE = re.compile(r"\.(?:in|tmpl|template|dist|example|sample|eex)$", re.IGNORECASE)  # config.h.in is C
+_TEMPLATE = re.compile(
+    r"(?:\.(?:in|tmpl|template|dist|example|sample|eex|tp)|-tpl)$", re.IGNORECASE
+)  # config.h.in is C
 _STEM = re.compile(r"[.-]")  # Dockerfile.dev, Makefile-windows
+_HEAD_BYTES = 512
+# A script that the shell hands on to its own interpreter: exec tclsh "$0" "$@"
+_HANDED_ON = re.compile(rb"#!(?:[^\n]{0,200}\n){1,5}?[ \t]*exec[ \t]+(\w+)[^\n]*\$0[^\n]*\$[@*{]")
 _TABLE = read_table()
 _OURS = {row.linguist or row.name: row for row in _ROWS}  # by linguist's name
 
@@ -158,4 +163,6 @@ def _interpreter(text: bytes) -> str:
     if words and words[0].rpartition("/")[2] == "env":
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
     word = words[0].rpartition("/")[2] if words else ""
+    if word == "sh" and (handed_on := _HANDED_ON.match(text[:_HEAD_BYTES])):
+        word = handed_on[1].decode()
     return word if word in _BY_INTERPRETER else word.rstrip("0123456789.")

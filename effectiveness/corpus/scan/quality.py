@@ -47,7 +47,8 @@ _HEAD_LINES = 5
 _BY_A_TOOL = re.compile(
     rb"(?:generated (?:automatically )?by|made by) (?:the |a )?(?:gnu )?(?:autoconf|automake|aclocal|autogen|bison|"
     rb"flex|cython|swig|pod::man|help2man|docbook|doxygen|sphinx|javadoc|protoc\b|protocol buffer|thrift|haxe|jooq|"
-    rb"antlr|racc|jison|jflex|ragel|re2c|roxygen2|mandoc|pkgdown|glade|gtk-doc|makeinfo|texi2html|xtest|ronn)"
+    rb"antlr|racc|jison|jflex|ragel|re2c|roxygen2|mandoc|pkgdown|glade|gtk-doc|nvidia nvvm|makeinfo|"
+    rb"texi2html|xtest|ronn)"
 )
 _DO_NOT_EDIT = re.compile(
     rb"generated\b.{0,300}?\bdo(?: not|n't) (?:edit|modify)|do not edit.{0,300}?\bgenerated\b"
@@ -64,6 +65,7 @@ _COMMENT_STARTS = (
     *(b"#", b"//", b"/*", b"*", b"|*", b"--", b";", b"%", b"<!--"),
     *(b'.\\"', b"'\\\"", b"dnl", b"rem ", b"(*", b"{-", b"!", b'"'),
 )
+_PROSE_COMMENTS = (b"<!--", b'.\\"', b"'\\\"")  # HTML's and those of manual pages
 _DOC_STARTS = (b"///", b"//!", b"/**")  # they speak of the item that follows, not of the file
 _ABOUT_THE_FILE = (b"this file", b"generated file", b"do not edit", b"do not modify")
 
@@ -148,7 +150,7 @@ def _speaks_of_the_file(line: bytes, *, strict: bool) -> bool:
     if any(words in line for words in _ABOUT_THE_FILE):
         return True
     if strict:
-        return line.startswith(b"<!--")
+        return line.startswith(_PROSE_COMMENTS)
     return line.startswith(_COMMENT_STARTS) and not line.startswith(_DOC_STARTS)
 
 
