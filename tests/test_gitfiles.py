@@ -138,6 +138,33 @@ def test_a_directory_the_repository_around_it_ignores_is_read_on_its_own(root, s
     assert result.commit == ""
 
 
+def test_tracked_files_that_are_not_there_are_counted_and_a_link_is_there(root, spool):
+    write(root, **{f"{name}_DOT_py": f"{name} = 1\n" for name in "abc"}, third_party__d_DOT_py="d = 1\n")
+    (root / "link.py").symlink_to("nowhere")
+    run_git(root, "init", "-q")
+    run_git(root, "add", "-A")
+    (root / "b.py").unlink()
+    (root / "c.py").unlink()
+    result, _, _ = scan_tree(root, spool)
+    assert paths(result) == ["a.py"]
+    assert result.notes == {"tracked files that are not there: a sparse checkout, or deleted": 2}
+
+
+def test_a_submodule_is_read_where_it_is_included(root, spool):
+    inner = write(root / "sub", x_DOT_py="x = 1\n", y_DOT_bin=b"\0")
+    run_git(inner, "init", "-q")
+    run_git(inner, "add", "-A")
+    run_git(inner, "commit", "-q", "-m", "inner")
+    write(root, a_DOT_py="a = 1\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", "-A")
+    result, _, _ = scan_tree(root, spool)
+    assert (paths(result), result.skipped["submodule"]) == (["a.py"], 1)
+    result, _, _ = scan_tree(root, spool, include=("/sub/",))
+    assert paths(result) == ["a.py", "sub/x.py"]
+    assert result.num_entries == len(result.files) + sum(result.skipped.values())
+
+
 def test_without_git_the_ignore_files_are_read_and_it_is_said(root, spool, monkeypatch):
     write(root, _DOT_gitignore="b.py\n", a_DOT_py="x = 1\n", b_DOT_py="x = 1\n")
     result, _, _ = scan_tree(root, spool)

@@ -122,6 +122,26 @@ def test_a_script_that_the_shell_hands_on_is_in_the_language_of_its_own_interpre
     assert language_of("tool", b'#!/bin/sh\nexec other "$@"\n').name == "Bash"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "language"),
+    [
+        ("a.test", "# -*- tcl -*-\nputs 1\n", "Tcl"),
+        ("a.zzz", "/* -*- tab-width: 4; mode: c++; -*- */\n", "C++"),
+        ("a.h", "/* -*-C++-*- */\nint a;\n", "C++"),
+        ("a.h", "/* -*- Mode: C; c-basic-offset: 4 -*- */\nclass A {\n", "C"),
+        ("a.zzz", "x\n" * 400 + "# vim: set sw=4 ft=perl :\n", "Perl"),
+        ("a.py", "# -*- mode: ruby -*-\n", "Python"),
+        ("a.h", "/* -*- mode: ruby -*- */\n", "C"),
+    ],
+)
+def test_what_a_text_tells_an_editor_tells_where_the_name_does_not(name, text, language):
+    assert language_of(name, text.encode()).name == language
+
+
+def test_a_coding_cookie_is_no_language():
+    assert language_of("a.zzz", b"# -*- coding: utf-8 -*-\n") is None
+
+
 def test_nothing_is_told_of_a_name_and_a_text_that_nobody_knows():
     assert language_of("a/b.unheard-of", b"words\n") is None
     assert (UNKNOWN.name, UNKNOWN.is_data) == ("Text", True)

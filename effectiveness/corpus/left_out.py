@@ -12,16 +12,7 @@ TIMES_MORE = 4  # left out than read, and it is worth a line
 # No flag makes a source of these. Others have been asked for by name in their own reason.
 _NO_WAY_IN = (
     *("binary", "not ", "empty", "symbolic link", "FIFO", "vanished", "replaced", "unreadable", "too large"),
-    *(
-        "secret in its name",
-        "own output",
-        "nested git",
-        "submodule",
-        "excluded",
-        "Git LFS",
-        "a name ",
-        "damaged",
-    ),
+    *("secret in its name", "own output", "excluded", "Git LFS", "a name ", "damaged", "a notebook without"),
 )
 _PLAIN_PATH = re.compile(r"[\w./+@=-]+")  # neither a glob nor a shell would read it otherwise
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from effectiveness.languages import bash, c, go, java, javascript, plain, python, rust, shared_suffixes
+from effectiveness.languages.editor_lines import word_for_editors
 from effectiveness.languages.linguist import Entry, read_table
 from effectiveness.languages.record import Language
 
@@ -84,7 +85,8 @@ UNKNOWN = replace(LANGUAGES["Text"], long_lines=False, is_data=True)  # a text w
 
 
 def language_of(path: str, text: bytes = b"") -> Language | None:
-    """The language of a file by its name, where several share it by its text, else by its `#!` line, else None.
+    """The language of a file by its name, where several share it by its text, else by its `#!` line or by what it tells
+    an editor, else None.
 
     >>> language_of("src/lib.rs").name, language_of("tool", b"#!/usr/bin/env python3").name
     ('Rust', 'Python')
@@ -94,6 +96,7 @@ def language_of(path: str, text: bytes = b"") -> Language | None:
         _by_name(filename, text)
         or _by_name(_TEMPLATE.sub("", filename), text)
         or _BY_INTERPRETER.get(_interpreter(text))
+        or language_called(word_for_editors(text))
         or _BY_FILENAME.get(_STEM.split(filename)[0])
     )
 
@@ -133,6 +136,9 @@ def _by_name(filename: str, text: bytes) -> Language | None:
         return _BY_FILENAME[filename]
     for suffix in _suffixes(filename):
         if suffix in shared_suffixes.RULES:
+            said = language_called(word_for_editors(text))
+            if said and said.name in shared_suffixes.candidates(suffix):
+                return said
             found = shared_suffixes.told_by_text(suffix, text)
             return LANGUAGES[found] if found else None
         if suffix in _BY_SUFFIX:

@@ -31,7 +31,14 @@ _OBJECTIVE_C = (
     rb"|#import[ \t]+[<\"])|\bNS_(?:ENUM|OPTIONS|ASSUME_NONNULL_BEGIN)\b"
 )
 _PERL = rb"\A#!.*perl|^[ \t]*(?:use[ \t]+(?:strict|warnings|v?5|[A-Z][\w:]+)\b|package[ \t]+\w|sub[ \t]+\w|(?:my|our)[ \t]*[$@%(])"
-_RAKU = rb"\A#!.*(?:raku|perl6)|^[ \t]*(?:use[ \t]+v6|unit[ \t]+(?:class|module|role|grammar)|(?:role|grammar|multi|method)[ \t])"
+_RAKU = rb"\A#!.*(?:raku|perl6)|^[ \t]*(?:use[ \t]+v6|unit[ \t]+(?:class|module|role|grammar)\b)"
+_RAKU_HABITS = (
+    rb"^[ \t]*(?:(?:my[ \t]+)?(?:class|role|grammar|module)[ \t]+\w[\w:-]*[ \t]*(?:is[ \t]|does[ \t]|\{|;)"
+    rb"|(?:multi|method)[ \t]+[\w-]+|has[ \t]+[$@%]|plan[ \t]+\d+;)|\b(?:is-deeply|lives-ok|dies-ok|throws-like)\b"
+)
+_STRICT_PERL = (
+    rb"\A#!.*perl\b|^[ \t]*(?:use[ \t]+(?:strict|warnings|v?5)\b|package[ \t]+[\w:]+[ \t]*(?:;|\{)|__END__)"
+)
 _PROLOG = rb"^:-|^[ \t]*[a-z][^#\"'%\n]{0,200}:-|^[a-z]\w*\([^\n]{0,200}\)\.[ \t]*$"
 _FORTH = rb"^: [^\n]|^\\ |^\( "
 _GERBER = rb"^(?:[DGMT]\d\d\*|G0\d|%[A-Z]{2}.*\*%)"
@@ -162,7 +169,7 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ".mask": (("Unity3D Asset", rb"\A\s{0,9}%YAML"), ("Mask", ANY)),
     ".mc": (("Win32 Message File", rb"^[ \t]*(?:MessageId|MessageIdTypedef|SeverityNames|FacilityNames|LanguageNames)[ \t]*="), ("M4", rb"^dnl|^[ \t]*(?:define|divert|include)\("), ("Monkey C", ANY)),
     ".md": (("GCC Machine Description", rb"^\(define_(?:insn|expand|attr|predicate|constants|mode_iterator|c_enum)\b"), ("Markdown", ANY)),
-    ".ml": (("Standard ML", rb"^[ \t]*(?:structure|signature|functor|datatype)[ \t]+\w"), ("OCaml", ANY)),
+    ".ml": (("Standard ML", rb"^[ \t]*(?:structure|signature|functor)[ \t]+\w+[^\n]*(?:=|:>)[ \t]*(?:struct|sig)?\b"), ("OCaml", ANY)),
     ".mm": (("XML", rb"\A\s{0,99}<"), ("Objective-C++", ANY)),
     ".mo": (("Motoko", rb"^[ \t]*(?:(?:persistent[ \t]+)?actor\b|import[ \t]+\w+[ \t]+\"|module[ \t]*\{|let[ \t])"), ("Modelica", ANY)),
     ".mod": (
@@ -190,11 +197,11 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ".pbt": (("PowerBuilder", rb"\ASave Format"), ("Protocol Buffer Text Format", ANY)),
     ".pc": (("Pro*C", rb"\bEXEC SQL\b|" + _C_LINES), ("pkg-config", ANY)),
     ".pkl": (("Pickle", rb"\A(?:\(|c__|\x80|I\d|S')"), ("Pkl", ANY)),
-    ".pl": (("Raku", _RAKU), ("Perl", _PERL), ("Prolog", _PROLOG), ("Perl", ANY)),
+    ".pl": (("Raku", _RAKU), ("Perl", _STRICT_PERL), ("Raku", _RAKU_HABITS), ("Perl", _PERL), ("Prolog", _PROLOG), ("Perl", ANY)),
     ".plist": (("XML Property List", rb"\A\s{0,99}<"), ("OpenStep Property List", ANY)),
     ".plt": (("Prolog", rb"^:-|:-[ \t]*$"), ("Gnuplot", ANY)),
     ".pluginspec": (("XML", _XML), ("Ruby", ANY)),
-    ".pm": (("X PixMap", rb"/\* XPM \*/"), ("Raku", rb"^[ \t]*(?:use[ \t]+v6|unit[ \t]|(?:my[ \t]+)?(?:class|role|grammar|module)[ \t]+\w[\w:]*[ \t]*(?:is[ \t]|does[ \t]|\{|;))"), ("Perl", ANY)),
+    ".pm": (("X PixMap", rb"/\* XPM \*/"), ("Raku", _RAKU), ("Perl", _STRICT_PERL), ("Raku", _RAKU_HABITS), ("Perl", ANY)),
     ".pod": (("Pod 6", rb"^=begin[ \t]+pod|^=(?:TITLE|SUBTITLE)\b"), ("Pod", ANY)),
     ".pp": (("Pascal", rb"(?i)^[ \t]*(?:unit|program|library|uses|interface|implementation|procedure|begin|end\.|\{\$)(?:[ \t;]|\r?$)"), ("Puppet", ANY)),
     ".prc": (("PLSQL", rb"(?i)^[ \t]*create[ \t]+or[ \t]+replace|\b(?:varchar2|exception|dbms_)"), ("SQL", ANY)),
@@ -230,7 +237,7 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ".star": (("STAR", rb"^(?:loop_|data_|save_)\w*[ \t]*$"), ("Starlark", ANY)),
     ".svx": (("Survex data", rb"\A(?:;|\*\w)|^\*(?:begin|include|data)\b"), ("mdsvex", ANY)),
     ".sw": (("XML", _XML), ("Sway", ANY)),
-    ".t": (("Raku", _RAKU), ("Terra", rb"^[ \t]*(?:terra[ \t]|local[ \t]+\w+[ \t]*=[ \t]*terralib|local[ \t]|C[ \t]*=[ \t]*terralib)"), ("Perl", _PERL + rb"|^[ \t]*(?:is|ok|like|print)\b"), ("Turing", rb"^[ \t]*(?:%[ \t]|var[ \t]+\w+[^=\n]*:=?|put[ \t]|procedure[ \t]|function[ \t]|setscreen)"), ("Perl", ANY)),
+    ".t": (("Raku", _RAKU), ("Perl", _STRICT_PERL), ("Terra", rb"^[ \t]*terra[ \t]+\w|\bterralib\b|^import \"|^[ \t]*local[ \t]+\w+[ \t]*="), ("Raku", _RAKU_HABITS), ("Perl", _PERL + rb"|^[ \t]*(?:is|ok|like|print)\b"), ("Turing", rb"^[ \t]*(?:%[ \t]|var[ \t]+\w+[^=\n]*:=?|put[ \t]|procedure[ \t]|function[ \t]|setscreen)"), ("Perl", ANY)),
     ".tact": (("JSON", rb"\A\s{0,99}\{\""), ("Tact", ANY)),
     ".tl": (("Type Language", rb"^---(?:types|functions)---|^\w+(?:\.\w+)*(?:#[0-9a-f]+)?[ \t].*=[ \t]*[A-Z][^=\n]*;"), ("Teal", ANY)),
     ".toc": (("World of Warcraft Addon Data", rb"^## |^@no-lib"), ("TeX", ANY)),

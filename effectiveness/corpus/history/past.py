@@ -13,7 +13,7 @@ from effectiveness.corpus.history.commits import Commit, State, state_at
 from effectiveness.corpus.history.trees import write_tree
 from effectiveness.corpus.scan.gitfiles import head_commit, shallow_commits
 from effectiveness.corpus.scan.gitplace import ForeignGit, GitPlace, check_objects, check_own, find_git
-from effectiveness.corpus.scan.listing import CommitTree
+from effectiveness.corpus.scan.selecting import CommitTree
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 from effectiveness.corpus.history.clean_room import CleanRoom
 from effectiveness.corpus.scan.beneath import Beneath
-from effectiveness.corpus.scan.listing import LINK, MAX_FILE_BYTES, SUBMODULE, CommitTree
+from effectiveness.corpus.scan.listing import LINK, MAX_FILE_BYTES
+from effectiveness.corpus.scan.selecting import SUBMODULE, CommitTree
 
 MAX_ENTRIES = 2_000_000  # a tree of trees that are all the same one can stand for any number of files
 MAX_DEPTH = 256

@@ -6,7 +6,6 @@ shard files in order, so the result does not depend on the number of workers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -18,28 +17,19 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from effectiveness.common.paths import escape_path
-from effectiveness.common.records import SET_LANGUAGE, ScanResult, SourceFile, UserError
+from effectiveness.common.records import ScanResult, SourceFile, UserError
 from effectiveness.common.workers import Crew, cut_into_shards
-from effectiveness.corpus.scan import notebooks
-from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.decoding import HEAD_BYTES, NotText, decode, require_no_nul
-from effectiveness.corpus.scan.listing import (
-    MAX_FILE_BYTES,
-    Candidate,
-    CommitTree,
-    Listing,
-    Tally,
-    list_repository,
-)
+from effectiveness.corpus.scan.beneath import Beneath
+from effectiveness.corpus.scan.listing import Candidate, Listing, Tally, list_repository
 from effectiveness.corpus.scan.picking import Picks
-from effectiveness.corpus.scan.quality import EMPTY, drop_reason, notes_on
+from effectiveness.corpus.scan.quality import notes_on
+from effectiveness.corpus.scan.reading import Kept, read_all
 from effectiveness.corpus.scan.roles import Roles
-from effectiveness.corpus.scan.unwanted import language_reason, name_reason
-from effectiveness.languages import UNKNOWN, Language, language_called, language_of
+from effectiveness.corpus.scan.selecting import CommitTree
 
 SHARD_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
-UNKNOWN_LANGUAGE = "text of no known language"
+ABSENT = "tracked files that are not there: a sparse checkout, or deleted"
 SECRET_IN_NAME = "secret in its name"  # a row names its file, and another name would be no file's
 
 # Texts and their languages -> the signature of each, and the macro names in all.
@@ -194,6 +184,7 @@ def _append(shard: Shard, joined) -> None:
 
 def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult]) -> ScanResult:
     tally = listing.tally
+    absent = {ABSENT: listing.num_absent} if listing.num_absent else {}
     for result in results:
         tally.merge(result.tally)
     files = _placed(file for result in results for file in result.files)
@@ -206,7 +197,7 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
         unreadable=tuple(sorted(tally.unreadable)),
         secrets=_sum_counts(result.secrets for result in results),
         secret_places=tuple(place for result in results for place in result.secret_places),
-        notes=_sum_counts(result.notes for result in results),
+        notes=_sum_counts([*(result.notes for result in results), absent]),
         commit=listing.commit,
         listed_by=listing.listed_by,
     )
@@ -242,7 +233,7 @@ def scan_shard(shard: Shard) -> ShardResult:
     """Read the files of one shard and write their texts to its spool file."""
     tally = Tally()
     with Beneath(Path(shard.root)) as place:
-        kept = _read_all(place, _with_plain_names(shard, tally), tally)
+        kept = read_all(place, _with_plain_names(shard, tally), tally)
     texts = [file.text for file in kept]
     secrets: dict = {}
     places: list[tuple[str, int, str]] = []
@@ -274,66 +265,6 @@ def _with_plain_names(shard: Shard, tally: Tally) -> list[Candidate]:
         else:
             tally.add(SECRET_IN_NAME, redacted)
     return plain
-
-
-class LeftOut(Exception):
-    """A named rule leaves the file out; the message is the reason."""
-
-
-class Kept(NamedTuple):
-    """A file that was read and that no rule leaves out."""
-
-    path: bytes
-    language: str
-    sha256: str  # of the bytes on disk
-    text: bytes  # UTF-8
-    notes: tuple[str, ...]  # on how it was read
-    is_documentation: bool
-
-
-def _read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[Kept]:
-    """Read files; those that are not kept are counted."""
-    kept = []
-    for candidate in candidates:
-        try:
-            kept.append(_read(place, candidate))
-        except OSError as error:
-            tally.add_error(error, candidate.path)
-        except UnstableFile as why:
-            tally.add(str(why), candidate.path, unreadable=True)
-        except (NotText, LeftOut) as why:
-            tally.add(str(why), candidate.path)
-    return kept
-
-
-def _read(place: Beneath, candidate: Candidate) -> Kept:
-    """The one place that decides whether a file that the listing kept is read: its content is text and no named rule
-    speaks against it. Raises LeftOut, and what reading and decoding raise."""
-    name = candidate.path.decode("utf-8", "replace")
-    if reason := "" if candidate.is_included else name_reason(name):
-        raise LeftOut(reason)
-    if language_of(name) is None:  # of pictures and the like no more than the head is read
-        require_no_nul(place.read_head(candidate.path, HEAD_BYTES))
-    raw = place.read(candidate.path, MAX_FILE_BYTES)
-    text, note = decode(raw)
-    if candidate.path.endswith(notebooks.SUFFIX):
-        text, language = notebooks.script_of(text)
-        language = replace(language, long_lines=True)  # of its prose a paragraph is a line
-    else:
-        language = language_of(name, text) or UNKNOWN
-    said = language_called(candidate.language)
-    if reason := _reason(text, said or language, candidate):
-        raise LeftOut(reason)
-    notes = (note, SET_LANGUAGE if said else "", UNKNOWN_LANGUAGE if (said or language) is UNKNOWN else "")
-    digest = hashlib.sha256(raw).hexdigest()
-    return Kept(candidate.path, (said or language).name, digest, text, notes, candidate.is_documentation)
-
-
-def _reason(text: bytes, language: Language, candidate: Candidate) -> str:
-    """The named rule that leaves a text out; "" to keep it."""
-    if candidate.is_included:
-        return "" if text.strip() else EMPTY
-    return language_reason(language) or drop_reason(text, language, handwritten=candidate.handwritten)
 
 
 def _spooled(file: Kept, text: bytes, roles: Roles) -> Spooled:

@@ -12,7 +12,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from effectiveness.common.ownership import MARKER, SIGNATURE, is_marker
 from effectiveness.common.paths import escape_path
@@ -20,15 +20,8 @@ from effectiveness.common.publish import STAGING
 from effectiveness.common.records import METADATA_FILE
 from effectiveness.corpus.scan import ignoring
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.gitfiles import (
-    DirectoryIgnored,
-    GitNames,
-    GitUnavailable,
-    git_names,
-    head_commit,
-)
-from effectiveness.corpus.scan.gitplace import ForeignGit, check_own, find_git
 from effectiveness.corpus.scan.picking import Picks
+from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report
@@ -37,12 +30,9 @@ LINK = "symbolic link"
 SPECIAL = "FIFO, socket or device"
 VANISHED = "vanished while scanning"
 TOO_LARGE = f"too large (over {MAX_FILE_BYTES >> 20} MB)"
-LOCK_FILE = "lock file"
-SUBMODULE = "submodule"
 OWN_OUTPUT = "own output"
-NESTED = "nested git repository"
 EXCLUDED = "excluded by --exclude"
-_ALWAYS_CLOSED = frozenset({OWN_OUTPUT, SUBMODULE, NESTED, EXCLUDED})  # whatever --include says
+_ALWAYS_CLOSED = frozenset({OWN_OUTPUT, EXCLUDED})  # whatever --include says
 
 _METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
 _CACHES = frozenset(
@@ -62,12 +52,6 @@ _THIRD_PARTY = frozenset({b"third_party", b"third-party", b"thirdparty"})
 _VENDOR_MARKS = frozenset({b"modules.txt", b"autoload.php", b"composer", b"bundle"})  # Go, PHP, PHP, Ruby
 _CACHE_MARK = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
 _UNFINISHED = re.compile(STAGING.pattern.encode(), re.DOTALL)  # left behind by a killed run
-_LOCK_FILES = frozenset(
-    b"Cargo.lock package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock "
-    b"poetry.lock Pipfile.lock pdm.lock uv.lock pixi.lock conda-lock.yml go.sum go.work.sum Gemfile.lock "
-    b"composer.lock mix.lock pubspec.lock Podfile.lock Package.resolved packages.lock.json project.assets.json "
-    b"gradle.lockfile .cargo-checksum.json flake.lock MODULE.bazel.lock .terraform.lock.hcl Chart.lock".split()
-)
 
 
 class Candidate(NamedTuple):
@@ -120,14 +104,7 @@ class Listing:
     packages: frozenset[bytes]  # directories at the root that hold an __init__.py
     listed_by: str  # "git", or who else and why
     commit: str  # HEAD, "" outside git
-
-
-class Selection(Protocol):
-    """Which names the repository itself leaves out."""
-
-    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None: ...
-    def directory_reason(self, path: bytes) -> str: ...
-    def file_reason(self, path: bytes) -> str: ...
+    num_absent: int = 0  # tracked files that are not there
 
 
 def error_reason(error: OSError) -> str:
@@ -150,7 +127,7 @@ def list_repository(
         for path in map(Path.resolve, own_output)
         if path.is_relative_to(root)
     )
-    selection, listed_by, commit = (tree, "git", tree.commit) if tree else _selection(root)
+    selection, listed_by, commit = (tree, "git", tree.commit) if tree else selection_of(root)
     with Beneath(root) as place:
         walk = _Walk(place, selection, own, picks or Picks())
         walk.run()
@@ -162,65 +139,8 @@ def list_repository(
         packages=frozenset(walk.packages),
         listed_by=listed_by,
         commit=commit,
+        num_absent=selection.num_absent(root) if isinstance(selection, ListedByGit) else 0,
     )
-
-
-def _selection(root: Path) -> tuple[Selection, str, str]:
-    """What leaves names out, in words too, and the commit the names belong to."""
-    place = find_git(root)
-    if place is None:
-        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} (not a git repository)", ""
-    try:
-        check_own(place)
-        names = git_names(root, place)
-    except (DirectoryIgnored, ForeignGit) as why:
-        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", ""
-    except GitUnavailable as why:
-        return ignoring.IgnoreFiles(), f"{ignoring.WALKED} ({why})", head_commit(place)
-    return ListedByGit(names), "git", head_commit(place)
-
-
-class ListedByGit:
-    """The names git gave."""
-
-    def __init__(self, names: GitNames):
-        self._names = names
-
-    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
-        """Git has read the .gitignore files already."""
-
-    def directory_reason(self, path: bytes) -> str:
-        names = self._names
-        if path in names.nested:
-            return NESTED
-        if path in names.parents:
-            return ""
-        if path in names.listed:
-            return SUBMODULE
-        return ignoring.IGNORED if path in names.ignored else ""
-
-    def file_reason(self, path: bytes) -> str:
-        if path in self._names.listed:
-            return ""
-        return ignoring.IGNORED if path in self._names.ignored else "not listed by git"
-
-
-@dataclass(frozen=True, slots=True)
-class CommitTree:
-    """A commit whose files were written below the root: all of them are tracked, so .gitignore leaves none out."""
-
-    commit: str
-    left_out: dict[bytes, str]  # placeholders, and what they stand for
-    unplaced: dict[bytes, str]  # entries that could not be written -> why
-
-    def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
-        """There is nothing to read."""
-
-    def directory_reason(self, path: bytes) -> str:
-        return self.left_out.get(path, "")
-
-    def file_reason(self, path: bytes) -> str:
-        return self.left_out.get(path, "")
 
 
 class _Walk:
@@ -231,9 +151,7 @@ class _Walk:
         self._selection = selection
         self._own = own
         self._picks = picks
-        self._ajar: dict[
-            bytes, str
-        ] = {}  # directories open for --include alone, and why they are closed else
+        self._ajar: dict[bytes, str] = {}  # directories open for --include alone: why they are closed else
         self._attributes = ignoring.AttributeFiles()
         self.candidates: list[Candidate] = []
         self.tally = Tally()
@@ -319,8 +237,6 @@ class _Walk:
             return ""
         if reason := self._ajar.get(path.rpartition(b"/")[0]) or self._selection.file_reason(path):
             return reason
-        if name in _LOCK_FILES:
-            return LOCK_FILE
         if self._attributes.decide(path, b"linguist-vendored"):
             return "vendored: .gitattributes"
         if self._attributes.decide(path, b"linguist-generated"):

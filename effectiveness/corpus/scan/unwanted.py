@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from effectiveness.languages import Language
+from effectiveness.languages import UNKNOWN, Language
 
 MAX_DATA_BYTES = 64 << 10  # people write no larger schema or configuration
 MAX_UNKNOWN_BYTES = (
@@ -29,6 +29,7 @@ LARGE_UNKNOWN = f"data: over {MAX_UNKNOWN_BYTES >> 20} MB of no known language"
 NUMBERS = "data: mostly numbers"
 NO_WORDS = "data: no words"
 TABLE = "data: a table"
+TEST_DATA = "test data of no known language"
 LIST = "data: a list of single words"
 
 _LANGUAGES = {
@@ -63,7 +64,14 @@ _SUFFIXES = {
     "lock file": ".lock",
     "word list": ".dic .aff .wordlist",
 }
+_TEST_DATA = frozenset(
+    {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "golden", "goldens", "expected"}
+    | {"snapshots", "__snapshots__", "baselines", "corpus", "corpora"}
+)
 _NAMES = {
+    "lock file": "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml bun.lockb conda-lock.yml go.sum "
+    "go.work.sum Package.resolved packages.lock.json project.assets.json gradle.lockfile "
+    ".cargo-checksum.json .terraform.lock.hcl",
     "key or credentials": ".env .netrc .pgpass .htpasswd .git-credentials .pypirc .dockercfg .secrets.baseline id_rsa "
     "id_dsa id_ecdsa id_ed25519 known_hosts authorized_keys",
     "recorded output": ".bash_history .zsh_history .python_history .viminfo .coverage .gdb_history",
@@ -97,8 +105,13 @@ def name_reason(path: str) -> str:
     return next((reason for ending in endings if (reason := _BY_SUFFIX.get(ending))), "")
 
 
-def language_reason(language: Language) -> str:
-    """Why texts of this language are left out, "" where they are wanted."""
+def language_reason(path: str, language: Language) -> str:
+    """Why texts of this language are left out, "" where they are wanted.
+
+    What has no known language and lies among a test's data is what a program reads or writes, not what people wrote.
+    """
+    if language is UNKNOWN and not _TEST_DATA.isdisjoint(path.split("/")[:-1]):
+        return TEST_DATA
     return _BY_LANGUAGE.get(language.name, "")
 
 
