@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from benchmarks.gpu_bench import Bench
 from benchmarks.gpu_cases import Case, run_cases
 
@@ -46,11 +48,39 @@ def candidates(bench: Bench, note) -> None:
     cases = [replace(eight, label=f"{eight.label}, {name}", candidate=name) for name in names]
     dropped = (*eight.settings, "quantization.lora_dropout=0")
     cases.append(replace(eight, label=f"{eight.label}, no dropout", settings=dropped))
+    cases.append(_larger("LoRA, 23.5 GiB, compiled, blocks computed twice", CARD, COMPILED, AGAIN))
     base = Case(label="base, 16, compiled", preset="base", settings=(_batch(16), COMPILED), steps=10)
     cases += [base, replace(base, label=f"{base.label}, keeps_more", candidate="keeps_more")]
     if bench.is_small:
         cases = [replace(cases[0], settings=(_batch(2), EAGER))]
     run_cases(bench, note, cases, together=TOGETHER)
+    if not bench.is_small:
+        note("keys shared in the kernel against keys repeated", **_shared_against_repeated(bench))
+
+
+def _shared_against_repeated(bench: Bench) -> dict[str, object]:
+    """How far output and gradients of 14 heads over 2 keys are apart, relative to their norms."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    lengths = [0, 700, 1500, 4096]
+    bounds = torch.tensor(lengths, dtype=torch.int32, device=bench.device)
+    states = [
+        torch.randn(4096, heads, 64, device=bench.device, dtype=torch.bfloat16, requires_grad=True)
+        for heads in (14, 2, 2)
+    ]
+    grad, found = torch.randn_like(states[0]), []
+    try:
+        for repeats in (1, 7):
+            query, *keys = states
+            keys = [key.repeat_interleave(repeats, 1) for key in keys] if repeats > 1 else keys
+            out = varlen_attn(query, *keys, bounds, bounds, 2596, 2596, window_size=(-1, 0))
+            found.append((out, *torch.autograd.grad(out, states, grad)))
+    except (RuntimeError, TypeError, ValueError) as error:
+        return {"not_available": str(error).splitlines()[0][:200]}
+    return {
+        name: float((a - b).float().norm() / b.float().norm())
+        for name, a, b in zip(("output", "query", "key", "value"), *found, strict=True)
+    }
 
 
 def lora_profile(bench: Bench, note) -> None:

@@ -22,6 +22,7 @@ def rows(bench: Bench, label: str, trainer) -> Iterator[dict]:
     yield {"what": f"{label}: memory by part", **_by_part(bench, trainer)}
     torch.cuda.memory._record_memory_history(max_entries=MOST_EVENTS, context=None, stacks="python")
     before = _held_now()
+    yield {"what": f"{label}: held between steps", "long": _lines(collections.Counter(before.values()))}
     try:
         _one_pass(bench, trainer, lambda name: None)
         events = torch.cuda.memory._snapshot()["device_traces"][trainer.engine.device.index or 0]

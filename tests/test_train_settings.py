@@ -19,7 +19,7 @@ from effectiveness.trainer.engines import Sharded, make_engine
 from effectiveness.trainer.metrics import METRICS
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.presets import Preset
-from effectiveness.trainer.setup import wants_compile
+from effectiveness.trainer.setup import wants_compile, work_of_run
 from training.model_trainer_unified import main
 
 KEYS = [f"{section}.{f.name}" for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)]
@@ -240,12 +240,18 @@ def test_max_bad_steps_is_counted(sequences, tmp_path, capsys, monkeypatch, limi
     assert f"{limit} steps in a row" in capsys.readouterr().err
 
 
-def test_compile_is_chosen():
+def test_compile_is_chosen_where_it_pays_a_larger_model_sooner(sequences, tmp_path):
     chosen = {c: load_config(None, [f"device_backend.compile={c}"]) for c in ("on", "off", "auto")}
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert wants_compile(chosen["on"], cpu, 1) and not wants_compile(chosen["off"], cuda, 10**6)
-    assert wants_compile(chosen["auto"], cuda, 10**6)
-    assert not wants_compile(chosen["auto"], cuda, 10) and not wants_compile(chosen["auto"], cpu, 10**6)
+    assert wants_compile(chosen["on"], cpu, 1) and not wants_compile(chosen["off"], cuda, 1e18)
+    assert wants_compile(chosen["auto"], cuda, 1e18)
+    assert not wants_compile(chosen["auto"], cuda, 1e12) and not wants_compile(chosen["auto"], cpu, 1e18)
+    from training_fixtures import open_trainer
+
+    run, trainer = open_trainer(sequences, tmp_path, "training.max_steps=3")
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    tokens = 3 * trainer.batches.packs_per_step * run.dataset.window
+    assert work_of_run(run, trainer.model, trainer.batches) == parameters * tokens
 
 
 def test_distributed_chooses_the_engine(monkeypatch):

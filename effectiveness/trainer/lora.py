@@ -88,10 +88,11 @@ def _lowered(x: torch.Tensor) -> torch.Tensor:
     dtype = compute_dtype(x)
     if x.dtype == dtype or torch.compiler.is_compiling():  # a compiler sees that it is the same
         return x.to(dtype)
-    known = getattr(x, "lowered", None)
-    if known is None or known[0] != x._version or known[1].dtype != dtype:
-        known = x.lowered = x._version, x.to(dtype)
-    return known[1]
+    version, lowered = vars(x).get("lowered", (None, x))
+    if version != x._version or lowered.dtype != dtype:
+        lowered = x.to(dtype)
+        vars(x)["lowered"] = x._version, lowered
+    return lowered
 
 
 # --- dropout that is drawn again in the backward pass, so that no mask is kept -----------------------------------

@@ -30,7 +30,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     yield f"model       {what}: {models.num_parameters(model):,} parameters"
     yield f"trainable   {models.num_parameters(model, trainable_only=True):,} parameters"
     yield f"device      {devices.describe(run.device)}, {str(run.precision).removeprefix('torch.')}"
-    compiles = setup.wants_compile(run.config, run.device, num_updates)
+    compiles = setup.wants_compile(run.config, run.device, setup.work_of_run(run, model, batches))
     objective = Objective(model, run.precision)
     memory = plan_memory(
         objective,
