@@ -73,6 +73,7 @@ TEXTS = [
     (".r", "R", "f <- function(x) x + 1\n"),
     (".r", "Rebol", 'REBOL [Title: "a"]\nprint 1\n'),
     (".d", "D", "module a;\nimport std.stdio;\nvoid main() {}\n"),
+    (".d", "Bash", "#!/bin/sh\ncase $1 in start) run;; esac\n"),
     (".d", "Make", "a.o: a.c \\\n b.h\n"),
     (".sc", "SuperCollider", "A : B {\n\t*new { ^super.new }\n}\n"),
     (".sc", "Scala", "object A { def f(x: Int) = x }\n"),
@@ -155,6 +156,7 @@ def test_what_we_know_more_of_goes_before_the_table():
 
 def test_data_is_strictly_judged_but_under_the_endings_that_we_list():
     assert not language_of("a.json").is_data and language_of("a.avsc").is_data
+    assert not language_of("pom.xml").is_data and not language_of("requirements.txt").is_data
     assert language_of("a.json").name == language_of("a.avsc").name == "JSON"
 
 

@@ -41,6 +41,13 @@ def test_cells_come_in_order_with_marks_and_without_outputs():
     )
 
 
+def test_a_picture_within_the_prose_is_left_behind():
+    script, _ = script_of(
+        notebook(("markdown", "![a](data:image/png;base64,iVBORw0KGgo" + "A" * 5000 + "=) b"))
+    )
+    assert script == b"# %% [markdown]\n# ![a](data:) b\n"
+
+
 def test_lines_of_the_shell_around_it_become_comments():
     cells = (
         ("code", "%matplotlib inline\n!pip install x\nf?\nx = 5 %2\nif x:\n    %time f()\n"),

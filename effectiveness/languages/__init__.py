@@ -61,8 +61,11 @@ def _claims(of: str) -> dict[str, list[str]]:
 
 
 def _index(of: str) -> dict[str, Language]:
-    """Suffix, file name or interpreter -> its language."""
+    """Suffix, file name or interpreter -> its language. A name with a suffix of ours is judged as the suffix is."""
+    ours = tuple(suffix for row in _ROWS for suffix in row.suffixes)
     index = {word: _FROM_TABLE[names[0]] for word, names in _claims(of).items()}
+    if of == "filenames":
+        index |= {word: replace(row, is_data=False) for word, row in index.items() if word.endswith(ours)}
     return index | {word: row for row in _ROWS for word in getattr(row, of)}
 
 

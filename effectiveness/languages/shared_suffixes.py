@@ -90,6 +90,7 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ".csl": (("XML", _XML), ("Kusto", ANY)),
     ".cue": (("Cue Sheet", rb"^[ \t]*(?:REM|PERFORMER|TITLE|FILE|TRACK|CATALOG)[ \t]"), ("CUE", ANY)),
     ".d": (
+        ("Bash", _SHELL),
         ("DTrace", rb"^(?:#pragma[ \t]+D[ \t]|#!.*dtrace|[\w$]*:[\w$*]*:[^:\n]*:[\w-]*[ \t]*,?$|(?:BEGIN|END|tick-\w+|profile-\w+)[ \t]*$|provider[ \t])"),
         ("D", rb"^[ \t]*(?:module|import|unittest|version|alias|struct|class|void|int|string|private|public|static|immutable|@safe|auto)\b"),
         ("Make", rb"^[^\s:#][^:\n]*:(?:[ \t]|$)"),

@@ -18,6 +18,7 @@ DAMAGED = "damaged notebook"
 NO_CELLS = "a notebook without text"
 _PROSE = {"markdown": " [markdown]", "raw": " [raw]", "heading": " [markdown]"}
 _MAGIC = re.compile(r"\s*(?:%|!|\?|[\w.]+\?{1,2}\s*$)")
+_PICTURE = re.compile(r"data:[\w/+.-]{0,99};base64,[A-Za-z0-9+/=]*")
 _WHOLE_CELL = re.compile(
     r"\s*%%(?!time\b|timeit\b|capture\b|prun\b)\w"
 )  # the others run the kernel's language
@@ -69,7 +70,7 @@ def _text_of(cell: dict) -> tuple[str, str] | None:
         source = "".join(line for line in source if isinstance(line, str))
     if kind not in ("code", *_PROSE) or not isinstance(source, str) or not source.strip():
         return None
-    return kind, source.replace("\r\n", "\n").strip("\n")
+    return kind, _PICTURE.sub("data:", source.replace("\r\n", "\n").strip("\n"))
 
 
 def _block(kind: str, text: str, language: Language, comment: str) -> str:
