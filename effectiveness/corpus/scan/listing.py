@@ -268,6 +268,8 @@ class _Walk:
             return "tool cache"
         if self._is_own_output(path, names):
             return OWN_OUTPUT
+        if b".quilt_patches" in names:  # what quilt saves before it patches: the sources, once more
+            return "tool cache"
         if b"pyvenv.cfg" in names:
             return "virtual environment"
         is_vendor = path.endswith(b"/vendor") and names & _VENDOR_MARKS and not self._not_vendored(path)

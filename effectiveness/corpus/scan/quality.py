@@ -48,7 +48,7 @@ _BY_A_TOOL = re.compile(
     rb"(?:generated (?:automatically )?by|made by) (?:the |a )?(?:gnu )?(?:autoconf|automake|aclocal|autogen|bison|"
     rb"flex|cython|swig|pod::man|help2man|docbook|doxygen|sphinx|javadoc|protoc\b|protocol buffer|thrift|haxe|jooq|"
     rb"antlr|racc|jison|jflex|ragel|re2c|roxygen2|mandoc|pkgdown|glade|gtk-doc|nvidia nvvm|makeinfo|"
-    rb"texi2html|xtest|ronn)"
+    rb"texi2html|xtest|ronn)|generated from [^\n]{1,200}? by "
 )
 _DO_NOT_EDIT = re.compile(
     rb"generated\b.{0,300}?\bdo(?: not|n't) (?:edit|modify)|do not edit.{0,300}?\bgenerated\b"

@@ -7,10 +7,12 @@ is read where it is small and has words: `data_reason`.
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
 
+from effectiveness.corpus.scan.roles import TEST_COMPONENTS
 from effectiveness.languages import UNKNOWN, Language
 
 MAX_DATA_BYTES = 64 << 10  # people write no larger schema or configuration
@@ -58,7 +60,7 @@ _SUFFIXES = {
     "3D model or scene": ".gltf .unity .prefab .ply .off .usda",
     "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
     "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
-    ".tsbuildinfo .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs",
+    ".tsbuildinfo .ptx .gox .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs",
     "translations": ".xlf .xliff .xlf2 .tmx",
     "backup copy": ".orig .rej .bak .old .swp ~",
     "lock file": ".lock",
@@ -110,9 +112,17 @@ def language_reason(path: str, language: Language) -> str:
 
     What has no known language and lies among a test's data is what a program reads or writes, not what people wrote.
     """
-    if language is UNKNOWN and not _TEST_DATA.isdisjoint(path.split("/")[:-1]):
+    if language is UNKNOWN and _is_test_data(path):
         return TEST_DATA
     return _BY_LANGUAGE.get(language.name, "")
+
+
+def _is_test_data(path: str) -> bool:
+    *directories, name = path.split("/")
+    if not _TEST_DATA.isdisjoint(directories):
+        return True
+    is_test = not TEST_COMPONENTS.isdisjoint(map(os.fsencode, directories))
+    return is_test and ("." not in name or "data" in directories)
 
 
 def data_reason(text: bytes, *, is_unknown: bool = False) -> str:
