@@ -225,7 +225,7 @@ class Bench:
     def free(self) -> None:
         """Give back what nobody holds, and forget peaks."""
         gc.collect()
-        devices.free_cached_memory(self.device)
+        devices.free_cached_memory()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
 

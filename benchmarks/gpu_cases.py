@@ -105,7 +105,7 @@ def _begin(bench: Bench, case: Case):
         model = bench.qwen2(run, case.qwen2, adapters=case.adapters)
     trainer = bench.trainer(run, model)
     bench.advance(trainer, 1)
-    devices.free_cached_memory(bench.device)
+    devices.free_cached_memory()
     return trainer
 
 
