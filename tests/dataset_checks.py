@@ -17,6 +17,7 @@ import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
 from dataset_rows import FILE_KEYS, MASKED
 
+from effectiveness.common.paths import no_time
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SET_LANGUAGE, SPLITS, VARIANTS
 from effectiveness.common.regular_files import open_binary, read_bytes, read_text
 from effectiveness.corpus.data_card import data_card
@@ -165,8 +166,11 @@ def files_are_described_once(facts: Facts) -> list[str]:
         if language not in LANGUAGES or not (is_free or may_be(path, language)):
             told.append(f"{path}: its name does not say {language!r}, and nothing else does")
         pure = PurePosixPath(path)
-        if directory != ("" if str(pure.parent) == "." else str(pure.parent)):
-            told.append(f"{path}: directory must be {pure.parent}, got {directory!r}")
+        parent = no_time("" if str(pure.parent) == "." else str(pure.parent))
+        if directory != parent:
+            told.append(f"{path}: directory must be {parent!r}, got {directory!r}")
+        if path != no_time(path):
+            told.append(f"{path}: reads like a time, so source_file must be {no_time(path)!r}")
         if extension.lower() != pure.suffix.lower():
             told.append(f"{path}: file_extension must be {pure.suffix!r}, got {extension!r}")
     return first_few(told)

@@ -20,6 +20,7 @@ import orjson
 from effectiveness.common.records import VARIANTS
 
 MASKED = VARIANTS.index("token_masking")
+NO_LABELS = [-100]  # never empty: a reader that infers types from the first rows would find none
 SPAN_TOKENS = 50  # what counts as copied text between two splits
 SHOWN_PER_TOPIC = 12
 
@@ -190,10 +191,15 @@ class RowReader:
                 f"unknown augmentation_type {metadata['augmentation_type']!r}, expected one of {VARIANTS}",
             )
         variant = VARIANTS.index(metadata["augmentation_type"])
-        expected = {"tokens", "metadata"} | ({"labels"} if variant == MASKED else set())
+        expected = {"tokens", "metadata", "labels"}
         if row.keys() != expected:
             topic = "masks" if "labels" in row.keys() ^ expected else "json"
-            raise Bad(topic, _key_difference(f"a row of type {VARIANTS[variant]}", expected, row.keys()))
+            raise Bad(topic, _key_difference("a row", expected, row.keys()))
+        if variant != MASKED and (row["labels"] != NO_LABELS or type(row["labels"][0]) is not int):
+            raise Bad(
+                "masks",
+                f"labels of a row of type {VARIANTS[variant]} must be {NO_LABELS}, got {row['labels']!r:.60}",
+            )
         return metadata, variant
 
     def _ids(self, row: dict, name: str, line: bytes) -> np.ndarray:

@@ -165,6 +165,15 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "labels in an original row": do.one_row(
                 lambda row: row.update(labels=list(row["tokens"])), do.is_original
             ),
+            "labels of an original row its tokens": do.one_row(
+                lambda row: row.update(labels=list(row["tokens"])), do.is_middle
+            ),
+            "labels missing in original rows": lambda w: [
+                row.pop("labels") for row in w.every_row() if do.is_original(row["metadata"])
+            ],
+            "no labels an empty list": do.one_row(lambda row: row.update(labels=[]), do.is_original),
+            "no labels null": do.one_row(lambda row: row.update(labels=None), do.is_original),
+            "no labels a float": do.one_row(lambda row: row.update(labels=[-100.0]), do.is_original),
             "labels missing in a masked row": do.one_row(lambda row: row.pop("labels"), do.is_masked),
             "labels that are the masked tokens": do.one_row(
                 lambda row: row.update(labels=list(row["tokens"])), do.is_masked

@@ -30,7 +30,7 @@ def copy_from_train(w: Wreckage) -> None:
     """A train row becomes the last later row, all of it scored."""
     row = w.pick(do.is_middle)
     about = row["metadata"] | {"seq_id": w.rows[LATER][-1]["metadata"]["seq_id"] + 1, "scored": [[0, 9]]}
-    w.rows[LATER].append({"tokens": row["tokens"], "metadata": about})
+    w.rows[LATER].append(row | {"metadata": about})
 
 
 def repeat_a_row(w: Wreckage) -> None:
@@ -124,7 +124,7 @@ def copy_from_val_in_between(w: Wreckage) -> None:
     }
     about |= {"is_core": False, "is_test": False, "priority": "medium", "weight": 1.0}
     about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
-    w.rows[LATER].append({"tokens": [*one["tokens"][3:], *two["tokens"][-32:-29]], "metadata": about})
+    w.rows[LATER].append(one | {"tokens": [*one["tokens"][3:], *two["tokens"][-32:-29]], "metadata": about})
 
 
 def score_it_in_two_files(w: Wreckage) -> None:
@@ -135,7 +135,7 @@ def score_it_in_two_files(w: Wreckage) -> None:
     name = about["source_file"].rpartition(".")[0] + "z" + about["file_extension"]
     about = about | {"seq_id": last["seq_id"] + 1, "source_file": name, "scored": [[0, 128]]}
     about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
-    w.rows[LATER].append({"tokens": ids[3:131], "metadata": about})
+    w.rows[LATER].append(rows[0] | {"tokens": ids[3:131], "metadata": about})
 
 
 def drop_later_rows(w: Wreckage, want: Callable[[list[dict]], list[dict]]) -> None:

@@ -33,6 +33,10 @@ _ROW_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 _BLOCK_BYTES = 1 << 20
 _POWERS_OF_TEN = tuple(10**digits for digits in range(1, 10))  # ids have at most ten digits
 _MAX_PENDING_BLOCKS = 4  # memory stays below 6 blocks however slow the disk is
+# The labels of a row that is not masked: the index that loss functions leave out. Every row has the same keys with
+# values of the same types, because readers that infer them look at the first rows only; an empty list has no type.
+NO_LABELS = -100
+_NO_LABELS = b"%d" % NO_LABELS
 _ROW_KEYS = ({"tokens", "metadata"}, {"tokens", "metadata", "labels"})
 
 
@@ -65,23 +69,22 @@ class JsonLinesWriter:
     def write_row(
         self, tokens: np.ndarray, metadata: dict[str, Any], labels: np.ndarray | None = None
     ) -> None:
-        """Append one row. `tokens` and `labels`: one-dimensional integer arrays of equal length.
+        """Append one row. `tokens` and `labels`: one-dimensional integer arrays of equal length; without
+        `labels` they are `[NO_LABELS]`.
 
         Raises OSError, of this or an earlier row, when the disk fails.
         """
         row: dict[str, Any] = {"tokens": np.asarray(tokens), "metadata": metadata}  # asarray: no memmap
-        if labels is not None:
-            row["labels"] = np.asarray(labels)
+        row["labels"] = [NO_LABELS] if labels is None else np.asarray(labels)
         self._write_line(orjson.dumps(row, option=_ROW_OPTIONS))
 
     def write_spelled_row(self, tokens: bytes, metadata: dict[str, Any], labels: bytes | None = None) -> int:
         """Append one row whose ids are text already, as `spell_ids` gives it: the same bytes as `write_row`, and how
         many they are.
         """
-        parts = [b'{"tokens":[', tokens, b'],"metadata":', orjson.dumps(metadata)]
-        if labels is not None:
-            parts += [b',"labels":[', labels, b"]"]
-        return self._write_line(b"".join((*parts, b"}\n")))
+        labels = _NO_LABELS if labels is None else labels
+        parts = (b'{"tokens":[', tokens, b'],"metadata":', orjson.dumps(metadata), b',"labels":[', labels)
+        return self._write_line(b"".join((*parts, b"]}\n")))
 
     def _write_line(self, line: bytes) -> int:
         self._block += line
@@ -158,7 +161,8 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
-    """(what is wrong or "", row). `tokens` and `labels` are lists of integers of equal length."""
+    """(what is wrong or "", row). `tokens` and `labels` are lists of integers of equal length; a row without labels has
+    no such key, as in datasets of format 1."""
     if not line.endswith(b"\n"):
         return "the last line has no newline: the file was cut", {}
     try:
@@ -167,6 +171,8 @@ def _parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
         return f"not JSON ({error})", {}
     if not isinstance(row, dict) or set(row) not in _ROW_KEYS or not isinstance(row["metadata"], dict):
         return 'expected an object with "tokens", "metadata" and in masked rows "labels"', {}
+    if row.get("labels") == [NO_LABELS]:
+        del row["labels"]
     tokens, labels = row["tokens"], row.get("labels")
     if not _are_integers(tokens) or (labels is not None and not _are_integers(labels)):
         return '"tokens" and "labels" must be lists of integers', {}

@@ -2,10 +2,15 @@
 
 A name is written as its UTF-8 text, with every byte that is not valid UTF-8, every control character and
 the backslash itself written as `\\xNN`. So a row's `source_file` is valid for strict JSON parsers, can be
-printed on a terminal without harm, and leads back to the one file it came from.
+printed on a terminal without harm, and leads back to the one file it came from. A whole name that readers of JSON
+would take for a time gets its first digit written so, too.
 """
 
 from __future__ import annotations
+
+import re
+
+_LIKE_A_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.,Z+-]*)?")
 
 
 def escape_path(raw: bytes) -> str:
@@ -16,8 +21,18 @@ def escape_path(raw: bytes) -> str:
     """
     text = raw.decode("utf-8", "surrogateescape")
     if text.isprintable() and "\\" not in text:
-        return text
+        return no_time(text)
     return "".join(_escape_char(char) for char in text)
+
+
+def no_time(text: str) -> str:
+    r"""Readers that infer types (Arrow's, and so `datasets`) turn a column of such texts into time stamps, and fail at
+    the first other text.
+
+    >>> no_time("2024-01-31"), no_time("2024-01-31.md")
+    ('\\x32024-01-31', '2024-01-31.md')
+    """
+    return f"\\x{ord(text[0]):02x}{text[1:]}" if _LIKE_A_TIME.fullmatch(text) else text
 
 
 def _escape_char(char: str) -> str:

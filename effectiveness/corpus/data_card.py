@@ -70,7 +70,7 @@ def _front_matter(metadata: dict) -> str:
 
 
 def _features() -> list[dict]:
-    """The columns by name and type: `labels` may first appear deep inside a file, too late for a loader to infer."""
+    """The columns by name and type, those of the rows: `[-100]` are labels, too."""
     fields = [{"name": name, "dtype": kind} for name, kind in ROW_METADATA.items()]
     tokens = [{"name": name, "sequence": "int32"} for name in ("tokens", "labels")]
     return [*tokens, {"name": "metadata", "struct": fields}]
@@ -150,7 +150,8 @@ print(tokenizer.decode(row["tokens"][: row["metadata"]["length"]]))
 
 - `tokens`: {window} ids of the tokenizer in `tokenizer/` ({tokenizer}, vocabulary {vocab_size}).
   Padding stands only at the end; `metadata.length` is the number of real tokens.
-- `labels`: only in rows of `token_masking`: the original ids, where `tokens` has masked ones.
+- `labels`: in rows of `token_masking` the original ids, where `tokens` has masked ones; in all others `[-100]`, so that
+  every row has the same columns.
 - `metadata`: `source_file`, `language`, `start_token`, `chunk_index` of `total_chunks` say where the window lies;
   `complexity` orders the training file; `weight` says how often training should visit the row;
   `augmentation_type` is `original` or one of: {kinds}.

@@ -33,7 +33,7 @@ from effectiveness.corpus.split import split_note
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.languages import LANGUAGES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: labels in masked rows only, and another score where there is no grammar
 MAX_EXAMPLES_PER_KIND = 4
 MAX_LISTED_GROUPS = 12
 PACKAGES = ("numpy", "orjson", "tokenizers", "gigatoken", "rensa", "tree-sitter")

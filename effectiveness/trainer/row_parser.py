@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from effectiveness.common.jsonl import read_rows
+from effectiveness.common.jsonl import NO_LABELS, read_rows
 from effectiveness.common.records import ROLES, VARIANTS, UserError
 from effectiveness.common.regular_files import open_binary
 
@@ -157,6 +157,7 @@ class _Stream:
 
 _HEAD, _MIDDLE, _LABELS = b'{"tokens":[', b',"metadata":', b',"labels":['
 _END, _LABELS_END = b"}\n", b"]}\n"
+_NO_LABELS = b"%s%d%s" % (_LABELS, NO_LABELS, _LABELS_END)
 _LEADING_ZERO = re.compile(rb",0[0-9]")
 
 
@@ -167,14 +168,17 @@ def _quick_rows(path: Path) -> Iterator[Row]:
 
 
 def _quick_row(line: bytes) -> Row:
-    """The row of `{"tokens":[1,2],"metadata":{..},"labels":[1,2]}`. Raises _OtherForm for any other spelling."""
+    """The row of `{"tokens":[1,2],"metadata":{..},"labels":[1,2]}`, in datasets of format 1 without labels where there
+    are none. Raises _OtherForm for any other spelling."""
     close = line.find(b"]")
     middle = close + 1 + len(_MIDDLE)
     if not line.startswith(_HEAD) or line[close + 1 : middle] != _MIDDLE or not line.endswith(_END):
         raise _OtherForm
     ids, originals, end = _numbers(line[len(_HEAD) : close]), None, len(line) - len(_END)
     labels = line.rfind(_LABELS)
-    if labels > close and line.endswith(_LABELS_END):
+    if line.endswith(_NO_LABELS):
+        end = labels
+    elif labels > close and line.endswith(_LABELS_END):
         originals, end = _numbers(line[labels + len(_LABELS) : -len(_LABELS_END)]), labels
         if len(originals) != len(ids):
             raise _OtherForm

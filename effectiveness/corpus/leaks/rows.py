@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 
 from effectiveness.common.hashing import sorted_distinct
+from effectiveness.common.jsonl import NO_LABELS
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 
@@ -125,6 +126,7 @@ def _spell(path: Path) -> str:
 
 
 _TOKENS, _METADATA, _LABELS = b'{"tokens":[', b'],"metadata":', b',"labels":['
+_NO_LABELS = b"%s%d]}\n" % (_LABELS, NO_LABELS)
 
 
 def _parts(line: bytes) -> tuple[bytes, bytes | None, dict[str, Any]]:
@@ -133,8 +135,8 @@ def _parts(line: bytes) -> tuple[bytes, bytes | None, dict[str, Any]]:
     metadata_at = tokens_end + len(_METADATA)
     if line.startswith(_TOKENS) and line[tokens_end:metadata_at] == _METADATA:
         tokens = line[len(_TOKENS) : tokens_end]
-        if line.endswith(b"}}\n"):
-            return tokens, None, orjson.loads(line[metadata_at:-2])
+        if line.endswith(_NO_LABELS):
+            return tokens, None, orjson.loads(line[metadata_at : -len(_NO_LABELS)])
         labels_at = line.rfind(_LABELS, metadata_at)
         if labels_at >= 0 and line.endswith(b"]}\n"):
             return tokens, line[labels_at + len(_LABELS) : -3], orjson.loads(line[metadata_at:labels_at])
@@ -143,8 +145,9 @@ def _parts(line: bytes) -> tuple[bytes, bytes | None, dict[str, Any]]:
 
 def _parts_of_any(line: bytes) -> tuple[bytes, bytes | None, dict[str, Any]]:
     row = orjson.loads(line)
-    labels = orjson.dumps(row["labels"])[1:-1] if "labels" in row else None
-    return orjson.dumps(row["tokens"])[1:-1], labels, row["metadata"]
+    labels = row.get("labels", [NO_LABELS])
+    spelled = None if labels == [NO_LABELS] else orjson.dumps(labels)[1:-1]
+    return orjson.dumps(row["tokens"])[1:-1], spelled, row["metadata"]
 
 
 def name_keys(names: Iterable[str]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
+from effectiveness.common.paths import no_time
 from effectiveness.common.records import VARIANTS, WEIGHTS, ContextPlan, Corpus, SourceFile
 from effectiveness.corpus.curriculum import PLACES
 from effectiveness.corpus.leaks.rows import WrittenRows
@@ -124,7 +125,7 @@ def file_metadata(file: SourceFile) -> dict:
     dot = name.rfind(".")
     return {
         "source_file": file.path,
-        "directory": directory,
+        "directory": no_time(directory),
         "file_extension": name[dot:] if dot > 0 else "",
         "language": file.language,
         "is_core": file.role == "core",
