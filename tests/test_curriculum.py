@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
-from effectiveness.corpus.curriculum import _query, features_of, order_by_complexity
+from effectiveness.corpus.curriculum import COUNTED, _query, features_of, order_by_complexity
 from effectiveness.corpus.rows.shard import features_of_variant
 from effectiveness.languages import LANGUAGES, syntax
+from effectiveness.languages.outline import words_of
 
 # For each language: assignments and loops < types, error handling, generics < modules working together.
 EXAMPLES = {
@@ -92,6 +93,49 @@ def test_a_window_is_scored_by_what_it_holds():
 
 def test_deeper_indentation_is_harder_where_there_is_no_grammar():
     assert score("YAML", b"a: 1\nb: 2\nc: 3\n") < score("YAML", b"a:\n  b:\n    c: 3\n")
+
+
+OUTLINED = {
+    "Perl": (
+        b"my $a = 1;\nfor my $i (1 .. 3) {\n  $a += $i;\n}\n",
+        b"sub f {\n  my $x = shift;\n  if ($x) {\n    die 'no' unless $x > 1;\n  }\n  return eval { g($x) };\n}\n",
+        b"package P;\nuse strict;\nuse A::B;\nuse C;\nrequire D;\n"
+        b"sub f {\n  if (A::B::g()) {\n    die C->new;\n  }\n}\n",
+    ),
+    "Ruby": (
+        b"a = 1\n3.times do |i|\n  a += i\nend\n",
+        b"class P\n  def f(x)\n    begin\n      g(x)\n    rescue E => e\n      raise F\n    end\n  end\nend\n",
+        b"require 'a'\nrequire 'b'\nmodule M\n  include B\n  class P\n    def f(x)\n      raise A::E unless x\n"
+        b"    end\n  end\nend\n",
+    ),
+    "Kotlin": (
+        b"var a = 1\na += 2\na += 3\n",
+        b"class P<T> {\n  override fun f(): Int {\n    try {\n      return g()\n    } catch (e: X) {\n"
+        b"      throw e\n    }\n  }\n}\n",
+        b"package p.q\nimport a.b.C\nimport d.E\nclass P<T> : I {\n  override fun f(): Int {\n    try {\n"
+        b"      return g()\n"
+        b"    } catch (e: X) {\n      throw e\n    }\n  }\n}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", OUTLINED)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_the_same_holds_without_a_grammar_whatever_ends_a_line(language, end):
+    simple, typed, modular = (score(language, source.replace(b"\n", end)) for source in OUTLINED[language])
+    assert simple < typed < modular
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        b"the case for it: if we use a class\n",
+        b"'if' is quoted, if-like\n",
+        b"use = 1\nif.x()\nimport, export\n",
+    ],
+)
+def test_a_word_within_a_line_or_of_another_meaning_is_no_structure(prose):
+    assert [len(found) for found in words_of(prose, COUNTED)] == [0] * len(COUNTED)
 
 
 @pytest.mark.parametrize("language", ["Rust", "Python", "YAML", "Bash"])

@@ -14,8 +14,8 @@ loop adds less than the first and no feature drowns the others:
     modules       1.10    imports, exports, modules, paths that lead into another module
 
 The weights order hand-made examples: assignments and loops below structs, traits, error handling and generics,
-below modules working together (tests/test_curriculum.py). Languages whose nodes we do not know are scored by size,
-names and the depth of their indentation alone.
+below modules working together (tests/test_curriculum.py). Where we do not know a language's nodes, the words its
+lines begin with and the depth of its indentation take their place, with the same weights.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy as np
 import tree_sitter
 
 from effectiveness.languages import LANGUAGES
+from effectiveness.languages.outline import indentation, words_of
 from effectiveness.languages.syntax import SyntaxTable, grammar, table_of
 
 WEIGHTS = {
@@ -145,7 +146,7 @@ def features_of(
     that follow among the children of an error at each of them: 64 KB of minus signs took 16 s.
     """
     if tree is None or not LANGUAGES[language].complexity:
-        return Features(np.empty(0, np.int64), [0] * len(COUNTED), *_indentation(source))
+        return _features_of_outline(source)
     if table is not None or tree.root_node.has_error:
         return _features_of_table(language, table or table_of(tree))
     nodes = tree_sitter.QueryCursor(_query(language)).captures(tree.root_node)
@@ -159,6 +160,11 @@ def features_of(
     )
 
 
+def _features_of_outline(source: bytes) -> Features:
+    counted = words_of(source, COUNTED)
+    return Features(np.concatenate(counted), list(map(len, counted)), *indentation(source))
+
+
 def _features_of_table(language: str, table: SyntaxTable) -> Features:
     counted = [table.named_nodes_of(_kinds(language, feature)) for feature in COUNTED]
     blocks = table.named_nodes_of(_kinds(language, "nesting"))
@@ -169,24 +175,6 @@ def _features_of_table(language: str, table: SyntaxTable) -> Features:
         start[blocks].astype(np.int64),
         end[blocks].astype(np.int64),
     )
-
-
-def _indentation(source: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Indentation as nested blocks: where lines are indented deeper, and where each of those levels ends."""
-    opened, closed, open_indents, at = [], [], [0], 0
-    for line in source.splitlines(keepends=True):
-        body = line.lstrip(b" \t")
-        indent = len(line) - len(body)
-        if body.strip():
-            while indent < open_indents[-1]:
-                open_indents.pop()
-                closed.append(at)
-            if indent > open_indents[-1]:
-                open_indents.append(indent)
-                opened.append(at)
-        at += len(line)
-    closed += [len(source)] * (len(open_indents) - 1)
-    return np.array(opened, np.int64), np.array(closed, np.int64)
 
 
 def order_by_complexity(complexity: np.ndarray, canonical: np.ndarray) -> np.ndarray:
