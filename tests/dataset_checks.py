@@ -15,12 +15,13 @@ from pathlib import PurePosixPath
 
 import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
-from dataset_rows import FILE_KEYS, MASKED
+from dataset_rows import FILE_KEYS
 
 from effectiveness.common.paths import no_time
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SET_LANGUAGE, SPLITS, VARIANTS
 from effectiveness.common.regular_files import open_binary, read_bytes, read_text
 from effectiveness.corpus.data_card import data_card
+from effectiveness.corpus.describe import FORMAT_VERSION
 from effectiveness.languages import LANGUAGES, may_be
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}
@@ -108,6 +109,7 @@ def metadata_counts_are_right(facts: Facts) -> list[str]:
     expected["weighting_strategy"] = {
         f"{priority}_priority": weight for priority, weight in WEIGHT_OF.values()
     }
+    expected["format_version"] = FORMAT_VERSION
     expected |= _tables(facts)
     told = [
         f"{METADATA_FILE}: {key} must be {value}, got {metadata.get(key)}"
@@ -213,72 +215,6 @@ def exposure_is_3_1_03(facts: Facts) -> list[str]:
         for role, mask in role_masks(facts).items()
         if mask.any() and abs(weight[mask].mean() / WEIGHT_OF[role][1] - 1) > 0.05
     ]
-
-
-# ----------------------------------------------------------- curriculum
-
-
-def train_is_ordered(facts: Facts) -> list[str]:
-    train = facts.rows[facts.rows["split"] == 0]
-    falls = np.flatnonzero(np.diff(train["complexity"]) < 0) + 1
-    before = dict(zip(train["line"][falls].tolist(), train["complexity"][falls - 1].tolist(), strict=True))
-    return named(
-        facts, train[falls], lambda row: f"complexity {row['complexity']} after {before[int(row['line'])]}"
-    )
-
-
-def complexity_is_a_property_of_the_window(facts: Facts) -> list[str]:
-    """Finite, not negative, varied; and a masked row has that of the window it masks."""
-    rows = facts.rows
-    odd = rows[~(np.isfinite(rows["complexity"]) & (rows["complexity"] >= 0))]
-    told = named(facts, odd, lambda row: f"complexity must be a finite number >= 0, got {row['complexity']}")
-    distinct = len(np.unique(rows["complexity"]))
-    if len(rows) >= 20 and distinct < len(np.unique(rows["unmasked"], axis=0)) // 20:
-        told.append(f"{len(rows):,} rows have only {distinct} different complexities")
-    originals = rows[rows["variant"] == 0]
-    score = dict(zip(map(tuple, originals["digest"].tolist()), originals["complexity"].tolist(), strict=True))
-    masked = rows[rows["variant"] == MASKED]
-    wrong = [
-        i
-        for i, row in enumerate(masked)
-        if score.get(tuple(row["unmasked"].tolist()), row["complexity"]) != row["complexity"]
-    ]
-    return told + named(facts, masked[wrong], lambda row: "its complexity is not that of the window it masks")
-
-
-def complexity_follows_the_tokens(facts: Facts) -> list[str]:
-    """In some language, or in all together, complexity rises with the distinct tokens that are counted here.
-
-    Chance alone reaches a rank correlation of 5 / sqrt(rows) once in a million datasets.
-    """
-    rows = facts.rows
-    language = file_values(facts, "language")[rows["file"]]
-    sizes, correlations = [], []
-    for name in np.unique(language):
-        of_language = rows[language == name]
-        if len(of_language) >= 50:
-            sizes.append(len(of_language))
-            correlations.append(_rank_correlation(of_language["complexity"], of_language["distinct"]))
-    sizes, correlations = np.array(sizes), np.array(correlations)
-    chance = 5 / np.sqrt(np.maximum(1, np.append(sizes, sizes.sum())))
-    found = np.append(correlations, (sizes * correlations).sum() / max(1, sizes.sum()))
-    if sizes.sum() < 200 or (found > chance).any():
-        return []
-    return [
-        f"rank correlations with the windows' distinct tokens are {found.round(2)}, in no language above chance"
-    ]
-
-
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, with equal values at their mean rank."""
-    ranks = []
-    for values in (a, b):
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        ranks.append((ends - (counts + 1) / 2)[inverse])
-    if min(rank.std() for rank in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
 
 
 # ----------------------------------------------------------- splits, duplicates, sizes, padding

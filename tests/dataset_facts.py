@@ -20,7 +20,7 @@ from dataset_rows import FILE_KEYS, SHOWN_PER_TOPIC, Bad, Layout, Problems, RowR
 
 if TYPE_CHECKING:
     from dataset_later import Later
-    from dataset_texts import Texts
+    from dataset_texts import Findings
 
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS, VARIANTS
 from effectiveness.common.regular_files import open_binary, read_bytes
@@ -67,7 +67,7 @@ class Facts:
     num_bytes: dict[str, int] = field(default_factory=dict)
     longest_line: int = 0
     grown_bytes: int = 0
-    texts: Texts | None = None  # read when first asked for
+    texts: Findings | None = None  # read when first asked for
     later: Later | None = None  # read when first asked for
 
 

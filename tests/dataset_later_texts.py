@@ -17,7 +17,7 @@ from dataset_checks import is_among, tokenizer_fits
 from dataset_facts import LATER_SPLIT, Facts, first_few, named
 from dataset_later import Later, later_of
 from dataset_rows import SPAN_TOKENS, RowReader, digest_of
-from dataset_texts import BUDGET_TOKENS, Stream, UnreadableTokenizer, misjudged_windows, plain_tokenizer
+from dataset_texts import BUDGET_TOKENS, Judge, Stream, UnreadableTokenizer, plain_tokenizer
 
 from effectiveness.common.records import LATER_FILE
 from effectiveness.common.regular_files import open_binary
@@ -141,12 +141,12 @@ class LaterTexts:
 
     def misjudged(self) -> list[str]:
         """Windows of whole files whose complexity is not what the curriculum gives for their text."""
-        whole = [piece for piece in self.pieces if piece.begins_file and piece.ends_file]
-        streams = [Stream(piece.path, piece.language, 0, piece.rows, piece.ids.tolist()) for piece in whole]
-        pairs = [
-            (stream, self._tokenizer.decode(stream.ids, skip_special_tokens=False)) for stream in streams
-        ]
-        return misjudged_windows(pairs, self._facts.directory, self._facts.layout.window)
+        judge, told = Judge(self._facts.directory, self._facts.layout.window), []
+        for piece in self.pieces:
+            if piece.begins_file and piece.ends_file:
+                stream = Stream(piece.path, piece.language, 0, piece.rows, piece.ids.tolist())
+                told += judge.misjudged(stream, self._tokenizer.decode(stream.ids, skip_special_tokens=False))
+        return told
 
     def unlike_lines(self) -> list[str]:
         """What is new are lines, less the text that is known: ranges begin and end where a line or a known span does.
@@ -267,14 +267,18 @@ def later_ranges_are_lines(facts: Facts) -> list[str]:
     return first_few(texts.unlike_lines()) if texts else []
 
 
-def later_complexity_is_that_of_the_text(facts: Facts) -> list[str]:
-    later, texts = later_of(facts), _texts_of(facts)
-    if texts is None:
+def later_complexity_is_finite(facts: Facts) -> list[str]:
+    later = later_of(facts)
+    if not len(later.rows):
         return []
     odd = later.rows[~(np.isfinite(later.rows["complexity"]) & (later.rows["complexity"] >= 0))]
-    told = named(
+    return named(
         later.as_facts(facts),
         odd,
         lambda row: f"complexity must be a finite number >= 0, got {row['complexity']}",
     )
-    return told + first_few(texts.misjudged())
+
+
+def later_complexity_is_that_of_the_text(facts: Facts) -> list[str]:
+    texts = _texts_of(facts)
+    return first_few(texts.misjudged()) if texts else []

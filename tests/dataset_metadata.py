@@ -15,6 +15,7 @@ from effectiveness.common.records import METADATA_FILE, UserError
 DIGEST_KEY = "metadata_sha256"
 COUNTS = {str: int}  # any keys, integers
 SHAPES = {
+    "format_version": int,
     "total_sequences": int,
     "train_sequences": int,
     "val_sequences": int,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from dataset_checks import tokenizer_fits
-from dataset_facts import Facts, file_values, first_few, named, path_ids
+from dataset_facts import Facts, file_values, named, path_ids
 from dataset_rows import MASKED
-from dataset_texts import Texts, UnreadableTokenizer
+from dataset_texts import Findings, Reader, UnreadableTokenizer
 
 from effectiveness.common.records import METADATA_FILE, ORIGINAL, VARIANTS
 
@@ -72,27 +72,31 @@ def overlaps_agree(facts: Facts) -> list[str]:
     return named(facts, rows[bad], lambda row: "an overlapping window of the same text has other tokens")
 
 
-def texts_of(facts: Facts) -> Texts:
+def texts_of(facts: Facts) -> Findings:
     if facts.texts is None:
         if unfit := tokenizer_fits(facts):
             raise UnreadableTokenizer(unfit[0])
-        facts.texts = Texts(facts)
+        facts.texts = Reader(facts).read()
     return facts.texts
 
 
 def ids_are_the_tokenizers(facts: Facts) -> list[str]:
-    """Windows join into whole files, and the tokenizer makes exactly these ids of their text (a sample)."""
-    texts = texts_of(facts)
-    return first_few(texts.problems) + first_few(texts.misencoded())
+    """Windows join into whole files, the tokenizer makes exactly these ids of their text, and no window is left out."""
+    return texts_of(facts).lines("ids", "left out")
 
 
 def variants_are_what_they_say(facts: Facts) -> list[str]:
     """A renamed file differs in names only, a laid-out one in white space, a commented one in comments."""
-    return first_few(texts_of(facts).untrue_variants())
+    return texts_of(facts).lines("variants")
+
+
+def masks_are_those_drawn(facts: Facts) -> list[str]:
+    """What is masked was drawn from the seed, the text and its syntax, and is drawn again."""
+    return texts_of(facts).lines("masks")
 
 
 def complexity_is_that_of_the_text(facts: Facts) -> list[str]:
-    return first_few(texts_of(facts).misjudged(facts.layout.window))
+    return texts_of(facts).lines("complexity")
 
 
 def kinds_are_declared(facts: Facts) -> list[str]:
@@ -116,16 +120,12 @@ def kinds_are_declared(facts: Facts) -> list[str]:
 
 
 def masked_rows_hide_original_rows(facts: Facts) -> list[str]:
-    """The labels of a masked row are the tokens of the original window, or of the row that it equals."""
-    rows = facts.rows
-    originals, masked = rows[rows["variant"] == 0], rows[rows["variant"] == MASKED]
-    known = set(map(tuple, rows["digest"].tolist()))
-    window, labels = _window_digests(facts, originals), _window_digests(facts, masked, "unmasked")
-    wrong = {
-        key for key, digest in labels.items() if window.get(key, digest) != digest or digest not in known
-    }
-    picked = [row for row, key in zip(masked, _window_keys(facts, masked), strict=True) if key in wrong]
-    return named(facts, picked, lambda row: "its labels are not the tokens of the original window")
+    """The labels of a masked row are the tokens of the original row of its window, which is there."""
+    masked = facts.rows[facts.rows["variant"] == MASKED]
+    window = _window_digests(facts, facts.rows[facts.rows["variant"] == 0])
+    labels = zip(_window_keys(facts, masked), map(tuple, masked["unmasked"].tolist()), strict=True)
+    wrong = [index for index, (key, digest) in enumerate(labels) if window.get(key) != digest]
+    return named(facts, masked[wrong], lambda row: "its labels are not the tokens of the original window")
 
 
 def _window_keys(facts: Facts, rows: np.ndarray) -> list[tuple]:
@@ -133,8 +133,8 @@ def _window_keys(facts: Facts, rows: np.ndarray) -> list[tuple]:
     return list(zip(paths, rows["chunk"].tolist(), rows["start"].tolist(), strict=True))
 
 
-def _window_digests(facts: Facts, rows: np.ndarray, name: str = "digest") -> dict[tuple, tuple]:
-    return dict(zip(_window_keys(facts, rows), map(tuple, rows[name].tolist()), strict=True))
+def _window_digests(facts: Facts, rows: np.ndarray) -> dict[tuple, tuple]:
+    return dict(zip(_window_keys(facts, rows), map(tuple, rows["digest"].tolist()), strict=True))
 
 
 def variants_lie_beside_their_originals(facts: Facts) -> list[str]:

@@ -140,6 +140,7 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
                 do.is_middle,
             ),
             "a window of a file left out": lambda w: do.drop_row(w, do.is_middle),
+            "a window left out, counted as a duplicate": lambda w: do.drop_as_duplicate(w, do.is_middle),
             "a variant's window left out": lambda w: do.drop_row(w, do.is_text_variant),
             "file tails cut off": do.cut_the_tails,
             "every second window left out": do.halve_the_overlap,
@@ -187,6 +188,10 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
                 lambda m: do.is_masked(m) and m["total_chunks"] > 1,
             ),
             "a label changed under the mask": lambda w: do.change_a_hidden_label(w),
+            "one token less masked": do.one_row(do.unmask_one, do.is_masked),
+            "one token more masked": lambda w: do.mask_one_more(w),
+            "masks of another seed": lambda w: w.metadata.update(seed=w.metadata["seed"] + 1),
+            "a masked row left out, counted as a duplicate": lambda w: do.drop_as_duplicate(w, do.is_masked),
             "a mask in an original row": lambda w: w.pick(do.is_middle)["tokens"].__setitem__(
                 5, w.metadata["mask_token_id"]
             ),
@@ -269,17 +274,25 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "train shuffled": do.shuffle_train,
             "train reversed": lambda w: w.rows[TRAIN].reverse(),
             "two rows swapped": do.swap_two_rows,
+            "two rows of one score swapped": do.swap_equal_rows,
+            "test reversed": lambda w: w.rows[TEST].reverse(),
+            "two seq_ids exchanged": do.exchange_seq_ids,
         },
-        "complexity_belongs": {
+        "complexity_follows": {
             "complexity constant": do.every_field("complexity", lambda m: 1.0),
             "complexity the line number": do.number_the_rows,
             "complexity the length": do.score_by_length,
             "one score shifted, then sorted": do.shift_one_score,
-            "negative complexity": lambda w: w.rows[TRAIN][0]["metadata"].update(complexity=-1.0),
             "complexity negated, train reversed": do.negate_the_scores,
-        },
-        "complexity_follows": {
             "scores shuffled, then sorted": do.shuffle_the_scores,
+            "one score of prose shifted, then sorted": lambda w: do.shift_one_score(w, do.is_markdown),
+            "scores of two windows of a file exchanged, then sorted": do.exchange_two_scores,
+        },
+        "complexity_belongs": {
+            "negative complexity": lambda w: w.rows[TRAIN][0]["metadata"].update(complexity=-1.0),
+            "complexity of a masked row another": lambda w: (
+                do.one_field("complexity", do.plus_one, do.is_masked)(w) or w.reorder()
+            ),
         },
         "splits_are": {
             "a window moved to test": lambda w: do.move(w, do.is_middle, TEST),
@@ -314,6 +327,8 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
             "augmentation table without rows": lambda w: [
                 cell.pop("rows") for cells in w.metadata["augmentation"].values() for cell in cells.values()
             ],
+            "another format": do.recorded("format_version", lambda version: version - 1),
+            "no format": lambda w: w.metadata.pop("format_version"),
             "a key of the metadata missing": lambda w: w.metadata.pop("learning_strategy"),
             "no digest of train": lambda w: w.metadata["files"].pop("training_data_train.jsonl"),
             "rows per language one more": do.recorded(

@@ -76,6 +76,10 @@ def is_short(metadata: dict) -> bool:
     return is_original(metadata) and metadata["total_chunks"] == 1
 
 
+def is_markdown(metadata: dict) -> bool:
+    return is_original(metadata) and metadata["language"] == "Markdown"
+
+
 def anything(metadata: dict) -> bool:
     return True
 
@@ -153,8 +157,33 @@ def score_by_length(w: Wreckage) -> None:
     w.reorder()
 
 
-def shift_one_score(w: Wreckage) -> None:
-    w.pick(is_original)["metadata"]["complexity"] += 0.01
+def shift_one_score(w: Wreckage, want: Callable[[dict], bool] = is_original) -> None:
+    w.pick(want)["metadata"]["complexity"] += 0.01
+    w.reorder()
+
+
+def exchange_two_scores(w: Wreckage) -> None:
+    """Of the simplest and the hardest window of a file."""
+    path = w.pick(is_middle)["metadata"]["source_file"]
+    of_file = [m for row in w.rows[TRAIN] if (m := row["metadata"])["source_file"] == path and is_original(m)]
+    low, high = of_file[0], of_file[-1]
+    low["complexity"], high["complexity"] = high["complexity"], low["complexity"]
+    w.reorder()
+
+
+def swap_equal_rows(w: Wreckage) -> None:
+    """Two neighbours of one score change places."""
+    rows = w.rows[TRAIN]
+    score = [row["metadata"]["complexity"] for row in rows]
+    at = next(i for i in range(1, len(rows)) if score[i] == score[i - 1])
+    rows[at - 1], rows[at] = rows[at], rows[at - 1]
+
+
+def exchange_seq_ids(w: Wreckage) -> None:
+    """Of two neighbours of other scores: the order of the lines stays as it must be."""
+    rows = w.rows[TRAIN]
+    a, b = rows[3]["metadata"], rows[-3]["metadata"]
+    a["seq_id"], b["seq_id"] = b["seq_id"], a["seq_id"]
     w.reorder()
 
 
@@ -177,6 +206,14 @@ def drop_rows(w: Wreckage, share: float) -> None:
 def drop_row(w: Wreckage, want: Callable[[dict], bool]) -> None:
     w.rows[TRAIN].remove(w.pick(want))
     renumber(w)
+
+
+def drop_as_duplicate(w: Wreckage, want: Callable[[dict], bool]) -> None:
+    """A row goes, and the metadata say that another one equals it."""
+    kind = w.pick(want)["metadata"]["augmentation_type"]
+    drop_row(w, want)
+    dropped = w.metadata["duplicate_rows_dropped"]
+    dropped[kind] = dropped.get(kind, 0) + 1
 
 
 def drop_originals_of_a_file(w: Wreckage) -> None:
@@ -236,6 +273,17 @@ def empty_val(w: Wreckage) -> None:
 
 def unmask(row: dict) -> None:
     row["tokens"] = list(row["labels"])
+
+
+def unmask_one(row: dict) -> None:
+    pairs = enumerate(zip(row["tokens"], row["labels"], strict=True))
+    at = next(at for at, (token, label) in pairs if token != label)
+    row["tokens"][at] = row["labels"][at]
+
+
+def mask_one_more(w: Wreckage) -> None:
+    row, mask = w.pick(is_masked), w.metadata["mask_token_id"]
+    row["tokens"][next(at for at, token in enumerate(row["tokens"]) if token != mask)] = mask
 
 
 def mask_everything(row: dict, mask_id: int) -> None:

@@ -203,12 +203,14 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
         "metadata_is_complete": {
             "known spans of the later set unsaid": lambda w: w.metadata["leak_report"].pop(LATER),
         },
-        "complexity_belongs": {
+        "complexity_follows": {
             "complexity of a later file one more": lambda w: [
                 row["metadata"].update(complexity=row["metadata"]["complexity"] + 1.0)
                 for row in of_a_new_file(w)
             ],
             "two later windows exchange their complexity": lambda w: exchange_complexity(of_a_new_file(w)),
+        },
+        "complexity_belongs": {
             "a negative complexity of a later row": one_field("complexity", lambda value: -value),
         },
         "types_are": {

@@ -86,7 +86,7 @@ class Wreckage:
         }
 
     def reorder(self) -> None:
-        self.rows[TRAIN].sort(key=lambda row: row["metadata"]["complexity"])
+        self.rows[TRAIN].sort(key=lambda row: (row["metadata"]["complexity"], row["metadata"]["seq_id"]))
 
     def seal_counts(self) -> None:
         """Count again what the metadata counts, as the writer would have."""
