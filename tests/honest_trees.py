@@ -1,293 +1,222 @@
-"""Odd repositories that nobody wrecked: much alike, without structure, tiny, huge in one file, in other scripts.
+"""Odd repositories that nobody wrecked: much alike, without structure, tiny, all in one file, in other scripts.
 
-`TREES` is name -> (flags of the dataset command, what to write below a directory). The same name, the same bytes.
+`TREES` is name -> (flags of the dataset command, a function that gives path -> text). The same name, the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from string import ascii_lowercase
 
 from small_repository import NAMES
 
 from effectiveness.common.seeding import rng_for
 
 Files = dict[str, str | bytes]
+Text = Callable[[Random, int], str | bytes]
+
+# Of each kind: what a file begins with, what it has several of, what it ends with. {a} to {d} and {A} to {D} are words,
+# {n} and {m} numbers, {k} counts the pieces and {i} the files.
+PIECES = {
+    "json": ("[\n", '  {{"id": {n}, "name": "{a}_{b}", "score": 0.{m}}},\n', '  {{"id": 0}}\n]\n'),
+    "go": (
+        "package models\n\n// {A}{B}{i} is a model.\ntype {A}{B}{i} struct {{\n",
+        '\t{C}{k} int64 `json:"{c}_{k}"`\n',
+        "}}\n\nfunc New{A}{B}{i}() *{A}{B}{i} {{\n\treturn &{A}{B}{i}{{}}\n}}\n",
+    ),
+    "sql": ("", "ALTER TABLE {a}s ADD COLUMN {b}_{c} VARCHAR({n}) NOT NULL DEFAULT '{m}';\n", ""),
+    "perl": (
+        "package {A}::{B}{i};\nuse strict;\nuse warnings;\n\n",
+        "=head2 {a}\n\nReturns the {b} of {c}.\n\n=cut\n\nsub {a}_{k} {{\n    my ($self, ${b}) = @_;\n"
+        '    return $self->{{{c}}} unless ${b} =~ /^{d}/;\n    die "no {d}" if ${b} > {n};\n}}\n\n',
+        "1;\n",
+    ),
+    "rst": (
+        "{A} {B}\n====================\n\n",
+        ".. function:: {a}({b})\n\n   Returns the {c} if {d} for {a}.\n\nThe {b} of a {c} is {d}, with {n} of {a}.\n\n",
+        "",
+    ),
+    "python": (
+        "",
+        "def {a}_{k}({b}, {c}={n}):\n    total = {m}\n    for item in {b}:\n        if item > {c} * {n}:\n"
+        "            total += item // {m}  # {d}\n    return total\n\n\n",
+        "",
+    ),
+    "flat": ("", "{a}_{k} = {n}\n", ""),
+    "same": ("", "total += 1\n" * 20, ""),
+    "header": ("#ifndef H{i}_H\n#define H{i}_H\n", "#define {A}_{k} 0x{n:04x} /* {b} */\n", "#endif\n"),
+    "ini": ("[{a}]\n", "{b}.{c} = {d} {n}\n", ""),
+    "css": ("", ".{a}-{b} {{ margin: {n}px; color: #{m:06x}; }}\n", ""),
+    "xml": ("<r>\n", '  <{a} {b}="{n}"><c>{c}</c></{a}>\n', "</r>\n"),
+    "yaml": ("", "{a}_{k}:\n  {b}:\n    - {c}: {n}\n      if: {d}\n", ""),
+    "shell": (
+        "#!/bin/sh\n",
+        '{a}_{k}() {{\n  if [ "$1" = {b} ]; then\n    echo "{c}" | sed s/{d}/x/ || exit {k}\n  fi\n}}\n',
+        "",
+    ),
+    "js": (
+        "",
+        "export const {a}{k} = async ({{ {b}, {c} }}) => {{\n  try {{\n    return await {b}({c});\n  }} catch (e) {{\n"
+        "    throw new Error(`{d} ${{e}}`);\n  }}\n}};\n",
+        "",
+    ),
+    "java": (
+        "package p.q;\nimport java.util.*;\npublic class C{i} {{\n",
+        "  private int {a}{k};\n  public int get{A}{k}() {{ return {a}{k} + {n}; }}\n",
+        "}}\n",
+    ),
+    "broken": ("def (((\n", "def {a}_{k}({b}\n    total = {n})\n  if item > {c}:\n", "class\n"),
+    "emoji": ("", "- \U0001f469\u200d\U0001f680 e\u0301 {a} \u05d0\u05d1\u202b {b} \ufe0f{n}\n", ""),
+    "cjk": ("", "# {a}\u3092{b}\n{a} = '\u6f22{b}\u5b57'\nprint({a}, {n})\n", ""),
+}
 
 
-def _words(rng: Random, count: int) -> list[str]:
-    return [rng.choice(NAMES) for _ in range(count)]
+def text_of(kind: str, rng: Random, i: int) -> str:
+    head, piece, tail = (
+        part.format(**_words(rng, i)) if part is not PIECES[kind][1] else part for part in PIECES[kind]
+    )
+    return head + "".join(piece.format(k=k, **_words(rng, i)) for k in range(rng.randrange(2, 12))) + tail
 
 
-def _many(count: int, name: str, text: Callable[[Random, int], str | bytes]) -> Callable[[], Files]:
-    """`count` files, each of a text that its number draws; `name` holds {i}, and {w} for a word."""
+def _words(rng: Random, i: int) -> dict[str, str | int]:
+    drawn = {letter: rng.choice(NAMES) for letter in "abcd"}
+    titles = {letter.upper(): word.title() for letter, word in drawn.items()}
+    return drawn | titles | {"n": rng.randrange(1, 999), "m": rng.randrange(1, 999), "i": i}
+
+
+def many(count: int, name: str, kind: str, edit: Callable[[str], str | bytes] = str) -> Callable[[], Files]:
+    """`count` files of a kind; `name` holds {i}."""
 
     def files() -> Files:
-        made = {}
-        for i in range(count):
-            rng = rng_for(11, name, i)
-            made[name.format(i=i, w=rng.choice(NAMES))] = text(rng, i)
-        return made
+        return {name.format(i=i): edit(text_of(kind, rng_for(11, name, i), i)) for i in range(count)}
 
     return files
 
 
-def _json(rng: Random, i: int) -> str:
-    rows = [
-        {"id": rng.randrange(9**9), "name": _words(rng, 1)[0], "score": rng.random()}
-        for _ in range(rng.randrange(2, 9))
-    ]
-    return json.dumps(rows, indent=1)
-
-
-def _go(rng: Random, i: int) -> str:
-    name = "".join(word.title() for word in _words(rng, 2)) + str(i)
-    fields = "".join(
-        f'\t{a.title()}{k} {rng.choice(["string", "int64", "bool"])} `json:"{a}_{k}"`\n'
-        for k, a in enumerate(_words(rng, 6))
-    )
-    return f"package models\n\n// {name} is a model.\ntype {name} struct {{\n{fields}}}\n\nfunc New{name}() *{name} {{\n\treturn &{name}{{}}\n}}\n"
-
-
-def _sql(rng: Random, i: int) -> str:
-    return "".join(
-        f"ALTER TABLE {a}s ADD COLUMN {b}_{c} VARCHAR({rng.randrange(999)}) NOT NULL;\n"
-        for a, b, c in (_words(rng, 3) for _ in range(rng.randrange(1, 6)))
-    )
-
-
-def _perl(rng: Random, i: int) -> str:
-    subs = "".join(
-        f'=head2 {a}\n\nReturns the {b} of {c}.\n\n=cut\n\nsub {a}_{k} {{\n    my ($self, ${b}) = @_;\n    return $self->{{{c}}} unless ${b} =~ /^{d}/;\n    die "no {d}" if ${b} > {rng.randrange(99)};\n}}\n\n'
-        for k, (a, b, c, d) in enumerate(_words(rng, 4) for _ in range(rng.randrange(2, 9)))
-    )
-    return f"package {NAMES[i % len(NAMES)].title()}::M{i};\nuse strict;\nuse warnings;\n\n{subs}1;\n"
-
-
-def _rst(rng: Random, i: int) -> str:
-    title = " ".join(_words(rng, 3)).title()
-    return f"{title}\n{'=' * len(title)}\n\n" + "\n\n".join(
-        f".. function:: {a}({b})\n\n   Returns the {c} if {d} for {a}.\n" + " ".join(_words(rng, 40))
-        for a, b, c, d in (_words(rng, 4) for _ in range(4))
-    )
-
-
-def _python(rng: Random, i: int) -> str:
-    return "".join(
-        f"def {a}_{k}({b}, {c}={rng.randrange(999)}):\n    total = {rng.randrange(99)}\n    for item in {b}:\n        if item > {c} * {rng.randrange(9)}:\n            total += item // {rng.randrange(1, 50)}  # {d}\n    return total\n\n\n"
-        for k, (a, b, c, d) in enumerate(_words(rng, 4) for _ in range(rng.randrange(2, 7)))
-    )
-
-
-def _flat(rng: Random, i: int) -> str:
-    return "".join(f"{word}_{k} = {rng.randrange(9)}\n" for k, word in enumerate(_words(rng, 30)))
-
-
-def _same_line(rng: Random, i: int) -> str:
-    return f"total_{i % 3} += 1\n" * rng.randrange(40, 200)
-
-
-def _cjk(rng: Random, i: int) -> str:
-    def word() -> str:
-        return "".join(chr(rng.randrange(0x4E00, 0x9FA0)) for _ in range(rng.randrange(2, 5)))
-
-    return "".join(
-        f"# {word()}{word()}を{word()}\n{word()} = '{word()}'\nprint({word()!r}, {k})\n"
-        for k in range(rng.randrange(3, 12))
-    )
-
-
-def _emoji(rng: Random, i: int) -> str:
-    return "".join(
-        f"- {chr(rng.randrange(0x1F300, 0x1F5FF))}\u200d\u2640\ufe0f e\u0301 {a} \u05d0\u05d1\u202b {b}\n"
-        for a, b in (_words(rng, 2) for _ in range(12))
-    )
-
-
-def _crlf(of: Callable[[Random, int], str], end: str) -> Callable[[Random, int], bytes]:
-    return lambda rng, i: of(rng, i).replace("\n", end).encode()
-
-
-def _mixed(rng: Random, i: int) -> bytes:
-    lines = _python(rng, i).split("\n")
-    return "".join(line + rng.choice(["\n", "\r\n"]) for line in lines).encode()
-
-
-def _c(rng: Random, i: int) -> str:
-    return (
-        f"#ifndef H{i}_H\n#define H{i}_H\n"
-        + "".join(
-            f"#define {a.upper()}_{k} 0x{rng.randrange(1 << 16):04x} /* {b} */\n"
-            for k, (a, b) in enumerate(_words(rng, 2) for _ in range(25))
-        )
-        + "#endif\n"
-    )
-
-
-def _tsv(rng: Random, i: int) -> str:
-    return "".join(
-        f"{a}.{b}={c} {d} {rng.randrange(99)}\n" for a, b, c, d in (_words(rng, 4) for _ in range(20))
-    )
-
-
-def _css(rng: Random, i: int) -> str:
-    return "".join(
-        f".{a}-{b} {{ margin: {rng.randrange(9)}px; color: #{rng.randrange(1 << 24):06x}; }}\n"
-        for a, b in (_words(rng, 2) for _ in range(20))
-    )
-
-
-def _xml(rng: Random, i: int) -> str:
-    return (
-        "<r>\n"
-        + "".join(
-            f'  <{a} {b}="{rng.randrange(99)}"><c>{c}</c></{a}>\n'
-            for a, b, c in (_words(rng, 3) for _ in range(20))
-        )
-        + "</r>\n"
-    )
-
-
-def _yaml(rng: Random, i: int) -> str:
-    return "".join(
-        f"{a}_{k}:\n  {b}:\n    - {c}: {rng.randrange(99)}\n      if: {d}\n"
-        for k, (a, b, c, d) in enumerate(_words(rng, 4) for _ in range(9))
-    )
-
-
-def _bash(rng: Random, i: int) -> str:
-    return "#!/bin/sh\n" + "".join(
-        f'{a}_{k}() {{\n  if [ "$1" = {b} ]; then\n    echo "{c}" | sed s/{d}/x/ || exit {k}\n  fi\n}}\n'
-        for k, (a, b, c, d) in enumerate(_words(rng, 4) for _ in range(5))
-    )
-
-
-def _js(rng: Random, i: int) -> str:
-    return "".join(
-        f"export const {a}{k} = async ({{ {b}, {c} }}) => {{ \n  try {{\n    return await {b}({c});\n  }} catch (e) {{\n    throw new Error(`{d} ${{e}}`);\n  }}\n}};\n"
-        for k, (a, b, c, d) in enumerate(_words(rng, 4) for _ in range(9))
-    )
-
-
-def _java(rng: Random, i: int) -> str:
-    return (
-        f"package p.q;\nimport java.util.*;\npublic class C{i} {{\n"
-        + "".join(
-            f"  private int {a}{k};\n  public int get{a.title()}{k}() {{ return {a}{k} + {rng.randrange(9)}; }}\n"
-            for k, a in enumerate(_words(rng, 8))
-        )
-        + "}\n"
-    )
-
-
-def _broken(rng: Random, i: int) -> str:
-    return _python(rng, i).replace(":", "", 1).replace(")", "", 2) + "def (((\n"
-
-
-def _one(name: str, text: str | bytes) -> Callable[[], Files]:
+def one(name: str, text: str) -> Callable[[], Files]:
     return lambda: {name: text}
 
 
-def _joined(*makers: Callable[[], Files]) -> Callable[[], Files]:
+def joined(*makers: Callable[[], Files]) -> Callable[[], Files]:
     return lambda: {name: text for make in makers for name, text in make().items()}
 
 
-def _long(of: Callable[[Random, int], str], times: int) -> str:
-    return "".join(of(rng_for(12, "long", i), i) for i in range(times))
+def long(kind: str, times: int) -> str:
+    return "".join(text_of(kind, rng_for(12, kind, i), i) for i in range(times))
 
 
-def _copies() -> Files:
+def in_other_letters(text: str) -> str:
+    """Every word in ideographs: no letter of the source is ASCII where a name stands."""
+    return text.translate(
+        {ord(letter): 0x4E00 + 37 * number for number, letter in enumerate(ascii_lowercase[:5])}
+    )
+
+
+def with_ends(end: str) -> Callable[[str], bytes]:
+    return lambda text: text.replace("\n", end).encode()
+
+
+def with_mixed_ends(text: str) -> bytes:
+    return b"".join(
+        line + (b"\r\n" if len(line) % 3 else b"\n") for line in text.encode().splitlines(keepends=False)
+    )
+
+
+def with_a_late_nul(text: str) -> str:
+    return text + "# ...\n" * 2000 + "\0\n"
+
+
+def tiny(count: int) -> Callable[[], Files]:
+    return lambda: {f"k/{i}.ini": f"k{i * 7919 % 100003}\n" for i in range(count)}
+
+
+def copies() -> Files:
     """Nine files that are three, and one line more in every third."""
-    texts = [_python(rng_for(13, "copies", i), i) for i in range(3)]
+    texts = [text_of("python", rng_for(13, "copies", i), i) for i in range(3)]
     return {
-        f"src/{place}/m{i}.py": text + f"x = {i}\n" * (place == "c")
+        f"src/{place}/m{i}.py": text + "x = 1\n" * (place == "c")
         for i, text in enumerate(texts)
         for place in "abc"
     }
 
 
-def _boilerplate() -> Files:
-    head = "# " + "\n# ".join(" ".join(_words(rng_for(14, "licence", k), 9)) for k in range(30)) + "\n"
-    return {f"pkg/m{i}.py": head + _python(rng_for(15, "body", i), i) for i in range(25)}
+def licensed() -> Files:
+    """One long comment at the top of every file: their first windows are equal."""
+    head = "# " + "\n# ".join(" ".join(NAMES[k : k + 9]) for k in range(30)) + "\n"
+    return {name: head + str(text) for name, text in many(25, "pkg/m{i}.py", "python")().items()}
 
 
-WINDOW, NONE = "--max-tokens", ("--augmentations", "none")
-TREES: dict[str, tuple[tuple[str, ...], Callable[[], Files]]] = {
-    "JSON fixtures": ((WINDOW, "128"), _many(150, "fixtures/{w}_{i}.json", _json)),
-    "templated Go": ((WINDOW, "64"), _many(120, "models/{w}{i}.go", _go)),
-    "SQL migrations": ((WINDOW, "128"), _many(150, "db/V{i}__{w}.sql", _sql)),
-    "Perl modules": ((WINDOW, "256"), _many(60, "lib/{w}{i}.pm", _perl)),
-    "reStructuredText": ((WINDOW, "128"), _many(60, "docs/{w}{i}.rst", _rst)),
-    "Python in small windows": ((WINDOW, "64", *NONE), _many(60, "src/{w}{i}.py", _python)),
-    "Python in windows of 8": ((WINDOW, "8"), _many(30, "src/{w}{i}.py", _python)),
-    "Perl in windows of 8": ((WINDOW, "8", *NONE), _many(30, "lib/{w}{i}.pm", _perl)),
-    "windows of 9 tokens": ((WINDOW, "9"), _many(20, "src/{w}{i}.go", _go)),
-    "a window of all there is": ((WINDOW, "4096"), _many(40, "src/{w}{i}.py", _python)),
-    "flat assignments": ((WINDOW, "64"), _many(60, "cfg/{w}{i}.py", _flat)),
-    "one line again and again": ((WINDOW, "32"), _many(40, "src/{w}{i}.py", _same_line)),
-    "one line again and again, as text": ((WINDOW, "16"), _many(40, "doc/{w}{i}.txt", _same_line)),
-    "one file": ((WINDOW, "128"), _one("main.py", _long(_python, 3))),
-    "one tiny file": ((WINDOW, "64"), _one("a.py", "x = 1\n")),
-    "one file of one character": ((WINDOW, "64"), _one("a.txt", "x")),
-    "one long file": ((WINDOW, "64"), _one("src/all.pm", _long(_perl, 60))),
-    "two files": ((WINDOW, "64"), _many(2, "src/{w}{i}.py", _python)),
-    "three tiny files": ((WINDOW, "64"), _many(3, "t{i}.txt", lambda rng, i: "ab" * (i + 1))),
-    "hundreds of tiny files": (
-        (WINDOW, "32"),
-        _many(400, "k/{i}.ini", lambda rng, i: f"k{i * 7919 % 100003}\n"),
+def oddly_named() -> Files:
+    plain = many(15, "{i}", "python")()
+    named = {f"2024-01-{int(i) + 10}/a\n{i}\\ \u00e9 .py": text for i, text in plain.items()}
+    return named | {
+        f"2024-02-{int(i) + 10}": "#!/usr/bin/env python3\n" + str(text) for i, text in plain.items()
+    }
+
+
+TREES: dict[str, tuple[str, Callable[[], Files]]] = {
+    "JSON fixtures": ("--max-tokens 128", many(150, "fixtures/{i}.json", "json")),
+    "templated Go": ("--max-tokens 64", many(120, "models/m{i}.go", "go")),
+    "SQL migrations": ("--max-tokens 128", many(150, "db/V{i}.sql", "sql")),
+    "Perl modules": ("--max-tokens 128", many(60, "lib/{i}.pm", "perl")),
+    "reStructuredText": ("--max-tokens 128", many(60, "docs/{i}.rst", "rst")),
+    "Python in small windows": ("--max-tokens 64 --augmentations none", many(60, "src/m{i}.py", "python")),
+    "Python in windows of 8": ("--max-tokens 8", many(15, "src/m{i}.py", "python")),
+    "Perl in windows of 8": ("--max-tokens 8 --augmentations none", many(30, "lib/{i}.pm", "perl")),
+    "windows of 9 tokens": ("--max-tokens 9", many(20, "src/m{i}.go", "go")),
+    "windows longer than all files": ("--max-tokens 4096", many(40, "src/m{i}.py", "python")),
+    "flat assignments": ("--max-tokens 64", many(60, "cfg/c{i}.py", "flat")),
+    "one line again and again": ("--max-tokens 32", many(40, "src/m{i}.py", "same")),
+    "one line again and again, as text": ("--max-tokens 16", many(40, "doc/{i}.txt", "same")),
+    "one file": ("--max-tokens 128", one("main.py", long("python", 3))),
+    "one tiny file": ("--max-tokens 64", one("a.py", "x = 1\n")),
+    "one file of one character": ("--max-tokens 64", one("a.txt", "x")),
+    "one long file": ("--max-tokens 64", one("src/all.pm", long("perl", 40))),
+    "two files": ("--max-tokens 64", many(2, "src/m{i}.py", "python")),
+    "three tiny files": ("--max-tokens 64", tiny(3)),
+    "hundreds of tiny files": ("--max-tokens 32", tiny(400)),
+    "tiny files beside modules": ("--max-tokens 128", joined(tiny(200), many(20, "src/m{i}.py", "python"))),
+    "ideographs": ("--max-tokens 64", many(40, "src/m{i}.py", "cjk", in_other_letters)),
+    "emoji and marks": ("--max-tokens 64", many(40, "doc/{i}.md", "emoji")),
+    "CRLF": ("--max-tokens 128", many(40, "src/m{i}.py", "python", with_ends("\r\n"))),
+    "CRLF of headers": ("--max-tokens 128", many(40, "src/m{i}.h", "header", with_ends("\r\n"))),
+    "CRLF without a grammar": ("--max-tokens 64", many(40, "lib/{i}.pm", "perl", with_ends("\r\n"))),
+    "lone CR": ("--max-tokens 64", many(40, "lib/{i}.pm", "perl", with_ends("\r"))),
+    "mixed line ends": ("--max-tokens 128", many(40, "src/m{i}.py", "python", with_mixed_ends)),
+    "byte order marks": ("--max-tokens 64", many(40, "src/m{i}.js", "js", "\ufeff{}".format)),
+    "no newline at the end": ("--max-tokens 64", many(40, "src/m{i}.go", "go", str.rstrip)),
+    "form feeds": ("--max-tokens 64", many(40, "src/m{i}.c", "header", with_ends("\n\f\n"))),
+    "NUL late in a file": (
+        "--max-tokens 64",
+        many(20, "src/m{i}.py", "python", with_a_late_nul),
     ),
-    "tiny files beside modules": (
-        (WINDOW, "128"),
-        _joined(_many(200, "k/{i}.ini", lambda rng, i: f"k{i}=v\n"), _many(20, "src/{w}{i}.py", _python)),
-    ),
-    "Chinese and Japanese": ((WINDOW, "64"), _many(40, "src/{w}{i}.py", _cjk)),
-    "emoji and marks": ((WINDOW, "64"), _many(40, "doc/{w}{i}.md", _emoji)),
-    "CRLF": ((WINDOW, "128"), _many(40, "src/{w}{i}.py", _crlf(_python, "\r\n"))),
-    "CRLF of C": ((WINDOW, "128"), _many(40, "src/{w}{i}.h", _crlf(_c, "\r\n"))),
-    "lone CR": ((WINDOW, "64"), _many(40, "src/{w}{i}.pm", _crlf(_perl, "\r"))),
-    "mixed line ends": ((WINDOW, "128"), _many(40, "src/{w}{i}.py", _mixed)),
-    "byte order marks": ((WINDOW, "64"), _many(40, "src/{w}{i}.js", lambda rng, i: "\ufeff" + _js(rng, i))),
-    "no newline at the end": ((WINDOW, "64"), _many(40, "src/{w}{i}.go", lambda rng, i: _go(rng, i)[:-1])),
-    "form feeds": (
-        (WINDOW, "64"),
-        _many(40, "src/{w}{i}.c", lambda rng, i: _c(rng, i).replace("\n", "\n\f\n", 3)),
-    ),
-    "headers of macros": ((WINDOW, "128"), _many(60, "include/{w}{i}.h", _c)),
-    "properties": ((WINDOW, "64"), _many(60, "conf/{w}{i}.ini", _tsv)),
-    "style sheets": ((WINDOW, "64"), _many(60, "css/{w}{i}.css", _css)),
-    "XML": ((WINDOW, "64"), _many(60, "xml/{w}{i}.xml", _xml)),
-    "YAML": ((WINDOW, "64"), _many(60, "ci/{w}{i}.yml", _yaml)),
-    "shell scripts": ((WINDOW, "64"), _many(60, "bin/{w}{i}.sh", _bash)),
-    "one-line modules": ((WINDOW, "64"), _many(40, "src/{w}{i}.js", _js)),
-    "Java beans": ((WINDOW, "64"), _many(60, "src/C{i}.java", _java)),
-    "files that do not parse": ((WINDOW, "64"), _many(40, "src/{w}{i}.py", _broken)),
-    "copies": ((WINDOW, "64"), _copies),
-    "one licence on everything": ((WINDOW, "64"), _boilerplate),
-    "tests only": ((WINDOW, "64"), _many(40, "tests/test_{w}{i}.py", _python)),
-    "no overlap": ((WINDOW, "64", "--overlap", "0"), _many(40, "src/{w}{i}.py", _python)),
-    "odd overlap": ((WINDOW, "60", "--overlap", "0.37"), _many(40, "src/{w}{i}.go", _go)),
-    "nearly all overlap": ((WINDOW, "32", "--overlap", "0.9"), _many(9, "src/{w}{i}.py", _python)),
-    "masks only": ((WINDOW, "64", "--augmentations", "token_masking"), _many(40, "src/{w}{i}.js", _js)),
-    "odd names": (
-        (WINDOW, "64"),
-        lambda: (
-            {f"2024-01-{i:02}/a\n{i}\\ \u00e9 .py": _python(rng_for(16, "odd", i), i) for i in range(10, 25)}
-            | {
-                f"2024-02-{i:02}": "#!/usr/bin/env python3\n" + _python(rng_for(17, "odd", i), i)
-                for i in range(10, 15)
-            }
-        ),
-    ),
+    "headers of macros": ("--max-tokens 128", many(60, "include/m{i}.h", "header")),
+    "properties": ("--max-tokens 64", many(60, "conf/{i}.ini", "ini")),
+    "style sheets": ("--max-tokens 64", many(60, "css/{i}.css", "css")),
+    "XML": ("--max-tokens 64", many(60, "xml/{i}.xml", "xml")),
+    "YAML": ("--max-tokens 64", many(60, "ci/{i}.yml", "yaml")),
+    "shell scripts": ("--max-tokens 64", many(60, "bin/{i}.sh", "shell")),
+    "JavaScript": ("--max-tokens 64", many(40, "src/m{i}.js", "js")),
+    "Java beans": ("--max-tokens 64", many(60, "src/C{i}.java", "java")),
+    "files that do not parse": ("--max-tokens 64", many(40, "src/m{i}.py", "broken")),
+    "copies": ("--max-tokens 64", copies),
+    "one licence on everything": ("--max-tokens 64", licensed),
+    "tests only": ("--max-tokens 64", many(40, "tests/test_m{i}.py", "python")),
+    "no overlap": ("--max-tokens 64 --overlap 0", many(40, "src/m{i}.py", "python")),
+    "odd overlap": ("--max-tokens 60 --overlap 0.37", many(40, "src/m{i}.go", "go")),
+    "nearly all overlap": ("--max-tokens 32 --overlap 0.9", many(9, "src/m{i}.py", "python")),
+    "masks only": ("--max-tokens 64 --augmentations token_masking", many(40, "src/m{i}.js", "js")),
+    "odd names": ("--max-tokens 64", oddly_named),
 }
 
 
-def make_tree(name: str, root: Path) -> tuple[str, ...]:
+def make_tree(name: str, root: Path) -> list[str]:
     """Write a tree below `root`; returns the flags to build its dataset with."""
     flags, files = TREES[name]
     for path, text in files().items():
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return flags
+    return flags.split()
