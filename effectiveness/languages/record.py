@@ -26,8 +26,9 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """One language. Where all but the first fields are left out its files are read, scored by their indentation, and
-    get no variants but masked ones; with a grammar alone masked spans follow the syntax.
+    """One language. Where all but the first fields are left out its files are read, scored by the words that begin
+    their lines and by their indentation, and get no variants but masked ones; with a grammar alone masked spans follow
+    the syntax.
 
     Names given here go before those of linguist's table, which are added to them.
     """
