@@ -21,7 +21,10 @@ MAX_LINES = 8
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns its exit code."""
-    flags = _parser().parse_args(arguments)
+    parser = _parser()
+    flags = parser.parse_args(arguments)
+    if (flags.text is None) == (flags.prompt is None):
+        parser.error("give the text to go on from: TEXT, - for standard input, or --prompt FILE; one of them")
     if flags.repository is None or flags.no_memory:
         return _model_alone(flags)
     return ending_of(lambda publication: _with_memory(flags))
@@ -33,7 +36,7 @@ def _model_alone(flags: argparse.Namespace) -> int:
 
     asked = [
         f"--checkpoint={flags.model}",
-        f"--complete={flags.text}",
+        f"--complete={flags.text}" if flags.prompt is None else f"--prompt={flags.prompt}",
         *(f"--set={s}" for s in flags.overrides),
     ]
     more = {name: getattr(flags, name) for name in ("suffix", "config", "device", "seed")}
@@ -50,7 +53,7 @@ def _with_memory(flags: argparse.Namespace) -> int:
     from effectiveness.completion.network import open_model
     from effectiveness.serve.knowledge import open_knowledge
     from effectiveness.serve.repository import LiveRepository
-    from effectiveness.trainer.complete import read_prompt
+    from effectiveness.trainer.arguments import read_prompt
 
     if flags.overrides or flags.config or flags.seed or flags.device:
         raise UserError(
@@ -63,7 +66,7 @@ def _with_memory(flags: argparse.Namespace) -> int:
             "or leave --suffix out"
         )
     knowledge = open_knowledge(LiveRepository.open(Path(flags.repository)), lambda: found, quiet_below=0.0)
-    text = read_prompt(flags.text)
+    text = read_prompt(flags.text, flags.prompt)
     answer = knowledge.answer(Cursor(prefix=text, suffix=flags.suffix, max_lines=MAX_LINES, max_tokens=128))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -82,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="the --output of a training, e.g. models/mine")
-    add("text", metavar="TEXT", help='what stands before, e.g. "fn calculate("')
+    add(
+        "text", metavar="TEXT", nargs="?", help='what stands before, e.g. "fn calculate(" (-: standard input)'
+    )
+    add("--prompt", metavar="FILE", help="instead of TEXT a file that holds it, e.g. --prompt draft.py")
     add("--suffix", metavar="TEXT", help='what comes after the gap, e.g. --suffix "}"')
     add(
         "--repository",

@@ -236,6 +236,21 @@ def test_a_prompt_comes_from_standard_input_when_asked(exported, capsys, monkeyp
     assert "standard input" in refusal(capsys, completing(exported, "--complete", "-"))
 
 
+def test_a_prompt_comes_from_a_file_byte_for_byte(exported, capsys, monkeypatch, tmp_path):
+    draft = tmp_path / "draft.py"
+    draft.write_bytes("- x\r\ndef café(\n".encode())
+    assert main(completing(exported, "--prompt", str(draft))) == 0
+    assert capsys.readouterr().out.startswith("- x\r\ndef café(\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"def f(")))
+    assert main(completing(exported, "--prompt", "-")) == 0
+    assert capsys.readouterr().out.startswith("def f(")
+    (tmp_path / "latin.py").write_bytes(b"caf\xe9")
+    for wrong, says in (("latin.py", "UTF-8"), ("gone.py", "No such file"), (".", "Is a directory")):
+        line = refusal(capsys, completing(exported, "--prompt", str(tmp_path / wrong)))
+        assert says in line and "give a file of UTF-8 text" in line
+    assert "keep one" in refusal(capsys, completing(exported, "--prompt", str(draft), "--complete", "x"))
+
+
 # --- arguments -------------------------------------------------------------------------------------------
 
 LATIN = os.fsdecode(b"caf\xe9")

@@ -276,7 +276,7 @@ def test_an_empty_validation_file_is_told_and_the_run_goes_on(sequences, tmp_pat
     [
         (["--checkpoint", "/nowhere"], "--checkpoint /nowhere: no such directory"),
         (["--resume", "--checkpoint", "x"], "--resume goes on in --output, --checkpoint starts a new run"),
-        (["--suffix", "x"], "--suffix needs --complete TEXT"),
+        (["--suffix", "x"], "--suffix needs the text before the gap: --complete TEXT or --prompt FILE"),
         (["--complete", "x", "--checkpoint", "/nowhere"], "/nowhere holds no finished model"),
         (["--epochs", "0"], "--epochs: must be at least 1, got 0"),
         (["--seed", "-1"], "--seed: must be at least 0, got -1"),
@@ -348,6 +348,7 @@ def test_the_flags_are_the_promised_ones():
             "--set",
             "--dry-run",
             "--complete",
+            "--prompt",
             "--suffix",
             "--deterministic",
         ),

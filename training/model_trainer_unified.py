@@ -15,7 +15,7 @@ from pathlib import Path
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
-from effectiveness.trainer.arguments import Parser, check_paths, check_texts
+from effectiveness.trainer.arguments import Parser, check_paths, check_texts, read_prompt
 from effectiveness.trainer.endings import Standing, ending_of
 
 PATHS = ("config", "sequences", "output", "checkpoint")
@@ -87,7 +87,14 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help='print a completion, e.g. --complete "fn calculate(" (-: of what standard input holds)',
     )
-    parser.add_argument("--suffix", metavar="TEXT", help="with --complete: what comes after the gap")
+    parser.add_argument(
+        "--prompt",
+        metavar="FILE",
+        help="as --complete, of a file's text, e.g. --prompt draft.py (-: standard input)",
+    )
+    parser.add_argument(
+        "--suffix", metavar="TEXT", help="with --complete or --prompt: what comes after the gap"
+    )
     parser.add_argument(
         "--deterministic", action="store_true", help="same bits every time, also on a GPU; slower"
     )
@@ -108,8 +115,9 @@ def main(argv: list[str] | None = None) -> int:
 def _check_flags(arguments: argparse.Namespace) -> None:
     check_texts(arguments)
     check_paths(arguments, PATHS)
+    arguments.complete = read_prompt(arguments.complete, arguments.prompt)
     if arguments.suffix is not None and arguments.complete is None:
-        raise UserError("--suffix needs --complete TEXT, the text before the gap")
+        raise UserError("--suffix needs the text before the gap: --complete TEXT or --prompt FILE")
     if arguments.resume and arguments.checkpoint is not None:
         raise UserError(
             "--resume goes on in --output, --checkpoint starts a new run from other weights; keep one"
@@ -117,7 +125,8 @@ def _check_flags(arguments: argparse.Namespace) -> None:
     if arguments.resume and arguments.overwrite:
         raise UserError("--resume goes on with the run in --output, --overwrite deletes it; keep one")
     if arguments.complete is not None and arguments.checkpoint is None and arguments.output is None:
-        raise UserError("--complete needs a trained model: --checkpoint DIR")
+        flag = "--complete" if arguments.prompt is None else "--prompt"
+        raise UserError(f"{flag} needs a trained model: --checkpoint DIR")
 
 
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 from typing import NoReturn
 
 from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
+from effectiveness.common.regular_files import read_text
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +61,22 @@ def _refuse_too_long(path: os.PathLike) -> None:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return  # told where it is used
+
+
+def read_prompt(text: str | None, file: str | None) -> str | None:
+    """`text`, or what `file` holds; "-" is standard input for both. Raises UserError for both at once, a file that
+    cannot be read, and bytes that are not UTF-8."""
+    if text is not None and file is not None:
+        raise UserError("--prompt FILE holds the text to complete, so give no other text; keep one")
+    if file in (None, "-") and "-" not in (text, file):
+        return text
+    if file in (None, "-"):
+        with reading(
+            f"{'--complete' if file is None else '--prompt'} -: standard input", "give it UTF-8 text"
+        ):
+            return sys.stdin.buffer.read().decode("utf-8")
+    with reading(f"--prompt {file[:200]}", "give a file of UTF-8 text, or - for standard input"):
+        return read_text(os.path.expanduser(file))
 
 
 def _flag(name: str) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from effectiveness.common.boundary import reading
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.devices import autocast
@@ -80,14 +78,6 @@ def generate(model: PreTrainedModel, vocabulary: Vocabulary, ids: list[int], **s
 def num_positions(model: PreTrainedModel) -> int:
     config = model.config
     return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1024
-
-
-def read_prompt(given: str) -> str:
-    """`given`, or for "-" what standard input holds. Raises UserError for bytes that are not UTF-8."""
-    if given != "-":
-        return given
-    with reading("--complete -: standard input", "give it UTF-8 text"):
-        return sys.stdin.buffer.read().decode("utf-8")
 
 
 def check_vocabulary(name: str, model: PreTrainedModel, vocabulary: Vocabulary) -> None:

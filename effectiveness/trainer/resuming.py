@@ -103,6 +103,7 @@ FLAGS: dict[str, str] = {
     "--eval_only": "another command",
     "--dry-run": "another command",
     "--complete": "another command",
+    "--prompt": "another command",
     "--suffix": "another command",
 }
 

@@ -10,7 +10,7 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.endings import print_line
 from effectiveness.common.records import LATER, UserError
 from effectiveness.trainer import setup, starting_model
-from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text, read_prompt
+from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import choose_device
 from effectiveness.trainer.evaluate import Evaluation
@@ -84,7 +84,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
     source = arguments.checkpoint or Path(config.output.directory)
     if not (source / "config.json").is_file():
         raise UserError(f"{source} holds no finished model; give the --output of a run as --checkpoint")
-    text, suffix = read_prompt(arguments.complete), arguments.suffix
+    text, suffix = arguments.complete, arguments.suffix
     device = choose_device(config.device_backend.device)
     vocabulary = Vocabulary(source)
     model = load_pretrained(str(source), window=MIN_POSITIONS, vocab_size=1).to(device)
