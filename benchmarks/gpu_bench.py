@@ -133,7 +133,9 @@ class Bench:
         return model
 
     def trainer(self, run: setup.Run, model: nn.Module) -> Trainer:
-        batches = setup.make_batches(run, setup.open_training_rows(run))
+        rows = setup.open_training_rows(run)
+        run = setup.with_defaults(run, rows)
+        batches = setup.make_batches(run, rows)
         return setup.make_trainer(run, model, batches, State())
 
     def hooks(self) -> Hooks:

@@ -85,7 +85,7 @@ def test_an_exponent_without_a_dot_is_a_number(tmp_path):
         ("training:\n  seed: 012\n", "/c.yaml:2: training.seed: expected a whole number, got 012; write it without leading zeros"),
         ("training:\n  num_epochs: 1.5\n", "/c.yaml:2: training.num_epochs: expected a whole number, got 1.5"),
         ("training:\n  num_epochs: true\n", "/c.yaml:2: training.num_epochs: expected a whole number, got true"),
-        ("training:\n  num_epochs: null\n", "/c.yaml:2: training.num_epochs: expected a whole number, got null"),
+        ("training:\n  max_steps: few\n", "/c.yaml:2: training.max_steps: expected a whole number, got few"),
         ("training:\n  num_epochs: [3]\n", "/c.yaml:2: training.num_epochs: expected one whole number, got a list"),
         ("data:\n  packing: no\n", "/c.yaml:2: data.packing: expected true or false, got no"),
         ("data:\n  packing: {a: 1}\n", "/c.yaml:2: data.packing: expected one value or a list of words, got nested a mapping"),

@@ -14,7 +14,7 @@ from effectiveness.common.jsonl import JsonLinesWriter, write_metadata
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS
 from effectiveness.corpus.tokenization import train_bpe
 from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer
-from effectiveness.trainer import models, setup, starting_model
+from effectiveness.trainer import defaults, models, setup, starting_model
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.journal import METRICS_FILE
@@ -165,8 +165,10 @@ TINY = Preset(hidden_size=32, num_layers=2, num_heads=2, feed_forward=64)
 
 
 def use_tiny_models(monkeypatch) -> None:
-    """Every preset becomes a model of some 20,000 parameters, on one thread."""
+    """Every preset becomes a model of some 20,000 parameters, on one thread, trained for three epochs unless told."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(defaults, "MOST_EPOCHS", 3)
+    monkeypatch.setattr(defaults, "HELD_BACK", defaults.HELD_BACK[:1])
     for name in models.PRESETS:
         monkeypatch.setitem(models.PRESETS, name, TINY)
 
@@ -177,6 +179,7 @@ EVERYTHING = (
     "data.curriculum=warmup_fraction",
     "data.overlap=true",
     "data.variants=true",
+    "data.window_growth=0",
 )
 
 
@@ -213,6 +216,7 @@ def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.
     ]
     run = setup.open_run(load_config(None, flags), argparse.Namespace(sequences=sequences, checkpoint=None))
     rows = setup.open_training_rows(run)
+    run = setup.with_defaults(run, rows)
     batches = setup.make_batches(run, rows)
     model, _ = starting_model.build_model(run, 0)
     return run, setup.make_trainer(run, model, batches, State())

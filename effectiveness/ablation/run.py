@@ -35,7 +35,9 @@ def run_arm(spec: RunSpec) -> dict:
     torch.set_num_threads(spec.threads)
     whole, run = _open(spec)
     arm = ARMS[spec.arm]
-    batches = setup.make_batches(run, train_rows(arm, setup.open_split(whole, "train")))
+    rows = train_rows(arm, setup.open_split(whole, "train"))
+    run = setup.with_defaults(run, rows)
+    batches = setup.make_batches(run, rows)
     model, _ = starting_model.build_model(run, 0)
     trainer = setup.make_trainer(run, model, batches, State())
     watch = Watch(run, trainer, [setup.open_split(whole, split) for split in HELD_OUT], arm)

@@ -40,6 +40,7 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, sta
     run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
     found = _newest_checkpoint(run) if resume else None
     rows = setup.open_training_rows(run)
+    run = setup.with_defaults(run, rows)
     changed = resuming.changes(found, run) if found else []
     batches = setup.make_batches(run, rows)
     model, what = starting_model.build_model(run, setup.num_source_tokens(rows))

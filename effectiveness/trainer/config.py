@@ -32,7 +32,7 @@ class Model:
     tokenizer_name: str | None = setting(None)
     torch_dtype: str = setting("float32", choices=("float32", "bfloat16", "float16"))
     max_position_embeddings: int | None = setting(None, low=8, high=1_048_576)
-    dropout: float = setting(0.0, low=0.0, high=0.9)
+    dropout: float | None = setting(None, low=0.0, high=0.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Data:
     curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
     curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
     fresh_cuts: bool | None = setting(None)
-    window_growth: float = setting(0.0, low=0.0, high=1.0)
+    window_growth: float | None = setting(None, low=0.0, high=1.0)
     overlap: bool | None = setting(None)
     variants: bool | None = setting(None)
     packing: bool = setting(True)
@@ -61,7 +61,7 @@ class Data:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
     fim_rate: float | None = setting(None, low=0.0, high=1.0)
-    mask_rate: float = setting(0.0, low=0.0, high=1.0)
+    mask_rate: float | None = setting(None, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +87,14 @@ class Optimization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    num_epochs: int = setting(3, low=1, high=1_000_000)
+    num_epochs: int | None = setting(None, low=1, high=1_000_000)
     max_steps: int | None = setting(None, low=1)
     save_steps: int = setting(500, low=1)
     save_total_limit: int = setting(2, low=1, high=1000)
     eval_steps: int | None = setting(None, low=1)
     logging_steps: int = setting(10, low=1)
     seed: int = setting(42, low=0, high=2**63 - 1)
-    patience: int | None = setting(None, low=1)
+    patience: int | None = setting(None, low=0)  # 0: never
     max_bad_steps: int = setting(5, low=1)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from effectiveness.trainer import devices, models, setup, starting_model
 from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.config import filled
 from effectiveness.trainer.console import duration
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
@@ -22,11 +23,13 @@ TIMED_PASSES = 2
 def make_plan(run: setup.Run) -> Iterator[str]:
     """Lines that say what `train` would do. The rows are parsed (and cached), no weight is changed."""
     rows = setup.open_training_rows(run)
+    run = setup.with_defaults(run, rows)
+    num_epochs = filled(run.config.training.num_epochs)
     batches = setup.make_batches(run, rows)
     model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
     num_updates = setup.num_updates_of_run(run.config, batches)
     schedule = make_schedule(run.config.optimization, num_updates)
-    plan = batches.epoch(run.config.training.num_epochs - 1)
+    plan = batches.epoch(num_epochs - 1)
     yield f"model       {what}: {models.num_parameters(model):,} parameters"
     yield f"trainable   {models.num_parameters(model, trainable_only=True):,} parameters"
     yield f"device      {devices.describe(run.device)}, {str(run.precision).removeprefix('torch.')}"
@@ -46,9 +49,9 @@ def make_plan(run: setup.Run) -> Iterator[str]:
         yield f"{name:<12}{line}"
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
     yield f"data        {len(rows):,} rows, {setup.num_source_tokens(rows):,} source tokens"
-    tokens, filled = int(plan.num_pairs.sum()), _filled(run, plan)
-    yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {filled:.1f} % filled"
-    yield f"run         {run.config.training.num_epochs:,} epochs, about {num_updates:,} steps"
+    tokens, percent = int(plan.num_pairs.sum()), _percent_filled(run, plan)
+    yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {percent:.1f} % filled"
+    yield f"run         {num_epochs:,} epochs, about {num_updates:,} steps"
     rate = setup.learning_rate(run.config, model, run.source)
     ends = f"{schedule.warmup_updates} warm-up, {schedule.cooldown_updates} cool-down"
     kind = setup.optimizer_kind(run.config, run.source)
@@ -70,7 +73,7 @@ def disk_bytes(run: setup.Run, memory: MemoryPlan, model: nn.Module) -> int:
     return (run.config.training.save_total_limit + 1) * step + 2 * trained + exported
 
 
-def _filled(run: setup.Run, plan) -> float:
+def _percent_filled(run: setup.Run, plan) -> float:
     return 100 * plan.num_pairs.sum() / max(plan.num_packs * run.dataset.window, 1)
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import setup
 from effectiveness.trainer.checkpoint import Checkpoint
-from effectiveness.trainer.config import Config
+from effectiveness.trainer.config import Config, filled
 from effectiveness.trainer.loop import State, Trainer
 from effectiveness.trainer.schedule import make_schedule
 
@@ -208,7 +208,7 @@ def place(trainer: Trainer, config: Config) -> None:
 
 def _num_updates_at_the_end(trainer: Trainer, config: Config) -> int:
     """Updates made, and those that the rest of the epoch and the epochs after it will take."""
-    state, batches, num_epochs = trainer.state, trainer.batches, config.training.num_epochs
+    state, batches, num_epochs = trainer.state, trainer.batches, filled(config.training.num_epochs)
     left = max(0, num_epochs - state.epoch)
     steps = batches.epoch(state.epoch).num_steps if left else 0
     steps += round(batches.expected_steps(num_epochs) / num_epochs * max(0, left - 1))

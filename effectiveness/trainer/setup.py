@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ import torch
 
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
-from effectiveness.trainer import devices, models
+from effectiveness.trainer import defaults, devices, models
 from effectiveness.trainer.batches import Batches, Pacing
 from effectiveness.trainer.config import Config, can_cut_anew, filled
 from effectiveness.trainer.console import Console
@@ -143,6 +143,21 @@ def open_training_rows(run: Run) -> Rows:
     return rows if data.overlap else side_by_side(rows)
 
 
+def with_defaults(run: Run, rows: Rows) -> Run:
+    """The run with what its configuration leaves to the corpus, `rows` being those that are trained on."""
+    config, optimization = run.config, run.config.optimization
+    packs = optimization.batch_size * optimization.gradient_accumulation_steps
+    chosen = defaults.with_defaults(
+        config,
+        device=run.device.type,
+        num_tokens=num_source_tokens(rows),
+        tokens_per_step=packs * run.dataset.window,
+        from_scratch=run.source is None and config.model.pretrained_model is None,
+        can_mask=run.vocabulary.control.mask is not None,
+    )
+    return replace(run, config=chosen)
+
+
 def make_batches(run: Run, rows: Rows) -> Batches:
     """Batches of the training rows. Raises UserError for fill-in-the-middle without its control tokens."""
     config, control = run.config, run.vocabulary.control
@@ -158,15 +173,15 @@ def make_batches(run: Run, rows: Rows) -> Batches:
     batches = Batches(
         rows,
         control,
-        Pacing(curriculum="none", fraction=0.0, num_epochs=config.training.num_epochs),
+        Pacing(curriculum="none", fraction=0.0, num_epochs=filled(config.training.num_epochs)),
         seed=config.training.seed,
         packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
         weighting=filled(config.data.weighting),
         packing=config.data.packing,
         reading=Reading(
             fim_rate=config.objectives.fim_rate or 0.0,
-            mask_rate=config.objectives.mask_rate,
-            window_growth=config.data.window_growth,
+            mask_rate=filled(config.objectives.mask_rate),
+            window_growth=filled(config.data.window_growth),
             spelling=run.vocabulary,
         ),
         fresh_cuts=can_cut_anew(config.data) and config.data.fresh_cuts is not False,
@@ -184,8 +199,10 @@ def make_batches(run: Run, rows: Rows) -> Batches:
 def _num_epochs(config: Config, batches: Batches) -> float:
     """Epochs the run will really have: max_steps may end it earlier."""
     if config.training.max_steps is None:
-        return config.training.num_epochs
-    return min(config.training.num_epochs, config.training.max_steps / max(batches.epoch(0).num_steps, 1))
+        return filled(config.training.num_epochs)
+    return min(
+        filled(config.training.num_epochs), config.training.max_steps / max(batches.epoch(0).num_steps, 1)
+    )
 
 
 def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = False) -> HeldOut:
@@ -287,7 +304,7 @@ def _make_states(optimizers: list, run: Run) -> None:
 
 
 def num_updates_of_run(config: Config, batches: Batches) -> int:
-    expected = batches.expected_steps(config.training.num_epochs)
+    expected = batches.expected_steps(filled(config.training.num_epochs))
     return min(expected, config.training.max_steps or expected)
 
 
@@ -325,12 +342,12 @@ def wants_compile(config: Config, device: torch.device, work: float) -> bool:
 def _limits(config: Config) -> Limits:
     training = config.training
     return Limits(
-        num_epochs=training.num_epochs,
+        num_epochs=filled(training.num_epochs),
         max_steps=training.max_steps,
         logging_steps=training.logging_steps,
         eval_steps=training.eval_steps,
         save_steps=training.save_steps,
-        patience=training.patience,
+        patience=training.patience or None,
         max_bad_steps=training.max_bad_steps,
         max_grad_norm=config.optimization.max_grad_norm,
     )

@@ -70,7 +70,7 @@ def _build_preset(run: Run, preset: str) -> nn.Module:
         max_positions=positions,
         control=run.vocabulary.control,
         seed=run.config.training.seed,
-        dropout=settings.dropout,
+        dropout=settings.dropout or 0.0,
     )
 
 
