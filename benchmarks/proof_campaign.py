@@ -36,8 +36,8 @@ BUDGET = (
     "--set optimization.learning_rate=4e-3 --set optimization.mixed_precision=bf16"
 )
 STAGES = (
-    "baseline,recipe,founding,everything,everything-without-variants,baseline-with-muon,baseline-again,sabotage",
-    "recipe-with-half-window,recipe-with-fresh-cuts,recipe-with-weights,recipe-with-masking,recipe-with-fim",
+    "baseline,originals,recipe,founding,everything,everything-without-variants,baseline-with-muon,baseline-again,sabotage",
+    "originals-with-half-window,originals-with-fresh-cuts,originals-with-weights,originals-with-masking,originals-with-fim",
     "founding-without-window,founding-without-overlap,founding-without-variants,founding-without-weights,"
     "founding-without-curriculum,founding-without-token_masking,founding-without-variable_renaming,"
     "founding-without-comment_toggle,founding-without-format_variation",

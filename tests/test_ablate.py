@@ -134,7 +134,12 @@ def test_every_arm_differs_from_what_it_is_compared_with_in_one_thing():
 
 
 def test_an_arm_brings_what_it_is_compared_with():
-    assert ablate._arms("recipe-with-fim, sabotage") == ["baseline", "recipe", "recipe-with-fim", "sabotage"]
+    assert ablate._arms("originals-with-fim, sabotage") == [
+        "baseline",
+        "originals",
+        "originals-with-fim",
+        "sabotage",
+    ]
 
 
 def test_arms_are_compared_with_arms():
@@ -175,7 +180,7 @@ def test_a_run_is_known_by_everything_that_decides_it_and_by_nothing_else():
     others = [
         spec_of(Path("x"), "recipe", steps=7),
         spec_of(Path("x"), "recipe", tokens_per_step=128),
-        spec_of(Path("x"), "recipe-with-fresh-cuts"),
+        spec_of(Path("x"), "originals-with-fresh-cuts"),
         dataclasses.replace(base, overrides=("model.dropout=0.2",)),
     ]
     assert same.digest(WINDOW) == base.digest(WINDOW)
@@ -417,16 +422,19 @@ def test_sabotage_is_rejected_and_the_baseline_does_not_beat_itself():
 
 
 def test_core_files_are_judged_apart():
-    better_on_core = [handmade("recipe", s, [1.0 + s / 99] * 6 + [2.5, 2.5]) for s in (1, 2, 3)]
+    better_on_core = [handmade("originals", s, [1.0 + s / 99] * 6 + [2.5, 2.5]) for s in (1, 2, 3)]
     even = [handmade("baseline", s, [1.5 + s / 99] * 8) for s in (1, 2, 3)]
-    found = compared(even, better_on_core)["recipe"]
+    found = compared(even, better_on_core)["originals"]
     assert found.on_core.high < found.relative.high
     assert found.on_core.estimate == pytest.approx(-0.5 / (1.5 + 2 / 99), rel=1e-3)
     assert found.verdict == "no gain shown" and "lower by" in ablation_table.markdown([found])[2]
 
 
 def test_a_change_of_the_shipped_defaults_moves_the_recipe_but_not_what_it_is_measured_against(monkeypatch):
-    before = {name: spec_of(Path("x"), name).config(WINDOW) for name in ("baseline", "founding", "recipe")}
+    before = {
+        name: spec_of(Path("x"), name).config(WINDOW)
+        for name in ("baseline", "founding", "originals", "recipe")
+    }
     changed = ("model.dropout=0.3", "optimization.ema_decay=0.9", "objectives.fim_rate=0.5")
     for name, config in before.items():
         spec = dataclasses.replace(spec_of(Path("x"), name), overrides=changed)
@@ -445,15 +453,15 @@ def test_what_is_lost_without_a_technique_is_what_recommends_it():
         several("founding-without-overlap", 0.3),
         several("founding-without-weights", -0.3),
         several("founding-without-curriculum", 0.0),
-        several("recipe", 0),
-        several("recipe-with-dropout", -0.3),
-        several("recipe-with-fim", 0.3),
+        several("originals", 0),
+        several("originals-with-dropout", -0.3),
+        several("originals-with-fim", 0.3),
     )
     said = {line.split(" ")[0]: line for line in ablation_table.recommendations(list(found.values()))}
     assert "use it: without it bits/byte are higher by" in said["overlap"]
     assert "it costs - leave it off: without it bits/byte are lower by" in said["weights"]
     assert "no gain shown" in said["curriculum"]
-    assert "[model.dropout=0.1] (beside recipe): use it: with it bits/byte are lower by" in said["dropout"]
+    assert "[model.dropout=0.1] (beside originals): use it: with it bits/byte are lower by" in said["dropout"]
     assert "it costs" in said["fim"]
 
 
@@ -468,8 +476,8 @@ def test_steps_to_the_baselines_loss_are_read_between_the_points():
 
 
 def test_an_arm_without_its_reference_has_no_verdict():
-    found = compared(several("recipe-with-fim", 0.3))
-    assert found["recipe-with-fim"].difference is None and found["recipe-with-fim"].verdict == ""
+    found = compared(several("originals-with-fim", 0.3))
+    assert found["originals-with-fim"].difference is None and found["originals-with-fim"].verdict == ""
 
 
 def test_several_datasets_are_pooled_over_the_arms_and_seeds_they_share():
@@ -488,7 +496,7 @@ def test_runs_of_different_lengths_are_pooled():
 
 
 def test_runs_over_different_files_are_not_compared():
-    other = several("recipe", 0)
+    other = several("originals", 0)
     for record in other:
         record["num_bytes"] = [n + 1 for n in NUM_BYTES]
     with pytest.raises(UserError, match="different files"):

@@ -29,14 +29,24 @@ from effectiveness.trainer.recut import check_overlap, num_source_tokens
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 
 DEFAULT_ARMS = (
-    *("baseline", "recipe", "founding", "everything", "baseline-again", "sabotage", "baseline-with-muon"),
+    *(
+        "baseline",
+        "originals",
+        "recipe",
+        "founding",
+        "everything",
+        "baseline-again",
+        "sabotage",
+        "baseline-with-muon",
+    ),
     *(name for name in ARMS if name.startswith("founding-without-")),
-    *(f"recipe-with-{lever}" for lever in ("half-window", "fresh-cuts", "weights", "masking", "fim")),
+    *(f"originals-with-{lever}" for lever in ("half-window", "grown-window", "fresh-cuts", "fresh-masks")),
+    *(f"originals-with-{lever}" for lever in ("dropout", "weight-decay", "weights", "fim")),
 )
 EXAMPLES = """examples:
   python -m effectiveness ablate --dataset training_data_effectiveness
   python -m effectiveness ablate --dataset one two --seeds 3 --steps 300 --jobs 2 --results ablation.jsonl
-  python -m effectiveness ablate --dataset DIR --arms baseline,recipe,recipe-with-dropout
+  python -m effectiveness ablate --dataset DIR --arms recipe,originals-with-dropout
   python -m effectiveness ablate --dataset DIR --epochs 12,24,48 --point model.dropout=0 --point model.dropout=0.1
   python -m effectiveness ablate --dataset DIR --report-only
 
