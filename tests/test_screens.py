@@ -63,20 +63,3 @@ def test_the_bar_of_a_training_is_never_wider_than_the_terminal(columns, environ
 def test_without_a_terminal_there_is_no_bar_and_every_line_is_whole():
     done = subprocess.run([sys.executable, "-c", BAR], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("epoch 1  Train Loss: 3.1415  Val Loss: 3.2\n", "")
-
-
-@pytest.mark.parametrize("columns", ["40", "200"])
-@pytest.mark.parametrize(
-    "command", ["create_training_dataset_effectiveness.py", "training/model_trainer_unified.py"]
-)
-def test_help_fits_the_width_but_for_commands_to_copy(command, columns):
-    done = subprocess.run(
-        [sys.executable, ROOT / command, "--help"],
-        env=os.environ | {"COLUMNS": columns},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    told, _, examples = done.stdout.partition("examples:")
-    assert done.returncode == 0 and examples
-    assert [line for line in told.splitlines() if len(line) > int(columns) and len(line.split()) > 1] == []
