@@ -78,7 +78,7 @@ class Objective(nn.Module):
         if not self.has_plain_head:
             return F.cross_entropy(self._logits(batch), labels, reduction="none").view(batch.labels.shape)
         hidden, head = self._hidden(batch).flatten(0, 1), self.model.get_output_embeddings()
-        size = _chunk_size(hidden, head.weight)
+        size = _chunk_size(hidden.device.type, len(head.weight))
         nats = [
             F.cross_entropy(F.linear(h, head.weight, head.bias).float(), y, reduction="none")
             for h, y in zip(hidden.split(size), labels.split(size), strict=True)
@@ -113,7 +113,7 @@ class _WeightedNats(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight_VD) if needs_weight else None
         grad_bias = torch.zeros_like(bias_V) if bias_V is not None else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        size = _chunk_size(hidden, weight)
+        size = _chunk_size(hidden.device.type, len(weight))
         nats_and_gradient = _compiled_nats_and_gradient() if is_compiled else _nats_and_gradient
         with torch.autocast(hidden.device.type, enabled=False):
             for first in range(0, len(hidden), size):
@@ -169,23 +169,19 @@ def _nats_and_gradient_in_one(logits_NV, labels_N, vocab_size: int) -> tuple[tor
     return nats, (torch.exp(logits - log_sum) - is_label.float()).to(logits_NV.dtype)
 
 
-def _chunk_size(hidden_ND: torch.Tensor, weight_VD: torch.Tensor) -> int:
+def _chunk_size(kind: str, vocab_size: int) -> int:
     """Rows whose logits are held at a time; on a GPU a power of two: equal chunks share compiled code."""
-    kind = hidden_ND.device.type
-    size = max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // weight_VD.shape[0])
-    if kind == "cpu":
-        return size
-    return 1 << (size.bit_length() - 1)
+    size = max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // vocab_size)
+    return size if kind == "cpu" else 1 << (size.bit_length() - 1)
 
 
 def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) -> int:
     """Bytes that the loss of `num_tokens` holds beside the hidden states it is given."""
     weight, half = objective.model.get_output_embeddings().weight, precision != torch.float32
     vocab_size, size = weight.shape[0], 2 if half else 4
-    kind = weight.device.type
     rows = num_tokens
     if objective.has_plain_head:
-        rows = min(num_tokens, max(1, CHUNK_ELEMENTS.get(kind, CHUNK_ELEMENTS["default"]) // vocab_size))
+        rows = min(num_tokens, _chunk_size(weight.device.type, vocab_size))
     # Logits and their gradient; in float32 once more for the softmax and its result, unless one kernel does it all.
     of_logits = 2 * size + (0 if objective.is_compiled else 8)
     lowered = weight.numel() * 2 if half and weight.dtype == torch.float32 else 0
