@@ -24,7 +24,7 @@ ERRORS = {
 
 @dataclass
 class Counted(TorchDispatchMode):
-    """Counts torch's operations and where in the product each is asked for: "module.function" -> its operations."""
+    """Counts torch's operations that ask for memory, and where in the product: "module.function" -> its operations."""
 
     num_operations: int = 0
     places: dict[str, list[int]] = field(default_factory=dict)
@@ -33,6 +33,8 @@ class Counted(TorchDispatchMode):
         super().__init__()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not _asks_for_memory(func, args):
+            return func(*args, **(kwargs or {}))
         self.num_operations += 1
         self.places.setdefault(_place(), []).append(self.num_operations)
         return func(*args, **(kwargs or {}))
@@ -52,11 +54,22 @@ class MemoryEnds(TorchDispatchMode):
         super().__init__()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not _asks_for_memory(func, args):
+            return func(*args, **(kwargs or {}))
         self.num_operations += 1
         if self.num_operations == self.at or (self.always and self.num_operations > self.at):
             self.place = self.place or _place()
             raise type(self.error)(*self.error.args)
         return func(*args, **(kwargs or {}))
+
+
+NEEDS_NONE = {"aten::set_", "aten::lift_fresh", "aten::_local_scalar_dense"}
+
+
+def _asks_for_memory(func, args: tuple) -> bool:
+    name = func._schema.name
+    is_nothing = name == "aten::empty" and 0 in args[0]
+    return not (func.is_view or is_nothing or name in NEEDS_NONE)
 
 
 def _place() -> str:

@@ -31,7 +31,6 @@ BOTH_OPTIMIZERS = (
 SURVIVED = (
     *("objective._WeightedNats.forward", "objective._WeightedNats.backward", "loop.Trainer._accumulate"),
     *("objective.Objective._token_nats", "evaluate.HeldOut._scored_at"),
-    "batches.collate",
 )
 ONE_LINE = (
     *("models.build_preset", "attention._logits", "optimizers.make_states", "optimizers.MovingAverage.swap"),
@@ -41,7 +40,7 @@ ONE_LINE = (
         "optimizers.MovingAverage.update",
         "loop.Trainer._apply",
     ),
-    *("checkpoint.to_save", "checkpoint.load_model_tensors", "export.merged_tensors"),
+    *("checkpoint.load_model_tensors", "export._refuse_unless_finite"),
 )
 
 
@@ -87,7 +86,7 @@ def adapters(reference, tmp_path_factory) -> Reference:
     return reference_run(
         reference.sequences,
         tmp_path_factory.mktemp("adapters"),
-        *settings(base, "quantization.lora_enabled=true", "optimization.optimizer=adamw"),
+        *settings(base, "quantization.lora_enabled=true", "quantization.lora_dropout=0"),
     )
 
 
@@ -112,7 +111,11 @@ def share_moved_otherwise(reference: Reference, output: Path) -> float:
 
 
 def is_one_line(told: str) -> bool:
-    return told.startswith("error: ") and told.count("\n") == 1 and "out of memory" in told
+    return (
+        told.startswith("error: ")
+        and told.count("\n") == 1
+        and ("out of memory" in told or "MemoryError" in told)
+    )
 
 
 def outcome(reference: Reference, output: Path, ends: MemoryEnds, capfd, *more: str) -> tuple[str, str]:
@@ -242,7 +245,7 @@ def test_a_question_without_memory_is_answered_or_refused_in_one_line(
         with MemoryEnds(at=at, error=ERRORS[rng.choice(sorted(ERRORS))], always=rng.random() < 0.5):
             exit_code = main(asked)
         error = capfd.readouterr().err
-        if exit_code not in (0, 1) or (exit_code and not is_one_line(error)):
+        if exit_code > 2 or (exit_code and not is_one_line(error)):
             told.append(f"{at}: exit code {exit_code}, {error[-300:]!r}")
     assert not told, "\n".join(told)
 

@@ -38,7 +38,9 @@ def reading(what: str, way_out: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise  # an interrupt, an exit
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) and not isinstance(
+            error, MemoryError
+        ):  # which parsers raise at what is nested
             raise UserError(f"{what}: out of memory; {WAY_OUT}", exit_code=1) from error
         raise UserError(f"{what}: {reason(error)}; {way_out}") from error
 

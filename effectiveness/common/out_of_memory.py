@@ -20,9 +20,9 @@ TOLD_BY = (
 )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether `error` says that memory ran out; one that was told in a line of its own already does not."""
-    if isinstance(error, UserError):
+    if error is None or isinstance(error, UserError):
         return False
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True

@@ -62,7 +62,8 @@ def ending_of(command: Callable[[Standing], int], standing: Standing | None = No
     except CannotPrint as error:
         return _ended(f"stopped: {error}; {standing.in_words()}", 1, standing)
     except UserError as error:
-        if standing.has_begun and is_the_disk(error):  # no mistake of the user's, however it was told
+        # No mistake of the user's, however it was told: what stands there is worth a word.
+        if standing.has_begun and (is_the_disk(error) or is_out_of_memory(error.__cause__)):
             return _ended(f"{error}; {standing.in_words()}", 1, standing)
         return _ended(str(error), error.exit_code, standing)
     except (OSError, MemoryError, RuntimeError, SafetensorError) as error:

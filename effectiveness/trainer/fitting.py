@@ -43,7 +43,7 @@ def _remedies(size: int, num_processes: int) -> str:
         return (
             f"out of memory with {size} sequences at a time on one of {num_processes} processes: set a smaller "
             "optimization.batch_size with more optimization.gradient_accumulation_steps, optimization."
-            "gradient_checkpointing: true, or device_backend.distributed: fsdp; then go on with --resume"
+            "gradient_checkpointing: true, or device_backend.distributed: fsdp"
         )
     return (
         "out of memory with one sequence at a time: set optimization.gradient_checkpointing: true, or "

@@ -21,7 +21,6 @@ from effectiveness.trainer.model_files import A_MODEL, WEIGHTS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ATTENTION = "sdpa"
 MAX_INTEGER = 1 << 31
 MAX_PARTS = 4096  # layers, heads, experts: more are a damaged file, and would be made one by one
 PARTS = re.compile(r"(num|n)_\w*(layer|head|expert|block)s?")
@@ -57,9 +56,7 @@ def read_config(name: str, directory: Path):
     with reading(f"cannot load {name}: config.json", A_MODEL):
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-        config = CONFIG_MAPPING[kind].from_dict(kept)
-        config._attn_implementation = ATTENTION
-    return config
+        return CONFIG_MAPPING[kind].from_dict(kept)
 
 
 def _kept(described: dict) -> dict:
@@ -87,13 +84,20 @@ def _check_integers(name: str, described: dict) -> None:
 def build(name: str, config) -> PreTrainedModel:
     """A model of this configuration with fresh weights, float32."""
     with reading(f"cannot build {name}", A_MODEL):
-        return _class_of(config)._from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+        return _class_of(config)._from_config(
+            config, attn_implementation=attention_of(config), dtype=torch.float32
+        )
 
 
 def _class_of(config) -> Any:  # the class of a causal model
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
     return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+
+
+def attention_of(config) -> str:
+    """torch's fused attention where the model has it, else its own: old ones, and those with capped scores or sinks."""
+    return "sdpa" if getattr(_class_of(config), "_supports_sdpa", False) else "eager"
 
 
 def load(name: str, directory: Path, config) -> PreTrainedModel:
@@ -106,7 +110,7 @@ def load(name: str, directory: Path, config) -> PreTrainedModel:
             config=config,
             state_dict=tensors,
             dtype=torch.float32,
-            attn_implementation=ATTENTION,
+            attn_implementation=attention_of(config),
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
             local_files_only=True,
@@ -152,7 +156,9 @@ def _check_size(name: str, config, tensors: dict[str, torch.Tensor]) -> None:
     if isinstance(layers, int) and layers > len(tensors):
         raise UserError(f"cannot load {name}: {layers} layers, but {len(tensors)} tensors; {A_MODEL}")
     with reading(f"cannot load {name}", A_MODEL), torch.device("meta"):
-        sketch = _class_of(config)._from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+        sketch = _class_of(config)._from_config(
+            config, attn_implementation=attention_of(config), dtype=torch.float32
+        )
         needed = sum(p.numel() for p in {id(p): p for p in sketch.parameters()}.values())
         tables = sum(buffer.numel() for buffer in sketch.buffers())
     there = sum(tensor.numel() for tensor in tensors.values())

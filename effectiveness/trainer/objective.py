@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DOCUMENTS = {"attention_mask": None, "use_cache": False}  # with restarted positions: documents are isolated
 CHUNK_ELEMENTS = {"cpu": 1 << 23, "default": 1 << 27}  # logits held at a time: 32 MB, 512 MB in fp32
+LARGE_LOGIT = 100.0  # models that cap logits do at 30 to 50
 COLUMNS_OF_A_TILE = 64  # matrix units want the vocabulary as a multiple of it
 
 
@@ -217,16 +218,33 @@ def _checkpointed(block: nn.Module, forward):
 
 @torch.no_grad()
 def _has_plain_head(model: PreTrainedModel, precision: torch.dtype) -> bool:
-    """Whether logits are just head(backbone): some models scale or cap them. Measured on eight tokens."""
+    """Whether the logits are just what the head makes of the backbone's last hidden states.
+
+    Some models scale or cap either. Small logits would hide a cap, so the head is made to give large ones.
+    """
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Linear):
         return False
-    was_training = model.training
+    was_training, seen = model.training, []
+
+    def replaced(_head: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        seen.extend(
+            (inputs[0], torch.linspace(-LARGE_LOGIT, LARGE_LOGIT, output.numel()).to(output).view_as(output))
+        )
+        return seen[-1]
+
     model.eval()
     ids = torch.arange(8, device=head.weight.device)[None] % head.weight.shape[0]
-    with autocast(ids.device, precision):
-        expected = model(input_ids=ids, use_cache=False).logits
-        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        found = head(hidden)
-    model.train(was_training)
-    return torch.allclose(found.float(), expected.float(), rtol=1e-3, atol=1e-3)
+    handle = head.register_forward_hook(replaced)
+    try:
+        with autocast(ids.device, precision):
+            logits = model(input_ids=ids, use_cache=False).logits
+            hidden = getattr(model.base_model(input_ids=ids, use_cache=False), "last_hidden_state", None)
+    finally:
+        handle.remove()
+        model.train(was_training)
+    if len(seen) != 2 or hidden is None or hidden.shape != seen[0].shape:
+        return False
+    given_hidden, given_logits = (found.float() for found in seen)
+    is_same = torch.allclose(hidden.float(), given_hidden, rtol=1e-3, atol=1e-3)
+    return is_same and torch.equal(logits.float(), given_logits)
