@@ -101,7 +101,6 @@ def test_an_exponent_without_a_dot_is_a_number(tmp_path):
         ("quantization:\n  load_in_4bit: true\n", "/c.yaml:2: quantization.load_in_4bit: quantized training is not supported; use lora_enabled: true, which keeps the base's weights in the bfloat16 they were released in: 4 bits would save another 0.8 GiB for each billion of them"),
         ("training: [\n", "/c.yaml:2: expected the node content, but found '<stream end>'"),
         ("quantization:\n  lora_target_modules: []\n", "/c.yaml:2: quantization.lora_target_modules: expected a list of names such as [q_proj, v_proj], got an empty one"),
-        ("quantization:\n  lora_enabled: true\n", "quantization.lora_enabled needs model.pretrained_model: adapters have nothing to adapt from scratch"),
         ("optimization:\n  optimizer: muon\ndevice_backend:\n  distributed: fsdp\n", "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"),
         ("optimization:\n  warmup_steps: 5\n  warmup_ratio: 0.1\n", "optimization.warmup_steps and optimization.warmup_ratio are both set; keep one"),
     ],

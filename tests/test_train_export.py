@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -235,6 +236,58 @@ def test_the_dtype_of_the_exported_weights_is_the_configured_one(sequences, tmp_
     model, _ = load(tmp_path / "m")
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
+
+
+TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+@pytest.fixture
+def released(trained, tmp_path) -> Path:
+    """A base as others publish one: bfloat16, with a template for chats."""
+    base = tmp_path / "released"
+    model, tokenizer = load(trained)
+    model.to(torch.bfloat16).save_pretrained(base)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(base)
+    shutil.copyfile(trained / "tokenizer.json", base / "tokenizer.json")
+    return base
+
+
+@pytest.mark.parametrize("adapters", ["false", "true"])
+def test_a_base_in_bfloat16_is_exported_in_it_and_keeps_its_chat_template(
+    sequences, released, tmp_path, adapters
+):
+    flags = [
+        f"model.pretrained_model={released}",
+        f"quantization.lora_enabled={adapters}",
+        "training.max_steps=2",
+    ]
+    output = tmp_path / "m"
+    assert main(command(sequences, output, *(word for flag in flags for word in ("--set", flag)))) == 0
+    model, tokenizer = load(output)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert json.loads((output / "config.json").read_text())["dtype"] == "bfloat16"
+    assert tokenizer.chat_template == TEMPLATE
+    again = tmp_path / "again"
+    flags = ["--checkpoint", str(output), "--set", "training.max_steps=1"]
+    assert main(command(sequences, again, *flags)) == 0
+    assert load(again)[1].chat_template == TEMPLATE
+
+
+def test_adapters_on_a_finished_model_of_adapters_name_it_as_their_base(sequences, trained, tmp_path, capsys):
+    lora = ["--set", "quantization.lora_enabled=true", "--set", "training.max_steps=1"]
+    base = ["--set", f"model.pretrained_model={trained}"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(command(sequences, first, *lora, *base)) == 0
+    for flags in ([], base):  # --checkpoint is what is adapted, whatever the configuration names
+        shutil.rmtree(second, ignore_errors=True)
+        assert main(command(sequences, second, *lora, *flags, "--checkpoint", str(first))) == 0
+        described = json.loads((second / "adapter" / "adapter_config.json").read_text())
+        assert described["base_model_name_or_path"] == str(first)
+    assert main(command(sequences, second, *lora, *base, "--resume")) == 2  # other weights than those adapted
+    assert f"the run has {json.dumps(str(first))}" in capsys.readouterr().err
+    assert main(command(sequences, tmp_path / "third", *lora)) == 2
+    assert "needs a base: model.pretrained_model, or --checkpoint" in capsys.readouterr().err
 
 
 def test_the_command_works_as_a_file_from_any_directory_with_stdin_closed_in_a_c_locale(sequences, tmp_path):

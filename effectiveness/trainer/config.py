@@ -30,7 +30,7 @@ class Model:
     preset: str = setting("auto", choices=("auto", *PRESETS))
     pretrained_model: str | None = setting(None)
     tokenizer_name: str | None = setting(None)
-    torch_dtype: str = setting("float32", choices=("float32", "bfloat16", "float16"))
+    torch_dtype: str = setting("auto", choices=("auto", "float32", "bfloat16", "float16"))
     max_position_embeddings: int | None = setting(None, low=8, high=1_048_576)
     dropout: float | None = setting(None, low=0.0, high=0.9)
 
@@ -214,11 +214,20 @@ def check_combinations(config: Config) -> None:
         raise UserError(
             "optimization.optimizer: muon needs whole matrices; use device_backend.distributed: ddp"
         )
-    if config.quantization.lora_enabled and model.pretrained_model is None:
-        raise UserError(
-            "quantization.lora_enabled needs model.pretrained_model: adapters have nothing to adapt from scratch"
-        )
     if model.pretrained_model and model.dropout:
         raise UserError(
             "model.dropout is for models trained from scratch; with model.pretrained_model use lora_dropout"
         )
+
+
+def with_base(config: Config, finished: str | None) -> Config:
+    """`config` naming what adapters adapt: the `finished` model of --checkpoint is then a base like any other."""
+    if not config.quantization.lora_enabled:
+        return config
+    name = finished or config.model.pretrained_model
+    if name is None:
+        raise UserError(
+            "quantization.lora_enabled needs a base: model.pretrained_model, or --checkpoint with a finished model; "
+            "adapters have nothing to adapt from scratch"
+        )
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, pretrained_model=name))

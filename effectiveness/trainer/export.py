@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from effectiveness.common.ownership import note_made
 from effectiveness.common.publish import write_atomically
 from effectiveness.common.records import UserError
 from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.documents import ControlTokens
+from effectiveness.trainer.foreign_model import CHAT_TEMPLATE, RELEASED_DTYPE
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.models import silence_transformers
 from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
@@ -52,7 +54,7 @@ def export_model(
         _write_adapter(output / ADAPTER_DIRECTORY, model, config)
     with _staging(output) as staging:
         _save_model(staging, model, config, control)
-        _copy_tokenizer(tokenizer, staging, num_positions(model))
+        _copy_tokenizer(tokenizer, staging, model)
         (staging / "README.md").write_text(card, encoding="utf-8")
         write_training_facts(staging, trained)
         _move_into(staging, output)
@@ -74,13 +76,18 @@ def _save_model(staging: Path, model: PreTrainedModel, config, control: ControlT
     from transformers import GenerationConfig
 
     silence_transformers()
-    dtype = getattr(torch, config.model.torch_dtype)
+    dtype = exported_dtype(config.model.torch_dtype, model)
     model.save_pretrained(staging, state_dict=merged_tensors(model, dtype))
     described = json.loads((staging / "config.json").read_text())
-    described["dtype"] = config.model.torch_dtype
+    described["dtype"] = str(dtype).removeprefix("torch.")
     described["use_cache"] = True
     (staging / "config.json").write_text(json.dumps(model_settings(described), indent=2) + "\n")
     GenerationConfig(**generation_settings(config.inference, control)).save_pretrained(staging)
+
+
+def exported_dtype(asked: str, model: nn.Module) -> torch.dtype:
+    """As configured; "auto" is what the base was released in, float32 from scratch."""
+    return getattr(model, RELEASED_DTYPE, torch.float32) if asked == "auto" else getattr(torch, asked)
 
 
 @torch.no_grad()
@@ -137,12 +144,14 @@ def generation_settings(inference, control: ControlTokens) -> dict:
     return settings
 
 
-def _copy_tokenizer(tokenizer: Path, staging: Path, num_positions: int) -> None:
+def _copy_tokenizer(tokenizer: Path, staging: Path, model: PreTrainedModel) -> None:
     for file in sorted(tokenizer.iterdir()):
         if file.is_file():
             shutil.copyfile(file, staging / file.name)
     names = staging / "tokenizer_config.json"
-    settings = tokenizer_settings(json.loads(names.read_text("utf-8")), num_positions)
+    settings = tokenizer_settings(json.loads(names.read_text("utf-8")), num_positions(model))
+    if template := getattr(model, CHAT_TEMPLATE, None):
+        settings["chat_template"] = template
     names.write_text(json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -8,6 +8,7 @@ files with its shape, finite, and every tensor of the files in the model; transf
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ DERIVED = re.compile(r".*\.(rotary_emb\.inv_freq|attn\.(masked_)?bias|attention\
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 MISFITS = ("missing_keys", "mismatched_keys", "unexpected_keys", "error_msgs")  # transformers' names
 SHOWN = 3
+# Attributes of a model that was loaded: how its weights and prompts were released.
+RELEASED_DTYPE, CHAT_TEMPLATE = "released_dtype", "chat_template"
 
 
 def read_config(name: str, directory: Path):
@@ -102,7 +105,7 @@ def attention_of(config) -> str:
 
 def load(name: str, directory: Path, config) -> PreTrainedModel:
     """The model with its weights, float32 on the CPU, in evaluation mode. Raises UserError where they do not fit."""
-    tensors = read_tensors(name, model_files.find_weights(name, directory))
+    tensors, released_dtype = read_tensors(name, model_files.find_weights(name, directory))
     _check_size(name, config, tensors)
     with reading(f"cannot load {name}", A_MODEL):
         model, found = _class_of(config).from_pretrained(
@@ -119,12 +122,14 @@ def load(name: str, directory: Path, config) -> PreTrainedModel:
     _check_fit(name, found)
     _check_ties(name, model, tensors)
     check_finite(f"cannot load {name}", dict(model.named_parameters()))
+    setattr(model, RELEASED_DTYPE, released_dtype)
     return model
 
 
-def read_tensors(name: str, files: list[Path]) -> dict[str, torch.Tensor]:
-    """All tensors of the files in float32, whatever float they were. Raises UserError for other kinds."""
+def read_tensors(name: str, files: list[Path]) -> tuple[dict[str, torch.Tensor], torch.dtype]:
+    """All tensors of the files in float32, and what float most of them were. Raises UserError for other kinds."""
     tensors: dict[str, torch.Tensor] = {}
+    sizes: Counter[torch.dtype] = Counter()
     for file in files:
         for key, tensor in _tensors_of(name, file).items():
             if DERIVED.fullmatch(key):
@@ -135,7 +140,8 @@ def read_tensors(name: str, files: list[Path]) -> dict[str, torch.Tensor]:
                 kind = str(tensor.dtype).removeprefix("torch.")
                 raise UserError(f"cannot load {name}: {key} is {kind}, expected floats; {A_MODEL}")
             tensors[key] = tensor.to(torch.float32, copy=True)  # not the file's pages: it may be replaced
-    return tensors
+            sizes[tensor.dtype] += tensor.numel()
+    return tensors, max(sizes, key=lambda kind: sizes[kind], default=torch.float32)
 
 
 def _tensors_of(name: str, file: Path) -> dict[str, torch.Tensor]:

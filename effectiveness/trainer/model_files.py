@@ -9,14 +9,16 @@ import re
 import stat
 from pathlib import Path
 
-from effectiveness.common.boundary import read_json_object, reading
+from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.ownership import changed_in
 from effectiveness.common.records import UserError
 
 MAX_CONFIG_BYTES = 1 << 20
+MAX_NAMES_BYTES = 16 << 20
 MAX_INDEX_BYTES = 64 << 20
 A_MODEL = "give a directory with config.json and model.safetensors, or a name on the hub that can be reached"
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+PROMPT_FILES = ("tokenizer_config.json", "chat_template.jinja")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 A_WEIGHT_FILE = re.compile(r"\w[\w.-]*\.safetensors")
@@ -85,6 +87,21 @@ def inside(name: str, directory: Path, file: str) -> Path:
     return (
         directory / file
     )  # not `real`: safetensors opens no path that is not UTF-8, and this may be a relative one
+
+
+def read_chat_template(name: str, directory: Path) -> str | None:
+    """How the model wants to be talked to: a template that is handed on and never run. None where it has none."""
+    if (directory / PROMPT_FILES[1]).exists():
+        raw = read_regular(
+            inside(name, directory, PROMPT_FILES[1]), max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL
+        )
+        with reading(f"cannot load {name}: {PROMPT_FILES[1]}", A_MODEL):
+            return raw.decode()
+    if not (directory / PROMPT_FILES[0]).exists():
+        return None
+    file = inside(name, directory, PROMPT_FILES[0])
+    found = read_json_object(file, max_bytes=MAX_NAMES_BYTES, way_out=A_MODEL).get("chat_template")
+    return found if isinstance(found, str) else None
 
 
 def read_config(name: str, directory: Path) -> dict:

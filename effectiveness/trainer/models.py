@@ -45,6 +45,13 @@ ENCODERS |= {"modernbert", "mpnet", "roberta", "xlm-roberta"}
 A_CAUSAL_MODEL = "train from scratch (model.preset) or name a causal model such as Qwen/Qwen2.5-Coder-0.5B"
 
 
+FILES_OF_A_MODEL = (model_files.CONFIG, "model*.safetensors*", *model_files.PROMPT_FILES)
+# Some models read the weight of a layer instead of calling it.
+NO_ADAPTERS = (
+    "this model does without adapters in one of these layers: name others, or set lora_enabled: false"
+)
+
+
 def choose_preset(asked: str, num_tokens: int, device: torch.device, memory_bytes: int) -> str:
     """`asked`, or for "auto" what `num_tokens` distinct tokens of the corpus and the device's memory allow."""
     if asked != "auto":
@@ -133,8 +140,9 @@ def load_pretrained(name: str, *, window: int, vocab_size: int, seed: int = 0) -
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     check_positions(name, positions, window)
     if not Path(name).expanduser().is_dir():  # on the hub: large weights are fetched once all else fits
-        directory = model_files.find_directory(name, (model_files.CONFIG, "model*.safetensors*"))
+        directory = model_files.find_directory(name, FILES_OF_A_MODEL)
     model = foreign_model.load(name, directory, config)
+    setattr(model, foreign_model.CHAT_TEMPLATE, model_files.read_chat_template(name, directory))
     check_causal(name, model)
     if model.get_input_embeddings().weight.shape[0] < vocab_size:
         add_rows(model, vocab_size, seed)
@@ -215,13 +223,16 @@ def check_causal(name: str, model: PreTrainedModel) -> None:
 def adapt(model: PreTrainedModel, quantization, seed: int) -> int:
     """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many."""
     torch.manual_seed(key_for(seed, "adapters"))
-    return add_adapters(
+    count = add_adapters(
         model,
         rank=quantization.lora_rank,
         alpha=quantization.lora_alpha,
         dropout=quantization.lora_dropout,
         targets=quantization.lora_target_modules,
     )
+    with reading("quantization.lora_target_modules", NO_ADAPTERS), torch.no_grad():
+        model(input_ids=torch.arange(2, device=model.device)[None], use_cache=False)
+    return count
 
 
 def num_parameters(model: PreTrainedModel, *, trainable_only: bool = False) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import torch
 from torch import nn
 
 from effectiveness.trainer import devices, models, setup, starting_model
 from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.console import duration
+from effectiveness.trainer.export import exported_dtype
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
 from effectiveness.trainer.objective import Objective
@@ -69,7 +69,7 @@ def disk_bytes(run: setup.Run, memory: MemoryPlan, model: nn.Module) -> int:
     """What the output directory grows to: step checkpoints and one more while it is written, the best, the export."""
     trained = 4 * models.num_parameters(model, trainable_only=True)
     step = trained + memory.optimizer + memory.average
-    exported = models.num_parameters(model) * getattr(torch, run.config.model.torch_dtype).itemsize
+    exported = models.num_parameters(model) * exported_dtype(run.config.model.torch_dtype, model).itemsize
     return (run.config.training.save_total_limit + 1) * step + 2 * trained + exported
 
 

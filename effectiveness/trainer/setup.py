@@ -18,7 +18,7 @@ from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
 from effectiveness.trainer import defaults, devices, models
 from effectiveness.trainer.batches import Batches, Pacing
-from effectiveness.trainer.config import Config, can_cut_anew, filled
+from effectiveness.trainer.config import Config, can_cut_anew, filled, with_base
 from effectiveness.trainer.console import Console
 from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
@@ -75,6 +75,8 @@ class Run:
 
 def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     """Device, engine and dataset. Raises UserError for a missing device, dataset or tokenizer."""
+    source, finished = arguments.checkpoint, finished_model(arguments.checkpoint)
+    config = with_base(config, finished)
     device = devices.choose_device(config.device_backend.device)
     devices.limit_memory(device, config.device_backend.memory_gib)
     precision = devices.choose_precision(config.optimization.mixed_precision, device)
@@ -83,7 +85,7 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     torch.set_float32_matmul_precision("high")
     dataset = open_dataset(arguments.sequences)
     vocabulary = Vocabulary(dataset.tokenizer)
-    _check_tokenizer(config, dataset, vocabulary, arguments.checkpoint)
+    _check_tokenizer(config, dataset, vocabulary, source)
     config = with_fim_rate(config, vocabulary)
     engine = make_engine(device, config.device_backend.distributed)
     return Run(
@@ -94,8 +96,17 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
         precision=precision,
         dataset=dataset,
         vocabulary=vocabulary,
-        source=arguments.checkpoint,
+        source=None if finished and config.quantization.lora_enabled else source,  # it is the base
     )
+
+
+def finished_model(source: Path | None) -> str | None:
+    """`source` where it is a finished model, as from_pretrained loads it."""
+    if source is None:
+        return None
+    if not source.is_dir():
+        raise UserError(f"--checkpoint {source}: no such directory; give the --output of an earlier run")
+    return str(source) if (source / "config.json").is_file() else None
 
 
 def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, source: Path | None) -> None:

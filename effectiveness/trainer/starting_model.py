@@ -13,14 +13,14 @@ from effectiveness.trainer import checkpoint, devices, models
 from effectiveness.trainer.fitting import one_line_where_memory_ends
 from effectiveness.trainer.gap_record import CAN_FILL, can_fill, record_gaps
 from effectiveness.trainer.lora import lower_frozen
-from effectiveness.trainer.setup import CHECKPOINTS, Run
+from effectiveness.trainer.setup import CHECKPOINTS, Run, finished_model
 from effectiveness.trainer.tokenizer_match import compare_tokenizers
 
 
 def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     """(model on the device, what it is in words). Weights are float32; frozen ones bfloat16 where no bit is lost."""
     settings = run.config.model
-    name = _weights_directory(run.source) or settings.pretrained_model
+    name = finished_model(run.source) or settings.pretrained_model
     if name is None:
         preset = models.choose_preset(
             settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
@@ -31,7 +31,7 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     else:
         model = _load_model(run, name)
         what = f"{name}"
-    if run.source is not None and not _weights_directory(run.source):
+    if run.source is not None and not finished_model(run.source):
         _load_step_checkpoint(run.source, model)
         what = f"{what}, weights of {run.source}"
     if run.config.objectives.fim_rate:
@@ -49,15 +49,6 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         )
     ):
         return model.to(run.device), what
-
-
-def _weights_directory(source: Path | None) -> str | None:
-    """`source` where it is a finished model, as from_pretrained loads it."""
-    if source is None:
-        return None
-    if not source.is_dir():
-        raise UserError(f"--checkpoint {source}: no such directory; give the --output of an earlier run")
-    return str(source) if (source / "config.json").is_file() else None
 
 
 def _build_preset(run: Run, preset: str) -> nn.Module:

@@ -1,0 +1,105 @@
+"""Every family of causal models: packed documents are scored as if each were alone, or they are not packed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import command, open_trainer, small_files, use_tiny_models, write_dataset
+
+from benchmarks.architecture_shapes import FAMILIES, config_of, known_families, model_of
+from effectiveness.trainer import foreign_model
+from effectiveness.trainer.attention import MASKED, NAME
+from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.objective import Objective
+from training.model_trainer_unified import main
+
+VOCAB_SIZE, WINDOW, SAME_NATS = 320, 64, 1e-4
+LENGTHS = (17, 9, 30, 8, 25)
+# How packed documents are kept apart, as seen; None: nothing may be packed.
+SHORT = {
+    **dict.fromkeys(("opt", "granite", "cohere2", "qwen2_moe", "deepseek_v3", "lfm2", "llama4_text"), NAME),
+    **dict.fromkeys(("gemma2", "gptj", "stablelm"), MASKED),  # capped scores, own attention, cut heads
+    **dict.fromkeys(("falcon", "bloom", "mamba", "gpt_oss"), None),
+}
+LONG = [family for family in FAMILIES if family not in SHORT]
+
+
+def documents() -> list[tuple[int, np.ndarray, np.ndarray, float]]:
+    rng = np.random.default_rng(0)
+    texts = [rng.integers(3, VOCAB_SIZE, length) for length in LENGTHS]
+    return [(row, text[:-1], text[1:], 1.0) for row, text in enumerate(texts)]
+
+
+def line_of(pack: list) -> MicroBatch:
+    return collate([pack], window=WINDOW, pad=0)
+
+
+def scored(objective: Objective, pack: list) -> torch.Tensor:
+    return objective(line_of(pack), per_token=True)[0, : sum(len(inputs) for _, inputs, _, _ in pack)]
+
+
+@torch.no_grad()
+def whole_models_nats(objective: Objective, document: tuple) -> torch.Tensor:
+    _, inputs, targets, _ = document
+    logits = objective.model(input_ids=torch.tensor(inputs)[None], use_cache=False).logits[0].float()
+    return torch.nn.functional.cross_entropy(logits, torch.tensor(targets), reduction="none")
+
+
+def check(family: str) -> str | None:
+    objective = Objective(model_of(family, vocab_size=VOCAB_SIZE)).eval()
+    apart = [scored(objective, [document]) for document in documents()]
+    own = [whole_models_nats(objective, document) for document in documents()]
+    assert torch.allclose(torch.cat(apart), torch.cat(own), atol=SAME_NATS), "the head is not the model's"
+    if objective.attention is not None:
+        together = [scored(objective, documents()[:3]), scored(objective, documents()[3:])]
+        assert torch.allclose(torch.cat(together), torch.cat(apart), atol=SAME_NATS), (
+            "documents see each other"
+        )
+    return objective.attention
+
+
+@pytest.mark.parametrize("family", SHORT)
+def test_packed_documents_are_scored_as_alone_or_not_packed(family):
+    assert check(family) == SHORT[family]
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("family", LONG)
+def test_packed_documents_are_scored_as_alone_or_not_packed_in_every_family(family):
+    if family not in known_families():
+        pytest.skip(f"this transformers does not know {family}")
+    check(family)
+
+
+def test_what_the_short_list_says_of_isolation_is_what_gradients_say():
+    """A training step over packed documents has the gradients of the documents one by one."""
+    model = model_of("gemma2", vocab_size=VOCAB_SIZE)
+    objective = Objective(model).train()
+    found = []
+    for packs in ([documents()[:3]], [[document] for document in documents()[:3]]):
+        model.zero_grad()
+        for pack in packs:
+            objective(line_of(pack)).backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert float((found[0] - found[1]).norm()) < 1e-4 * float(found[1].norm())
+
+
+def test_a_model_without_fused_attention_is_loaded_with_its_own_and_said_to_be_unpacked(
+    tmp_path, monkeypatch, capfd
+):
+    use_tiny_models(monkeypatch)
+    sequences = write_dataset(tmp_path / "d", files=small_files(per_split={"train": 3, "val": 1, "test": 1}))
+    run, _ = open_trainer(sequences, tmp_path / "x")
+    base = tmp_path / "base"
+    model_of("bloom", vocab_size=run.dataset.vocab_size).save_pretrained(base)
+    for file in run.dataset.tokenizer.iterdir():
+        (base / file.name).write_bytes(file.read_bytes())
+    flags = ["--set", f"model.pretrained_model={base}", "--set", "training.max_steps=1"]
+    assert main(command(sequences, tmp_path / "m", *flags)) == 0
+    assert "packing off: bloom lets documents in one sequence see each other" in capfd.readouterr().out
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["model_type"] == "bloom"
+    config = config_of("bloom", vocab_size=VOCAB_SIZE)
+    assert foreign_model.attention_of(config) == "eager"
