@@ -173,7 +173,20 @@ def fake_metal(**settings) -> Iterator[FakeMetal]:
         device.generator.manual_seed(number)
         return real_seed(number)
 
-    real_seed = torch.manual_seed
+    def autocast(device_type: str, *args, **kwargs):
+        """What is computed on the fake is computed by a CPU's kernels."""
+        if device_type != "mps":
+            return real_autocast(device_type, *args, **kwargs)
+        both = ExitStack()
+        for kind in ("mps", "cpu"):
+            both.enter_context(real_autocast(kind, *args, **kwargs))
+        return both
+
+    class Generator(torch.Generator):
+        def __new__(cls, _device=None):
+            return super().__new__(cls)
+
+    real_seed, real_autocast = torch.manual_seed, torch.autocast
     answers = {
         "torch.backends.mps.is_available": lambda: True,
         "torch.backends.mps.is_macos_or_newer": lambda major, minor: (device.macos, 0) >= (major, minor),
@@ -187,6 +200,8 @@ def fake_metal(**settings) -> Iterator[FakeMetal]:
         "torch.mps.set_rng_state": lambda state, device_=None: device.generator.set_state(state),
         "torch.manual_seed": seed,
         "torch.Event": mock.MagicMock,
+        "torch.Generator": Generator,
+        "torch.autocast": autocast,
         "torch.nn.utils.clip_grad._has_foreach_support": lambda tensors, device_: False,
         "torch.nn.utils.clip_grad._device_has_foreach_support": lambda device_: False,
     }

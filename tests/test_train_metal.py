@@ -24,8 +24,8 @@ from effectiveness.trainer import devices
 from effectiveness.trainer.batches import collate
 from effectiveness.trainer.engines import blocks, make_engine
 from effectiveness.trainer.journal import METRICS_FILE
-from effectiveness.trainer.lora import add_adapters
 from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.models import add_dropout
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
 
@@ -101,11 +101,7 @@ def test_a_metal_without_bfloat16_trains_in_float32_and_refuses_what_it_lacks(se
 
 def gradients(device: FakeMetal, *, checkpointed: bool) -> dict[str, torch.Tensor]:
     model = model_of("llama")
-    torch.manual_seed(1)
-    add_adapters(model, rank=4, alpha=8, dropout=0.5, targets=["all-linear"])
-    for name, weight in model.named_parameters():
-        if name.endswith("lora_b"):
-            torch.nn.init.normal_(weight)
+    add_dropout(model, 0.5)
     objective = Objective(model.to(METAL)).train()
     for block in blocks(model):
         block.forward = device.entering(block.forward)
