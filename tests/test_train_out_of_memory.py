@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,12 @@ import torch
 from memory_faults import ERRORS, Counted, MemoryEnds
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from training_fixtures import command, small_files, use_tiny_models, write_dataset
+from training_fixtures import command, open_trainer, small_files, use_tiny_models, write_dataset
 
 from effectiveness.common.out_of_memory import is_out_of_memory
-from effectiveness.trainer import checkpoint
+from effectiveness.common.records import UserError
+from effectiveness.trainer import checkpoint, starting_model
+from effectiveness.trainer.finishing import whole_model
 from training.model_trainer_unified import main
 
 # A step in smaller pieces adds up in another order, and Muon rounds to bfloat16; half an update twice moves weights
@@ -248,6 +250,22 @@ def test_a_question_without_memory_is_answered_or_refused_in_one_line(
         if exit_code > 2 or (exit_code and not is_one_line(error)):
             told.append(f"{at}: exit code {exit_code}, {error[-300:]!r}")
     assert not told, "\n".join(told)
+
+
+def test_a_device_with_room_for_a_share_alone_leaves_the_whole_model_to_the_cpu(
+    reference, tmp_path, monkeypatch
+):
+    run, _ = open_trainer(reference.sequences, tmp_path / "m")
+    build = starting_model.build_model
+
+    def with_no_room(run, num_train_tokens):
+        if run.device.type != "cpu":
+            raise UserError("its weights alone ...", exit_code=1) from ERRORS["CUDA"]
+        return build(run, num_train_tokens)
+
+    monkeypatch.setattr(starting_model, "build_model", with_no_room)
+    model = whole_model(replace(run, device=torch.device("cuda")), 0)
+    assert {p.device.type for p in model.parameters()} == {"cpu"}
 
 
 def test_every_kind_of_message_is_known_as_memory():

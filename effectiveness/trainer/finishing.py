@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import torch
 from torch import nn
 
 from effectiveness.common.disk_errors import spell
@@ -44,7 +46,7 @@ def _hand_over(
     """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
-        model, _ = starting_model.build_model(run, setup.num_source_tokens(trainer.batches.rows))
+        model = whole_model(run, setup.num_source_tokens(trainer.batches.rows))
         _load_best(run, model, trainer.state)
     outcome = _outcome(run, model, best_step, journal, val, test)
     report = run.output / run_directory.REPORT_FILE
@@ -68,6 +70,17 @@ def _hand_over(
     run.console.say(f"model   {run.output}")
     if run.config.output.report:
         run.console.say(f"report  {report}")
+
+
+def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
+    """On the CPU where the device, which had room for its share, has none for all of it."""
+    try:
+        return starting_model.build_model(run, num_train_tokens)[0]
+    except UserError as error:
+        if not is_out_of_memory(error.__cause__):
+            raise
+    run.console.say("out of memory: the whole model is completed and exported on the CPU")
+    return starting_model.build_model(replace(run, device=torch.device("cpu")), num_train_tokens)[0]
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
