@@ -40,6 +40,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_key_value_heads": 4},
     "deepseek_v3": {"num_key_value_heads": 4},
     "minicpm3": {"num_key_value_heads": 4},
+    "qwen3_next": {"layer_types": ["linear_attention", "full_attention"]},
+    "qwen3_5_text": {"layer_types": ["linear_attention", "full_attention"]},
     "mamba2": {"num_heads": 8, "head_dim": 8, "n_groups": 1},
     "bamba": {**_HYBRID, "attn_layer_indices": [1]},
     "granitemoehybrid": {**_HYBRID, "layer_types": ["mamba", "attention"]},

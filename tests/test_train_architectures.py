@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from training_fixtures import command, open_trainer, small_files, use_tiny_models, write_dataset
+from transformers import LlamaForCausalLM
 
 from benchmarks.architecture_shapes import FAMILIES, config_of, known_families, model_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import foreign_model
 from effectiveness.trainer.attention import MASKED, NAME
 from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.lora import add_adapters, merge_adapters
 from effectiveness.trainer.models import check_causal
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
@@ -92,6 +95,43 @@ def test_what_the_short_list_says_of_isolation_is_what_gradients_say():
             objective(line_of(pack)).backward()
         found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert float((found[0] - found[1]).norm()) < 1e-4 * float(found[1].norm())
+
+
+def test_a_layer_whose_weight_is_read_instead_of_called_has_its_adapter_trained_and_merged():
+    model = model_of("mamba", vocab_size=VOCAB_SIZE, strength=1.0).train()
+    torch.manual_seed(0)
+    add_adapters(model, rank=4, alpha=8, dropout=0.0, targets=["dt_proj", "in_proj"])
+    for name, weight in model.named_parameters():
+        if name.endswith("lora_b"):
+            torch.nn.init.normal_(weight, std=0.1)
+    ids = torch.tensor(documents()[0][1])[None]
+    adapted = model(input_ids=ids, use_cache=False).logits
+    adapted.square().sum().backward()
+    assert all(bool(p.grad.any()) for p in model.parameters() if p.requires_grad)
+    merge_adapters(model)
+    assert torch.allclose(model(input_ids=ids, use_cache=False).logits, adapted, atol=1e-4)
+
+
+def test_an_infinite_limit_is_read_as_transformers_writes_it(tmp_path):
+    model_of("mamba2", vocab_size=VOCAB_SIZE).save_pretrained(tmp_path)
+    assert "__float__" in (tmp_path / "config.json").read_text()
+    assert foreign_model.read_config("m", tmp_path).time_step_limit[1] == math.inf
+
+
+def test_a_model_that_cannot_write_is_exported_without_completions(tmp_path, monkeypatch, capfd):
+    """transformers' cache wants a layer of attention, which a model of linear ones does not have."""
+    use_tiny_models(monkeypatch)
+    sequences = write_dataset(tmp_path / "d", window=128)
+    flags = ["--set", "training.max_steps=1", "--set", "evaluation.completions=1"]
+
+    def cannot(*_arguments, **_settings):
+        raise ValueError("`get_seq_length` can only be called on Attention layers")
+
+    monkeypatch.setattr(LlamaForCausalLM, "generate", cannot)
+    assert main(command(sequences, tmp_path / "m", *flags)) == 0
+    assert (
+        "completions of held-out files are left out: llama cannot write: ValueError" in capfd.readouterr().out
+    )
 
 
 def test_a_model_without_fused_attention_is_loaded_with_its_own_and_said_to_be_unpacked(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MAX_LINE_TOKENS = 48
+NO_COMPLETIONS = "evaluation.completions: 0 asks for none"
 MIN_POSITIONS = 8  # for a prompt, its control tokens and something behind it
 MIN_PROMPT_CHARACTERS = 40  # less context is a lottery
 MIN_TARGET_CHARACTERS = 4  # a lone bracket says nothing
@@ -67,7 +68,8 @@ def generate(model: PreTrainedModel, vocabulary: Vocabulary, ids: list[int], **s
     prompt = torch.tensor([ids], device=device)
     model.eval()
     lowered = torch.bfloat16 if any(p.dtype == torch.bfloat16 for p in model.parameters()) else torch.float32
-    with autocast(device, lowered):  # frozen weights may be kept in bfloat16
+    # Frozen weights may be kept in bfloat16. What a model cannot, its library tells in many ways.
+    with reading(f"{model.config.model_type} cannot write", NO_COMPLETIONS), autocast(device, lowered):
         generated = model.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)
     generated = generated[0, len(ids) :].tolist()
     if vocabulary.control.end in generated:

@@ -123,11 +123,11 @@ def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Com
     )
     try:
         return complete_gaps(model, run.vocabulary, gaps)
-    except ERRORS as error:
-        if not is_out_of_memory(error):
+    except (UserError, *ERRORS) as error:  # after a whole training, whose model is worth more than these
+        if not (isinstance(error, UserError) or is_out_of_memory(error)):
             raise
-    run.console.say("out of memory: no completions of held-out files; the model is exported without them")
-    return []
+        run.console.say(f"completions of held-out files are left out: {error or 'out of memory'}")
+        return []
 
 
 def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:

@@ -7,6 +7,7 @@ files with its shape, finite, and every tensor of the files in the model; transf
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -65,8 +66,16 @@ def read_config(name: str, directory: Path):
 def _kept(described: dict) -> dict:
     """Without what we decide, and without what names a place: "somebody/kernels", "../weights"."""
     kept = {key: value for key, value in described.items() if not OURS.fullmatch(key)}
+    kept = {key: _decoded(value) for key, value in kept.items()}
     kept = {key: _kept(value) if isinstance(value, dict) else value for key, value in kept.items()}
     return {key: value for key, value in kept.items() if not _names_a_place(value)}
+
+
+def _decoded(value: object) -> object:
+    """JSON has no infinity; this is how transformers writes that of a limit."""
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    return math.inf if value == {"__float__": "Infinity"} else value
 
 
 def _names_a_place(value: object) -> bool:

@@ -45,6 +45,16 @@ class LoraLinear(nn.Module):
         a, b = self.lora_a.to(x.dtype), self.lora_b.to(x.dtype)
         return self.base(x) + _LowRank.apply(x, a, b, self.scale, rate, seed)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """With the adapter, for models that read a layer's weight instead of calling it (Mamba); nothing is dropped."""
+        delta = self.scale * (self.lora_b @ self.lora_a)
+        return self.base.weight + (delta if isinstance(self.base, nn.Linear) else delta.T)
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        return self.base.bias
+
     @torch.no_grad()
     def merged_weight(self) -> torch.Tensor:
         """The weight of `base` with the adapter added, float32 on the CPU."""
