@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from effectiveness.common.boundary import reading
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.devices import autocast
