@@ -9,7 +9,7 @@ from pathlib import Path
 
 from effectiveness.common.disk_errors import spell
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, resuming, run_directory, setup, starting_model
+from effectiveness.trainer import checkpoint, defaults, resuming, run_directory, setup, starting_model
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import Standing
 from effectiveness.trainer.finishing import finish
@@ -211,6 +211,7 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
         f"data    {len(trainer.batches.rows):,} rows, {plan.num_packs:,} packs and {plan.num_steps:,} steps "
         f"an epoch, about {trainer.schedule.num_updates:,} steps in all"
     )
+    say(f"recipe  {defaults.in_words(run.config)}")
     if not run.dataset.num_held_out_bytes("val"):
         say("data    no val file is held out: nothing is evaluated, and the last weights are exported")
     if state.step:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from effectiveness.trainer.config import MEASURED, Config
+from effectiveness.trainer.config import MEASURED, Config, filled
 
 # A run of a model from scratch reads this many tokens, in as many passes as fit in between:
 TOKENS_OF_A_RUN = {"cpu": 3_000_000, "mps": 30_000_000, "cuda": 1_000_000_000}
@@ -65,6 +65,26 @@ def with_defaults(
         optimization=replace(
             config.optimization, weight_decay=_given(config.optimization.weight_decay, held_back.weight_decay)
         ),
+    )
+
+
+def in_words(config: Config) -> str:
+    """What a run holds back, and how its rows are read, in one line."""
+    decay = config.optimization.weight_decay
+    patience = config.training.patience
+    return ", ".join(
+        [
+            f"{config.recipe}, up to {filled(config.training.num_epochs):,} epochs",
+            f"dropout {config.model.dropout:g}",
+            "decay as the optimizer has it" if decay is None else f"decay {decay:g}",
+            *(
+                [f"windows growing over {config.data.window_growth:.0%} of it"]
+                if config.data.window_growth
+                else []
+            ),
+            *([f"{config.objectives.mask_rate:.0%} of rows masked"] if config.objectives.mask_rate else []),
+            *([f"ending after {patience} evaluations without gain"] if patience else []),
+        ]
     )
 
 
