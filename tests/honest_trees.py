@@ -125,7 +125,7 @@ def with_mixed_ends(text: str) -> bytes:
 
 
 def with_a_late_nul(text: str) -> str:
-    return text + "# ...\n" * 2000 + "\0\n"
+    return text + "# a note on the cursor\n" * 500 + "\0\n"
 
 
 def tiny(count: int) -> Callable[[], Files]:
