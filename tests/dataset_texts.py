@@ -21,7 +21,7 @@ import orjson
 from dataset_borrowed import Borrowed
 from dataset_facts import Facts
 from dataset_rows import MASKED, SHOWN_PER_TOPIC, digest_of
-from dataset_variants import RULES
+from dataset_variants import RULES, line_ends_differ
 
 from effectiveness.common.records import DATASET_FILES, ORIGINAL, SPLITS, VARIANTS
 from effectiveness.common.regular_files import open_binary, read_bytes
@@ -202,11 +202,13 @@ class Reader:
 
 
 def _untrue(stream: Stream, text: str, original: str) -> Iterator[str]:
-    """A variant that is not what its type says: see `RULES`."""
+    """A variant that is not what its type says (see `RULES`), or whose lines end otherwise."""
     if text == original:
         yield f"{stream.name}: equals its original"
     elif not RULES[stream.variant](original, text):
         yield f"{stream.name}: differs from its original by more than its type allows"
+    if end := line_ends_differ(original, text):
+        yield f"{stream.name}: has lines that end in {end}, other than its original's"
 
 
 def plain_tokenizer(directory: Path):

@@ -31,6 +31,25 @@ def _only_comments_differ(original: str, variant: str) -> bool:
     return len(short) < len(long) and all(char in rest for char in short)
 
 
+def line_ends_differ(original: str, variant: str) -> str:
+    """What kind of line end a variant has that its original has not, or more of than it; "" where there is none.
+
+    A carriage return alone may go with a comment, and never comes.
+    """
+    (crlf, lf, cr), (new_crlf, new_lf, new_cr) = _line_ends(original), _line_ends(variant)
+    if new_crlf and not crlf:
+        return "CR LF"
+    if new_lf and not lf:
+        return "LF without CR"
+    return "CR without LF" if new_cr > cr else ""
+
+
+def _line_ends(text: str) -> tuple[int, int, int]:
+    """Number of CR LF, of LF alone, of CR alone."""
+    both = text.count("\r\n")
+    return both, text.count("\n") - both, text.count("\r") - both
+
+
 RULES = {
     RENAMED: _only_names_differ,
     COMMENTS: _only_comments_differ,

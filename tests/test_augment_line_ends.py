@@ -74,6 +74,16 @@ def test_a_variant_keeps_the_line_ends_of_its_source(language, form):
     assert num_found >= (0.85 * num_plain if form == "mixed" else num_plain - 1)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_line_end_comes_where_lines_end_in_carriage_returns_alone(language):
+    """As on the first Macintosh; to most compilers all of it is one line."""
+    for path in BEFORE:
+        if path.parent.parent.name == language and b"\r" not in path.read_bytes():
+            source = path.read_bytes().replace(b"\n", b"\r")
+            for variant in variants(source, path):
+                assert b"\n" not in variant.text and variant.text.count(b"\r") <= source.count(b"\r")
+
+
 def test_edits_of_random_places_part_no_line_end():
     rng = random.Random(3)
     for _ in range(3000):

@@ -198,6 +198,13 @@ TABLE: dict[str, dict[str, dict[str, Callable[[Wreckage], object]]]] = {
         },
         "variants_differ": {
             "two files exchange their texts": do.exchange_texts,
+            "lines of a variant end as on Windows": lambda w: do.retell(
+                w, lambda text: text.replace("\n", "\r\n")
+            ),
+            "one line of a variant ends in two carriage returns": lambda w: do.retell(
+                w, lambda text: text.replace("\n", "\r\r\n", 1)
+            ),
+            "one byte of a variant another": lambda w: do.retell(w, lambda text: text[:-3] + ";" + text[-2:]),
             "renaming and layout exchanged": lambda w: do.exchange_kinds(
                 w, "variable_renaming", "format_variation"
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from dataset_texts import plain_tokenizer
 from wreckage import TEST, TRAIN, VAL, Wreckage
 
 from effectiveness.common.records import ORIGINAL, SPLITS
@@ -312,6 +313,18 @@ def exchange_texts(w: Wreckage) -> None:
     for name in ("length", "complexity"):
         a["metadata"][name], b["metadata"][name] = b["metadata"][name], a["metadata"][name]
     w.reorder()
+
+
+def retell(w: Wreckage, edit: Callable[[str], str]) -> None:
+    """The text of the shortest variant without comments becomes another, in the ids that the tokenizer gives for it."""
+    tokenizer = plain_tokenizer(w.directory)
+    told = [row for row in w.rows[TRAIN] if row["metadata"]["augmentation_type"] == "comment_toggle"]
+    row = min(told, key=lambda row: (row["metadata"]["length"], row["metadata"]["seq_id"]))
+    text = tokenizer.decode(row["tokens"][: row["metadata"]["length"]], skip_special_tokens=False)
+    ids = tokenizer.encode(edit(text), add_special_tokens=False).ids
+    assert len(ids) <= w.window
+    row["tokens"] = ids + [w.metadata["pad_token_id"]] * (w.window - len(ids))
+    row["metadata"]["length"] = len(ids)
 
 
 def change_a_hidden_label(w: Wreckage) -> None:
