@@ -49,8 +49,9 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb", "NO_COLOR": "1"}], ids=["plain", "dumb"])
+@pytest.mark.parametrize(
+    ("columns", "environment"), [(40, {}), (80, {"TERM": "dumb", "NO_COLOR": "1"}), (200, {})]
+)
 def test_the_bar_of_a_training_is_never_wider_than_the_terminal(columns, environment):
     printed = on_a_terminal(BAR, columns, **environment)
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[A", "", printed))
