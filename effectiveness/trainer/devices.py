@@ -6,7 +6,7 @@ import contextlib
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -151,14 +151,17 @@ def peak_flops(device: torch.device) -> float | None:
 
 def describe(device: torch.device) -> str:
     """One line for logs: "cuda (NVIDIA H100 80GB, 79 GiB)"."""
-    names = {"cuda": torch.cuda.get_device_name, "mps": _name_of_metal}
+    names: dict[str, Callable[[torch.device], str]] = {
+        "cuda": torch.cuda.get_device_name,
+        "mps": _name_of_metal,
+    }
     name = names.get(device.type, lambda _device: f"{torch.get_num_threads()} threads")(device)
     return f"{device.type} ({name}, {memory_bytes(device) / GIB:.0f} GiB)"
 
 
 def _name_of_metal(_device: torch.device) -> str:
     """ "Apple M2, shared memory"; torch 2.11 cannot tell the chip."""
-    name = getattr(torch.backends.mps, "get_name", lambda: "Apple Metal")()
+    name = torch.backends.mps.get_name() if hasattr(torch.backends.mps, "get_name") else "Apple Metal"
     return f"{name}, shared memory"
 
 

@@ -225,7 +225,8 @@ def _has_plain_head(model: PreTrainedModel, precision: torch.dtype) -> bool:
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Linear):
         return False
-    was_training, seen = model.training, []
+    was_training = model.training
+    seen: list[torch.Tensor] = []
 
     def replaced(_head: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
         seen.extend(
