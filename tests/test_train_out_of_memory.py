@@ -18,6 +18,7 @@ from effectiveness.common.out_of_memory import is_out_of_memory
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, starting_model
 from effectiveness.trainer.finishing import whole_model
+from effectiveness.trainer.fitting import fitting
 from training.model_trainer_unified import main
 
 # A step in smaller pieces adds up in another order, and Muon rounds to bfloat16; half an update twice moves weights
@@ -266,6 +267,18 @@ def test_a_device_with_room_for_a_share_alone_leaves_the_whole_model_to_the_cpu(
     monkeypatch.setattr(starting_model, "build_model", with_no_room)
     model = whole_model(replace(run, device=torch.device("cuda")), 0)
     assert {p.device.type for p in model.parameters()} == {"cpu"}
+
+
+def test_several_processes_never_take_another_number_of_pieces_each():
+    """They meet in every piece: one that made more of them would wait for ever."""
+
+    def no_room(_size: int) -> None:
+        raise ERRORS["CUDA"]
+
+    with pytest.raises(
+        UserError, match=r"8 sequences at a time on one of 2 processes: set a smaller .*batch_size"
+    ):
+        fitting(no_room, 8, num_processes=2, say=lambda smaller, size: None)
 
 
 def test_every_kind_of_message_is_known_as_memory():
