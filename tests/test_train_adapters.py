@@ -8,7 +8,7 @@ from varlen_on_cpu import use_kernel_on_cpu
 
 from effectiveness.trainer import attention
 from effectiveness.trainer.batches import MicroBatch
-from effectiveness.trainer.lora import LoraLinear, _dropped, _hashes, _LowRank, add_adapters, lower_frozen
+from effectiveness.trainer.lora import LoraLinear, _drop, _hashes, _LowRank, _mask, add_adapters, lower_frozen
 from effectiveness.trainer.memory import measure_kept
 from effectiveness.trainer.objective import Objective
 
@@ -66,20 +66,27 @@ def apart(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> flo
     return float((both[0] - both[1]).norm() / both[1].norm())
 
 
-@pytest.mark.parametrize("seed", [7, torch.tensor(7, dtype=torch.int32)], ids=["eager", "in a graph"])
+@pytest.mark.parametrize("seed", [None, torch.tensor(7, dtype=torch.int32)], ids=["eager", "in a graph"])
 def test_the_gradients_of_an_adapter_are_those_of_its_formula_with_the_same_mask(seed):
     torch.manual_seed(0)
     x, a, b = (
         torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 5, 6), (3, 6), (4, 3))
     )
-    assert torch.autograd.gradcheck(lambda *p: _LowRank.apply(*p, 1.7, 0.4, seed), (x, a, b))
-    expected = 1.7 * (_dropped(x, 0.4, seed) @ a.T) @ b.T
-    assert torch.allclose(_LowRank.apply(x, a, b, 1.7, 0.4, seed), expected)
+
+    def adapter(x, a, b):
+        torch.manual_seed(3)
+        return _LowRank.apply(x, a, b, 1.7, 0.4, seed)
+
+    assert torch.autograd.gradcheck(adapter, (x, a, b))
+    torch.manual_seed(3)
+    dropped, mask = _drop(x, 0.4, seed)
+    assert torch.allclose(dropped, x * mask / 0.6) and 0 < int(mask.sum()) < mask.numel()
+    assert torch.allclose(adapter(x, a, b), 1.7 * (dropped @ a.T) @ b.T)
 
 
 def test_the_mask_of_a_graph_drops_the_share_it_should_anywhere_and_others_by_another_seed():
     seeds = torch.tensor([0, 1, -(2**31)], dtype=torch.int32)
-    kept = torch.stack([_dropped(torch.ones(400, 700), 0.05, seed) > 0 for seed in seeds]).double()
+    kept = torch.stack([_mask(torch.Size([400, 700]), 0.05, seed) for seed in seeds]).double()
     dropped = 1 - kept
     assert torch.allclose(dropped.mean((1, 2)), torch.tensor(0.05).double(), atol=4 * (0.05 / 280_000) ** 0.5)
     for axis in (1, 2):  # no row and no column is another share than chance makes it
@@ -116,17 +123,17 @@ def test_frozen_weights_get_no_gradient_and_evaluation_drops_nothing():
 # --- what is kept for the backward pass -------------------------------------------------------------------------
 
 
-def test_dropout_keeps_nothing_and_layers_that_read_the_same_keep_it_once():
+def test_dropout_keeps_a_byte_for_each_input_and_layers_that_read_the_same_keep_it_once():
     kept = {
         rate: measure_kept(Objective(adapted(dropout=rate), HALF), CPU, HALF).of_token_in_a_block
         for rate in (0.0, 0.3)
     }
-    assert kept[0.3] == kept[0.0]
     hidden, wide, rank = 56, 304, 2
+    assert kept[0.3] == kept[0.0] + 6 * hidden + wide
     # into q, k, v; into o; into gate and up; of the gate its input, its result and both factors' products
     halves = 3 * hidden + 4 * wide + 7 * rank
     of_attention_and_norms = 2 * 4 * hidden + 2 * 3 * hidden + 64
-    assert kept[0.3] <= 2 * halves + of_attention_and_norms
+    assert kept[0.0] <= 2 * halves + of_attention_and_norms
 
 
 def test_compiled_blocks_keep_little_more_than_half_and_the_plan_knows(monkeypatch):
@@ -135,6 +142,6 @@ def test_compiled_blocks_keep_little_more_than_half_and_the_plan_knows(monkeypat
     objective = Objective(adapted(dropout=0.05), HALF)
     before = gradients(objective)
     eager, compiled = (measure_kept(objective, CPU, HALF, is_compiled=way) for way in (False, True))
-    assert compiled.of_token_in_a_block < 0.65 * eager.of_token_in_a_block
+    assert compiled.of_token_in_a_block < 0.6 * eager.of_token_in_a_block
     assert compiled.of_token_outside == eager.of_token_outside
     assert apart(gradients(objective), before) == 0  # and nothing of the model has changed

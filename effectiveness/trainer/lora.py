@@ -41,9 +41,8 @@ class LoraLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = _lowered(x)
         rate = self.dropout.p if self.training else 0.0
-        seed = _draw_seed(x) if rate else None
         a, b = self.lora_a.to(x.dtype), self.lora_b.to(x.dtype)
-        return self.base(x) + _LowRank.apply(x, a, b, self.scale, rate, seed)
+        return self.base(x) + _LowRank.apply(x, a, b, self.scale, rate, _draw_seed(x) if rate else None)
 
     @property
     def weight(self) -> torch.Tensor:
@@ -71,26 +70,28 @@ class LoraLinear(nn.Module):
 
 
 class _LowRank(torch.autograd.Function):
-    """scale * b @ a @ dropout(x), of which only `x` and the thin product are kept.
+    """scale * b @ a @ dropout(x), of which only `x`, a mask of bytes and the thin product are kept.
 
-    autograd would keep a mask and a dropped copy of `x` for each layer: more than the frozen layers around it do.
+    autograd would keep a dropped copy of `x` for each layer as well. A graph keeps no mask either: it has a `seed`.
     """
 
     @staticmethod
-    def forward(ctx, x, a_RI, b_OR, scale: float, rate: float, seed):
-        low = F.linear(_dropped(x, rate, seed), a_RI)
-        ctx.save_for_backward(x, low, a_RI, b_OR, seed if isinstance(seed, torch.Tensor) else None)
-        ctx.scale, ctx.rate, ctx.seed = scale, rate, None if isinstance(seed, torch.Tensor) else seed
+    def forward(ctx, x, a_RI, b_OR, scale: float, rate: float, seed: torch.Tensor | None):
+        dropped, mask = _drop(x, rate, seed)
+        low = F.linear(dropped, a_RI)
+        ctx.save_for_backward(x, low, a_RI, b_OR, mask if seed is None else None, seed)
+        ctx.scale, ctx.rate = scale, rate
         return scale * F.linear(low, b_OR)
 
     @staticmethod
     def backward(ctx, grad):
-        x, low, a_RI, b_OR, seed = ctx.saved_tensors
-        seed = ctx.seed if seed is None else seed
+        x, low, a_RI, b_OR, mask, seed = ctx.saved_tensors
+        if seed is not None:
+            mask = _mask(x.shape, ctx.rate, seed)
         grad_low = ctx.scale * (grad @ b_OR)
         grad_b = ctx.scale * (grad.flatten(0, -2).mT @ low.flatten(0, -2))
-        grad_a = grad_low.flatten(0, -2).mT @ _dropped(x, ctx.rate, seed).flatten(0, -2)
-        return _dropped(grad_low @ a_RI, ctx.rate, seed), grad_a, grad_b, None, None, None
+        grad_a = grad_low.flatten(0, -2).mT @ _masked(x, mask, ctx.rate).flatten(0, -2)
+        return _masked(grad_low @ a_RI, mask, ctx.rate), grad_a, grad_b, None, None, None
 
 
 def _lowered(x: torch.Tensor) -> torch.Tensor:
@@ -105,28 +106,35 @@ def _lowered(x: torch.Tensor) -> torch.Tensor:
     return lowered
 
 
-# --- dropout that is drawn again in the backward pass, so that no mask is kept -----------------------------------
+# --- dropout ---------------------------------------------------------------------------------------------------
 
 
-def _draw_seed(x: torch.Tensor):
-    """Of one mask: a number, or a tensor where a graph is traced."""
-    if torch.compiler.is_compiling():
-        return torch.randint(-(2**31), 2**31, (), dtype=torch.int32, device=x.device)
-    return int(torch.randint(2**62, ()))
+def _draw_seed(x: torch.Tensor) -> torch.Tensor | None:
+    """Of one mask, where a graph is traced: its compiler makes a mask of hashes again in the backward pass."""
+    if not torch.compiler.is_compiling():
+        return None
+    return torch.randint(2**31 - 1, (), dtype=torch.int32, device=x.device)
 
 
-def _dropped(x: torch.Tensor, rate: float, seed) -> torch.Tensor:
-    """`x` with a share of `rate` set to 0 and the rest made larger; the same seed drops the same."""
+def _drop(
+    x: torch.Tensor, rate: float, seed: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """`x` with a share of `rate` set to 0 and the rest made larger; and what stays, bool."""
     if not rate:
-        return x
-    if isinstance(seed, torch.Tensor):
-        keep = _hashes(x.shape, seed) >= int(rate * 2**31)
-    else:
-        generator = torch.Generator(x.device).manual_seed(seed)
-        keep = torch.empty(x.shape, dtype=torch.bool, device=x.device).bernoulli_(
-            1 - rate, generator=generator
-        )
-    return torch.where(keep, x * (1 / (1 - rate)), 0.0)
+        return x, None
+    if seed is None:
+        return torch.native_dropout(x, rate, True)  # one kernel
+    mask = _mask(x.shape, rate, seed)
+    return _masked(x, mask, rate), mask
+
+
+def _masked(x: torch.Tensor, mask: torch.Tensor | None, rate: float) -> torch.Tensor:
+    return x if mask is None else torch.ops.aten.native_dropout_backward(x, mask, 1 / (1 - rate))
+
+
+def _mask(shape: torch.Size, rate: float, seed: torch.Tensor) -> torch.Tensor:
+    """What stays, bool; the same for the same seed."""
+    return _hashes(shape, seed) >= int(rate * 2**31)
 
 
 def _hashes(shape: torch.Size, seed: torch.Tensor) -> torch.Tensor:

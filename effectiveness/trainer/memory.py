@@ -28,6 +28,8 @@ PROBE_TOKENS = (64, 192)
 USABLE_SHARE = 0.9  # of the device: the rest is for fragments, and for what is not the allocator's
 # In a micro-batch: more hardly use a GPU better, so blocks are not computed twice for them.
 ENOUGH_TOKENS = 8192
+# Workspaces of a GPU's libraries, and what they keep: on an H200 0.2 to 0.6 GiB more than all else, whatever the model.
+LIBRARIES_BYTES = int(0.4 * devices.GIB)
 PARTED = "aot_eager_decomp_partition"  # the compiler's graphs, run as they are
 # Beside what is kept, the backward pass of a block holds gradients and what it makes again: so much of what an
 # uncompiled block keeps, (with adapters?, compiled?). Measured on blocks of 4 shapes, allocation by allocation.
@@ -60,6 +62,7 @@ class MemoryPlan:
     optimizer: int
     average: int
     activations: int
+    libraries: int
     work: int  # of the loss or of one block's backward pass, whichever is more
     usable: int
 
@@ -67,7 +70,8 @@ class MemoryPlan:
     def peak(self) -> int:
         """The most that is held at one time."""
         passing = self.activations + self.work
-        return self.weights + self.optimizer + self.average + max(passing, self.work // 4) + self.gradients
+        always = self.weights + self.optimizer + self.average + self.libraries
+        return always + max(passing, self.work // 4) + self.gradients
 
     @property
     def fits(self) -> bool:
@@ -75,7 +79,7 @@ class MemoryPlan:
 
     def lines(self) -> list[str]:
         """A table for people, in GiB."""
-        parts = ("weights", "gradients", "optimizer", "average", "activations", "work")
+        parts = ("weights", "gradients", "optimizer", "average", "activations", "work", "libraries")
         held = [f"{name} {getattr(self, name) / devices.GIB:.2f}" for name in parts if getattr(self, name)]
         how = ", each block computed twice" if self.checkpointing else ""
         return [
@@ -105,7 +109,7 @@ def plan_memory(
     choices = (False, True) if asked is None else (asked,)
     base = _persistent(objective.model, optimization, optimizer, device)
     plans = [
-        _plan(objective, base, kept, size, window, checkpointing, precision)
+        _plan(objective, base, kept, size, window, checkpointing, precision, is_compiled)
         for checkpointing in choices
         for size in _halves(micro_batch)
     ]
@@ -138,6 +142,7 @@ def _persistent(model: PreTrainedModel, optimization, optimizer: str, device: to
         average=gradients if optimization.ema_decay else 0,
         activations=0,
         work=0,
+        libraries=LIBRARIES_BYTES if device.type == "cuda" else 0,
         usable=int(USABLE_SHARE * devices.memory_bytes(device)),
     )
 
@@ -150,6 +155,7 @@ def _plan(
     window: int,
     checkpointing: bool,
     precision,
+    is_compiled: bool,
 ) -> MemoryPlan:
     tokens, num_blocks = size * window, max(1, len(blocks(objective.model)))
     hidden = objective.model.config.get_text_config().hidden_size
@@ -163,7 +169,7 @@ def _plan(
         micro_batch=size,
         checkpointing=checkpointing,
         activations=int(kept.fixed + kept.of_token_outside * tokens + in_blocks),
-        work=int(max(backward, loss_bytes(objective, tokens, precision))),
+        work=int(max(backward, loss_bytes(objective, tokens, precision, is_compiled=is_compiled))),
     )
 
 

@@ -176,15 +176,16 @@ def _chunk_size(kind: str, vocab_size: int) -> int:
     return size if kind == "cpu" else 1 << (size.bit_length() - 1)
 
 
-def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype) -> int:
+def loss_bytes(objective: Objective, num_tokens: int, precision: torch.dtype, *, is_compiled: bool) -> int:
     """Bytes that the loss of `num_tokens` holds beside the hidden states it is given."""
     weight, half = objective.model.get_output_embeddings().weight, precision != torch.float32
     vocab_size, size = weight.shape[0], 2 if half else 4
     rows = num_tokens
     if objective.has_plain_head:
         rows = min(num_tokens, _chunk_size(weight.device.type, vocab_size))
-    # Logits and their gradient; in float32 once more for the softmax and its result, unless one kernel does it all.
-    of_logits = 2 * size + (0 if objective.is_compiled else 8)
+    # Logits, their gradient and that of the chunk before; in float32 once more for the softmax and its result, unless
+    # one kernel does it all.
+    of_logits = 3 * size if is_compiled else 12
     lowered = weight.numel() * 2 if half and weight.dtype == torch.float32 else 0
     gradients = weight.numel() * (4 + size) if weight.requires_grad else 0
     return rows * vocab_size * of_logits + lowered + gradients + num_tokens * weight.shape[1] * size
