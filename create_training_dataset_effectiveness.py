@@ -308,7 +308,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         # 6  Simple first, by syntax.
         order = tell.curriculum(table, {name: in_order(table, split) for split, name in enumerate(SPLITS)})
         # 7  What each split has, and what of it stands in another.
-        tell.split(corpus, order)
+        tell.split(corpus, table, order)
         # 8  Written, reported, and shown in one step at the end of this block.
         metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)
         publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0

@@ -29,7 +29,7 @@ from effectiveness.common.records import (
 from effectiveness.common.seeding import key_for
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.split import split_note
+from effectiveness.corpus.split import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.languages import LANGUAGES
 
@@ -53,7 +53,6 @@ def counts_of(plan: ContextPlan, corpus: Corpus, table: RowTable, order: dict[st
     total_tokens = int(length.sum(dtype=np.int64))
     capacity = len(table) * plan.context_tokens
     split_counts = {name: len(rows) for name, rows in order.items()}
-    note = split_note(split_counts, len(np.unique(corpus.groups)))
     return {
         "total_sequences": len(table),
         **{f"{name}_sequences": count for name, count in split_counts.items()},
@@ -62,7 +61,7 @@ def counts_of(plan: ContextPlan, corpus: Corpus, table: RowTable, order: dict[st
         "duplicate_rows_dropped": table.dropped,
         "total_tokens": total_tokens,
         "padding_share": round(1 - total_tokens / capacity, 6),
-        "split_notes": [note] if note else [],
+        "split_notes": notes_on_split(corpus, table, order),
         "languages_table": languages,
         "files_per_language": dict(sorted(Counter(f.language for f in files).items())),
         "files_per_role": {name: sum(f.role == name for f in files) for name in ROLES},

@@ -23,7 +23,7 @@ from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.split import split_note
+from effectiveness.corpus.split import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 MAX_LISTED = 7
@@ -144,7 +144,7 @@ class Story:
         )
         return order
 
-    def split(self, corpus: Corpus, order: dict[str, np.ndarray]) -> None:
+    def split(self, corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]) -> None:
         counts = {name: len(rows) for name, rows in order.items()}
         total = max(1, sum(counts.values()))
         shares = ", ".join(
@@ -152,7 +152,7 @@ class Story:
         )
         num_groups = len(np.unique(corpus.groups))
         self._step(7, "Split", f"{shares}; whole groups, {num_groups:,} of them")
-        if note := split_note(counts, num_groups):
+        for note in notes_on_split(corpus, table, order):
             self._detail(f"note: {note}")
 
     def saved(self, output: Path, metadata: dict) -> None:
