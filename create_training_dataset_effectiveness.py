@@ -31,6 +31,7 @@ from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.names import path_of, require_utf8, require_working_directory
+from effectiveness.common.recipes import MEASURED, RECIPES
 from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores
 from effectiveness.corpus.history.dates import parse_until
@@ -92,7 +93,8 @@ def find_repository(asked: str | None) -> Path:
 EXAMPLES = """examples:
   %(prog)s ~/projects/the-block
   %(prog)s . --output /data/mine --max-tokens 2048
-  %(prog)s . --augmentations variable_renaming,token_masking --seed 7
+  %(prog)s . --recipe founding
+  %(prog)s . --recipe founding --augmentations variable_renaming,token_masking --seed 7
   %(prog)s . --until 2024-12-31
   %(prog)s . --tokenizer microsoft/codebert-base --core 'engine/**' --test 'checks/**'
 
@@ -127,14 +129,23 @@ def arguments() -> argparse.ArgumentParser:
         help="tokens in a window instead of what the GPU suggests, e.g. 2048",
     )
     add(
+        "--recipe",
+        choices=tuple(RECIPES),
+        default=MEASURED,
+        help="what is built, and what the trainer reads of it, e.g. --recipe founding: overlap, variants, weights, "
+        "curriculum",
+    )
+    add(
         "--overlap",
         type=float,
-        default=0.75,
         metavar="SHARE",
-        help="of a window repeated by the next, e.g. 0.75",
+        help="of a window repeated by the next, instead of the recipe's, e.g. 0.75",
     )
-    add("--augmentations", default="all", metavar="all|none|KIND,KIND",
-        help=f"kinds: {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking")  # fmt: skip
+    add(
+        "--augmentations",
+        metavar="all|none|KIND,KIND",
+        help=f"instead of the recipe's, of {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking",
+    )
     add("--seed", type=int, default=42, metavar="N", help="of every random choice, e.g. --seed 7")
     add(
         "--workers",
@@ -205,9 +216,11 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(
             f"--max-tokens must be in [8, {1 << 20}], got {max_tokens}; windows of 512 to 4096 are usual"
         )
-    if not 0.0 <= flags.overlap <= 0.95:
+    recipe = RECIPES[flags.recipe]
+    overlap = recipe.overlap if flags.overlap is None else flags.overlap
+    if not 0.0 <= overlap <= 0.95:
         raise UserError(
-            f"--overlap must be in [0, 0.95], got {flags.overlap}; 0.75 repeats three quarters of a window"
+            f"--overlap must be in [0, 0.95], got {overlap}; 0.75 repeats three quarters of a window"
         )
     if flags.workers is not None and not 1 <= flags.workers <= MAX_WORKERS:
         raise UserError(f"--workers must be in [1, {MAX_WORKERS}], got {flags.workers}; the cores are enough")
@@ -225,8 +238,9 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         output=path_of("--output", flags.output),
         tokenizer=flags.tokenizer,
         max_tokens=max_tokens,
-        overlap=flags.overlap,
-        kinds=parse_kinds(flags.augmentations),
+        recipe=flags.recipe,
+        overlap=overlap,
+        kinds=recipe.kinds if flags.augmentations is None else parse_kinds(flags.augmentations),
         seed=flags.seed,
         workers=flags.workers or available_cores(),
         core_globs=tuple(flags.core),
@@ -283,6 +297,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.corpus.tokenization.source import choose_tokenizer
 
     tell = Story(console)
+    tell.recipe(options)
     choice = choose_tokenizer(options.tokenizer)
     with (
         publishing(options.output, say=tell.note, publication=publication) as staging,

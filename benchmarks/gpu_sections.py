@@ -191,11 +191,11 @@ def out_of_memory(bench: Bench, note) -> None:
 def worth(bench: Bench, note) -> None:
     """Two short runs: held-out bits a byte beside the cache n-gram."""
     done = programs.run(
-        [sys.executable, ROOT / "benchmarks" / "ngram_baseline.py", "--sequences", bench.sequences],
+        [sys.executable, ROOT / "benchmarks" / "held_out.py", "--sequences", bench.sequences],
         capture_output=True,
         text=True,
     )
-    note("cache n-gram", long=done.stdout.splitlines()[-2:])
+    note("cache n-gram", long=done.stdout.splitlines())
     for preset, epochs, settings in (
         ("tiny", 16, ["model.dropout=0.1"]),
         ("small", 12, ["model.dropout=0.2"]),

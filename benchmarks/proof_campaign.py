@@ -74,7 +74,7 @@ def _copy(files: Iterable[Path], source: Path, target: Path) -> None:
 def build(corpus: Path, dataset: Path) -> None:
     """With the tokenizer of the corpus itself, windows of 1024 and all four augmentations."""
     script = ROOT / "create_training_dataset_effectiveness.py"
-    flags = ["--output", str(dataset), "--tokenizer", "local", "--max-tokens", "1024"]
+    flags = ["--output", str(dataset), "--recipe", "founding", "--tokenizer", "local", "--max-tokens", "1024"]
     programs.run(programs.python(script, corpus, *flags), check=True)
 
 

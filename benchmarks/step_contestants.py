@@ -35,7 +35,6 @@ from effectiveness.trainer.batches import Batches, MicroBatch, Pacing
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.engines import SingleProcess
-from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.flops import flops_of
 from effectiveness.trainer.loop import Hooks, Limits, State, Trainer
 from effectiveness.trainer.models import build_preset
@@ -43,6 +42,7 @@ from effectiveness.trainer.objective import DOCUMENTS, Objective
 from effectiveness.trainer.optimizers import make_optimizers
 from effectiveness.trainer.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
 from effectiveness.trainer.schedule import make_schedule
+from effectiveness.trainer.scores import Evaluation, Score
 from effectiveness.trainer.vocabulary import Vocabulary
 
 CONTROL = ControlTokens(begin=0, end=0, pad=1)

@@ -282,7 +282,7 @@ def contestants(flags: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
 def build(repo: Path, output: Path) -> Path:
     """A dataset of a real tree. Not timed."""
     command = [sys.executable, ROOT / "create_training_dataset_effectiveness.py", repo, "--output", output]
-    command += ["--tokenizer", "local", "--max-tokens", str(WINDOW), "--quiet"]
+    command += ["--recipe", "founding", "--tokenizer", "local", "--max-tokens", str(WINDOW), "--quiet"]
     programs.run(command, check=True, stdout=subprocess.DEVNULL)
     return output / DATASET_FILES["train"]
 

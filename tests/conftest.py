@@ -51,9 +51,10 @@ def dated_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_dataset(repository: Path, output: Path, *flags: str) -> Path:
-    """Run the dataset command with windows of 128 tokens and a tokenizer trained on the repository."""
+    """Run the dataset command for all it can build, with windows of 128 tokens and a tokenizer trained here."""
     command = [sys.executable, str(COMMAND), str(repository), "--output", str(output)]
-    command += ["--tokenizer", "local", "--max-tokens", "128", "--workers", "2", "--quiet", *flags]
+    command += ["--tokenizer", "local", "--max-tokens", "128", "--workers", "2", "--quiet"]
+    command += ["--recipe", "founding", *flags]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return output

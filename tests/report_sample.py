@@ -90,6 +90,7 @@ def sample_metadata(rows: np.ndarray) -> dict:
         "repository_commit": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
         "options": {
             "seed": 42,
+            "recipe": "founding",
             "overlap": 0.75,
             "augmentations": "all",
             "tokenizer": "auto",

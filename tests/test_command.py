@@ -21,8 +21,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from effectiveness.common.endings import raise_again
 
 FLAGS = {
-    *("--output", "--tokenizer", "--max-tokens", "--overlap", "--augmentations", "--seed", "--workers"),
+    *("--output", "--tokenizer", "--max-tokens", "--recipe", "--overlap", "--augmentations", "--seed"),
     *(
+        "--workers",
         "--core",
         "--test",
         "--include",

@@ -32,7 +32,8 @@ def test_the_shipped_file_holds_every_setting_with_its_default():
 
     assert load_config(SHIPPED) == Config()
     nested = yaml.safe_load(SHIPPED.read_text())
-    assert nested.pop("recipe") == Config().recipe
+    assert nested.pop("recipe") == "auto"  # what the dataset was built with, or else
+    assert Config().recipe == "measured"
     assert {s: list(keys) for s, keys in nested.items()} == {
         name: [f.name for f in dataclasses.fields(section)] for name, section in SECTIONS.items()
     }
@@ -64,7 +65,7 @@ def test_a_recipe_fills_in_what_is_left_auto_and_nothing_else(tmp_path):
 
 def test_an_unknown_recipe_is_one_line(tmp_path):
     assert error_of(tmp_path, "recipe: best\n").endswith(
-        ":1: recipe: expected one of measured, founding, got best"
+        ":1: recipe: expected one of auto, measured, founding, got best"
     )
     assert "got best" in error_of(tmp_path, "", "recipe=best")
     assert "expected one value" in error_of(tmp_path, "recipe:\n  data: 1\n")

@@ -469,7 +469,7 @@ def test_what_the_dataset_command_says_of_its_rows_is_true(tmp_path, monkeypatch
 
     monkeypatch.setattr(save, "write_rows", write_and_check)
     make_repository(tmp_path / "repository")
-    flags = ["--augmentations", "all", "--tokenizer", "local", "--max-tokens", "128", "--workers", "1"]
+    flags = ["--recipe", "founding", "--tokenizer", "local", "--max-tokens", "128", "--workers", "1"]
     assert main([str(tmp_path / "repository"), "--output", str(tmp_path / "dataset"), *flags, "--quiet"]) == 0
     assert set(shared) == set(VARIANTS)
 

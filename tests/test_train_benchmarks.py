@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_fixtures import write_dataset
+from training_fixtures import command, small_files, use_tiny_models, write_dataset
 
 from benchmarks import held_out, train_step
-from benchmarks.ngram_baseline import xz_bits
+from benchmarks.held_out import xz_bits
 from benchmarks.step_outcome import Steps, bars
+from effectiveness.trainer.rows import open_dataset
+from training.model_trainer_unified import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +68,29 @@ def test_the_held_out_table_has_a_line_for_each_model_and_baseline(tmp_path, cap
     records = [{"event": event, "step": step, "bits_per_byte": bits} for event, step, bits in scored]
     (tmp_path / "m" / held_out.METRICS_FILE).write_text("".join(json.dumps(r) + "\n" for r in records))
     assert held_out.main(["--sequences", str(sequences), "--model", str(tmp_path / "m")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == "| m | 4.000 | 2.000 (step 5) | 2.500 (step 9) | 2.250 |"
-    assert [line.split(" | ")[0] for line in lines[3:]] == ["| cache 6-gram", "| xz after the training text"]
+    said = capsys.readouterr().out
+    lines = [line for line in said.split("\n\n")[1].splitlines() if line.startswith("|")]
+    assert lines[2] == "| m | its window of 32 | 4.000 | 2.000 (step 5) | 2.500 (step 9) | 2.250 |"
+    assert [line.split(" | ")[:2] for line in lines[3:]] == [
+        ["| cache 6-gram", "all of its file"],
+        ["| cache 6-gram, one window", "the same window"],
+        ["| xz after the training text", "all of its file and of those before"],
+    ]
+    assert "language python:" in said and "language rust:" in said
     assert held_out.main(["--sequences", str(sequences), "--model", str(tmp_path)]) == 2
+
+
+def test_the_n_gram_reads_the_very_windows_that_a_sampled_run_was_scored_on(tmp_path, monkeypatch, capsys):
+    use_tiny_models(monkeypatch)
+    files = small_files(per_split={"train": 9, "val": 8, "test": 8})
+    sequences, model = write_dataset(tmp_path / "d", files=files), tmp_path / "m"
+    sampled = ("--set", "evaluation.max_windows=9", "--set", "training.max_steps=2", "--seed", "3")
+    assert main(command(sequences, model, *sampled)) == 0
+    capsys.readouterr()
+    run = held_out.read_run(model)
+    found = held_out.baselines(open_dataset(sequences), held_out.sample_of(run))
+    scored = {split: len(of_split.places) for split, of_split in found.sets.items()}
+    assert scored == {"val": run.best["num_held_out_tokens"], "test": run.test["num_held_out_tokens"]}
+    assert found.ngram["val"]["all"] < found.ngram_window["val"]["all"]
+    assert held_out.main(["--sequences", str(sequences), "--model", str(model)]) == 0
+    assert capsys.readouterr().out.startswith("val: 9 of ")

@@ -169,7 +169,7 @@ def test_a_pretrained_model_is_tuned_by_adapters_from_the_command_line(sequences
 def test_the_card_names_data_commit_numbers_and_form_of_a_prompt_and_its_snippets_run(trained):
     card = (trained / "README.md").read_text()
     assert "`toy` at commit `" + "0" * 40 in card
-    assert re.search(r"\| test \| \d+\.\d{4} \| \d+\.\d{4} \| \d+ \|", card)
+    assert re.search(r"\| test \| \d+\.\d{4} \| \d+\.\d{4} \| \d+\.\d{4} \| \d+ \|", card)
     assert "Context: 128 tokens" in card and "began with `<|endoftext|>`" in card and "30 % of its" in card
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(snippets) == 2

@@ -19,7 +19,7 @@ from training_fixtures import command, open_trainer, quiet_hooks, small_files, u
 from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
 from effectiveness.trainer import finishing, journal, run_directory
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.scores import Evaluation, Score
 from effectiveness.trainer.stopping import stop_requests
 from effectiveness.trainer.training_facts import read_training_facts
 from training.model_trainer_unified import main

@@ -80,7 +80,7 @@ def test_every_flag_is_decided_somewhere():
         ("objectives.fim_rate=0.25", "0.5"),
         ("optimization.optimizer=adamw", '"muon"'),
         ("optimization.ema_decay=0.9", "0.0"),
-        ("evaluation.max_windows=3", "null"),
+        ("evaluation.max_windows=3", "0"),
         ("model.preset=nano", '"auto"'),
     ],
 )

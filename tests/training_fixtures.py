@@ -16,11 +16,11 @@ from effectiveness.corpus.tokenization import train_bpe
 from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer
 from effectiveness.trainer import defaults, models, setup, starting_model
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.loop import Hooks, State, Trainer
 from effectiveness.trainer.metrics import WALL_CLOCK, read_metrics
 from effectiveness.trainer.presets import Preset
+from effectiveness.trainer.scores import Evaluation, Score
 
 VOCAB_SIZE = 300
 WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
@@ -188,6 +188,7 @@ def command(sequences: Path, output: Path, *flags: str) -> list[str]:
     return [
         *("--sequences", str(sequences), "--output", str(output), "--device", "cpu"),
         *("--set", "optimization.batch_size=4", "--set", "evaluation.completions=0"),
+        *("--set", "evaluation.max_windows=0"),
         *("--set", "output.report=false", "--set", "output.tensorboard=false"),
         *(word for setting in EVERYTHING for word in ("--set", setting)),
         *flags,

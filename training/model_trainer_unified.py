@@ -135,8 +135,10 @@ def _run(arguments: argparse.Namespace, standing: Standing) -> int:
         using,
     )
     from effectiveness.trainer.config_file import load_config
+    from effectiveness.trainer.rows import recipe_of_dataset
 
-    config = load_config(arguments.config, arguments.overrides, _settings(arguments))
+    built_for = recipe_of_dataset(arguments.sequences)
+    config = load_config(arguments.config, arguments.overrides, _settings(arguments), built_for)
     if arguments.complete is not None:
         return using.complete(config, arguments)
     if arguments.dry_run:

@@ -110,6 +110,7 @@ class BuildOptions:
     exclude: tuple[str, ...]
     keep_secrets: bool
     device: str
+    recipe: str = "measured"  # a key of recipes.RECIPES; `overlap` and `kinds` may differ from it
     report_secrets: bool = False
     until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 

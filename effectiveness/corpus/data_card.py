@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from effectiveness.common.recipes import RECIPES, recipe_of
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, SPLITS
 
 _HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -93,7 +94,6 @@ def _body(metadata: dict) -> str:
         base=f"{metadata['base_sequences']:,}",
         augmented=f"{metadata['augmented_sequences']:,}",
         window=window,
-        overlap=overlap,
         table=table,
         tokenizer=_plain(str(metadata["tokenizer"])),
         vocab_size=f"{metadata['vocab_size']:,}",
@@ -101,9 +101,18 @@ def _body(metadata: dict) -> str:
         medium=f"{weights['medium_priority']:g}",
         low=f"{weights['low_priority']:g}",
         kinds=", ".join(f"`{kind}`" for kind in metadata["augmentation_techniques"]) or "none",
+        recipe=recipe_of(metadata),
+        recipe_words=RECIPES[recipe_of(metadata)].words,
+        overlap_words=_overlap_words(overlap),
         redacted=f"{sum(metadata['secrets_redacted'].values()):,}",
         later=_later(metadata),
     )
+
+
+def _overlap_words(overlap: int) -> str:
+    if overlap:
+        return f"Windows of one file overlap by {overlap} tokens: token counts over rows are larger than the text."
+    return "Windows of one file stand side by side; the last one ends with the file and repeats what it must."
 
 
 def _later(metadata: dict) -> str:
@@ -153,17 +162,18 @@ print(tokenizer.decode(row["tokens"][: row["metadata"]["length"]]))
 - `labels`: in rows of `token_masking` the original ids, where `tokens` has masked ones; in all others `[-100]`, so that
   every row has the same columns.
 - `metadata`: `source_file`, `language`, `start_token`, `chunk_index` of `total_chunks` say where the window lies;
-  `complexity` orders the training file; `weight` says how often training should visit the row;
+  `complexity` orders the training file; `weight` says how much the row counts, where a training asks for it;
   `augmentation_type` is `original` or one of: {kinds}.
 
-Windows of one file overlap by {overlap} tokens: token counts over rows are larger than the text.
+{overlap_words}
 
 ## How it was made
 
 - **Splits** are made of whole groups of near-duplicate files, so no file and no near-copy of one stands in two
   splits. Variants stay with their source. The leak report in `report.html` is computed from the written files.
+- **Recipe** `{recipe}`: {recipe_words}. The trainer that comes with it finds the name in the metadata.
 - **Weights**: core code {high}, utilities {medium}, tests {low}. Rows are never copied.
-- **Order**: `training_data_train.jsonl` does not decrease in complexity. Do not shuffle it for a curriculum.
+- **Order**: `training_data_train.jsonl` does not decrease in complexity, for a training with a curriculum.
 - **Rewritten texts** are emitted only when proven to mean the same as their source; masked ones keep it in `labels`.
 - **Secrets** found by structural rules were overwritten before tokenizing: {redacted}.
 

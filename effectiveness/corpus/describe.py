@@ -14,6 +14,7 @@ import numpy as np
 
 from effectiveness.common.disk_errors import spell
 from effectiveness.common.jsonl import FileDigest, digest
+from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     AUGMENTATION_KINDS,
     ORIGINAL,
@@ -29,7 +30,7 @@ from effectiveness.common.records import (
 from effectiveness.common.seeding import key_for
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.split import notes_on_split
+from effectiveness.corpus.split import split_notes
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.languages import LANGUAGES
 
@@ -83,6 +84,18 @@ def counts_of(plan: ContextPlan, corpus: Corpus, table: RowTable, order: dict[st
     }
 
 
+def notes_on_split(corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]) -> list[str]:
+    """`split_notes` of the rows as they are written."""
+    paths = [file.path for file in corpus.scan.files]
+    is_original, file = table.of_unit("variant") == VARIANTS.index(ORIGINAL), table.of_unit("file")
+    held_out = {
+        name: dict(Counter(paths[i] for i in file[order[name][is_original[order[name]]]].tolist()))
+        for name in SPLITS[1:]
+    }
+    rows_per_split = {name: len(rows) for name, rows in order.items()}
+    return split_notes(held_out, rows_per_split, len(np.unique(corpus.groups)))
+
+
 def _languages(files: tuple[SourceFile, ...]) -> tuple[list[str], np.ndarray]:
     """(names, uint8 index of each file's language), the most frequent first."""
     counted = Counter(file.language for file in files)
@@ -121,12 +134,13 @@ def description_of(
         "weighting_strategy": {
             f"{priority}_priority": weight for weight, priority in (WEIGHTS[role] for role in ROLES)
         },
-        "learning_strategy": "curriculum",
+        "learning_strategy": RECIPES[options.recipe].learning,
         "seed": options.seed,
         "options": {
             # By name: a path would make the same bytes differ by where the tokenizer lay.
             "tokenizer": options.tokenizer if options.tokenizer in ("auto", "local") else tokenizer.name,
             "max_tokens": plan.context_tokens,
+            "recipe": options.recipe,
             "overlap": options.overlap,
             "augmentations": ",".join(options.kinds) or "none",
             "seed": options.seed,

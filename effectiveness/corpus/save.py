@@ -100,7 +100,8 @@ def _write_dataset(
         written = {
             split: write_rows(staging / DATASET_FILES[split], reader, order[split]) for split in HELD_OUT
         }
-        search = LeakSearch({split: file.rows for split, file in written.items()}, crew)
+        new_share = 1 - plan.overlap_tokens / plan.context_tokens
+        search = LeakSearch({split: file.rows for split, file in written.items()}, crew, new_share)
         written[TRAIN] = write_rows(staging / DATASET_FILES[TRAIN], reader, order[TRAIN])
     search.search(written[TRAIN].rows)
     return {DATASET_FILES[split]: file.digest for split, file in written.items()}, search

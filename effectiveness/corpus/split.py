@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 
-from effectiveness.common.records import ORIGINAL, SHARE_TOLERANCE, SHARES, SPLITS, VARIANTS, Corpus
+from effectiveness.common.records import SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.common.seeding import key_for
-from effectiveness.corpus.rows.table import RowTable
 
 LARGE_GROUP = 0.02  # of everything
 MAX_SHARE = (
@@ -88,18 +85,6 @@ def _fill_empty(split_of_file: np.ndarray, members: list[np.ndarray], sizes: np.
         if len(in_train) > 1:
             split_of_file[members[in_train[0]]] = wanted
     return split_of_file
-
-
-def notes_on_split(corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]) -> list[str]:
-    """`split_notes` of the rows as they are written."""
-    paths = [file.path for file in corpus.scan.files]
-    is_original, file = table.of_unit("variant") == VARIANTS.index(ORIGINAL), table.of_unit("file")
-    held_out = {
-        name: Counter(paths[i] for i in file[order[name][is_original[order[name]]]].tolist())
-        for name in SPLITS[1:]
-    }
-    rows_per_split = {name: len(rows) for name, rows in order.items()}
-    return split_notes(held_out, rows_per_split, len(np.unique(corpus.groups)))
 
 
 def split_notes(

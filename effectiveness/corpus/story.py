@@ -8,6 +8,7 @@ import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch
 from effectiveness.common.disk_errors import spell
+from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     DATASET_FILES,
     LATER_FILE,
@@ -19,11 +20,11 @@ from effectiveness.common.records import (
     Corpus,
 )
 from effectiveness.corpus import left_out
+from effectiveness.corpus.describe import notes_on_split
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.split import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 MAX_LISTED = 7
@@ -45,6 +46,21 @@ class Story:
 
     def _detail(self, text: str) -> None:
         self._console.say(f"           {text}")
+
+    def recipe(self, options: BuildOptions) -> None:
+        recipe = RECIPES[options.recipe]
+        self._console.say(f"recipe {options.recipe}: {recipe.words}")
+        unread = [
+            setting
+            for setting, is_built, is_read in (
+                ("data.overlap=true", options.overlap > 0, recipe.overlap > 0),
+                ("data.variants=true", bool(options.kinds), bool(recipe.kinds)),
+            )
+            if is_built and not is_read
+        ]
+        if unread:
+            words = " ".join(f"--set {setting}" for setting in unread)
+            self.note(f"it does not read all that these flags have built; the trainer does with {words}")
 
     def scan(self, options: BuildOptions, corpus: Corpus) -> Corpus:
         found = corpus.scan

@@ -43,6 +43,8 @@ COMPARED = (
 )
 ANSWERS_COMPARED = ((TRAINED, CONTROL), (TRAINED_MEMORY, MEMORY))
 
+POOLED = "pooled"  # a part of a set: all of it, a file that is too large counting as what it is
+
 Papers = dict[str, list[Paper]]  # arm -> one paper for each seed
 
 
@@ -56,14 +58,18 @@ def held_out_card(held_out: HeldOutSet, papers: Papers, foreign: frozenset[bytes
     own = None
     if foreign is not None:
         own = own_identifiers(places, held_out.files, exam.vocabulary, foreign)
-    parts = _parts(held_out) | ({"own identifiers": own} if own is not None else {})
-    sums = {name: sums_by_file(places, arms, chosen) for name, chosen in parts.items()}
+    parts = parts_of(held_out) | ({"own identifiers": own} if own is not None else {})
+    factors, largest = held_out.windows.factors, held_out.windows.largest
+    sums = {name: sums_by_file(places, arms, chosen, factors) for name, chosen in parts.items()}
+    if largest is not None:
+        sums = {"all": sums["all"], POOLED: sums_by_file(places, arms)} | sums
     return {
         "files": len(sums["all"].files),
         "windows": held_out.num_windows,
         "windows_in_all": int((held_out.rows.table["variant"] == VARIANTS.index(ORIGINAL)).sum()),
         "tokens": len(places),
         "bytes": int(places.num_bytes.sum()),
+        "largest": largest and {"file": largest[0], "share": largest[1]},
         "own_identifier_tokens": None if own is None else int(own.sum()),
         "bits_per_byte": {
             arm: {name: _finite(s.bits_per_byte(arm)) for name, s in sums.items()} for arm in arms
@@ -74,7 +80,7 @@ def held_out_card(held_out: HeldOutSet, papers: Papers, foreign: frozenset[bytes
     }
 
 
-def _parts(held_out: HeldOutSet) -> dict[str, np.ndarray | None]:
+def parts_of(held_out: HeldOutSet) -> dict[str, np.ndarray | None]:
     """Name -> bool [tokens]; None: all."""
     table, rows = held_out.rows.table, held_out.places.row
     parts: dict[str, np.ndarray | None] = {"all": None}

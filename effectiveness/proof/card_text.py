@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from effectiveness.proof.card import ANSWERS_COMPARED, CONTROL, TRAINED
+from effectiveness.proof.card import ANSWERS_COMPARED, CONTROL, POOLED, TRAINED
+from effectiveness.trainer.evaluation_text import largest_file
 
 ARM_WIDTH = 28
 MAX_LANGUAGES = 4
@@ -54,6 +55,7 @@ def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
         f"{name}: bits per byte of {held_out['windows']:,} of {held_out['windows_in_all']:,} windows, "
         f"{held_out['files']:,} files, {held_out['bytes']:,} bytes"
     )
+    yield from (f"  {line}" for line in largest_words(held_out))
     columns = _columns(held_out)
     yield _row("", [column.removeprefix("role ").removeprefix("language ") for column in columns])
     for arm, values in held_out["bits_per_byte"].items():
@@ -62,6 +64,12 @@ def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
         for what, difference in differences.items():
             if part == "all" or what.endswith(CONTROL):
                 yield f"  {what}{'' if part == 'all' else ', ' + part}: {difference['verdict']}"
+
+
+def largest_words(held_out: dict) -> list[str]:
+    """What is to be said of a file that is more than a tenth of a set; nothing where there is none."""
+    largest = held_out["largest"]
+    return [largest_file((largest["file"], largest["share"]))] if largest else []
 
 
 def mixture_words(card: dict) -> str:
@@ -84,7 +92,7 @@ def _columns(held_out: dict) -> list[str]:
     names = list(next(iter(held_out["bits_per_byte"].values())))
     languages = [n for n in names if n.startswith("language ")]
     shown = languages[:MAX_LANGUAGES] if len(languages) > 1 else []
-    first = [n for n in ("all", "own identifiers") if n in names]
+    first = [n for n in ("all", POOLED, "own identifiers") if n in names]
     return first + [n for n in names if n.startswith("role ")] + shown
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from effectiveness.common import programs
 from effectiveness.common.durable import files_and_directories, write_atomically
 from effectiveness.common.ownership import CONTROL, claim, note_made
+from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.common.regular_files import read_bytes
 from effectiveness.common.seeding import rng_for
@@ -292,6 +293,7 @@ def run_dataset_command(repository: Path, output: Path, like: Dataset, flags: Se
     command = [
         *programs.python(ROOT / "create_training_dataset_effectiveness.py", repository),
         *("--output", str(output), "--max-tokens", str(window), "--overlap", str(overlap), "--quiet"),
+        *("--recipe", recipe_of(like.metadata)),
         *("--augmentations", options.get("augmentations") or "none", "--seed", str(options.get("seed", 42))),
         *flags,
     ]

@@ -29,6 +29,7 @@ from effectiveness.trainer import devices
 from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.evaluate import HeldOut, score_rows
 from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.recut import for_scoring
 from effectiveness.trainer.rows import Dataset, Rows, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
 from effectiveness.trainer.whole_files import FileTokens, whole_files
@@ -105,9 +106,9 @@ def set_exam(
         raise UserError(
             f"{test.path} has no test file that is not in train, too; build from a larger repository"
         )
-    sets = [_held_out_set("test", test, vocabulary, max_windows)]
+    sets = [held_out_set("test", test, vocabulary, max_windows)]
     if dataset.has_later:
-        sets.append(_held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
+        sets.append(held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
     train_files, half = whole_files(train), None if max_windows is None else max_windows // 2
     questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
     return Exam(
@@ -115,7 +116,7 @@ def set_exam(
         vocabulary=vocabulary,
         train_files=train_files,
         sets=tuple(sets),
-        val=_held_out_set("val", val, vocabulary, half) if len(val) else None,
+        val=held_out_set("val", val, vocabulary, half) if len(val) else None,
         pairs=_pairs(test, vocabulary, half),
         questions=questions,
         parsed={kind: [does_parse(q, q.truth) for q in asked] for kind, asked in questions.items()},
@@ -127,7 +128,11 @@ def _without(rows: Rows, left_out: frozenset[str]) -> Rows:
     return dataclasses.replace(rows, table=rows.table[~np.isin(rows.table["file"], leaked)])
 
 
-def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None) -> HeldOutSet:
+def held_out_set(
+    name: str, rows: Rows, vocabulary: Vocabulary, max_windows: int | None, seed: int = 0
+) -> HeldOutSet:
+    """The originals of `rows`, cut for scoring; at most `max_windows` of them are scored, drawn by `seed`."""
+    rows = for_scoring(rows)
     windows = HeldOut(
         rows,
         vocabulary.control,
@@ -135,6 +140,7 @@ def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: in
         batch_size=BATCH_SIZE,
         max_windows=max_windows,
         variants=False,
+        seed=seed,
     )
     return HeldOutSet(
         name=name, rows=rows, files=whole_files(rows), windows=windows, places=places_of(windows)
@@ -143,7 +149,11 @@ def _held_out_set(name: str, rows: Rows, vocabulary: Vocabulary, max_windows: in
 
 def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowPairs:
     return WindowPairs(
-        rows, vocabulary.control, vocabulary.num_bytes, batch_size=BATCH_SIZE, max_pairs=max_pairs
+        for_scoring(rows),
+        vocabulary.control,
+        vocabulary.num_bytes,
+        batch_size=BATCH_SIZE,
+        max_pairs=max_pairs,
     )
 
 
@@ -214,12 +224,12 @@ def uniform_paper(exam: Exam) -> Paper:
 
 def ngram_paper(exam: Exam) -> Paper:
     """The cache n-gram on the very tokens the models are scored on; before each it has read all of the file so far."""
-    return _counted(exam, exam.scored_sets, [_in_files(s) for s in exam.scored_sets])
+    return counted_nats(exam.train_files, exam.dataset.vocab_size, exam.scored_sets)
 
 
 def window_ngram_paper(exam: Exam) -> Paper:
     """The same, but of the file it has read no more than the model has: the window a token is scored in."""
-    return _counted(exam, exam.sets, [_in_windows(s) for s in exam.sets])
+    return counted_nats(exam.train_files, exam.dataset.vocab_size, exam.sets, one_window=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +241,19 @@ class Asked:
     indices: np.ndarray  # of the same tokens in Places
 
 
-def _counted(exam: Exam, sets: Sequence[HeldOutSet], asked: Sequence[list[Asked]]) -> Paper:
-    """All sets at once: the training files are read once."""
-    train = [part.tokens for part in exam.train_files]
+def counted_nats(
+    train_files: Sequence[FileTokens],
+    vocab_size: int,
+    sets: Sequence[HeldOutSet],
+    *,
+    one_window: bool = False,
+) -> Paper:
+    """The cache n-gram on the scored places of `sets`, all at once: the training files are read once."""
+    asked = [_in_windows(s) if one_window else _in_files(s) for s in sets]
+    train = [part.tokens for part in train_files]
     every = [text for of_set in asked for text in of_set]
     texts, places = [text.tokens for text in every], [text.places for text in every]
-    found = iter(ngram_nats(train, texts, exam.dataset.vocab_size, places))
+    found = iter(ngram_nats(train, texts, vocab_size, places))
     nats = {held_out.name: np.empty(len(held_out.places)) for held_out in sets}
     for held_out, of_set in zip(sets, asked, strict=True):
         for text in of_set:

@@ -8,12 +8,13 @@ from pathlib import Path
 from effectiveness.common.charts import drawing
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, document, join, note, table, tag
-from effectiveness.proof.card import CONTROL, TRAINED, TRAINED_MEMORY
+from effectiveness.proof.card import CONTROL, POOLED, TRAINED, TRAINED_MEMORY
 from effectiveness.proof.card_text import (
     QUESTION_COLUMNS,
     answer_cell,
     compared_answers,
     drawn_again,
+    largest_words,
     mcnemar_words,
     mixture_words,
     number,
@@ -63,7 +64,9 @@ def _held_out(name: str, held_out: dict) -> Html:
         f"{held_out['bytes']:,} bytes. Each token is scored once."
     )
     scores = held_out["bits_per_byte"]
-    columns = sorted(next(iter(scores.values())), key=lambda name: name not in ("all", "own identifiers"))
+    columns = sorted(
+        next(iter(scores.values())), key=lambda name: name not in ("all", POOLED, "own identifiers")
+    )
     rows = [[arm, *(number(values.get(c), 3) for c in columns)] for arm, values in scores.items()]
     differences = [
         [part, what, *_interval_cells(found)]
@@ -75,6 +78,7 @@ def _held_out(name: str, held_out: dict) -> Html:
         (
             tag("h2", f"Bits per byte, {name} files"),
             note(f"{about} Lower is better."),
+            *(note(f"{words}.") for words in largest_words(held_out)),
             bars({arm: values["all"] for arm, values in scores.items()}, "bits per byte"),
             _table(["", *columns], rows, emphasis=TRAINED),
             tag("h3", "Differences, in bits per byte"),

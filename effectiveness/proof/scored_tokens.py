@@ -96,27 +96,36 @@ class FileSums:
 
     files: np.ndarray  # int64 [files], indices into Rows.files
     nats: dict[str, np.ndarray]  # arm -> float64 [seeds, files]
-    num_bytes: np.ndarray  # int64 [files]
+    num_bytes: np.ndarray  # float64 [files]
 
     def bits_per_byte(self, arm: str) -> float:
         total = self.num_bytes.sum()
         return float(self.nats[arm].mean(0).sum() / np.log(2) / total) if total else float("nan")
 
 
-def sums_by_file(places: Places, arms: dict[str, np.ndarray], chosen: np.ndarray | None = None) -> FileSums:
-    """`arms`: name -> nats [seeds, tokens]; `chosen`: bool [tokens], None for all of them."""
+def sums_by_file(
+    places: Places,
+    arms: dict[str, np.ndarray],
+    chosen: np.ndarray | None = None,
+    factors: np.ndarray | None = None,
+) -> FileSums:
+    """`arms`: name -> nats [seeds, tokens]; `chosen`: bool [tokens], None for all of them.
+
+    `factors`: what each file counts, float64 [files] in the order of Rows.files (`HeldOut.factors`); None: as it is.
+    """
     chosen = np.ones(len(places), dtype=bool) if chosen is None else chosen
     files, index = np.unique(places.file[chosen], return_inverse=True)
     size = len(files)
-    num_bytes = np.bincount(index, places.num_bytes[chosen], size).astype(np.int64)
-    kept = num_bytes > 0
+    in_files = np.bincount(index, places.num_bytes[chosen], size)
+    kept = in_files > 0
+    counts = np.ones(size) if factors is None else factors[files]
     return FileSums(
         files=files[kept],
         nats={
-            name: np.stack([np.bincount(index, of_seed[chosen], size)[kept] for of_seed in nats])
+            name: np.stack([(np.bincount(index, of_seed[chosen], size) * counts)[kept] for of_seed in nats])
             for name, nats in arms.items()
         },
-        num_bytes=num_bytes[kept],
+        num_bytes=(in_files * counts)[kept],
     )
 
 

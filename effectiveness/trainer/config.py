@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from effectiveness.common.hardware import DEVICES
+from effectiveness.common.recipes import FOUNDING, MEASURED, RECIPES
 from effectiveness.common.records import UserError
 from effectiveness.trainer.presets import PRESETS
 
@@ -100,7 +101,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    max_windows: int | None = setting(None, low=1)
+    max_windows: int | None = setting(None, low=0)
     completions: int = setting(16, low=0, high=10_000)
 
 
@@ -130,22 +131,10 @@ class Output:
     report: bool = setting(True)
 
 
-# What `auto` stands for. "measured" holds what paid on held-out files (EFFECTIVENESS_OPTIMIZATION.md), "founding"
-# what the project set out with.
-MEASURED, FOUNDING = "measured", "founding"
-RECIPES: dict[str, dict[str, dict]] = {
-    MEASURED: {
-        "data": {"weighting": "none", "curriculum": "none", "overlap": False, "variants": False},
-        "optimization": {"optimizer": "auto", "lr_scheduler": "flat_cooldown"},
-    },
+# What `auto` stands for, beside the rows, which the recipe has built (effectiveness/common/recipes.py).
+SETTINGS: dict[str, dict[str, dict]] = {
+    MEASURED: {"optimization": {"optimizer": "auto", "lr_scheduler": "flat_cooldown"}},
     FOUNDING: {
-        "data": {
-            "weighting": "visits",
-            "curriculum": "stages",
-            "overlap": True,
-            "variants": True,
-            "fresh_cuts": False,
-        },
         "optimization": {"optimizer": "adamw", "lr_scheduler": "cosine"},
         "objectives": {"fim_rate": 0.0},
     },
@@ -156,7 +145,7 @@ RECIPES: dict[str, dict[str, dict]] = {
 class Config:
     """The whole configuration. `config.optimization.batch_size` is `optimization.batch_size` in the YAML.
 
-    What is left `auto` (None) and stands in RECIPES is filled in from there.
+    What is left `auto` (None) and stands in RECIPES or SETTINGS is filled in from there.
     """
 
     recipe: str = MEASURED
@@ -172,7 +161,8 @@ class Config:
     output: Output = field(default_factory=Output)
 
     def __post_init__(self) -> None:
-        for section, values in RECIPES[self.recipe].items():
+        by_recipe = {"data": RECIPES[self.recipe].reading()} | SETTINGS[self.recipe]
+        for section, values in by_recipe.items():
             given = getattr(self, section)
             missing = {name: value for name, value in values.items() if getattr(given, name) is None}
             object.__setattr__(self, section, dataclasses.replace(given, **missing))

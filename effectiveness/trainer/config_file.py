@@ -17,8 +17,9 @@ from pathlib import Path
 import yaml
 
 from effectiveness.common.boundary import printable, read_regular, reading
+from effectiveness.common.recipes import AUTO, MEASURED, RECIPES
 from effectiveness.common.records import UserError
-from effectiveness.trainer.config import MEASURED, RECIPES, SECTIONS, Config, check_combinations
+from effectiveness.trainer.config import SECTIONS, Config, check_combinations
 
 MAX_CONFIG_BYTES = 1_000_000
 NUMBER = re.compile(r"[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -32,9 +33,11 @@ def load_config(
     path: Path | None,
     overrides: typing.Sequence[str] = (),
     flags: typing.Mapping[str, tuple[str, object]] = {},
+    built_for: str = MEASURED,
 ) -> Config:
     """Read the YAML at `path` (None: defaults only), then apply `section.key=value` overrides, then flags.
 
+    `built_for` is the recipe of the dataset, which `recipe: auto` stands for.
     `flags` are settings with a flag of their own: {"--epochs": ("training.num_epochs", 3)}; None is not given.
     Raises UserError naming file, line or flag, and the nearest known key.
     """
@@ -47,9 +50,9 @@ def load_config(
         if value is not None:
             section, name = key.split(".")
             values[section][name] = _parse(str(value), SECTIONS[section], name, flag)
-    recipe = values.pop("recipe", MEASURED)
+    recipe = values.pop("recipe", AUTO)
     sections = {name: SECTIONS[name](**given) for name, given in values.items()}
-    config = Config(recipe=recipe, **sections)
+    config = Config(recipe=built_for if recipe == AUTO else recipe, **sections)
     check_combinations(config)
     return config
 
@@ -150,8 +153,9 @@ def _read_override(override: str, values: dict[str, typing.Any]) -> None:
 
 
 def _parse_recipe(value: str | list[str], where: str) -> str:
-    if not isinstance(value, str) or value not in RECIPES:
-        raise UserError(f"{where}: expected one of {', '.join(RECIPES)}, got {_short(value)}")
+    known = (AUTO, *RECIPES)
+    if not isinstance(value, str) or value not in known:
+        raise UserError(f"{where}: expected one of {', '.join(known)}, got {_short(value)}")
     return value
 
 

@@ -48,6 +48,7 @@ class Console:
         """Print one line; above the bar where there is one."""
         if not self.is_speaker:
             return
+        self._last_line_at = time.monotonic()
         with self._printing():
             if self._bar is not None:
                 self._bar.write(line)
@@ -72,8 +73,15 @@ class Console:
                 self._bar.set_postfix_str(text, refresh=False)
                 self._bar.update(step - self._bar.n)
         elif time.monotonic() - self._last_line_at >= LINE_EVERY_S:
-            self._last_line_at = time.monotonic()
             self.say(f"step {step}  {text}")
+
+    def still(self, text: str) -> None:
+        """Show that something long goes on: beside the bar, else as a line every LINE_EVERY_S seconds."""
+        if self._bar is not None:
+            with self._printing():
+                self._bar.set_postfix_str(text)
+        elif time.monotonic() - self._last_line_at >= LINE_EVERY_S:
+            self.say(text)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -7,9 +7,8 @@ headline; variants of held-out files are scored apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,62 +16,12 @@ import torch
 
 from effectiveness.common.endings import tell_on_stderr
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
+from effectiveness.common.seeding import key_for
 from effectiveness.trainer.batches import MicroBatch, collate
 from effectiveness.trainer.documents import ControlTokens, Document, document, document_pairs
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.rows import Rows
-
-LN2 = math.log(2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """Sums over scored tokens."""
-
-    nats: float
-    num_tokens: int
-    num_bytes: int
-
-    @property
-    def nats_per_token(self) -> float:
-        return self.nats / self.num_tokens if self.num_tokens else math.nan
-
-    @property
-    def perplexity(self) -> float:
-        return math.exp(min(self.nats_per_token, 700.0)) if self.num_tokens else math.nan
-
-    @property
-    def bits_per_byte(self) -> float:
-        return self.nats / LN2 / self.num_bytes if self.num_bytes else math.nan
-
-    def as_dict(self) -> dict:
-        return {
-            "nats_per_token": self.nats_per_token,
-            "perplexity": self.perplexity,
-            "bits_per_byte": self.bits_per_byte,
-            "num_tokens": self.num_tokens,
-            "num_bytes": self.num_bytes,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Scores of a split: `headline` is originals only, and so are the parts by role and language."""
-
-    headline: Score
-    by_role: dict[str, Score] = field(default_factory=dict)
-    by_language: dict[str, Score] = field(default_factory=dict)
-    by_variant: dict[str, Score] = field(default_factory=dict)
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether its loss is a number; nothing held out is no reason to doubt a model."""
-        return self.headline.num_tokens == 0 or math.isfinite(self.headline.nats)
-
-    def as_dict(self) -> dict:
-        parts = {"role": self.by_role, "language": self.by_language, "variant": self.by_variant}
-        nested = {name: {k: s.as_dict() for k, s in scores.items()} for name, scores in parts.items()}
-        return self.headline.as_dict() | nested
+from effectiveness.trainer.scores import Evaluation, Score, file_factors
 
 
 class HeldOut:
@@ -88,8 +37,10 @@ class HeldOut:
         max_windows: int | None = None,
         variants: bool = True,
         fixed_shape: bool = False,
+        seed: int = 0,
         say: Callable[[str], None] = tell_on_stderr,
     ) -> None:
+        """At most `max_windows` of the originals (and so many of the variants), drawn by `seed`; None, 0: all."""
         self.say = say
         self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
         self.fixed_shape = fixed_shape  # one shape for all batches: a compiled model is compiled once
@@ -98,8 +49,19 @@ class HeldOut:
         original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
         has_targets = (self.first_scored < num_pairs) & _has_scored(rows, self.first_scored)
         parts = [has_targets & original] + ([has_targets & ~original] if variants else [])
-        scored = np.concatenate([_spread(np.flatnonzero(part), max_windows) for part in parts])
+        scored = np.concatenate([_spread(rows.table, part, max_windows, seed) for part in parts])
+        self.num_windows_in_all = int(parts[0].sum())
+        self.bytes_of_file = _bytes_of_file(rows, self.first_scored, parts[0], num_bytes)
+        self.factors = file_factors(self.bytes_of_file)  # of the whole split, whatever is drawn from it
         self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
+
+    @property
+    def largest(self) -> tuple[str, float] | None:
+        """The file with the most bytes and its share of them, where that is more than it counts for."""
+        if not self.rows.files or self.factors.min() == 1:
+            return None
+        index = int(self.bytes_of_file.argmax())
+        return self.rows.files[index], float(self.bytes_of_file[index] / self.bytes_of_file.sum())
 
     def batches(self, rank: int, world_size: int) -> Iterator[tuple[np.ndarray, MicroBatch]]:
         """(row indices, batch) of this process; all processes make equally many."""
@@ -150,22 +112,40 @@ class HeldOut:
         return weights
 
 
-def _spread(rows: np.ndarray, count: int | None) -> np.ndarray:
-    """`count` of the rows, evenly spread, the same ones every time."""
-    if count is None or count >= len(rows):
+def _spread(table: np.ndarray, chosen: np.ndarray, count: int | None, seed: int) -> np.ndarray:
+    """Indices of `count` of the `chosen` rows, bool [rows], evenly over languages, files and their text."""
+    rows = np.flatnonzero(chosen)
+    if not count or count >= len(rows):
         return rows
-    return rows[np.arange(count) * len(rows) // count]
+    part = table[rows]
+    rows = rows[np.lexsort((part["start_token"], part["file"], part["language"]))]
+    first = key_for(seed, "held-out windows") % len(rows)
+    return rows[(np.arange(count) * len(rows) + first) // count]
 
 
 def _has_scored(rows: Rows, first_scored: np.ndarray) -> np.ndarray:
     """bool [rows]: whether a token that counts is among the targets from `first_scored` on."""
-    table = rows.table
     if not len(rows.scored):
-        return np.ones(len(table), dtype=np.bool_)
-    num_before = np.concatenate(([0], np.cumsum(rows.scored)))
+        return np.ones(len(rows), dtype=np.bool_)
+    return _sums_of_targets(rows, first_scored, rows.scored) > 0
+
+
+def _sums_of_targets(rows: Rows, first_scored: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`values` [tokens] summed over the targets of each row from `first_scored` on, int64 [rows]."""
+    table = rows.table
+    before = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
     end = table["offset"] + table["length"]
     begin = np.minimum(end, table["offset"] + (table["start_token"] > 0) + first_scored)
-    return num_before[end] > num_before[begin]
+    return before[end] - before[begin]
+
+
+def _bytes_of_file(
+    rows: Rows, first_scored: np.ndarray, chosen: np.ndarray, num_bytes: np.ndarray
+) -> np.ndarray:
+    """Bytes of the scored tokens of each file's `chosen` rows, int64 [files]."""
+    values = num_bytes[rows.tokens] * (rows.scored if len(rows.scored) else 1)
+    of_row = _sums_of_targets(rows, first_scored, values)[chosen]
+    return np.bincount(rows.table["file"][chosen], of_row, len(rows.files)).astype(np.int64)
 
 
 def first_scored_targets(rows: Rows) -> np.ndarray:
@@ -208,21 +188,20 @@ def evaluate(
     rank: int = 0,
     world_size: int = 1,
     sum_over_processes: Callable[[torch.Tensor], torch.Tensor] = lambda values: values,
-    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Score a split. `token_nats` gives nats [B, T] of a batch; `check` may raise to stop between batches."""
-    per_row = score_rows(held_out, token_nats, rank=rank, world_size=world_size, check=check)
-    return _by_group(held_out.rows, sum_over_processes(torch.from_numpy(per_row)).numpy())
+    """Score a split. `token_nats` gives nats [B, T] of a batch; `progress` hears of windows scored and in all, before
+    each batch, and may raise to stop."""
+    per_row = score_rows(held_out, token_nats, rank=rank, world_size=world_size, progress=progress)
+    return _by_group(held_out, sum_over_processes(torch.from_numpy(per_row)).numpy())
 
 
 def evaluate_by_file(
     held_out: HeldOut,
     token_nats: Callable[[MicroBatch], torch.Tensor],
-    *,
-    check: Callable[[], None] = lambda: None,
 ) -> FileScores:
     """As `evaluate`, in one process, the originals summed file by file: what intervals are made from."""
-    rows, per_row = held_out.rows, score_rows(held_out, token_nats, check=check)
+    rows, per_row = held_out.rows, score_rows(held_out, token_nats)
     originals = np.flatnonzero(rows.table["variant"] == VARIANTS.index(ORIGINAL))
     scored = originals[per_row[originals, 1] > 0]
     sums = np.zeros((len(rows.files), 3))
@@ -246,16 +225,17 @@ def score_rows(
     *,
     rank: int = 0,
     world_size: int = 1,
-    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """(nats, tokens, bytes) of the scored targets of each row, float64 [rows, 3]; other processes' rows are 0."""
-    per_row = np.zeros((len(held_out.rows), 3))
+    per_row, done = np.zeros((len(held_out.rows), 3)), 0
 
-    def checked(batch: MicroBatch) -> torch.Tensor:
-        check()
+    def told(batch: MicroBatch) -> torch.Tensor:
+        progress(done, len(held_out.order))
         return token_nats(batch)
 
-    for indices, batch, nats in held_out.scored(checked, rank=rank, world_size=world_size):
+    for indices, batch, nats in held_out.scored(told, rank=rank, world_size=world_size):
+        done += len(indices) * world_size
         weights = batch.weights.double().numpy()
         lengths = held_out.num_bytes[batch.labels.numpy()] * weights
         for column, values in enumerate((nats * weights, weights, lengths)):
@@ -263,13 +243,16 @@ def score_rows(
     return per_row
 
 
-def _by_group(rows: Rows, per_row: np.ndarray) -> Evaluation:
-    table = rows.table
+def _by_group(held_out: HeldOut, per_row: np.ndarray) -> Evaluation:
+    rows, table = held_out.rows, held_out.rows.table
     original = table["variant"] == VARIANTS.index(ORIGINAL)
+    is_capped = held_out.largest is not None
+    counted = per_row * held_out.factors[table["file"]][:, None] if is_capped else None
 
     def score(chosen: np.ndarray) -> Score:
         nats, tokens, num_bytes = per_row[chosen].sum(0).tolist()
-        return Score(nats=nats, num_tokens=round(tokens), num_bytes=round(num_bytes))
+        of_counted = None if counted is None else tuple(counted[chosen].sum(0).tolist())
+        return Score(nats=nats, num_tokens=round(tokens), num_bytes=round(num_bytes), counted=of_counted)
 
     def scores(names, column: str, among: np.ndarray) -> dict[str, Score]:
         parts = {name: score(among & (table[column] == index)) for index, name in enumerate(names)}
@@ -280,4 +263,7 @@ def _by_group(rows: Rows, per_row: np.ndarray) -> Evaluation:
         by_role=scores(ROLES, "role", original),
         by_language=scores(rows.languages, "language", original),
         by_variant=scores(VARIANTS, "variant", ~original),
+        num_windows=int(original[held_out.order].sum()),
+        num_windows_in_all=held_out.num_windows_in_all,
+        largest=held_out.largest,
     )

@@ -16,7 +16,7 @@ from effectiveness.trainer import checkpoint, run_directory, setup, starting_mod
 from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import is_the_disk
-from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.evaluation_text import final_lines
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.journal import Journal, score
 from effectiveness.trainer.loop import State, Trainer
@@ -24,6 +24,7 @@ from effectiveness.trainer.metrics import read_metrics
 from effectiveness.trainer.model_card import model_card, prompting_of
 from effectiveness.trainer.report import Outcome, write_report
 from effectiveness.trainer.rows import open_rows
+from effectiveness.trainer.scores import Evaluation
 from effectiveness.trainer.training_facts import TrainingFacts
 
 
@@ -33,6 +34,8 @@ def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     best_step = _load_best(run, trainer.model, trainer.state)
     val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
     trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
+    for line in final_lines("Val at best", val, best_step):
+        run.console.say(line)
     journal.report("test", {"evaluation": test})
     if run.engine.rank == 0:
         checkpoint.recover(run.checkpoints)  # what a disk that failed once did not let be removed
@@ -85,8 +88,9 @@ def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
     rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_shape
-    held_out = setup.make_held_out(run, rows, variants=True, fixed_shape=one_shape)
-    return score(run, trainer.wrapped, held_out, must_stop)
+    max_windows = trainer.state.max_windows or 0
+    held_out = setup.make_held_out(run, rows, fixed_shape=one_shape, max_windows=max_windows)
+    return score(run, trainer.wrapped, held_out, split, must_stop)
 
 
 def _outcome(

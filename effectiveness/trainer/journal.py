@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -14,11 +13,14 @@ import torch
 from effectiveness.common.ownership import note_made
 from effectiveness.trainer import checkpoint, devices, setup
 from effectiveness.trainer.console import duration
-from effectiveness.trainer.evaluate import Evaluation, HeldOut, evaluate
+from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.evaluation_plan import plan_evaluations
+from effectiveness.trainer.evaluation_text import final_lines, largest_file, loss_words
 from effectiveness.trainer.event_files import EventFile
 from effectiveness.trainer.loop import Hooks, Stopped, Trainer
 from effectiveness.trainer.metrics import METRICS, MetricsFile, read_metrics
 from effectiveness.trainer.run_directory import EVENTS_FILE, METRICS_FILE
+from effectiveness.trainer.scores import Evaluation
 
 STEPS_BEFORE_ETA = 20
 
@@ -37,9 +39,7 @@ class Journal:
     ) -> None:
         self.run, self.trainer, self.facts, self.must_stop = run, trainer, facts, must_stop
         self.is_resumed = is_resumed
-        self.held_out = setup.make_held_out(
-            run, setup.open_split(run, "val"), variants=False, fixed_shape=trainer.batches.fixed_shape
-        )
+        self.held_out = self._val()
         peak = devices.peak_flops(run.device)
         self.peak_flops = peak and peak * run.engine.world_size
         self.metrics: MetricsFile | None = None
@@ -48,6 +48,27 @@ class Journal:
             self._open_files()
         self.started_at, self.steps_at_start = time.perf_counter(), trainer.state.step
         run.console.start_bar(done=trainer.state.step, total=trainer.schedule.num_updates)
+
+    def _val(self) -> HeldOut:
+        """What every evaluation of the run scores: decided once, and kept across a resume."""
+        run, trainer = self.run, self.trainer
+        rows, one_shape = setup.open_split(run, "val"), trainer.batches.fixed_shape
+        held_out = setup.make_held_out(run, rows, fixed_shape=one_shape, max_windows=0)
+        if not len(held_out.order):
+            return held_out
+        asked = (
+            run.config.evaluation.max_windows
+            if trainer.state.max_windows is None
+            else trainer.state.max_windows
+        )
+        plan = plan_evaluations(
+            held_out, trainer.model, trainer.batches, trainer.limits, trainer.schedule.num_updates, asked
+        )
+        trainer.state.max_windows = plan.max_windows
+        run.console.say(f"measure {plan.words}")
+        if held_out.largest is not None:
+            run.console.say(f"measure {largest_file(held_out.largest)}")
+        return setup.make_held_out(run, rows, fixed_shape=one_shape, max_windows=plan.max_windows)
 
     def _open_files(self) -> None:
         path, wants_events = self.run.output / METRICS_FILE, self.run.config.output.tensorboard
@@ -87,7 +108,7 @@ class Journal:
 
     def evaluate(self) -> Evaluation:
         with averaged(self.trainer):
-            return score(self.run, self.trainer.wrapped, self.held_out, self.must_stop)
+            return score(self.run, self.trainer.wrapped, self.held_out, "val", self.must_stop)
 
     def weights_are_finite(self) -> bool:
         """Of all trained weights, as they are evaluated: the average where there is one."""
@@ -138,7 +159,8 @@ class Journal:
         if event == "epoch":
             say(self._epoch_line(record))
         elif event == "test":
-            say(f"Test Loss: {_held_out(record)} with the weights of step {state.best_step}")
+            for line in final_lines("Test Loss", values["evaluation"], state.best_step):
+                say(line)
         elif event == "evaluation" and state.step == 0:
             say(f"before training  Val Loss: {_held_out(record)}")
         elif event == "evaluation" and self._is_within_an_epoch():  # at its end the epoch's line says it
@@ -180,12 +202,9 @@ class Journal:
 
 def _held_out(record: dict) -> str:
     """ "1.2345 (0.678 bits per byte)"; a small repository may have left no file to hold out."""
-    nats, bits = record["val_loss_nats"], record["bits_per_byte"]
     if record["num_held_out_tokens"] == 0:
         return "none, no file is held out"
-    if not math.isfinite(nats):
-        return "not finite"
-    return f"{nats:.4f} ({bits:.3f} bits per byte)"
+    return loss_words(record["val_loss_nats"], record["bits_per_byte"], record["pooled_bits_per_byte"])
 
 
 def _flat(values: dict) -> dict:
@@ -204,11 +223,15 @@ def _flat_evaluation(evaluation: Evaluation) -> dict:
     record = {
         "val_loss_nats": headline.nats_per_token,
         "bits_per_byte": headline.bits_per_byte,
+        "pooled_bits_per_byte": headline.pooled_bits_per_byte,
         "num_held_out_tokens": headline.num_tokens,
+        "num_held_out_windows": evaluation.num_windows,
+        "num_held_out_windows_in_all": evaluation.num_windows_in_all,
     }
     for group, scores in (("role", evaluation.by_role), ("language", evaluation.by_language)):
         for name, part in scores.items():
             record[f"val_loss_nats_{group}_{name}"] = part.nats_per_token
+            record[f"bits_per_byte_{group}_{name}"] = part.bits_per_byte
     return record
 
 
@@ -229,13 +252,15 @@ def score(
     run: setup.Run,
     wrapped: torch.nn.Module,
     held_out: HeldOut,
+    split: str,
     must_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Evaluate a split with the weights as they are; a stop request ends it with Stopped."""
 
-    def check() -> None:
+    def progress(done: int, total: int) -> None:
         if run.engine.world_size == 1 and must_stop():
             raise Stopped
+        run.console.still(f"scoring {split}: {done:,} of {total:,} windows")
 
     def token_nats(batch) -> torch.Tensor:
         with devices.autocast(run.device, run.precision):
@@ -249,7 +274,7 @@ def score(
             rank=run.engine.rank,
             world_size=run.engine.world_size,
             sum_over_processes=run.engine.sum,
-            check=check,
+            progress=progress,
         )
     finally:
         run.engine.settle(wrapped)

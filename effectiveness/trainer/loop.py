@@ -25,7 +25,6 @@ from effectiveness.trainer import devices
 from effectiveness.trainer.ahead import Ahead
 from effectiveness.trainer.batches import Batches, EpochPlan, MicroBatch
 from effectiveness.trainer.engines import SingleProcess
-from effectiveness.trainer.evaluate import Evaluation
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.flops import flops_of
 from effectiveness.trainer.memory import MemoryPlan
@@ -33,6 +32,7 @@ from effectiveness.trainer.metrics import Period
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.optimizers import MovingAverage, set_learning_rate
 from effectiveness.trainer.schedule import Schedule
+from effectiveness.trainer.scores import Evaluation
 
 STEPS_AHEAD = 2  # whose batches are made while the device works: one late thread is not waited for
 
@@ -51,6 +51,7 @@ class State:
     num_bad_in_a_row: int = 0
     micro_batch_size: int = 0
     evaluation_is_due: bool = True  # what the model is worth before training
+    max_windows: int | None = None  # that each evaluation scores, the same ones to the end; 0: all
     epoch_sums: dict = field(default_factory=dict)
     log_sums: dict = field(default_factory=dict)
     best_nats: float | None = None

@@ -13,6 +13,7 @@ from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS
 from effectiveness.trainer.model_files import HUB_NAME
 from effectiveness.trainer.report import Outcome, number
+from effectiveness.trainer.scores import Evaluation
 from effectiveness.trainer.vocabulary import Vocabulary
 
 # Language in small letters -> the beginning of a program, what may follow a gap behind it.
@@ -113,16 +114,27 @@ def _front_matter(base: str | None, language: str) -> list[str]:
 
 
 def _figures(outcome: Outcome) -> list[str]:
-    test, val = outcome.test.headline, outcome.val.headline
     return [
-        "| files | nats per token | bits per byte | tokens |",
-        "|---|---|---|---|",
-        f"| validation | {number(val.nats_per_token)} | {number(val.bits_per_byte)} | {val.num_tokens:,} |",
-        f"| test | {number(test.nats_per_token)} | {number(test.bits_per_byte)} | {test.num_tokens:,} |",
+        "| files | nats per token | bits per byte | the same, pooled | tokens |",
+        "|---|---|---|---|---|",
+        *_figures_of("validation", outcome.val),
+        *_figures_of("test", outcome.test),
         "",
-        "Each held-out source token is scored once, with the longest context its windows give.",
+        "Each held-out source token is scored once, with the longest context its windows give: "
+        f"{outcome.val.windows} of validation files, {outcome.test.windows} of test files. A file counts for a tenth "
+        "of them at most (two even shares, where files are few); pooled, every byte counts the same.",
         "",
         *_completions(outcome.completion_scores),
+    ]
+
+
+def _figures_of(name: str, evaluation: Evaluation) -> list[str]:
+    rows = [(name, evaluation.headline)]
+    rows += [(f"{name}, {language}", score) for language, score in evaluation.by_language.items()]
+    return [
+        f"| {label} | {number(score.nats_per_token)} | {number(score.bits_per_byte)} | "
+        f"{number(score.pooled_bits_per_byte)} | {score.num_tokens:,} |"
+        for label, score in (rows if len(rows) > 2 else rows[:1])
     ]
 
 

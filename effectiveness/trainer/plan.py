@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from effectiveness.common.recipes import RECIPES
 from effectiveness.trainer import devices, models, setup, starting_model
-from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.batches import Batches, MicroBatch
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.console import duration
 from effectiveness.trainer.export import exported_dtype
+from effectiveness.trainer.evaluation_plan import plan_evaluations
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
 from effectiveness.trainer.objective import Objective
@@ -48,6 +50,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     for name, line in zip(("memory", ""), memory.lines(), strict=True):
         yield f"{name:<12}{line}"
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
+    yield f"recipe      {run.config.recipe}: {RECIPES[run.config.recipe].words}"
     yield f"data        {len(rows):,} rows, {setup.num_source_tokens(rows):,} source tokens"
     tokens, percent = int(plan.num_pairs.sum()), _percent_filled(run, plan)
     yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {percent:.1f} % filled"
@@ -57,6 +60,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     kind = setup.optimizer_kind(run.config, run.source)
     yield f"schedule    {kind}, {schedule.shape}, peak {rate:g}, {ends}"
     yield f"compile     {'yes' if compiles else 'no'}"
+    yield f"measure     {_evaluations(run, model, batches, num_updates)}"
     if memory.checkpointing:
         objective.checkpoint_blocks()
     seconds_per_token = _seconds_per_token(run, objective, batches, memory.micro_batch)
@@ -71,6 +75,14 @@ def disk_bytes(run: setup.Run, memory: MemoryPlan, model: nn.Module) -> int:
     step = trained + memory.optimizer + memory.average
     exported = models.num_parameters(model) * exported_dtype(run.config.model.torch_dtype, model).itemsize
     return (run.config.training.save_total_limit + 1) * step + 2 * trained + exported
+
+
+def _evaluations(run: setup.Run, model: nn.Module, batches: Batches, num_updates: int) -> str:
+    held_out = setup.make_held_out(run, setup.open_split(run, "val"), max_windows=0)
+    if not len(held_out.order):
+        return "nothing, no val file is held out"
+    limits, asked = setup.limits_of(run.config), run.config.evaluation.max_windows
+    return plan_evaluations(held_out, model, batches, limits, num_updates, asked).words
 
 
 def _percent_filled(run: setup.Run, plan) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.trainer.rows import Dataset, Rows
+from effectiveness.trainer.whole_files import FileTokens, whole_files
 
 
 def check_overlap(dataset: Dataset) -> None:
@@ -22,7 +23,7 @@ def check_overlap(dataset: Dataset) -> None:
     if window % 8 or overlap != 3 * window // 4:
         raise UserError(
             f"{dataset.directory}: windows of {window} tokens that share {overlap}; arms are cut from windows that "
-            "share three quarters: build the dataset with --overlap 0.75"
+            "share three quarters: build the dataset with --recipe founding (or --overlap 0.75)"
         )
 
 
@@ -112,6 +113,50 @@ def only(rows: Rows, kinds: tuple[str, ...]) -> Rows:
     """The originals and the variants of these kinds."""
     kept = [VARIANTS.index(kind) for kind in (ORIGINAL, *kinds)]
     return _with_table(rows, rows.table[np.isin(rows.table["variant"], kept)])
+
+
+def for_scoring(rows: Rows) -> Rows:
+    """The originals in windows that overlap by three quarters, so that each token is scored after most of a window.
+
+    Held-out files are measured alike whatever the dataset's overlap is. Variants stay as they are, and so do windows
+    that overlap by as much already. An unbroken stretch of a file is cut as the dataset command cuts a file.
+    """
+    is_original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
+    originals, stride = rows.table[is_original], rows.window - 3 * rows.window // 4
+    if not _has_wider_strides(originals, stride):
+        return rows
+    ending = {(int(row["file"]), int(row["start_token"] + row["length"])): row for row in originals}
+    records: list = []
+    streams, offset = [rows.tokens], len(rows.tokens)
+    for part in whole_files(rows):
+        last = ending[part.file, part.start + len(part.tokens)]
+        records += _windows(part, last, rows.window, stride, offset)
+        streams.append(part.tokens.astype(rows.tokens.dtype))
+        offset += len(part.tokens)
+    marks = whole_files(dataclasses.replace(rows, tokens=rows.scored)) if len(rows.scored) else []
+    return _with_table(
+        rows,
+        np.concatenate((rows.table[~is_original], np.array(records, dtype=rows.table.dtype))),
+        tokens=np.concatenate(streams),
+        scored=np.concatenate([rows.scored, *(part.tokens.astype(np.bool_) for part in marks)]),
+    )
+
+
+def _has_wider_strides(table: np.ndarray, stride: int) -> bool:
+    order = np.lexsort((table["start_token"], table["file"]))
+    file, start = table["file"][order], table["start_token"][order].astype(np.int64)
+    goes_on = (np.diff(file) == 0) & (start[1:] <= (start + table["length"][order])[:-1])
+    return bool((np.diff(start)[goes_on] > stride).any())
+
+
+def _windows(part: FileTokens, last_row, window: int, stride: int, offset: int) -> Iterator:
+    """Records of the windows of a stretch whose tokens begin at `offset`; `last_row` is the one it ended with."""
+    last = max(0, len(part.tokens) - window)
+    for start in [*range(0, last, stride), last]:
+        row = last_row.copy()
+        row["offset"], row["start_token"] = offset + start, part.start + start
+        row["length"], row["is_last"] = min(window, len(part.tokens)), start == last and last_row["is_last"]
+        yield row
 
 
 def with_variant_share(rows: Rows, share: float) -> Rows:

@@ -12,7 +12,7 @@ from effectiveness.common.charts import drawing
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, document, join, table, tag
 from effectiveness.trainer.complete import Completion
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.scores import Evaluation, Score
 
 WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
 MAX_POINTS = 800
@@ -43,8 +43,11 @@ def write_report(path: Path, outcome: Outcome) -> None:
         _loss_picture(outcome.records),
         tag("h2", "Held-out files, by role"),
         _held_out_pictures(outcome.records),
-        tag("h2", "Test files, with the best weights"),
-        _score_table(outcome.test),
+        tag("h2", "Held-out files, with the best weights"),
+        *(
+            join((tag("h3", f"{name}, {evaluation.windows}"), _score_table(evaluation)))
+            for name, evaluation in (("Validation", outcome.val), ("Test", outcome.test))
+        ),
         tag("h2", "Completions of test files"),
         _completion_table(outcome.completion_scores),
         *(
@@ -156,12 +159,12 @@ def _score_table(evaluation: Evaluation) -> Html:
         ("variant", evaluation.by_variant),
     ):
         rows += [(f"{group} {name}", score) for name, score in scores.items()]
-    head = ("", "nats/token", "perplexity", "bits/byte", "tokens")
-    return table(head, [_score_row(name, score) for name, score in rows], numeric=(1, 2, 3, 4))
+    head = ("", "nats/token", "perplexity", "bits/byte", "pooled", "tokens")
+    return table(head, [_score_row(name, score) for name, score in rows], numeric=(1, 2, 3, 4, 5))
 
 
 def _score_row(name: str, score: Score) -> tuple[str, ...]:
-    values = (score.nats_per_token, score.perplexity, score.bits_per_byte)
+    values = (score.nats_per_token, score.perplexity, score.bits_per_byte, score.pooled_bits_per_byte)
     return name, *map(number, values), f"{score.num_tokens:,}"
 
 

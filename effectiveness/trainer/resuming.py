@@ -176,7 +176,11 @@ def _rows(dataset: dict) -> dict:
 
 def state_of(found: Checkpoint, config: Config) -> State:
     """The loop's state, its place in the epoch in steps of this run's size."""
-    state, before = State(**found.state), found.facts["config"]
+    before = found.facts["config"]
+    at_first = {
+        "max_windows": before["evaluation"]["max_windows"] or 0
+    }  # of a run from before there was `auto`
+    state = State(**(at_first | found.state))
     sizes = [before["optimization"][key] for key in ("batch_size", "gradient_accumulation_steps")]
     if config.optimization.batch_size != sizes[0]:
         state.micro_batch_size = config.optimization.batch_size

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, digest, read_metadata, write_metadata
+from effectiveness.common.recipes import MEASURED, recipe_of
 from effectiveness.common.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, SPLITS, UserError
 from effectiveness.trainer.row_parser import MICRO, ROW_DTYPE, Limits, parse_rows
 
@@ -127,6 +128,15 @@ def open_dataset(sequences: Path) -> Dataset:
         if not needed.is_file():
             raise UserError(f"{needed} is missing: not a complete dataset; build it again")
     return dataset
+
+
+def recipe_of_dataset(sequences: Path) -> str:
+    """That the dataset around a training JSONL was built with; `open_dataset` tells of one that is not whole."""
+    directory = sequences if sequences.is_dir() else sequences.parent
+    try:
+        return recipe_of(read_metadata(directory / METADATA_FILE))
+    except UserError:
+        return MEASURED
 
 
 def refuse_nothing_held_out(dataset: Dataset, *splits: str) -> None:

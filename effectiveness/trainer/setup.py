@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from effectiveness.common.jsonl import digest
+from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import defaults, devices, models
 from effectiveness.trainer.batches import Batches, Pacing
@@ -34,8 +35,8 @@ from effectiveness.trainer.optimizers import (
     make_optimizers,
     make_states,
 )
+from effectiveness.trainer.recut import for_scoring, only, side_by_side
 from effectiveness.trainer.recut import num_source_tokens as num_source_tokens
-from effectiveness.trainer.recut import only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import BEST as BEST
 from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
@@ -148,7 +149,11 @@ def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
 
 
 def open_training_rows(run: Run) -> Rows:
-    """Rows of the training split that are trained on; without `data.overlap` each token of a text is in one of them."""
+    """Rows of the training split that are trained on; without `data.overlap` each token of a text is in one of them.
+
+    Raises UserError for windows or variants that were asked for and never built.
+    """
+    _refuse_what_was_not_built(run)
     rows, data = open_split(run, "train"), run.config.data
     rows = rows if data.variants else only(rows, ())
     return rows if data.overlap else side_by_side(rows)
@@ -167,6 +172,20 @@ def with_defaults(run: Run, rows: Rows) -> Run:
         can_mask=run.vocabulary.control.mask is not None,
     )
     return replace(run, config=chosen)
+
+
+def _refuse_what_was_not_built(run: Run) -> None:
+    metadata, data = run.dataset.metadata, run.config.data
+    missing = {
+        "data.overlap": ("windows that overlap", data.overlap and metadata.get("overlap_tokens") == 0),
+        "data.variants": ("variants", data.variants and metadata.get("augmentation_techniques") == []),
+    }
+    for setting, (what, is_missing) in missing.items():
+        if is_missing:
+            raise UserError(
+                f"{setting}: true asks for {what}, {run.dataset.directory} was built without (recipe "
+                f"{recipe_of(metadata)}); build it with --recipe founding, or train with --set recipe=measured"
+            )
 
 
 def make_batches(run: Run, rows: Rows) -> Batches:
@@ -216,16 +235,23 @@ def _num_epochs(config: Config, batches: Batches) -> float:
     )
 
 
-def make_held_out(run: Run, rows: Rows, *, variants: bool, fixed_shape: bool = False) -> HeldOut:
+def make_held_out(
+    run: Run, rows: Rows, *, variants: bool = False, fixed_shape: bool = False, max_windows: int | None = None
+) -> HeldOut:
+    """What is scored of a split, in windows that overlap by three quarters.
+
+    `max_windows` of them, else as many as configured, where `auto` means all here.
+    """
     return HeldOut(
-        rows,
+        for_scoring(rows),
         run.vocabulary.control,
         run.vocabulary.num_bytes,
         batch_size=run.config.optimization.batch_size,
-        max_windows=run.config.evaluation.max_windows,
+        max_windows=run.config.evaluation.max_windows if max_windows is None else max_windows,
         variants=variants,
         fixed_shape=fixed_shape,
         say=run.console.say,
+        seed=run.config.training.seed,
     )
 
 
@@ -269,7 +295,7 @@ def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: Stat
         batches=batches,
         optimizers=optimizers,
         schedule=make_schedule(optimization, num_updates),
-        limits=_limits(config),
+        limits=limits_of(config),
         state=state,
         seed=config.training.seed,
         precision=run.precision,
@@ -350,7 +376,7 @@ def wants_compile(config: Config, device: torch.device, work: float) -> bool:
     return choice == "on" or (choice == "auto" and device.type == "cuda" and work >= COMPILE_WORTH)
 
 
-def _limits(config: Config) -> Limits:
+def limits_of(config: Config) -> Limits:
     training = config.training
     return Limits(
         num_epochs=filled(training.num_epochs),

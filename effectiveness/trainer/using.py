@@ -13,7 +13,7 @@ from effectiveness.trainer import setup, starting_model
 from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import choose_device
-from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.evaluation_text import full_lines
 from effectiveness.trainer.export import generation_settings
 from effectiveness.trainer.gap_record import can_fill, how_it_fills
 from effectiveness.trainer.journal import score
@@ -35,33 +35,13 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
         held_out += [(LATER, "Later Loss")] if run.dataset.has_later else []
         for split, label in held_out:
             rows = setup.open_split(run, split, write_cache=False)
-            _say_evaluation(run, label, score(run, wrapped, setup.make_held_out(run, rows, variants=True)))
+            scored = score(run, wrapped, setup.make_held_out(run, rows, variants=True), split)
+            for line in full_lines(label, scored):
+                run.console.say(line)
     finally:
         run.engine.close()
     run.console.say_end("COMPLETE")
     return 0
-
-
-def _say_evaluation(run: setup.Run, label: str, evaluation: Evaluation) -> None:
-    headline, say = evaluation.headline, run.console.say
-    if headline.num_tokens == 0:
-        say(f"{label}: none, no file is held out")
-        return
-    say(
-        f"{label}: {headline.nats_per_token:.4f} nats per token, perplexity {headline.perplexity:.3f}, "
-        f"{headline.bits_per_byte:.4f} bits per byte, {headline.num_tokens:,} tokens"
-    )
-    groups = {
-        "role": evaluation.by_role,
-        "language": evaluation.by_language,
-        "variant": evaluation.by_variant,
-    }
-    for group, scores in groups.items():
-        for name, part in scores.items():
-            say(
-                f"  {group} {name}: {part.nats_per_token:.4f} nats per token, "
-                f"{part.bits_per_byte:.4f} bits per byte, {part.num_tokens:,} tokens"
-            )
 
 
 def show_plan(config: Config, arguments: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ TRAIN, HELD_OUT = "train", ("val", "test")
 MAX_SPANS = 1 << 20  # kept of the held-out files, about
 MAX_EXAMPLES = 5
 
-_BYTES_PER_NEW_TOKEN = 20  # about 5 bytes a token, and windows overlap by three quarters
+_BYTES_PER_TOKEN = 5  # of a row, about
 
 
 class LeakSearch:
@@ -48,11 +48,11 @@ class LeakSearch:
 
     portions: list[Portion]  # of all files that were named so far, those of train last
 
-    def __init__(self, held_out: dict[str, WrittenRows], crew: Crew):
-        """Begin with the held-out files, which are complete."""
+    def __init__(self, held_out: dict[str, WrittenRows], crew: Crew, new_share: float = 0.25):
+        """Begin with the held-out files, which are complete. `new_share`: of a window, what the one before has not."""
         num_bytes = sum(held_out[split].num_bytes for split in HELD_OUT)
         self._sample_one_in = 1
-        while num_bytes > MAX_SPANS * _BYTES_PER_NEW_TOKEN * self._sample_one_in:
+        while num_bytes * new_share > MAX_SPANS * _BYTES_PER_TOKEN * self._sample_one_in:
             self._sample_one_in *= 2
         portions = [portions_of(held_out[split]) for split in HELD_OUT]
         self.portions = [portion for of_split in portions for portion in of_split]

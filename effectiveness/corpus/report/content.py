@@ -79,7 +79,7 @@ def languages(metadata: dict, counted: Tally) -> Html:
     headers = ("language", "", "share of tokens", "files", "original rows", "varied rows", "tokens in rows")
     return section(
         "Languages",
-        "What the model will mostly read. Tokens are counted as stored: overlapping windows repeat them.",
+        "What the model will mostly read. Tokens are counted as stored: windows that overlap repeat them.",
         finding(
             _dominant([names[i] for i in order], [int(counted.tokens_by_language[i]) for i in order], whole)
         ),
@@ -163,9 +163,8 @@ def lengths(metadata: dict, counted: Tally) -> Html:
     ]
     return section(
         "Lengths and padding",
-        "A file shorter than the window is one padded row. Longer ones are cut into overlapping full "
-        "windows, the last "
-        "one aligned to the end of the file. Padding is never learnt from.",
+        "A file shorter than the window is one padded row. Longer ones are cut into full windows, the last one aligned "
+        "to the end of the file. Padding is never learnt from.",
         finding(says),
         charts.stacked(parts, says),
         *_padded(counted),

@@ -20,6 +20,7 @@ from effectiveness.common.html import (
     table,
     tag,
 )
+from effectiveness.common.recipes import RECIPES, recipe_of
 from effectiveness.common.records import LATER, LATER_FILE, SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.corpus.report.tally import Tally
 
@@ -52,6 +53,7 @@ def headline(metadata: dict, counted: Tally) -> Html:
             num(window),
             f"overlap {num(metadata['overlap_tokens'])} · {plan['tier']} tier: {plan['reason']}",
         ),
+        ("Recipe", recipe_of(metadata), RECIPES[recipe_of(metadata)].words),
         ("Vocabulary", num(metadata["vocab_size"]), _tokenizer(metadata)),
     )
     cells = [
