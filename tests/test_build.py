@@ -53,7 +53,7 @@ def test_any_number_of_workers_gives_the_same_bytes(workers, repository, expecte
 
 def test_hash_seed_locale_time_zone_and_directory_change_nothing(repository, expected, tmp_path):
     env = os.environ | {"PYTHONHASHSEED": "77", "LC_ALL": "C", "LANG": "C", "TZ": "Asia/Kathmandu"}
-    flags = ("--tokenizer", "local", "--max-tokens", "128")
+    flags = ("--tokenizer", "local", "--max-tokens", "128", "--recipe", "founding")
     done = run(repository, "--output", "there/dataset", *flags, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path / "there" / "dataset") == expected

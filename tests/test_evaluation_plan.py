@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from training_fixtures import SmallFile, command, open_trainer, small_files, use_tiny_models, write_dataset
 
-from effectiveness.trainer import console, setup
+from effectiveness.trainer import console, resuming, setup
 from effectiveness.trainer.evaluate import evaluate
 from effectiveness.trainer.evaluation_plan import SHARE, plan_evaluations
 from effectiveness.trainer.journal import METRICS_FILE
@@ -142,3 +144,13 @@ def test_a_change_log_that_is_a_third_of_a_split_does_not_choose_the_best_weight
     assert many.headline.nats_per_token < one.headline.nats_per_token
     assert many.headline.pooled_bits_per_byte > one.headline.pooled_bits_per_byte
     assert many.largest[0] == "val/CHANGELOG.md" and many.largest[1] > 0.3
+
+
+def test_a_run_from_before_there_was_auto_goes_on_with_the_windows_it_had(sequences, tmp_path):
+    run, trainer = open_trainer(sequences, tmp_path / "m")
+    before = {name: value for name, value in trainer.state_to_save().items() if name != "max_windows"}
+    for asked, kept in ((None, 0), (33, 33)):
+        config = run.config.as_dict()
+        config["evaluation"]["max_windows"] = asked
+        found = SimpleNamespace(state=before, facts={"config": config})
+        assert resuming.state_of(found, run.config).max_windows == kept

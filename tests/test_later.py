@@ -24,7 +24,7 @@ WORDS = (
     *("ledger", "shard", "epoch", "owner", "signal", "packet", "vector"),
     *("buffer", "header", "cursor", "margin", "factor", "height", "region"),
 )
-FLAGS = ("--until", "2024-03-01", "--augmentations", "variable_renaming")
+FLAGS = ("--until", "2024-03-01", "--recipe", "founding", "--augmentations", "variable_renaming")
 KEY = "AKIA" + "Z7Q3M5N7P2R4T6VA"
 
 

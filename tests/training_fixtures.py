@@ -155,10 +155,16 @@ def _metadata(tokenizer, window: int, rows: dict, digests: dict) -> dict:
         "max_tokens_per_sequence": window,
         "overlap_tokens": 3 * window // 4,
         "source_repo": "toy",
+        "options": {"recipe": "measured", "overlap": 0.75, "augmentations": _kinds(rows)},
         "repository_commit": "0" * 40,
         "seed": 42,
         "files": digests,
     }
+
+
+def _kinds(rows: dict) -> str:
+    kinds = {metadata["augmentation_type"] for of_split in rows.values() for _, metadata, _ in of_split}
+    return ",".join(kinds - {"original"}) or "none"
 
 
 TINY = Preset(hidden_size=32, num_layers=2, num_heads=2, feed_forward=64)

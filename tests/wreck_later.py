@@ -108,12 +108,16 @@ def spell_a_word_otherwise(w: Wreckage) -> None:
 def copy_from_val_in_between(w: Wreckage) -> None:
     """Held-out text that lies between two of its rows becomes a later file of its own."""
     rows = sorted(
-        (row for row in w.rows[VAL] if do.is_middle(row["metadata"])),
+        (row for row in w.rows[VAL] if row["metadata"]["augmentation_type"] == "original"),
         key=lambda row: (row["metadata"]["source_file"], row["metadata"]["start_token"]),
     )
-    one, two = next(
-        (a, b) for a, b in pairwise(rows) if b["metadata"]["start_token"] == a["metadata"]["start_token"] + 32
-    )
+    pairs = [
+        (a, b) for a, b in pairwise(rows) if a["metadata"]["source_file"] == b["metadata"]["source_file"]
+    ]
+    one, two = pairs[0]
+    end = 128 - (
+        two["metadata"]["start_token"] - one["metadata"]["start_token"]
+    )  # of the first, in the second
     last = w.rows[LATER][-1]["metadata"]
     about = one["metadata"] | {"seq_id": last["seq_id"] + 1, "scored": [[0, 128]]}
     about |= {
@@ -124,7 +128,7 @@ def copy_from_val_in_between(w: Wreckage) -> None:
     }
     about |= {"is_core": False, "is_test": False, "priority": "medium", "weight": 1.0}
     about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
-    w.rows[LATER].append(one | {"tokens": [*one["tokens"][3:], *two["tokens"][-32:-29]], "metadata": about})
+    w.rows[LATER].append(one | {"tokens": [*one["tokens"][3:], *two["tokens"][end : end + 3]], "metadata": about})
 
 
 def score_it_in_two_files(w: Wreckage) -> None:
