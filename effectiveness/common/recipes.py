@@ -21,6 +21,7 @@ class Recipe:
     kinds: tuple[str, ...]  # of variants
     weighting: str  # as data.weighting of the trainer
     curriculum: str  # as data.curriculum
+    fresh_cuts: bool | None  # as data.fresh_cuts; None: where rows are all read alike
     learning: str  # a word for both, in the metadata
     words: str
 
@@ -31,6 +32,7 @@ class Recipe:
             "curriculum": self.curriculum,
             "overlap": self.overlap > 0,
             "variants": bool(self.kinds),
+            "fresh_cuts": self.fresh_cuts,
         }
 
 
@@ -41,14 +43,16 @@ RECIPES: dict[str, Recipe] = {
         kinds=(),
         weighting="none",
         curriculum="none",
+        fresh_cuts=None,
         learning="uniform",
-        words="windows side by side, no variants; each row is read once an epoch, in a shuffled order",
+        words="windows side by side, no variants; each token is read once an epoch, in a shuffled order",
     ),
     FOUNDING: Recipe(
         overlap=0.75,
         kinds=AUGMENTATION_KINDS,
         weighting="visits",
         curriculum="stages",
+        fresh_cuts=False,
         learning="curriculum",
         words="windows that overlap by three quarters, four kinds of variants; rows are read in proportion to their "
         "weight, simple ones first",
