@@ -128,7 +128,9 @@ def copy_from_val_in_between(w: Wreckage) -> None:
     }
     about |= {"is_core": False, "is_test": False, "priority": "medium", "weight": 1.0}
     about |= {"chunk_index": 1, "total_chunks": 2, "start_token": 3}
-    w.rows[LATER].append(one | {"tokens": [*one["tokens"][3:], *two["tokens"][end : end + 3]], "metadata": about})
+    w.rows[LATER].append(
+        one | {"tokens": [*one["tokens"][3:], *two["tokens"][end : end + 3]], "metadata": about}
+    )
 
 
 def score_it_in_two_files(w: Wreckage) -> None:
