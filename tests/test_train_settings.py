@@ -112,7 +112,7 @@ REFUSED = {
 SEEN_ELSEWHERE = {  # key -> the test below
     "optimization.gradient_checkpointing": "test_gradient_checkpointing_is_switched_on",
     "training.max_bad_steps": "test_max_bad_steps_is_counted",
-    "device_backend.compile": "test_compile_is_chosen",
+    "device_backend.compile": "test_compile_is_chosen_where_it_pays_a_larger_model_sooner",
     "device_backend.distributed": "test_distributed_chooses_the_engine",
     "device_backend.memory_gib": "test_memory_gib_is_what_may_be_used",
     "device_backend.deterministic": "test_deterministic_is_switched_on",
