@@ -115,7 +115,7 @@ def test_both_commands_print_the_recipe(datasets, tmp_path, monkeypatch, capsys,
     flags = ["--set", "training.max_steps=1", "--set", "evaluation.completions=0", "--device", "cpu"]
     assert main(["--sequences", str(tmp_path / "d"), "--output", str(tmp_path / "m"), *flags]) == 0
     [(rows, in_all)] = re.findall(
-        rf"recipe  {recipe}: ([\d,]+) of the ([\d,]+) training rows", capsys.readouterr().out
+        rf"recipe  {recipe}, .*; ([\d,]+) of the ([\d,]+) training rows", capsys.readouterr().out
     )
     assert rows == in_all
 

@@ -208,23 +208,21 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
     plan = trainer.batches.epoch(min(state.epoch, trainer.limits.num_epochs - 1))
     say(f"model   {facts['model']}: {facts['num_parameters']:,} parameters")
     say(f"device  {facts['device']}, {facts['precision']}{processes}")
-    say(f"recipe  {_recipe_words(run, len(trainer.batches.rows))}")
+    say(f"recipe  {defaults.in_words(run.config)}; {_read_of_built(run, len(trainer.batches.rows))}")
     say(
         f"data    {len(trainer.batches.rows):,} rows, {plan.num_packs:,} packs and {plan.num_steps:,} steps "
         f"an epoch, about {trainer.schedule.num_updates:,} steps in all"
     )
-    say(f"recipe  {defaults.in_words(run.config)}")
     if not run.dataset.num_held_out_bytes("val"):
         say("data    no val file is held out: nothing is evaluated, and the last weights are exported")
     if state.step:
         say(f"resumed at step {state.step}, epoch {state.epoch + 1}")
 
 
-def _recipe_words(run: setup.Run, num_rows: int) -> str:
-    """What is read of what was built."""
+def _read_of_built(run: setup.Run, num_rows: int) -> str:
+    """What is read of what was built, and by which recipe that was."""
     name, built = run.config.recipe, recipe_of(run.dataset.metadata)
     in_all = run.dataset.metadata.get("train_sequences", num_rows)
-    words = f"{name}: {num_rows:,} of the {in_all:,} training rows are read"
-    if num_rows < in_all:
-        words += f"; --recipe {MEASURED} builds no others" if name == MEASURED else ""
+    words = f"{num_rows:,} of the {in_all:,} training rows are read"
+    words += f", --recipe {name} builds no others" if num_rows < in_all and name == MEASURED else ""
     return words if name == built else f"{words}; the dataset was built for {built}"

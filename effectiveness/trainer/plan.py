@@ -12,8 +12,8 @@ from effectiveness.trainer import devices, models, setup, starting_model
 from effectiveness.trainer.batches import Batches, MicroBatch
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.console import duration
-from effectiveness.trainer.export import exported_dtype
 from effectiveness.trainer.evaluation_plan import plan_evaluations
+from effectiveness.trainer.export import exported_dtype
 from effectiveness.trainer.fitting import fitting
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
 from effectiveness.trainer.objective import Objective
