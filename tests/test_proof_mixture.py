@@ -42,6 +42,15 @@ def test_the_share_that_is_found_is_the_one_found_by_hand():
     assert fit_share(np.array([knows] * 3 + [not_]), np.array([not_] * 3 + [knows])) == pytest.approx(26 / 32)
 
 
+def test_a_token_that_counts_for_half_decides_as_much_as_half_of_one():
+    rng = np.random.default_rng(3)
+    model, ngram = rng.exponential(3, 50), rng.exponential(2, 50)
+    twice = np.r_[model, model[:20]], np.r_[ngram, ngram[:20]]
+    counts = np.r_[np.ones(20), np.full(30, 0.5)]
+    assert fit_share(model, ngram, counts) == pytest.approx(fit_share(*twice), abs=1e-6)
+    assert fit_share(model, ngram, counts) != pytest.approx(fit_share(model, ngram), abs=1e-3)
+
+
 def test_no_share_on_a_grid_makes_the_tokens_likelier_than_the_one_that_is_found():
     rng = np.random.default_rng(0)
     model, ngram = rng.exponential(3, 400), rng.exponential(2, 400)

@@ -27,7 +27,14 @@ from effectiveness.proof.prompts import (
     question_ids,
     truth_nats,
 )
-from effectiveness.proof.scored_tokens import IDENTIFIER, nats_of, own_identifiers, places_of, sums_by_file
+from effectiveness.proof.scored_tokens import (
+    IDENTIFIER,
+    Places,
+    nats_of,
+    own_identifiers,
+    places_of,
+    sums_by_file,
+)
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.evaluate import HeldOut, evaluate
 from effectiveness.trainer.models import build_preset
@@ -123,6 +130,23 @@ def test_own_identifiers_are_those_that_no_other_corpus_has(dataset, vocabulary)
 
 def tokens(*parts) -> np.ndarray:
     return np.concatenate([np.asarray(part) for part in parts])
+
+
+def test_a_file_above_its_cap_counts_for_less_in_bits_and_in_bytes():
+    places = Places(
+        row=np.zeros(4, np.int64),
+        file=np.array([0, 0, 1, 2]),
+        place=np.arange(4),
+        token=np.arange(4),
+        num_bytes=np.array([40, 40, 10, 10]),
+    )
+    nats = {"model": np.log(2) * np.array([[80.0, 80.0, 10.0, 10.0]])}
+    pooled, capped = (
+        sums_by_file(places, nats),
+        sums_by_file(places, nats, factors=np.array([0.25, 1.0, 1.0])),
+    )
+    assert pooled.bits_per_byte("model") == pytest.approx(180 / 100)
+    assert capped.bits_per_byte("model") == pytest.approx((40 + 20) / 40)
 
 
 def test_a_copied_file_is_a_leak_and_a_shared_passage_is_counted():
