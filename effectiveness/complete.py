@@ -66,7 +66,7 @@ def _with_memory(flags: argparse.Namespace) -> int:
             "or leave --suffix out"
         )
     knowledge = open_knowledge(LiveRepository.open(Path(flags.repository)), lambda: found, quiet_below=0.0)
-    text = read_prompt(flags.text, flags.prompt)
+    text = read_prompt(flags.text, flags.prompt) or ""  # one of them was given
     answer = knowledge.answer(Cursor(prefix=text, suffix=flags.suffix, max_lines=MAX_LINES, max_tokens=128))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")

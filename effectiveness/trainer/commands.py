@@ -10,7 +10,7 @@ from pathlib import Path
 from effectiveness.common.disk_errors import spell
 from effectiveness.common.recipes import MEASURED, recipe_of
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, defaults, resuming, run_directory, setup, starting_model
+from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting_model
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import Standing
 from effectiveness.trainer.finishing import finish
@@ -44,7 +44,7 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, sta
     run = setup.with_defaults(run, rows)
     changed = resuming.changes(found, run) if found else []
     batches = setup.make_batches(run, rows)
-    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
+    model, what = starting_model.build_model(run, recut.num_source_tokens(rows))
     trainer = setup.make_trainer(
         run, model, batches, resuming.state_of(found, run.config) if found else State()
     )

@@ -12,7 +12,7 @@ from effectiveness.common.disk_errors import spell
 from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, run_directory, setup, starting_model
+from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting_model
 from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import is_the_disk
@@ -49,7 +49,7 @@ def _hand_over(
     """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
-        model = whole_model(run, setup.num_source_tokens(trainer.batches.rows))
+        model = whole_model(run, recut.num_source_tokens(trainer.batches.rows))
         _load_best(run, model, trainer.state)
     outcome = _outcome(run, model, best_step, journal, val, test)
     report = run.output / run_directory.REPORT_FILE

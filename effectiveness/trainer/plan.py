@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from effectiveness.common.recipes import RECIPES
-from effectiveness.trainer import devices, models, setup, starting_model
+from effectiveness.trainer import devices, models, recut, setup, starting_model
 from effectiveness.trainer.batches import Batches, MicroBatch
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.console import duration
@@ -28,7 +28,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     run = setup.with_defaults(run, rows)
     num_epochs = filled(run.config.training.num_epochs)
     batches = setup.make_batches(run, rows)
-    model, what = starting_model.build_model(run, setup.num_source_tokens(rows))
+    model, what = starting_model.build_model(run, recut.num_source_tokens(rows))
     num_updates = setup.num_updates_of_run(run.config, batches)
     schedule = make_schedule(run.config.optimization, num_updates)
     plan = batches.epoch(num_epochs - 1)
@@ -51,7 +51,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
         yield f"{name:<12}{line}"
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
     yield f"recipe      {run.config.recipe}: {RECIPES[run.config.recipe].words}"
-    yield f"data        {len(rows):,} rows, {setup.num_source_tokens(rows):,} source tokens"
+    yield f"data        {len(rows):,} rows, {recut.num_source_tokens(rows):,} source tokens"
     tokens, percent = int(plan.num_pairs.sum()), _percent_filled(run, plan)
     yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {percent:.1f} % filled"
     yield f"run         {num_epochs:,} epochs, about {num_updates:,} steps"

@@ -35,8 +35,7 @@ from effectiveness.trainer.optimizers import (
     make_optimizers,
     make_states,
 )
-from effectiveness.trainer.recut import for_scoring, only, side_by_side
-from effectiveness.trainer.recut import num_source_tokens as num_source_tokens
+from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import BEST as BEST
 from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
