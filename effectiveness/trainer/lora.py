@@ -78,10 +78,10 @@ class _LowRank(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, a_RI, b_OR, scale: float, rate: float, seed: torch.Tensor | None):
         dropped, mask = _drop(x, rate, seed)
-        low = F.linear(dropped, a_RI)
+        low = scale * F.linear(dropped, a_RI)
         ctx.save_for_backward(x, low, a_RI, b_OR, mask if seed is None else None, seed)
         ctx.scale, ctx.rate = scale, rate
-        return scale * F.linear(low, b_OR)
+        return F.linear(low, b_OR)
 
     @staticmethod
     def backward(ctx, grad):
@@ -89,7 +89,7 @@ class _LowRank(torch.autograd.Function):
         if seed is not None:
             mask = _mask(x.shape, ctx.rate, seed)
         grad_low = ctx.scale * (grad @ b_OR)
-        grad_b = ctx.scale * (grad.flatten(0, -2).mT @ low.flatten(0, -2))
+        grad_b = grad.flatten(0, -2).mT @ low.flatten(0, -2)
         grad_a = grad_low.flatten(0, -2).mT @ _masked(x, mask, ctx.rate).flatten(0, -2)
         return _masked(grad_low @ a_RI, mask, ctx.rate), grad_a, grad_b, None, None, None
 

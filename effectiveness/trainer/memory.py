@@ -209,13 +209,16 @@ def _is_frozen(model: PreTrainedModel) -> bool:
 @contextlib.contextmanager
 def _parted_by_compiler(objective: Objective) -> Iterator[None]:
     """Blocks as the compiler parts them into forward and backward pass: it decides what is kept. Nothing is built."""
-    for block in blocks(objective.model):
+    own = {block: vars(block).get("forward") for block in blocks(objective.model)}
+    for block in own:
         block.forward = compiled(block.forward, PARTED)
     try:
         yield
     finally:
-        for block in blocks(objective.model):
-            del block.forward  # that of its class is back
+        for block, forward in own.items():
+            del block.forward  # that of its class is back, or its own
+            if forward is not None:
+                block.forward = forward
         torch._dynamo.reset()
 
 
