@@ -63,7 +63,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
 
     source = arguments.checkpoint or Path(config.output.directory)
     if not (source / "config.json").is_file():
-        raise UserError(f"{source} holds no finished model; give the --output of a run as --checkpoint")
+        raise UserError(f"{source} holds no finished model; give the --output of a training")
     text, suffix = arguments.complete, arguments.suffix
     device = choose_device(config.device_backend.device)
     vocabulary = Vocabulary(source)
@@ -75,7 +75,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
             "leave --suffix out"
         )
     settings = generation_settings(config.inference, vocabulary.control)
-    with reading(f"{source} cannot complete", "give the --output of a run as --checkpoint"):
+    with reading(f"{source} cannot complete", "give the --output of a training"):
         written = complete_text(model, vocabulary, text, suffix, settings, seed=config.training.seed)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
