@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from string import ascii_lowercase
 
+from dated_repository import commit
 from small_repository import NAMES
 
 from effectiveness.common.seeding import rng_for
@@ -220,3 +221,47 @@ def make_tree(name: str, root: Path) -> list[str]:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text if isinstance(text, bytes) else text.encode())
     return flags.split()
+
+
+SUFFIXES = {
+    "json": ".json",
+    "go": ".go",
+    "sql": ".sql",
+    "perl": ".pm",
+    "rst": ".rst",
+    "python": ".py",
+    "flat": ".py",
+} | {
+
+        "header": ".h",
+        "ini": ".ini",
+        "css": ".css",
+        "xml": ".xml",
+        "yaml": ".yml",
+        "shell": ".sh",
+        "js": ".js"
+    ,
+    "java": ".java", "cjk": ".py", "emoji": ".md",
+}
+
+
+def make_history(kind: str, root: Path) -> None:
+    """Forty files in January; in June lines were added, replaced and moved in a third of them, and files are new."""
+    rng, suffix = rng_for(18, "history", kind), SUFFIXES[kind]
+    root.mkdir(parents=True)
+
+    def text(i: int) -> str:
+        return text_of(kind, rng_for(19, kind, i), i)
+
+    for i in range(40):
+        (root / f"m{i}{suffix}").write_text(text(i) * (1 + i % 3), "utf-8")
+    commit(root, "2024-01-15T12:00:00Z")
+    for i in range(0, 40, 3):
+        lines = (root / f"m{i}{suffix}").read_text("utf-8").splitlines(keepends=True)
+        at, added = rng.randrange(len(lines)), text(100 + i).splitlines(keepends=True)
+        lines[at : at + 3 * (i % 2 == 0)] = added
+        lines = lines[5:] + lines[:5] if i % 5 == 0 else lines
+        (root / f"m{i}{suffix}").write_text("".join(lines), "utf-8")
+    for i in range(10):
+        (root / f"n{i}{suffix}").write_text(text(50 + i) + text(i), "utf-8")
+    commit(root, "2024-06-15T12:00:00Z")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import COMMAND
 from dataset_facts import read_facts
-from honest_trees import TREES, make_tree
+from honest_trees import SUFFIXES, TREES, make_history, make_tree
 from test_dataset_effectiveness import TESTS, what_is_wrong
 
 # Of each kind of oddness one that the checker once failed; the campaign builds all.
@@ -24,7 +24,11 @@ SHORT = (
 
 
 def complaints(name: str, base: Path) -> list[str]:
-    flags = make_tree(name, base / "r")
+    return complaints_of(base, make_tree(name, base / "r"))
+
+
+def complaints_of(base: Path, flags: list[str]) -> list[str]:
+    """What the checker says of the dataset of `base`/r."""
     command = [
         sys.executable,
         str(COMMAND),
@@ -51,6 +55,13 @@ def test_an_honest_dataset_passes(name, tmp_path):
 @pytest.mark.parametrize("name", [name for name in TREES if name not in SHORT])
 def test_every_honest_dataset_passes(name, tmp_path):
     assert complaints(name, tmp_path) == []
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_every_honest_dataset_with_a_later_set_passes(kind, tmp_path):
+    make_history(kind, tmp_path / "r")
+    assert complaints_of(tmp_path, ["--max-tokens", "64", "--until", "2024-03-01"]) == []
 
 
 def test_the_trees_are_many():
