@@ -232,16 +232,16 @@ SUFFIXES = {
     "python": ".py",
     "flat": ".py",
 } | {
-
-        "header": ".h",
-        "ini": ".ini",
-        "css": ".css",
-        "xml": ".xml",
-        "yaml": ".yml",
-        "shell": ".sh",
-        "js": ".js"
-    ,
-    "java": ".java", "cjk": ".py", "emoji": ".md",
+    "header": ".h",
+    "ini": ".ini",
+    "css": ".css",
+    "xml": ".xml",
+    "yaml": ".yml",
+    "shell": ".sh",
+    "js": ".js",
+    "java": ".java",
+    "cjk": ".py",
+    "emoji": ".md",
 }
 
 
