@@ -38,11 +38,10 @@ def reading(what: str, way_out: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise  # an interrupt, an exit
-        if is_out_of_memory(error) and not isinstance(
-            error, MemoryError
-        ):  # which parsers raise at what is nested
+        has_room = not is_out_of_memory(error)
+        if not has_room and not isinstance(error, MemoryError):  # which parsers raise at what is nested, too
             raise UserError(f"{what}: out of memory; {WAY_OUT}", exit_code=1) from error
-        raise UserError(f"{what}: {reason(error)}; {way_out}") from error
+        raise UserError(f"{what}: {reason(error)}; {way_out}", exit_code=2 if has_room else 1) from error
 
 
 def reason(error: BaseException) -> str:
