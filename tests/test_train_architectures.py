@@ -16,7 +16,7 @@ from effectiveness.common.records import UserError
 from effectiveness.trainer import foreign_model
 from effectiveness.trainer.attention import MASKED, NAME
 from effectiveness.trainer.batches import MicroBatch, collate
-from effectiveness.trainer.lora import add_adapters, merge_adapters
+from effectiveness.trainer.lora import LoraLinear, add_adapters, merge_adapters
 from effectiveness.trainer.models import check_causal
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
@@ -110,6 +110,18 @@ def test_a_layer_whose_weight_is_read_instead_of_called_has_its_adapter_trained_
     assert all(bool(p.grad.any()) for p in model.parameters() if p.requires_grad)
     merge_adapters(model)
     assert torch.allclose(model(input_ids=ids, use_cache=False).logits, adapted, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "family", ["falcon", "llama4_text"]
+)  # linear layers and a router, both with a forward of their own
+def test_layers_of_a_kind_of_their_own_get_adapters_where_they_give_what_a_linear_layer_gives(family):
+    model = model_of(family, vocab_size=VOCAB_SIZE)
+    add_adapters(model, rank=2, alpha=4, dropout=0.0, targets=["all-linear"])
+    adapted = {name for name, module in model.named_modules() if isinstance(module, LoraLinear)}
+    assert any("attention" in name or "self_attn" in name for name in adapted)
+    assert not any(name.endswith("router") for name in adapted)
+    model(input_ids=torch.arange(4)[None], use_cache=False).logits.sum().backward()
 
 
 def test_an_infinite_limit_is_read_as_transformers_writes_it(tmp_path):

@@ -163,6 +163,8 @@ def add_adapters(
     _refuse_head(targets, [name for name, module in linear.items() if module is head])
     _refuse_unknown(targets, found)
     chosen = [name for name in found if ALL_LINEAR in targets or name.rpartition(".")[2] in targets]
+    if not chosen:
+        raise UserError("quantization.lora_enabled: the model has no linear layer that an adapter fits")
     model.requires_grad_(False)
     for name in chosen:
         parent, _, last = name.rpartition(".")
@@ -195,9 +197,15 @@ def lower_frozen(model: PreTrainedModel) -> None:
             module.register_forward_hook(lambda _module, _inputs, output: output.float())
 
 
+@torch.no_grad()
 def _is_linear(module: nn.Module) -> bool:
-    """One that computes what its name says: Llama 4's router is a subclass that returns more."""
-    return getattr(type(module), "forward", None) is nn.Linear.forward or type(module).__name__ == "Conv1D"
+    """One that gives what its name says: the routers of Llama 4 and Phi MoE are subclasses that return more."""
+    if not isinstance(module, nn.Linear):
+        return type(module).__name__ == "Conv1D"
+    if type(module).forward is nn.Linear.forward:
+        return True
+    found = module(torch.ones(1, module.in_features).to(module.weight))
+    return isinstance(found, torch.Tensor) and found.shape == (1, module.out_features)
 
 
 def _refuse_head(targets: Sequence[str], heads: list[str]) -> None:
