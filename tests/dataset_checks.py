@@ -55,7 +55,7 @@ def files_have_their_digests(facts: Facts) -> list[str]:
 
 
 def pages_tell_of_this_dataset(facts: Facts) -> list[str]:
-    """The data card is what the metadata give, byte for byte; the report shows the digest of every file."""
+    """The data card has the front matter and numbers that the metadata give, the report the digest of every file."""
     told = []
     for name, tells in zip(PAGES, (_is_the_card, _shows_the_digests), strict=True):
         path = facts.directory / name
@@ -70,7 +70,13 @@ def pages_tell_of_this_dataset(facts: Facts) -> list[str]:
 
 
 def _is_the_card(metadata: dict, text: str) -> bool:
-    return text == data_card(metadata)
+    return _facts_of_card(text) == _facts_of_card(data_card(metadata))
+
+
+def _facts_of_card(text: str) -> tuple[str, list[str]]:
+    """(the front matter, every number of the rest): another release may say the same in other words."""
+    front, _, body = text.partition("\n---\n")
+    return front, re.findall(r"[0-9][0-9a-f,.]*", body)
 
 
 def _shows_the_digests(metadata: dict, page: str) -> bool:
@@ -238,7 +244,11 @@ def _split_names(found: set[int]) -> str:
 
 
 def leak_report_is_true(facts: Facts) -> list[str]:
-    """The share of held-out 50-token spans that also stand in train, counted again (in big files: in a sample)."""
+    """The share of held-out 50-token spans that also stand in train, counted again.
+
+    In big files in a sample, whose share is off by five standard deviations and one point in less than one honest
+    dataset of a million.
+    """
     told = []
     report = facts.metadata.get("leak_report")
     if report is None:
@@ -296,6 +306,7 @@ def _repeated(facts: Facts, values: np.ndarray, say: Callable[[np.void], str]) -
 
 
 def memory_stays_small(facts: Facts) -> list[str]:
+    """The one check that is measured, not worked out: datasets of 14,000 to 55,000 rows took 0 to 8 MiB."""
     limit = 256 << 20
     if facts.grown_bytes > limit:
         return [

@@ -118,7 +118,6 @@ class Layout:
                 ("total", "i4"),
                 ("start", "i8"),
                 ("length", "i4"),
-                ("distinct", "i4"),
                 ("complexity", "f8"),
                 ("digest", "u8", (2,)),  # of the tokens
                 ("unmasked", "u8", (2,)),  # of the labels in a masked row, else of the tokens
@@ -168,7 +167,6 @@ class RowReader:
             metadata["total_chunks"],
             start,
             length,
-            1 + int(np.count_nonzero(np.diff(np.sort(text_ids)))),
             metadata["complexity"],
             digest,
             digest if variant != MASKED else digest_of(text_ids),

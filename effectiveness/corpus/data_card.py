@@ -191,7 +191,7 @@ The dataset is the repository as its history stood at {until} (commit of {commit
 {sequences} windows of {files} files, with {scored_tokens} new tokens.
 A row's `metadata.scored` lists the ranges `[first, last)` of its tokens that are new: score these, the others are
 their context. Text that the dataset holds anywhere, in spans of 50 tokens, is not among them. It is no split: a
-model was trained on the rest of its files.
+model was trained on the rest of its files. Rows of the other files have no such key, so load this one alone.
 
 """
 _NOTHING_LATER = """\
