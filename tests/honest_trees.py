@@ -209,6 +209,7 @@ TREES: dict[str, tuple[str, Callable[[], Files]]] = {
     "odd overlap": ("--max-tokens 60 --overlap 0.37", many(40, "src/m{i}.go", "go")),
     "nearly all overlap": ("--max-tokens 32 --overlap 0.9", many(9, "src/m{i}.py", "python")),
     "masks only": ("--max-tokens 64 --augmentations token_masking", many(40, "src/m{i}.js", "js")),
+    "the shipped recipe": ("--recipe measured --max-tokens 64", many(40, "lib/{i}.pm", "perl")),
     "odd names": ("--max-tokens 64", oddly_named),
 }
 

@@ -39,7 +39,10 @@ def complaints_of(base: Path, flags: list[str]) -> list[str]:
         "local",
     ]
     done = subprocess.run(
-        [*command, "--workers", "1", "--quiet", *flags], capture_output=True, text=True, timeout=300
+        [*command, "--workers", "1", "--quiet", "--recipe", "founding", *flags],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     facts = read_facts(base / "d")
