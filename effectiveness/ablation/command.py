@@ -61,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--dataset", type=Path, nargs="+", required=True, metavar="DIR", help="built with --overlap 0.75")
+    add("--dataset", type=Path, nargs="+", required=True, metavar="DIR", help="built with --recipe founding")
     add("--seeds", type=int, default=3, metavar="N", help="runs of each arm, e.g. --seeds 3")
     add("--steps", type=int, default=300, metavar="N", help="optimizer steps of each run, e.g. --steps 300")
     add("--epochs", metavar="A,B",
