@@ -5,12 +5,10 @@
 Models have two layers and random weights (benchmarks/architecture_shapes.py); windows of 128 tokens and less fit them.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from effectiveness.isolation import isolate
 

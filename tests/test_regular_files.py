@@ -93,6 +93,8 @@ OWN_FILES = {
         "effectiveness/corpus/build.py",
     ),
     *(
+        "effectiveness/languages/linguist/__init__.py",
+        "effectiveness/languages/linguist/renew.py",
         "effectiveness/serve/repository.py",
         "effectiveness/trainer/export.py",
         "effectiveness/proof/canaries.py",
