@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from effectiveness.common import workers as pool
+from effectiveness.common.budget import TOO_LONG
 from effectiveness.common.records import ContextPlan, SourceFile
 from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus import duplicates
@@ -190,8 +191,19 @@ class Growth:
         """The largest ratio of processor time for a doubling."""
         if not self.is_complete:
             return math.inf
-        steps = [(a, b) for a, b in itertools.pairwise(self.costs) if b.seconds > LEAST_S]
+        steps = [(a, b) for a, b in self._like_work() if b.seconds > LEAST_S]
         return max((_per_doubling(a, b) for a, b in steps), default=1.0)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether the same was done at two sizes, or one needed more than the limit."""
+        return not self.is_complete or any(True for _ in self._like_work())
+
+    def _like_work(self) -> Iterator[tuple[Cost, Cost]]:
+        """Neighbouring sizes, but where a parser gave up at the smaller one alone: that is cheap, and no measure."""
+        for a, b in itertools.pairwise(self.costs):
+            if TOO_LONG not in a.outcomes.values() or TOO_LONG in b.outcomes.values():
+                yield a, b
 
     @property
     def bytes_per_byte(self) -> float:

@@ -48,8 +48,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> FilePath:
 def test_eight_times_the_text_takes_no_more_than_some_eight_times_the_time(
     language: str, name: str, path: FilePath
 ) -> None:
-    growth = growth_of(path, shapes_of(language)[name], language, (SMALL, LARGE), limit_s=60)
-    assert growth.ratio < MAX_SLICE_RATIO, growth.line()
+    for scale in (1, 2, 4):
+        sizes = scale * SMALL, scale * LARGE
+        growth = growth_of(path, shapes_of(language)[name], language, sizes, limit_s=60)
+        if growth.is_comparable:
+            break
+    assert growth.is_comparable and growth.ratio < MAX_SLICE_RATIO, growth.line()
 
 
 @pytest.mark.torture
