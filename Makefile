@@ -22,7 +22,7 @@ OUTPUT ?= training_data_effectiveness
 MODEL ?= models/short-run
 TRAINER := $(BIN)/python training/model_trainer_unified.py
 # About half a million tokens: enough to see the loss fall, far from what the model could learn.
-SHORT := --epochs 1 --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
+SHORT := --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
 	--set evaluation.completions=8
 TRAIN ?= --resume
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
