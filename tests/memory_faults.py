@@ -22,45 +22,48 @@ ERRORS = {
 }  # fmt: skip
 
 
-@dataclass
-class Counted(TorchDispatchMode):
-    """Counts torch's operations that ask for memory, and where in the product: "module.function" -> its operations."""
+@dataclass(kw_only=True)
+class _EveryOperation(TorchDispatchMode):
+    """Counts torch's operations that ask for memory, and looks at each before it is done."""
 
     num_operations: int = 0
-    places: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__init__()
 
+    def look(self) -> None:
+        raise NotImplementedError
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if not _asks_for_memory(func, args):
-            return func(*args, **(kwargs or {}))
-        self.num_operations += 1
-        self.places.setdefault(_place(), []).append(self.num_operations)
+        if _asks_for_memory(func, args):
+            self.num_operations += 1
+            self.look()
         return func(*args, **(kwargs or {}))
 
 
-@dataclass
-class MemoryEnds(TorchDispatchMode):
+@dataclass(kw_only=True)
+class Counted(_EveryOperation):
+    """Where in the product operations ask for memory: "module.function" -> their numbers, from 1."""
+
+    places: dict[str, list[int]] = field(default_factory=dict)
+
+    def look(self) -> None:
+        self.places.setdefault(_place(), []).append(self.num_operations)
+
+
+@dataclass(kw_only=True)
+class MemoryEnds(_EveryOperation):
     """Raises `error` at operation `at`, counted from 1, and `always`: at every one after it, too."""
 
     at: int
     error: BaseException
     always: bool = False
-    num_operations: int = 0
     place: str = ""  # where it was raised first
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if not _asks_for_memory(func, args):
-            return func(*args, **(kwargs or {}))
-        self.num_operations += 1
+    def look(self) -> None:
         if self.num_operations == self.at or (self.always and self.num_operations > self.at):
             self.place = self.place or _place()
             raise type(self.error)(*self.error.args)
-        return func(*args, **(kwargs or {}))
 
 
 NEEDS_NONE = {"aten::set_", "aten::lift_fresh", "aten::_local_scalar_dense"}
