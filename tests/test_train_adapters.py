@@ -1,5 +1,6 @@
 """Adapters on frozen layers: right gradients, the same dropout in both passes, and little kept between them."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,7 +8,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from varlen_on_cpu import use_kernel_on_cpu
 
 from effectiveness.trainer import attention
-from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.batches import MicroBatch, collate
 from effectiveness.trainer.lora import LoraLinear, _drop, _hashes, _LowRank, _mask, add_adapters, lower_frozen
 from effectiveness.trainer.memory import measure_kept
 from effectiveness.trainer.objective import Objective
@@ -40,16 +41,8 @@ def adapted(*, dropout: float, num_layers: int = 2) -> Qwen2ForCausalLM:
 
 
 def batch_of(num_tokens: int) -> MicroBatch:
-    ids = torch.arange(num_tokens)[None] % 96
-    return MicroBatch(
-        input_ids=ids,
-        labels=ids,
-        position_ids=torch.arange(num_tokens)[None],
-        weights=torch.ones(1, num_tokens),
-        rows=(),
-        bounds=torch.tensor([0, num_tokens], dtype=torch.int32),
-        longest=num_tokens,
-    )
+    ids = np.arange(num_tokens) % 96
+    return collate([[(0, ids, ids, 1.0)]], window=num_tokens, pad=0)
 
 
 def gradients(objective: Objective) -> dict[str, torch.Tensor]:

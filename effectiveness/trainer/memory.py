@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.utils.hooks import RemovableHandle
 
 from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED
-from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.batches import collate
 from effectiveness.trainer.engines import blocks
 from effectiveness.trainer.objective import Objective, compiled, loss_bytes
 
@@ -228,16 +229,8 @@ def _kept_bytes(objective: Objective, device, precision, num_tokens: int) -> tup
     was_training = objective.training
     objective.train()
     states = torch.get_rng_state()
-    ids = torch.arange(num_tokens)[None] % objective.model.get_input_embeddings().weight.shape[0]
-    batch = MicroBatch(
-        input_ids=ids,
-        labels=ids,
-        position_ids=torch.arange(num_tokens)[None],
-        weights=torch.ones(1, num_tokens),
-        rows=(),
-        bounds=torch.tensor([0, num_tokens], dtype=torch.int32),
-        longest=num_tokens,
-    )
+    ids = np.arange(num_tokens) % objective.model.get_input_embeddings().weight.shape[0]
+    batch = collate([[(0, ids, ids, 1.0)]], window=num_tokens, pad=0)
     try:
         with counter, devices.autocast(device, precision):
             objective(batch.to(device))
