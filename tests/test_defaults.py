@@ -11,16 +11,13 @@ from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.defaults import HELD_BACK, MOST_EPOCHS, with_defaults
 
 
-def chosen(
-    config: Config | None = None, *, num_tokens=100_000, device="cpu", from_scratch=True, can_mask=True
-) -> Config:
+def chosen(config: Config | None = None, *, num_tokens=100_000, device="cpu", from_scratch=True) -> Config:
     return with_defaults(
         config or load_config(None, []),
         device=device,
         num_tokens=num_tokens,
         tokens_per_step=4096,
         from_scratch=from_scratch,
-        can_mask=can_mask,
     )
 
 
@@ -81,12 +78,3 @@ def test_nothing_is_left_open_that_only_the_corpus_decides():
     values = dataclasses.asdict(config)
     for section, name in (("model", "dropout"), ("data", "window_growth"), ("objectives", "mask_rate")):
         assert values[section][name] is not None
-
-
-def test_inputs_are_not_masked_without_a_token_for_it(monkeypatch):
-    from effectiveness.trainer import defaults
-
-    often = dataclasses.replace(HELD_BACK[-1], mask_rate=0.5)
-    monkeypatch.setattr(defaults, "HELD_BACK", (HELD_BACK[0], often))
-    assert chosen().objectives.mask_rate == 0.5
-    assert chosen(can_mask=False).objectives.mask_rate == 0

@@ -62,7 +62,7 @@ class Data:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
     fim_rate: float | None = setting(None, low=0.0, high=1.0)
-    mask_rate: float | None = setting(None, low=0.0, high=1.0)
+    mask_rate: float = setting(0.0, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

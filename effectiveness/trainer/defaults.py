@@ -24,17 +24,16 @@ class HeldBack:
     epochs: float
     dropout: float
     weight_decay: float | None  # None: as the optimizer has it
-    mask_rate: float
 
 
 HELD_BACK = (
-    HeldBack(epochs=0, dropout=0.0, weight_decay=None, mask_rate=0.0),
-    HeldBack(epochs=10, dropout=0.1, weight_decay=10.0, mask_rate=0.0),
+    HeldBack(epochs=0, dropout=0.0, weight_decay=None),
+    HeldBack(epochs=10, dropout=0.1, weight_decay=10.0),
 )
 
 
 def with_defaults(
-    config: Config, *, device: str, num_tokens: int, tokens_per_step: int, from_scratch: bool, can_mask: bool
+    config: Config, *, device: str, num_tokens: int, tokens_per_step: int, from_scratch: bool
 ) -> Config:
     """`config` without a setting left `auto` that follows from `num_tokens`, those of the originals.
 
@@ -48,9 +47,7 @@ def with_defaults(
     passes = float(num_epochs)
     if training.max_steps is not None:
         passes = min(passes, training.max_steps * tokens_per_step / max(num_tokens, 1))
-    held_back = (
-        [h for h in HELD_BACK if h.epochs <= passes or h.epochs == 0][-1] if is_measured else HELD_BACK[0]
-    )
+    held_back = [h for h in HELD_BACK if h.epochs <= passes][-1] if is_measured else HELD_BACK[0]
     growth = WINDOW_GROWTH if is_measured else 0.0
     patience = PATIENCE if held_back.epochs else 0
     return replace(
@@ -58,10 +55,6 @@ def with_defaults(
         training=replace(training, num_epochs=num_epochs, patience=_given(training.patience, patience)),
         model=replace(config.model, dropout=_given(config.model.dropout, held_back.dropout)),
         data=replace(config.data, window_growth=_given(config.data.window_growth, growth)),
-        objectives=replace(
-            config.objectives,
-            mask_rate=_given(config.objectives.mask_rate, held_back.mask_rate if can_mask else 0.0),
-        ),
         optimization=replace(
             config.optimization, weight_decay=_given(config.optimization.weight_decay, held_back.weight_decay)
         ),

@@ -107,7 +107,8 @@ class Reading:
                 at += len(part)
             return found
         inputs, targets = document(rows, row, control)
-        if self.mask_rate and control.mask is not None and rows.table["label_offset"][row] < 0:
+        if self.mask_rate and rows.table["label_offset"][row] < 0:
+            assert control.mask is not None, "a run is refused without it"
             inputs = self._masked(inputs, control.mask, draw)
         bounds = np.cumsum(_even_sizes(len(inputs), window))[:-1]
         return list(zip(np.split(inputs, bounds), np.split(targets, bounds), strict=True))

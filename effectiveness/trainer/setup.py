@@ -168,7 +168,6 @@ def with_defaults(run: Run, rows: Rows) -> Run:
         num_tokens=num_source_tokens(rows),
         tokens_per_step=packs * run.dataset.window,
         from_scratch=run.source is None and config.model.pretrained_model is None,
-        can_mask=run.vocabulary.control.mask is not None,
     )
     return replace(run, config=chosen)
 
@@ -209,7 +208,7 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         packing=config.data.packing,
         reading=Reading(
             fim_rate=config.objectives.fim_rate or 0.0,
-            mask_rate=filled(config.objectives.mask_rate),
+            mask_rate=config.objectives.mask_rate,
             window_growth=filled(config.data.window_growth),
             spelling=run.vocabulary,
         ),
