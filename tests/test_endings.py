@@ -216,6 +216,28 @@ def test_a_second_signal_does_not_stop_the_clearing_up_and_a_third_one_does(outp
     assert "cleared up" not in capsys.readouterr().out
 
 
+IN_THE_COMPILER = """
+import os, signal, sys
+{imports}
+class Signalling:
+    def find_spec(self, name, *_):
+        if name == "unicodedata":
+            os.kill(os.getpid(), signal.SIGHUP)
+sys.modules.pop("unicodedata", None)
+sys.meta_path.insert(0, Signalling())
+sys.exit(ending_of(lambda _: compile(r"'\\N{{MIDDLE DOT}}'", "file", "eval") and 0))
+"""
+
+
+@pytest.mark.parametrize("of", ["common", "trainer"])
+def test_a_signal_that_python_makes_another_error_of_is_told_as_the_signal(of):
+    """The compiler imports a module for a named character, and calls what is raised there a SyntaxError."""
+    code = IN_THE_COMPILER.format(imports=f"from effectiveness.{of}.endings import ending_of")
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 129 and "stopped; nothing was changed" in ended.stderr, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_signal_that_was_ignored_from_the_start_stays_ignored():
     """As by nohup."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -90,6 +90,11 @@ def ending_of(command: Callable[[Publication], int]) -> int:
             exit_code = command(publication)
             flush_stdout()
             return exit_code
+        except Exception as error:
+            # Python's own C code makes another error of what the handler raised in it: compile() a SyntaxError.
+            if stopping.heard:
+                raise Stopped(stopping.heard) from error
+            raise
         finally:
             stopping.is_over = True
     except KeyboardInterrupt as stop:
@@ -135,6 +140,7 @@ class _Stopping:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.heard = 0  # the signal that was raised, once one was
         self._num_signals = 0
         for number in STOPPING:
             # Ignored from the start: by `nohup`, or by a shell for what it runs in the background.
@@ -148,6 +154,7 @@ class _Stopping:
             return
         self._num_signals += 1
         if not self.is_over and (self._num_signals == 1 or self._num_signals >= IMPATIENT):
+            self.heard = number
             raise Stopped(number)
 
 

@@ -50,11 +50,20 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
+    heard: list[int] = []
+
     def interrupt(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
         raise Interrupted(number)
 
     with _handled_by(interrupt):
-        yield
+        try:
+            yield
+        except Exception as error:
+            # Python's own C code makes another error of what was raised in it: compile() a SyntaxError.
+            if heard:
+                raise Interrupted(heard[0]) from error
+            raise
 
 
 def exit_code_of(interrupt: KeyboardInterrupt) -> int:
