@@ -39,7 +39,6 @@ from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
 DEFAULT_REPOSITORY = "~/projects/the-block"
-GIT_DIRECTORY = ("HEAD", "objects", "refs")  # by these git knows one
 REPOSITORY_VARIABLE = "EFFECTIVENESS_REPO"
 SOME_UNREADABLE = 3  # exit code: done, but some files could not be read
 MAX_WORKERS = 256  # each takes some 50 MB
@@ -65,6 +64,8 @@ MAX_TOKENS: int | None = None
 
 def find_repository(asked: str | None) -> Path:
     """REPO, else the environment's, else the default place, else the git repository one stands in."""
+    from effectiveness.corpus.scan.gitplace import is_bare, is_git_directory, work_tree_of
+
     asked = asked or os.environ.get(REPOSITORY_VARIABLE)
     if asked:
         root = path_of("the repository", asked)
@@ -73,14 +74,13 @@ def find_repository(asked: str | None) -> Path:
                 f"{spell(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
                 f"{spell(root)}"
             )
-        if all((root / name).exists() for name in GIT_DIRECTORY):
+        if is_git_directory(root) and not (root / ".git").exists() and (top := work_tree_of(root)):
             raise UserError(
-                f"{spell(root)} is a bare git repository, or the .git of one: objects and no files; name its work "
-                f"tree, or make one: git clone {spell(root)} DIR"
+                f"{spell(root)} is the git directory of a work tree; name the work tree itself: {spell(top)}"
             )
         return root
     default = Path(DEFAULT_REPOSITORY).expanduser()
-    around = (place for place in (Path.cwd(), *Path.cwd().parents) if (place / ".git").exists())
+    around = (here for here in (Path.cwd(), *Path.cwd().parents) if (here / ".git").exists() or is_bare(here))
     found = default if default.is_dir() else next(around, None)
     if found is None:
         raise FileNotFoundError(
@@ -183,6 +183,11 @@ def arguments() -> argparse.ArgumentParser:
         help="files that are not read, e.g. 'docs/' or '*.min.*'",
     )
     add(
+        "--submodules",
+        action="store_true",
+        help="read the submodules that are checked out as parts of the tree, e.g. after a clone --recurse-submodules",
+    )
+    add(
         "--languages",
         action="store_true",
         help="list the languages and what each gets, and end, e.g. piped to grep",
@@ -233,6 +238,10 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(
             "--report-secrets lists what is redacted and --keep-secrets redacts nothing; drop one of them"
         )
+    if flags.submodules and flags.until is not None:
+        raise UserError(
+            "--submodules reads what is checked out and --until what was committed; drop one of them"
+        )
     return BuildOptions(
         root=find_repository(flags.repo),
         output=path_of("--output", flags.output),
@@ -247,6 +256,7 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         test_globs=tuple(flags.test),
         include=tuple(flags.include),
         exclude=tuple(flags.exclude),
+        submodules=flags.submodules,
         keep_secrets=flags.keep_secrets,
         report_secrets=flags.report_secrets,
         device=flags.device,
@@ -293,6 +303,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.corpus.history.past import read_past
     from effectiveness.corpus.rows.table import drop_duplicates
     from effectiveness.corpus.save import save
+    from effectiveness.corpus.scan.gitplace import is_bare
     from effectiveness.corpus.story import Story
     from effectiveness.corpus.tokenization.source import choose_tokenizer
 
@@ -306,7 +317,9 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         scratch = staging / SCRATCH
         scratch.mkdir()
         plan = plan_context(options.device, options.max_tokens, options.overlap)
-        past = tell.past(read_past(options.root, options.until, scratch)) if options.until else None
+        past = None
+        if options.until or is_bare(options.root):
+            past = tell.past(read_past(options.root, options.until, scratch), options.until)
         given = install(choice, staging / "tokenizer") if choice.files else None
         # 1  Every directory entry is a file that was read or a counted reason; alike files are one group in one split.
         corpus, history = scan(options, plan, past, given, scratch, crew)

@@ -28,6 +28,7 @@ FLAGS = {
         "--test",
         "--include",
         "--exclude",
+        "--submodules",
         "--languages",
         "--keep-secrets",
         "--report-secrets",
@@ -251,14 +252,3 @@ def test_a_signal_stops_the_build_and_leaves_the_old_dataset(number, code, repos
     assert running.returncode == code
     assert (output / "dataset_metadata.json").read_bytes() == before
     assert not list(tmp_path.glob(".dataset.staging-*"))
-
-
-@pytest.mark.parametrize("flags", [(), ("--until", "2099-01-01")])
-def test_a_bare_repository_is_refused_by_its_name(tmp_path, flags):
-    bare = tmp_path / "bare.git"
-    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
-    done = subprocess.run(
-        [sys.executable, COMMAND, bare, "--output", tmp_path / "d", *flags], capture_output=True, text=True
-    )
-    assert done.returncode == 2 and "is a bare git repository" in done.stderr
-    assert len(done.stderr.splitlines()) == 2 and not (tmp_path / "d").exists()

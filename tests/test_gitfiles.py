@@ -12,6 +12,7 @@ import pytest
 from effectiveness.common.records import UserError
 from effectiveness.corpus.history.past import read_past
 from effectiveness.corpus.scan import gitfiles
+from effectiveness.corpus.scan.selecting import SUBMODULE
 from tests.hostile_tree import hostile_config, remove_tree, run_git
 from tests.scanning import code, paths, scan_tree, write
 
@@ -47,7 +48,7 @@ def test_git_lists_tracked_and_untracked_files_and_names_the_rest(root, spool):
         "FIFO, socket or device": 1,
         "git metadata": 1,
         "ignored by .gitignore": 2,
-        "submodule": 1,
+        SUBMODULE: 1,
     }
     assert result.listed_by == "git"
     assert result.num_entries == 9
@@ -147,7 +148,11 @@ def test_tracked_files_that_are_not_there_are_counted_and_a_link_is_there(root, 
     (root / "c.py").unlink()
     result, _, _ = scan_tree(root, spool)
     assert paths(result) == ["a.py"]
-    assert result.notes == {"tracked files that are not there: a sparse checkout, or deleted": 2}
+    why = "deleted or never checked out: git checkout-index --all"
+    assert result.notes == {f"tracked files that are not there: {why}": 2}
+    assert result.absent == f"2 of 5 tracked files that are not there: {why}"
+    run_git(root, "checkout-index", "--all", "--quiet")
+    assert (scan_tree(root, spool)[0].notes, scan_tree(root, spool)[0].absent) == ({}, "")
 
 
 def test_a_submodule_is_read_where_it_is_included(root, spool):
@@ -159,7 +164,7 @@ def test_a_submodule_is_read_where_it_is_included(root, spool):
     run_git(root, "init", "-q")
     run_git(root, "add", "-A")
     result, _, _ = scan_tree(root, spool)
-    assert (paths(result), result.skipped["submodule"]) == (["a.py"], 1)
+    assert (paths(result), result.skipped[SUBMODULE]) == (["a.py"], 1)
     result, _, _ = scan_tree(root, spool, include=("/sub/",))
     assert paths(result) == ["a.py", "sub/x.py"]
     assert result.num_entries == len(result.files) + sum(result.skipped.values())

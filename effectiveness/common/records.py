@@ -69,6 +69,8 @@ class ScanResult:
     notes: dict[str, int] = field(default_factory=dict)  # kept but worth saying: "CRLF line ends" -> 12
     commit: str = ""  # HEAD, "" outside git
     listed_by: str = ""  # "git", or what took its place and why
+    absent: str = ""  # where many tracked files are not there: how many, why, what brings them
+    submodules: dict[str, str] = field(default_factory=dict)  # those that were read -> the commit of each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class BuildOptions:
     device: str
     recipe: str = "measured"  # a key of recipes.RECIPES; `overlap` and `kinds` may differ from it
     report_secrets: bool = False
+    submodules: bool = False  # read those that are checked out
     until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 
 

@@ -51,7 +51,7 @@ def scan(
     if tokenizer:  # the groups are found here: the workers have time
         crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
     corpus = group_and_split(options, plan, found)
-    if past is None:
+    if past is None or not options.until:
         return corpus, None
     return corpus, History(past, find_later(options, past, corpus, found, scratch, crew))
 
@@ -77,6 +77,7 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
             test_globs=options.test_globs,
             include=options.include,
             exclude=options.exclude,
+            submodules=options.submodules,
             keep_secrets=options.keep_secrets,
             locate_secrets=options.report_secrets,
             own_output=(written.place_of(options.output, options.root) if written else options.output,),
@@ -96,7 +97,7 @@ def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> C
     """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
     result = found.scan
     if not result.files:
-        reasons = left_out.in_words(result)
+        reasons = "; ".join(filter(None, (result.absent, left_out.in_words(result))))
         raise UserError(
             f"{options.root}: no source file to read among {result.num_entries} entries"
             f"{f': {reasons}' if reasons else ''}; name a repository that holds some"

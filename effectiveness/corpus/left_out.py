@@ -13,6 +13,7 @@ TIMES_MORE = 4  # left out than read, and it is worth a line
 _NO_WAY_IN = (
     *("binary", "not ", "empty", "symbolic link", "FIFO", "vanished", "replaced", "unreadable", "too large"),
     *("secret in its name", "own output", "excluded", "Git LFS", "a name ", "damaged", "a notebook without"),
+    "submodule",
 )
 _PLAIN_PATH = re.compile(r"[\w./+@=-]+")  # neither a glob nor a shell would read it otherwise
 

@@ -72,6 +72,12 @@ class Story:
             f"+ {sum(found.skipped.values()):,} left out",
         )
         self._detail(_listing("left out", found.skipped))
+        if found.absent:
+            self.note(found.absent)
+        if found.submodules:
+            read = [f"{path} at commit {commit[:12] or 'none'}" for path, commit in found.submodules.items()]
+            more = [f"{len(read) - MAX_LISTED} more in the metadata"] if len(read) > MAX_LISTED else []
+            self._detail(f"submodules read: {', '.join(read[:MAX_LISTED] + more)}")
         if left_out.is_little(found):
             self.note(f"little of it was read; most often left out: {left_out.in_words(found)}")
         self._detail(_listing("languages", _count(file.language for file in found.files)))
@@ -89,8 +95,15 @@ class Story:
         self._detail(f"near-duplicates: {len(shared):,} groups hold {int(shared.sum()):,} files")
         return corpus
 
-    def past(self, past: Past) -> Past:
+    def past(self, past: Past, until: str) -> Past:
         commit = past.commit
+        if past.bare_head:
+            self.note(
+                f"a bare repository, read from its objects: {past.bare_head}, commit {past.head_commit[:12]}"
+                + ("" if until else f" of {commit.date}")
+            )
+        if not until:
+            return past
         later = f"{past.num_later_commits:,} commits later is HEAD, {past.head_commit[:12]}"
         self._detail(
             f"as of commit {commit.name[:12]} of {commit.date}; "

@@ -59,7 +59,7 @@ class CleanRoom:
         git = find_program("git", self._place.top)
         if git is None:
             raise UserError(
-                f"--until reads the repository's history with git, and there is {NO_GIT}; install it"
+                f"{self._place.top}: commits are read with git, and there is {NO_GIT}; install it"
             )
         furnish(self._directory, self._place.common_dir / "objects", self._hash_length)
         options = [part for setting in (*SWITCHED_OFF, *_NOT_USED) for part in ("-c", setting)]

@@ -64,6 +64,12 @@ def state_at(room: CleanRoom, head: str, until: str, shallow: frozenset[str], wh
     )
 
 
+def state_of(room: CleanRoom, head: str, where: str) -> State:
+    """HEAD itself. Raises UserError where it cannot be read."""
+    commit = next(_first_parents(room, head, frozenset(), where))
+    return State(commit, 0, commit.tree)
+
+
 def _first_parents(room: CleanRoom, head: str, shallow: frozenset[str], where: str) -> Iterator[Commit]:
     name, above = head, None
     while name:

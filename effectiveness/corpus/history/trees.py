@@ -82,8 +82,8 @@ def _descend(room: CleanRoom, tree: str, inside: bytes, where: str) -> str:
         tree = next((entry.name for entry in entries if entry.path == part and entry.is_tree), "")
         if not tree:
             raise UserError(
-                f"{where}: at --until, the commit holds no directory {os.fsdecode(inside)!r}; name a later date, or "
-                "the whole repository"
+                f"{where}: the commit holds no directory {os.fsdecode(inside)!r}; name a later "
+                "--until, or the whole repository"
             )
     return tree
 

@@ -29,7 +29,6 @@ from effectiveness.corpus.scan.selecting import CommitTree
 
 SHARD_BYTES = 1 << 20
 FILE_OVERHEAD_BYTES = 2048  # what opening a file costs, in bytes of reading
-ABSENT = "tracked files that are not there: a sparse checkout, or deleted"
 SECRET_IN_NAME = "secret in its name"  # a row names its file, and another name would be no file's
 
 # Texts and their languages -> the signature of each, and the macro names in all.
@@ -60,6 +59,7 @@ class ScanOptions:
     keep_secrets: bool = False
     locate_secrets: bool = False
     own_output: tuple[Path, ...] = ()
+    submodules: bool = False  # read those that are checked out
     tree: CommitTree | None = None  # where a commit was written to the root, instead of a tree of the user's
 
 
@@ -153,6 +153,7 @@ def _without_secret_names(summary: ScanResult, redact: Redact) -> ScanResult:
         summary,
         skipped_paths={reason: clean(paths) for reason, paths in summary.skipped_paths.items()},
         unreadable=clean(summary.unreadable),
+        submodules=dict(zip(clean([*summary.submodules]), summary.submodules.values(), strict=True)),
     )
 
 
@@ -170,7 +171,9 @@ def _cuts(candidates: list[Candidate]) -> Iterable[range]:
 def _list(options: ScanOptions) -> Listing:
     try:
         picks = Picks(options.include, options.exclude)
-        return list_repository(options.root, options.own_output, options.tree, picks)
+        return list_repository(
+            options.root, options.own_output, options.tree, picks, submodules=options.submodules
+        )
     except OSError as error:
         raise UserError(f"{options.root}: cannot be read as a directory: {error.strerror}") from error
 
@@ -184,7 +187,7 @@ def _append(shard: Shard, joined) -> None:
 
 def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult]) -> ScanResult:
     tally = listing.tally
-    absent = {ABSENT: listing.num_absent} if listing.num_absent else {}
+    absent = listing.absent.note if listing.absent else {}
     for result in results:
         tally.merge(result.tally)
     files = _placed(file for result in results for file in result.files)
@@ -200,6 +203,8 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
         notes=_sum_counts([*(result.notes for result in results), absent]),
         commit=listing.commit,
         listed_by=listing.listed_by,
+        absent=listing.absent.in_words if listing.absent else "",
+        submodules=listing.submodules,
     )
 
 

@@ -63,6 +63,12 @@ def head_commit(place: GitPlace) -> str:
     return head.decode("ascii") if SHA.fullmatch(head) else ""
 
 
+def head_name(place: GitPlace) -> str:
+    """The branch that HEAD names, "HEAD" where it stands on a commit of none."""
+    head = read_small(place.git_dir / "HEAD").strip()
+    return escape_path(head.removeprefix(b"ref: refs/heads/")) if head.startswith(b"ref: ") else "HEAD"
+
+
 def shallow_commits(place: GitPlace) -> frozenset[str]:
     """The commits below which a shallow clone has no history."""
     words = read_small(place.common_dir / "shallow").split()
@@ -79,9 +85,11 @@ def _resolve_ref(place: GitPlace, ref: bytes) -> bytes:
     return next((line[: -len(ref)].strip() for line in packed.split(b"\n") if line.endswith(b" " + ref)), b"")
 
 
-def git_names(root: Path, place: GitPlace) -> GitNames:
-    """Ask git which files are sources and which are ignored. Raises GitUnavailable."""
-    git = find_program("git", root, place.top)
+def git_names(root: Path, place: GitPlace, *around: Path) -> GitNames:
+    """Ask git which files are sources and which are ignored. `around`: what else is scanned, where no program is
+    looked for. Raises GitUnavailable."""
+    scanned = (root, place.top, *around)
+    git = find_program("git", *scanned)
     if git is None:
         raise GitUnavailable(NO_GIT)
     if blocking := next(_blocking_files(root, place), None):
@@ -90,7 +98,7 @@ def git_names(root: Path, place: GitPlace) -> GitNames:
         )
     try:
         with tempfile.TemporaryDirectory(prefix="listing-") as room:
-            return _ask(_Question(git, root, place, _furnish_for_listing(Path(room), place)))
+            return _ask(_Question(git, root, place, _furnish_for_listing(Path(room), place), scanned))
     except OSError as error:
         raise GitUnavailable(f"git cannot be asked: {error.strerror}") from error
 
@@ -100,6 +108,7 @@ class _Question(NamedTuple):
     root: Path
     place: GitPlace
     room: Path  # the repository that git sees
+    scanned: tuple[Path, ...]
 
 
 def _ask(question: _Question) -> GitNames:
@@ -200,7 +209,7 @@ def _git(
     """Run git on this tree with nothing but what is said here. Raises GitUnavailable."""
     options = [part for setting in SWITCHED_OFF for part in ("-c", setting)]
     command = [question.git, "--no-pager", "--no-optional-locks", *options, *arguments]
-    env = environment(question.room, question.root, question.place.top)
+    env = environment(question.room, *question.scanned)
     env |= {"GIT_WORK_TREE": str(question.place.top.absolute())}
     try:
         done = programs.run(

@@ -19,6 +19,8 @@ from effectiveness.common.regular_files import read_head
 MAX_SMALL_BYTES = 16 << 20  # of packed-refs; the others have a line
 SHA = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _CORE_WORKTREE = re.compile(rb"^\s*worktree\s*=\s*\"?([^\"\r\n]+?)\"?\s*$", re.IGNORECASE | re.MULTILINE)
+_CORE_BARE = re.compile(rb"^\s*bare\s*=\s*\"?(\w+)", re.IGNORECASE | re.MULTILINE)
+_NO = (b"false", b"no", b"off", b"0")
 # What git reads of a repository and nobody but its owner should choose; below `objects` everything.
 _PARTS = (
     "HEAD",
@@ -46,17 +48,51 @@ class GitPlace(NamedTuple):
     common_dir: Path  # where the refs are; differs in linked work trees
 
     @property
+    def is_bare(self) -> bool:
+        """Whether it is a repository without a work tree."""
+        return self.git_dir == self.top
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether the objects lie outside of the work tree, as those of linked work trees and submodules do."""
         return not self.common_dir.is_relative_to(self.top)
 
 
 def find_git(root: Path) -> GitPlace | None:
-    """The work tree the root lies in, as git would find it; None where there is none."""
+    """The work tree the root lies in, as git would find it, or the bare repository it is; None where there is none."""
+    if is_bare(root):
+        return GitPlace(root, root, root)
     for top in (root, *root.parents):
         if git_dir := _git_dir(top / ".git"):
             return GitPlace(top, git_dir, _common_dir(git_dir))
     return None
+
+
+def is_git_directory(path: Path) -> bool:
+    """Whether git would take the directory for a repository's own: a bare one, or the .git of a work tree."""
+    head = read_small(path / "HEAD").strip()
+    is_head = head.startswith(b"ref: refs/") or SHA.fullmatch(head) is not None
+    return is_head and (path / "objects").is_dir() and (path / "refs").is_dir()
+
+
+def is_bare(path: Path) -> bool:
+    """Whether the directory is a repository without a work tree, as `git clone --bare` and `--mirror` make it."""
+    return is_git_directory(path) and not (path / ".git").exists() and work_tree_of(path) is None
+
+
+def work_tree_of(git_dir: Path) -> Path | None:
+    """The work tree that a repository says it has; None for a bare one."""
+    config = settings_of(git_dir)
+    if back := _CORE_WORKTREE.search(config):
+        return Path(os.path.normpath(git_dir / _named(back[1])))
+    said = _CORE_BARE.search(config)
+    has_one = said[1].lower() in _NO if said else git_dir.name == ".git"
+    return git_dir.parent if has_one else None
+
+
+def settings_of(git_dir: Path) -> bytes:
+    """The text of a repository's own configuration, without what it includes."""
+    return read_small(git_dir / "config") + b"\n" + read_small(git_dir / "config.worktree")
 
 
 def _git_dir(dot_git: Path) -> Path | None:
@@ -91,7 +127,7 @@ def read_small(path: Path) -> bytes:
 
 def check_own(place: GitPlace) -> None:
     """Raises ForeignGit unless .git is a directory in the work tree, or belongs to it by what it says itself."""
-    dot_git = place.top / ".git"
+    dot_git = place.git_dir if place.is_bare else place.top / ".git"
     if dot_git.is_symlink():
         raise ForeignGit(_leads_out(dot_git, place.top, "a link", "give the directory it leads to"))
     if dot_git.is_dir():
@@ -135,7 +171,7 @@ def _is_submodule(place: GitPlace) -> bool:
     """Whether the repository says that its work tree is this one, as those below .git/modules do."""
     if _differ(place.git_dir, place.common_dir):
         return False
-    back = _CORE_WORKTREE.search(read_small(place.git_dir / "config"))
+    back = _CORE_WORKTREE.search(settings_of(place.git_dir))
     return back is not None and not _differ(place.git_dir / _named(back[1]), place.top)
 
 

@@ -19,9 +19,11 @@ from effectiveness.common.paths import escape_path
 from effectiveness.common.publish import STAGING
 from effectiveness.common.records import METADATA_FILE
 from effectiveness.corpus.scan import ignoring
+from effectiveness.corpus.scan.absent import Absent, absent_from
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
+from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report
@@ -104,7 +106,8 @@ class Listing:
     packages: frozenset[bytes]  # directories at the root that hold an __init__.py
     listed_by: str  # "git", or who else and why
     commit: str  # HEAD, "" outside git
-    num_absent: int = 0  # tracked files that are not there
+    absent: Absent | None = None  # None outside git
+    submodules: dict[str, str] = field(default_factory=dict)  # those that were read -> the commit of each
 
 
 def error_reason(error: OSError) -> str:
@@ -117,10 +120,15 @@ def error_reason(error: OSError) -> str:
 
 
 def list_repository(
-    root: Path, own_output: tuple[Path, ...] = (), tree: CommitTree | None = None, picks: Picks | None = None
+    root: Path,
+    own_output: tuple[Path, ...] = (),
+    tree: CommitTree | None = None,
+    picks: Picks | None = None,
+    *,
+    submodules: bool = False,
 ) -> Listing:
-    """Walk the tree at `root`. `own_output` are directories of ours, `tree` is the commit that was written
-    there, if any; `picks` are the user's. Raises OSError for the root only."""
+    """Walk the tree at `root`. `own_output` are directories of ours, `tree` is the commit that was written there, if
+    any; `picks` are the user's. Raises OSError for the root only, UserError for `submodules` that nobody lists."""
     root = root.resolve()
     own = frozenset(
         os.fsencode(path.relative_to(root))
@@ -128,6 +136,8 @@ def list_repository(
         if path.is_relative_to(root)
     )
     selection, listed_by, commit = (tree, "git", tree.commit) if tree else selection_of(root)
+    if submodules:
+        selection = with_submodules(root, selection, listed_by)
     with Beneath(root) as place:
         walk = _Walk(place, selection, own, picks or Picks())
         walk.run()
@@ -139,7 +149,10 @@ def list_repository(
         packages=frozenset(walk.packages),
         listed_by=listed_by,
         commit=commit,
-        num_absent=selection.num_absent(root) if isinstance(selection, ListedByGit) else 0,
+        absent=absent_from(root, *selection.counts(root))
+        if isinstance(selection, ListedByGit | WithSubmodules)
+        else None,
+        submodules=selection.commits() if isinstance(selection, WithSubmodules) else {},
     )
 
 
@@ -151,6 +164,7 @@ class _Walk:
         self._selection = selection
         self._own = own
         self._picks = picks
+        self._submodules = selection.opened if isinstance(selection, WithSubmodules) else {}
         self._ajar: dict[bytes, str] = {}  # directories open for --include alone: why they are closed else
         self._attributes = ignoring.AttributeFiles()
         self.candidates: list[Candidate] = []
@@ -262,7 +276,7 @@ class _Walk:
 
     def _content_reason(self, path: bytes, names: frozenset[bytes]) -> str:
         """Why a directory with these names in it is not walked; "" to walk it."""
-        if b".git" in names and self._is_repository(path):
+        if b".git" in names and path not in self._submodules and self._is_repository(path):
             return NESTED
         if b"CACHEDIR.TAG" in names and self._is_cache(path):
             return "tool cache"

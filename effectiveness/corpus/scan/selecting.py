@@ -18,7 +18,7 @@ from effectiveness.corpus.scan.gitfiles import (
 )
 from effectiveness.corpus.scan.gitplace import ForeignGit, check_own, find_git
 
-SUBMODULE = "submodule"
+SUBMODULE = "submodule: --submodules reads those that are checked out"
 NESTED = "nested git repository"
 
 
@@ -72,10 +72,11 @@ class ListedByGit:
             return ""
         return ignoring.IGNORED if path in self._names.ignored else "not listed by git"
 
-    def num_absent(self, root: Path) -> int:
-        """After the walk: how many names of the index stand for nothing below the root."""
+    def counts(self, root: Path) -> tuple[int, int]:
+        """After the walk: names of the index that stand for nothing below the root, and all that are listed."""
         unmet = self._names.listed - self._met
-        return sum(not os.path.lexists(os.path.join(os.fsencode(root), path)) for path in unmet)
+        absent = sum(not os.path.lexists(os.path.join(os.fsencode(root), path)) for path in unmet)
+        return absent, len(self._names.listed)
 
 
 @dataclass(frozen=True, slots=True)
