@@ -47,7 +47,7 @@ run: $(READY) $(NATIVE)
 	@echo "Next, in your editor: $(BIN)/python -m effectiveness serve --repository REPOSITORY"
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not torture"
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" -n auto --maxprocesses 8 --dist loadfile
 
 readers: $(READY) $(NATIVE) .readers/.ready tests/oracles/llama/node_modules
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/test_other_readers.py tests/test_gguf.py
