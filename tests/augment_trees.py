@@ -18,7 +18,12 @@ from effectiveness.corpus.augment.command import facts_of, files_below, language
 from effectiveness.languages.syntax import SyntaxTable, parse, table_of, without_carriage_returns
 from tests.augment_mistakes import mistaken
 
-JUDGES = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}
+JUDGES = {
+    "C++": "c",
+    "C#": "csharp",
+    "TypeScript": "javascript",
+    "TSX": "javascript",
+}  # others by their own name
 WHOLE = ("Rust", "Java")  # judged by the library, not by the file
 MAX_BYTES = 400_000
 _FOREIGN = {"site-packages", "dist-packages"}  # below the standard library, not of it
@@ -26,6 +31,7 @@ _PACKAGE = re.compile(rb"^package\s+([\w.]+)\s*;", re.MULTILINE)
 
 
 def judge_of(language: str) -> ModuleType:
+    """Raises ModuleNotFoundError where a language has none."""
     return importlib.import_module(f"tests.oracles.{JUDGES.get(language, language.lower())}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from effectiveness.corpus.augment.edits import apply
 from effectiveness.corpus.augment.marks import LANGUAGES
 from effectiveness.languages.syntax import parse, table_of
 from tests.augment_cases import Case, cases, variant
+from tests.augment_trees import judge_of
 
 KIND = "comment_toggle"
 STANDARD_LIBRARY = Path(random.__file__).parent
@@ -25,9 +25,8 @@ def stripped(source: bytes, language: str) -> bytes | str:
 
 
 def oracle(language: str):
-    name = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}.get(language, language.lower())
     try:
-        judge = importlib.import_module(f"tests.oracles.{name}")
+        judge = judge_of(language)
     except ModuleNotFoundError:
         pytest.skip(f"no oracle for {language}")
     if judge.MISSING:
@@ -117,18 +116,25 @@ KEPT = [
     ("Bash", b"# shellcheck disable=SC1091", b"x=1\n"),
     ("Bash", b"#SBATCH --time=1", b"x=1\n"),
     ("Bash", b"### BEGIN INIT INFO", b"x=1\n"),
+    ("Lua", b"---@param x number", b"f()\n"),
+    ("Lua", b"-- luacheck: ignore", b"f()\n"),
+    ("Lua", b"--@debug@", b"f()\n"),
+    ("Lua", b"--!strict", b"f()\n"),
 ]
-_START = {"Go": b"package p\n\n", "Java": b"package p;\n\n", "Python": b"y = 0\n\n", "Rust": b"mod m {}\n\n"}
+_START = {
+    "Bash": b"y=0\n\n",
+    "Go": b"package p\n\n",
+    "Java": b"package p;\n\n",
+    "Lua": b"g()\n\n",
+    "Python": b"y = 0\n\n",
+    "Rust": b"mod m {}\n\n",
+}
+_PLAIN = {"Bash": b"# plain", "Lua": b"-- plain", "Python": b"# plain"}  # elsewhere `// plain`
 
 
 def _behind_code(language: str, comment: bytes, code: bytes) -> bytes:
     start = _START.get(language, b"g();\n\n" if "Script" in language or language == "TSX" else b"int y;\n\n")
-    return (
-        (b"y=0\n\n" if language == "Bash" else start)
-        + comment
-        + (b"" if b"clinic" in comment else b"\n")
-        + code
-    )
+    return start + comment + (b"" if b"clinic" in comment else b"\n") + code
 
 
 @pytest.mark.parametrize(("language", "comment", "code"), KEPT, ids=lambda value: str(value)[:40])
@@ -139,7 +145,7 @@ def test_what_a_tool_reads_is_kept(language: str, comment: bytes, code: bytes) -
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_a_plain_comment_in_the_same_place_goes(language: str) -> None:
-    comment = b"# plain" if language in ("Python", "Bash") else b"// plain"
+    comment = _PLAIN.get(language, b"// plain")
     code = next(code for known, _, code in KEPT if known == language)
     source = _behind_code(language, comment, code)
     assert stripped(source, language) == source.replace(comment + b"\n", b"")

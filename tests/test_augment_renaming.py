@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 import re
 from pathlib import Path
@@ -12,14 +11,14 @@ import pytest
 
 from effectiveness.corpus.augment import Refusal, Variant
 from effectiveness.corpus.augment.facts import local_names, macro_names
+from tests import augment_trees
 from tests.augment_renaming_cases import NAMES, after_of, befores, language_of_case, rename
 
 STANDARD_LIBRARY = Path(random.__file__).parent
-JUDGES = {"C++": "c", "TypeScript": "javascript", "TSX": "javascript"}
 
 
 def judge_of(language: str) -> ModuleType:
-    judge = importlib.import_module(f"tests.oracles.{JUDGES.get(language, language.lower())}")
+    judge = augment_trees.judge_of(language)
     if judge.MISSING:
         pytest.skip(judge.MISSING)
     return judge
@@ -69,6 +68,7 @@ WRONG = {
     "C": (b"int f(int a, int b) { return a - b; }", (b"a - b", b"b - b")),
     "C++": (b"int f(int a, int b) { auto g = [=] { return a - b; }; return g(); }", (b"a - b", b"b - a")),
     "Bash": (b"f() { local a=1; echo $a; }\n", (b"$a", b"$b")),
+    "Lua": (b"function f(a, b) return a - b end\n", (b"a - b", b"b - b")),
 }
 SUFFIX = {"TypeScript": ".ts", "C++": ".cpp", "C": ".c", "Java": ".java", "JavaScript": ".js"}
 

@@ -12,7 +12,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from effectiveness.languages import bash, c, go, java, javascript, plain, python, rust, shared_suffixes
+from effectiveness.languages import (
+    bash,
+    c,
+    go,
+    java,
+    javascript,
+    lua,
+    plain,
+    python,
+    rust,
+    shared_suffixes,
+)
 from effectiveness.languages.editor_lines import word_for_editors
 from effectiveness.languages.linguist import Entry, read_table
 from effectiveness.languages.record import Language
@@ -25,6 +36,7 @@ _ROWS = (
     *c.ROWS,
     *java.ROWS,
     *bash.ROWS,
+    *lua.ROWS,
     *plain.ROWS,
 )
 _TEMPLATE = re.compile(

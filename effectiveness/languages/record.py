@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# What the grammars call comments.
+COMMENT_KINDS = frozenset(("comment", "line_comment", "block_comment", "html_comment"))
+
 # Comments that are kept in several languages, as parts of `Language.kept_comments`.
 FALL_THROUGH = r"\b(?i:fall(?:s|ing)?.?thr)"
 COMPILER_TESTS = r"\b(?:RUN|CHECK[A-Z-]*|XFAIL|REQUIRES):|\bdg-[a-z]|expected-(?:error|warning|note)"
@@ -18,6 +21,8 @@ class Layout:
     blocks: str  # their children begin logical lines: statements, declarations, members
     declarations: str  # statements that people set apart with blank lines
     bare: str = ""  # blocks without a bracket of their own: they begin where their first statement does
+    bodies: str = ""  # such blocks below a line that says what they are: no blank line above
+    closers: str = ""  # children of a block that end it or go on with it rather than begin something
     lists: str = ""  # elements in brackets with commas between them
     folded: str = ""  # a list with such an element keeps its lines
     headings: str = ""  # their last leaf stands above what it belongs to: attributes, patterns of a case

@@ -17,9 +17,9 @@ from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.gaps import PREPROCESSED, frozen_nodes, refusal
 from effectiveness.corpus.augment.marks import marks_of
 from effectiveness.languages import LANGUAGES
+from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import SyntaxTable
 
-_COMMENTS = frozenset(("comment", "line_comment", "block_comment", "html_comment"))
 _BLANK = b" \t"
 _BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
 _DIRECTIVE = re.compile(rb"[ \t]*#")
@@ -37,7 +37,7 @@ def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random
     """Edits that take every strippable comment out of `source`, or the reason for none. `rng` is not drawn."""
     if reason := refusal(source, language, table):
         return reason
-    comments = table.nodes_of(_COMMENTS)
+    comments = table.nodes_of(COMMENT_KINDS)
     if not comments:
         return "no comments"
     if comments[-1] == len(table) - 1 == len(comments):
@@ -85,7 +85,7 @@ def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
     """Comments before this offset stay: those above the code when one is a licence or would begin to work on a
     higher line, and what cgo compiles."""
     first = 1
-    while first < len(table) and table.kind[first] in _COMMENTS:
+    while first < len(table) and table.kind[first] in COMMENT_KINDS:
         first = table.subtree_end[first]
     above = table.start[first] if first < len(table) else 0
     top = source[:above]

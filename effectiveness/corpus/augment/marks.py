@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 
 from effectiveness import languages
+from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import NUM_KIND_IDS, SyntaxTable, grammar, kind_names
 
 ATOM = 1  # nothing inside is touched: strings, heredocs, preprocessor lines, macro trees, attributes, markup
@@ -31,9 +32,10 @@ ERROR = 4096
 HEADING = 8192  # a node whose last leaf stands above what it belongs to: attributes, patterns of a case
 OPENER = 16384  # a leaf that opens what follows
 FOLDED = 32768  # a list with such an element keeps its lines
+BODY = 65536  # a bare block below a line that says what it is: no blank line above
 
 _EVERYWHERE = {
-    COMMENT: "comment line_comment block_comment html_comment doc_comment // */",
+    COMMENT: " ".join((*COMMENT_KINDS, "doc_comment comment_content // */")),
     CLOSER: "} ) ] ; ;; ;;& ;& , fi done esac then do elif else elif_clause else_clause case_item "
     "#endif #else #elif preproc_else preproc_elif preproc_elifdef",
     OPENER: "{ ( [ : , then else do in -> =>",
@@ -47,6 +49,8 @@ _OF_LAYOUT = {
     "atoms": ATOM,
     "blocks": BLOCK,
     "bare": BARE,
+    "bodies": BARE | BODY,
+    "closers": CLOSER,
     "lists": LIST,
     "folded": FOLDED,
     "declarations": DECLARATION,

@@ -100,19 +100,22 @@ class Sheet:
     def more_lines(self, everywhere: bool) -> list[int]:
         """Line ends of each gap with a blank line above statements: all of them, or the bigger ones.
 
-        None where what stands above belongs to what stands below: an opening, a comment, an attribute.
+        None where what stands above belongs to what stands below: an opening, a comment, an attribute, the line that
+        says what a block is.
         """
         marked, gaps = self.marked, self.gaps
         big = self.marks.bytes_with(m.DECLARATION)
         above = self.marks.bytes_with(m.OPENER | m.COMMENT)
-        heading = self.marks.bytes_with(m.HEADING)
+        heading, body = self.marks.bytes_with(m.HEADING), self.marks.bytes_with(m.BODY)
         parent = self.table.parent
         return [
             2
             if lines == 1
             and begins
             and (everywhere or marked[node] in big)
-            and not (owned or marked[leaf] in above or marked[parent[leaf]] in heading)
+            and not (
+                owned or marked[leaf] in above or marked[parent[leaf]] in heading or marked[node] in body
+            )
             else lines
             for node, leaf, lines, owned, begins in zip(
                 gaps.node, gaps.leaf, gaps.lines, gaps.owned, self.begins, strict=True

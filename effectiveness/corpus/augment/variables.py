@@ -23,6 +23,7 @@ from effectiveness.corpus.augment.roles import (
     go,
     java,
     javascript,
+    lua,
     nearest,
     python,
     rust,
@@ -38,6 +39,7 @@ ROLES: dict[str, Roles] = {
     "TypeScript": javascript.TYPED_ROLES,
     "TSX": javascript.TYPED_ROLES,
     "Java": java.ROLES,
+    "Lua": lua.ROLES,
     "C": c.ROLES,
     "C++": c.CXX_ROLES,
 }

@@ -20,13 +20,14 @@ import tree_sitter
 from effectiveness.corpus.augment import python_code
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import SyntaxTable
 
 MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels the stack overflows
-COMMENT_KINDS = frozenset({"comment", "line_comment", "block_comment", "html_comment"})
 
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _TEXT = re.compile("string|heredoc|template_literal|regex|jsx_text")  # kinds whose white space counts
+_CONTENT = " content: (comment_content)"  # what Lua has in a comment
 
 
 class Baseline:
@@ -179,6 +180,7 @@ def _without_comments(brackets: str, kinds: Iterable[str]) -> str:
     """Without the leaves of these kinds. (One pattern for all of them would take as long as parsing.)"""
     for kind in kinds:
         node = f"({kind})"
+        brackets = brackets.replace(f"({kind}{_CONTENT})", node)
         if f": {node}" in brackets:  # it fills a field, which goes with it
             brackets = re.sub(rf" \w+: {re.escape(node)}", "", brackets)
         brackets = brackets.replace(f" {node}", "")

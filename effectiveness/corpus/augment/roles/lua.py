@@ -1,0 +1,106 @@
+"""Lua: parameters, `local` and loop variables of functions; a function keeps its name, and so does `self`."""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.augment.roles import (
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+)
+
+_FUNCTIONS = frozenset({"function_declaration", "function_definition"})
+_KEYWORDS = (
+    b"and break do else elseif end false for function global goto if in local nil not or repeat return then true until "
+    b"while self arg _ENV _G assert collectgarbage dofile error getmetatable ipairs load loadfile loadstring module "
+    b"next pairs pcall print rawequal rawget rawlen rawset require select setfenv getfenv setmetatable tonumber "
+    b"tostring type unpack xpcall coroutine debug io math os package string table utf8 bit bit32 jit ffi"
+)
+
+
+def _rest_of_block(code: Code, declaration: int) -> Span | None:
+    """From the end of a declaration to the end of its block; that of `repeat` reaches over its condition."""
+    kind, parent, end = code.table.kind, code.table.parent, code.table.end
+    block = parent[declaration]
+    if kind[block] != "block":
+        return None
+    above = parent[block]
+    return end[declaration], end[above if kind[above] == "repeat_statement" else block]
+
+
+def _declared_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    return _rest_of_block(code, binder)
+
+
+def _assigned_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
+    """`local a, b = ...` binds, `a, b = ...` only assigns."""
+    declaration = code.table.parent[binder]
+    return (
+        _rest_of_block(code, declaration) if code.table.kind[declaration] == "variable_declaration" else USE
+    )
+
+
+def _body_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.child_span(code.table.parent[binder], "body")
+
+
+def _in_field(code: Code, leaf: int) -> str:
+    """`{[x] = 1}` uses x, `{x = 1}` names a field."""
+    return USE if code.table.kind[leaf - 1] == "[" else FREE
+
+
+_USES = (
+    ("arguments", None),
+    ("binary_expression", "left"),
+    ("binary_expression", "right"),
+    ("bracket_index_expression", "field"),
+    ("bracket_index_expression", "table"),
+    ("dot_index_expression", "table"),
+    ("elseif_statement", "condition"),
+    ("expression_list", None),
+    ("expression_list", "value"),
+    ("field", "value"),
+    ("for_numeric_clause", "end"),
+    ("for_numeric_clause", "start"),
+    ("for_numeric_clause", "step"),
+    ("function_call", "name"),
+    ("if_statement", "condition"),
+    ("method_index_expression", "table"),
+    ("parenthesized_expression", None),
+    ("repeat_statement", "condition"),
+    ("unary_expression", "operand"),
+    ("while_statement", "condition"),
+)
+
+ROLES = Roles(
+    functions=_FUNCTIONS,
+    names=frozenset({"identifier"}),
+    places={
+        **dict.fromkeys(_USES, USE),
+        ("attribute", None): FREE,
+        ("dot_index_expression", "field"): FREE,
+        ("field", "name"): _in_field,
+        ("function_declaration", "name"): POISON,
+        ("goto_statement", None): FREE,
+        ("label_statement", None): FREE,
+        ("method_index_expression", "method"): FREE,
+    },
+    binders={
+        ("assignment_statement", None): _assigned_scope,
+        ("for_generic_clause", None): _body_scope,
+        ("for_numeric_clause", "name"): _body_scope,
+        ("parameters", "name"): _body_scope,
+        ("variable_declaration", None): _declared_scope,
+    },
+    patterns=frozenset({"variable_list"}),
+    regions=frozenset(),
+    strings=frozenset({"string_content"}),
+    reserved=frozenset(_KEYWORDS.split()),
+    untouchable=frozenset({b"getlocal", b"setlocal", b"getupvalue", b"setupvalue", b"getinfo"}),  # of `debug`
+    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    kept_words=lambda code: {b"self", b"arg"},  # bound without being written
+)
