@@ -18,9 +18,9 @@ from torch import nn
 
 from effectiveness.common import programs
 from effectiveness.trainer import devices, models, setup
+from effectiveness.trainer.adapters import lower_frozen
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.loop import Hooks, State, Trainer
-from effectiveness.trainer.lora import lower_frozen
 from effectiveness.trainer.scores import Evaluation, Score
 
 ROOT = Path(__file__).resolve().parent.parent

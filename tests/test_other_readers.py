@@ -25,7 +25,8 @@ from effectiveness.corpus.tokenization.source import choose_tokenizer, install_t
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.lora import LoraLinear
-from effectiveness.trainer.models import adapt
+from effectiveness.trainer.models import adapt, load_pretrained
+from effectiveness.trainer.new_rows import NewRows
 from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
 from effectiveness.trainer.training_facts import TrainingFacts
 from effectiveness.trainer.vocabulary import Vocabulary
@@ -186,19 +187,34 @@ def test_transformers_4_computes_the_logits_of_every_model_we_export(exported):
 
 
 @needs_readers
-def test_peft_applies_our_adapter_to_its_base_as_the_merged_model_does(exported, tmp_path):
+@pytest.mark.parametrize(
+    ("new_ids", "kind"),
+    [
+        ((), []),
+        ((6, 9), []),
+        ((6, 9, 97), ["lora_dora=true"]),
+        ((), ["lora_rslora=true", "lora_target_modules=[1.mlp.up_proj]"]),
+    ],
+    ids=["adapter", "rows in the table", "rows beyond it, with lengths", "by the root, of one layer"],
+)
+def test_peft_applies_our_adapter_to_its_base_as_the_merged_model_does(exported, tmp_path, new_ids, kind):
     model, run = _with_a_rotation_of_its_own("qwen2"), exported.run
-    settings = load_config(None, ["quantization.lora_enabled=true", "model.pretrained_model=x"])
+    chosen = [f"quantization.{setting}" for setting in ("lora_enabled=true", *kind)]
+    settings = load_config(None, [*chosen, f"model.pretrained_model={tmp_path / 'base'}"])
     export(run, model, tmp_path / "base")
-    adapt(model, settings.quantization, seed=1)
+    model = load_pretrained(str(tmp_path / "base"), window=8, vocab_size=98 if 97 in new_ids else 97)
+    adapt(model, settings.quantization, seed=1, new_ids=new_ids)
     for module in model.modules():
         if isinstance(module, LoraLinear):
             torch.nn.init.normal_(module.lora_b, std=0.1)
+        if isinstance(module, NewRows):
+            torch.nn.init.normal_(module.rows)
     export(run, model, tmp_path / "tuned", settings)
     places = [tmp_path / "base", tmp_path / "tuned" / "adapter"]
     found = ask(adapters={"x": places}, models={"x": tmp_path / "tuned"})
-    for answer in (found["adapted"]["x"], found["logits"]["x"]):
-        assert torch.allclose(torch.tensor(answer), logits_of(model), atol=1e-4)
+    ours = logits_of(model)
+    for answer in (found["adapted"]["x"], found["logits"]["x"]):  # peft makes room for the whole tokenizer
+        assert torch.allclose(torch.tensor(answer)[: len(ours)], ours, atol=1e-4)
 
 
 @needs_readers

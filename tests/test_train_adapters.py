@@ -1,22 +1,32 @@
 """Adapters on frozen layers: right gradients, the same dropout in both passes, and little kept between them."""
 
+import math
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers.pytorch_utils import Conv1D
 from varlen_on_cpu import use_kernel_on_cpu
 
+from effectiveness.common.records import UserError
 from effectiveness.trainer import attention
+from effectiveness.trainer.adapter_files import _targets
+from effectiveness.trainer.adapters import adapted_parts, add_adapters, lower_frozen
 from effectiveness.trainer.batches import MicroBatch, collate
-from effectiveness.trainer.lora import LoraLinear, _drop, _hashes, _LowRank, _mask, add_adapters, lower_frozen
+from effectiveness.trainer.lora import LoraLinear, _drop, _hashes, _LowRank, _mask
 from effectiveness.trainer.memory import measure_kept
 from effectiveness.trainer.objective import Objective
 
 CPU, HALF = torch.device("cpu"), torch.bfloat16
 
 
-def adapted(*, dropout: float, num_layers: int = 2) -> Qwen2ForCausalLM:
+def adapted(
+    *, dropout: float, num_layers: int = 2, targets: Sequence[str] = ("all-linear",)
+) -> Qwen2ForCausalLM:
     """A Qwen2 with the ratios of the smallest released one, frozen and adapted; B is not zero."""
     torch.manual_seed(0)
     config = Qwen2Config(
@@ -32,7 +42,7 @@ def adapted(*, dropout: float, num_layers: int = 2) -> Qwen2ForCausalLM:
     model = Qwen2ForCausalLM(config)
     for p in model.parameters():
         p.data = p.data.bfloat16().float()
-    add_adapters(model, rank=2, alpha=4.0, dropout=dropout, targets=["all-linear"])
+    add_adapters(model, rank=2, alpha=4.0, dropout=dropout, targets=targets)
     for module in model.modules():
         if isinstance(module, LoraLinear):
             nn.init.normal_(module.lora_b, std=0.1)
@@ -111,6 +121,88 @@ def test_frozen_weights_get_no_gradient_and_evaluation_drops_nothing():
     with torch.no_grad(), torch.autocast("cpu", HALF):
         inputs = batch_of(8).input_ids
         assert torch.equal(model(inputs).logits, model(inputs).logits)
+
+
+# --- as peft has them -------------------------------------------------------------------------------------------
+
+# (by the rank's root?, lengths?) -> what peft 0.21.2 gave: an output, and gradients of A, B and the lengths
+OF_PEFT = {
+    (False, False): (
+        [-0.67857546, 2.1630960, -1.1846495, 0.88446760],
+        [-0.31519932, -0.34916443, -0.06210937],
+        [-2.0313108, 2.0440001],
+    ),
+    (True, False): (
+        [-0.66691142, 2.0319724, -1.0871801, 0.93446803],
+        [-0.44575912, -0.49379304, -0.08783592],
+        [-2.8727067, 2.8906527],
+    ),
+    (False, True): (
+        [-0.49891329, 2.2763653, -1.1064880, 0.36032298],
+        [-0.22039424, -0.23531193, -0.03388491],
+        [-1.3826054, 1.3912425],
+        [2.2343948, -1.4727069, -0.64162099, 2.0637629],
+    ),
+    (True, True): (
+        [-0.49617684, 2.2763357, -1.0988227, 0.36045074],
+        [-0.34532461, -0.36826849, -0.05262802],
+        [-1.8977101, 1.9095650],
+        [2.2315474, -1.4721997, -0.63839310, 2.0640543],
+    ),
+}
+
+
+def wave(*shape: int) -> torch.Tensor:
+    return torch.sin(torch.arange(1, math.prod(shape) + 1, dtype=torch.float32)).view(shape)
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, Conv1D])
+@pytest.mark.parametrize(("by_root", "has_magnitude"), OF_PEFT)
+def test_an_adapter_of_each_kind_gives_what_peft_gives(kind, by_root, has_magnitude):
+    base = kind(3, 4) if kind is nn.Linear else kind(4, 3)
+    with torch.no_grad():
+        base.weight.copy_(wave(4, 3) if kind is nn.Linear else wave(4, 3).T)
+        base.bias.copy_(wave(4))
+    base.requires_grad_(False)
+    layer = LoraLinear(base, 2, 3.0, 0.0, by_root=by_root, has_magnitude=has_magnitude)
+    assert torch.equal(layer(wave(2, 3)), base(wave(2, 3)))  # training starts at the base
+    with torch.no_grad():
+        layer.lora_a.copy_(0.5 * wave(2, 3))
+        layer.lora_b.copy_(0.3 * wave(4, 2))
+        if has_magnitude:
+            layer.magnitude.copy_(1 + 0.1 * wave(4))
+    output = layer(wave(2, 3))
+    (output * wave(2, 4)).sum().backward()
+    found = [output[1], layer.lora_a.grad[1], layer.lora_b.grad[3]]
+    found += [layer.magnitude.grad] if has_magnitude else []
+    for ours, theirs in zip(found, OF_PEFT[by_root, has_magnitude], strict=True):
+        assert torch.allclose(ours, torch.tensor(theirs), atol=1e-6, rtol=1e-5)
+    for weight in (layer.merged_weight(), layer.weight.detach()):
+        assert torch.allclose(wave(2, 3) @ layer._rows(weight).T + base.bias, output, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected", "written"),
+    [
+        (["q_proj"], ["layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj"], ["q_proj"]),
+        (["1.self_attn.q_proj"], ["layers.1.self_attn.q_proj"], None),
+        ([r".*\.1\..*(gate|up)_proj"], ["layers.1.mlp.gate_proj", "layers.1.mlp.up_proj"], None),
+        (["0.mlp.up_proj", ".*1.mlp.u.*"], ["layers.0.mlp.up_proj", "layers.1.mlp.up_proj"], ["up_proj"]),
+    ],
+)
+def test_targets_are_ends_of_names_or_regular_expressions_and_the_adapter_says_which(
+    targets, expected, written
+):
+    model = adapted(dropout=0.0, targets=targets)
+    layers = adapted_parts(model)
+    assert list(layers) == [f"model.{name}" for name in expected]
+    assert _targets(model, layers) == (written or list(layers))
+
+
+@pytest.mark.parametrize("target", ["lm_head", "lm_h.*", "[q_proj", "q_proj.*"])
+def test_a_target_that_is_the_head_or_no_expression_or_nothing_is_refused(target):
+    with pytest.raises(UserError, match=r"quantization.lora_target_modules: .*" + re.escape(target)):
+        adapted(dropout=0.0, targets=[target])
 
 
 # --- what is kept for the backward pass -------------------------------------------------------------------------

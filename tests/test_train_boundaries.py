@@ -181,24 +181,6 @@ def test_a_target_that_gets_no_adapter_is_refused_also_beside_others(
     assert target in refusal(capsys, command(sequences, tmp_path / "m", *flags))
 
 
-def test_adapters_are_refused_where_the_task_needs_tokens_that_the_base_lacks(
-    sequences, base, tmp_path, capsys
-):
-    parsed = json.loads((base / "tokenizer.json").read_text())
-    parsed["added_tokens"] = [t for t in parsed["added_tokens"] if "fim" not in t["content"]]
-    (base / "tokenizer.json").write_text(json.dumps(parsed))
-    flags = [
-        "--set",
-        f"model.pretrained_model={base}",
-        "--set",
-        "quantization.lora_enabled=true",
-        "--dry-run",
-    ]
-    assert main(command(sequences, tmp_path / "m", *flags)) == 0
-    line = refusal(capsys, command(sequences, tmp_path / "m", *flags, "--set", "objectives.fim_rate=0.5"))
-    assert "<|fim_prefix|>" in line and "set objectives.fim_rate: 0" in line
-
-
 # --- completing ------------------------------------------------------------------------------------------
 
 

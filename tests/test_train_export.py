@@ -26,7 +26,7 @@ from training_fixtures import (
 from effectiveness.trainer.batches import collate
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
-from effectiveness.trainer.lora import LoraLinear, merge_adapters
+from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.model_card import Prompting, _base, _front_matter, _how_to_prompt
 from effectiveness.trainer.models import adapt
 from effectiveness.trainer.objective import DOCUMENTS, Objective
@@ -139,8 +139,6 @@ def test_only_adapters_are_trained_and_their_gradients_are_right(sequences, tmp_
     Objective(model)(batch).backward()
     trained = {name.rpartition(".")[2] for name, p in model.named_parameters() if p.grad is not None}
     assert trained == {"lora_a", "lora_b"}
-    merge_adapters(model)
-    assert not any(isinstance(module, LoraLinear) for module in model.modules())
 
 
 def test_a_pretrained_model_is_tuned_by_adapters_from_the_command_line(sequences, trained, tmp_path, capsys):

@@ -58,6 +58,8 @@ CHANGES = {
     "quantization.lora_alpha": ("8", ADAPTED),
     "quantization.lora_dropout": ("0.5", ADAPTED),
     "quantization.lora_target_modules": ("[q_proj]", ADAPTED),
+    "quantization.lora_rslora": ("true", ADAPTED),
+    "quantization.lora_dora": ("true", ADAPTED),
     "data.weighting": ("visits", {}),
     "data.fresh_cuts": ("false", {"data.variants": "false"}),
     "data.window_growth": ("1.0", {}),

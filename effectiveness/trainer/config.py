@@ -45,6 +45,8 @@ class Quantization:
     lora_alpha: float = setting(64.0, above=0.0)
     lora_dropout: float = setting(0.05, low=0.0, high=0.9)
     lora_target_modules: tuple[str, ...] = setting(("all-linear",))
+    lora_rslora: bool = setting(False)
+    lora_dora: bool = setting(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from effectiveness.common.ownership import note_made
-from effectiveness.common.publish import write_atomically
 from effectiveness.common.records import UserError
+from effectiveness.trainer.adapter_files import write_adapter
+from effectiveness.trainer.adapters import adapted_parts
 from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.foreign_model import CHAT_TEMPLATE, RELEASED_DTYPE
-from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.models import silence_transformers
 from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
 from effectiveness.trainer.run_directory import STAGING, remove_staging
@@ -28,9 +27,6 @@ from effectiveness.trainer.training_facts import TrainingFacts, write_training_f
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-ADAPTER_DIRECTORY = "adapter"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def export_model(
@@ -49,9 +45,8 @@ def export_model(
     Raises UserError (exit code 1), and replaces nothing, where a weight is not finite.
     """
     output.mkdir(parents=True, exist_ok=True)
-    has_adapters = any(isinstance(module, LoraLinear) for module in model.modules())
-    if has_adapters:
-        _write_adapter(output / ADAPTER_DIRECTORY, model, config)
+    if adapted_parts(model):
+        write_adapter(output, model, config, tokenizer)
     with _staging(output) as staging:
         _save_model(staging, model, config, control)
         _copy_tokenizer(tokenizer, staging, model)
@@ -96,15 +91,14 @@ def merged_tensors(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torc
 
     Floating point is `dtype`; tensors that share memory in the model share it here.
     """
-    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
-    adapters = tuple(f"{name}.lora_" for name in wrapped)
+    wrapped = adapted_parts(model)
     made: dict[tuple, torch.Tensor] = {}
     tensors = {}
     for name, tensor in model.state_dict().items():
-        if name.startswith(adapters):
-            continue
         owner, _, last = name.rpartition(".")
         module = owner.removesuffix(".base")
+        if owner in wrapped or owner.removesuffix(".looks_up") in wrapped:  # trained, and merged below
+            continue
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if place not in made:
             is_merged = module in wrapped and last == "weight"
@@ -171,28 +165,3 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _write_adapter(directory: Path, model: PreTrainedModel, config) -> None:
-    """The adapter alone, in the layout that peft reads."""
-    wrapped = {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear)}
-    tensors = {}
-    for name, module in wrapped.items():
-        prefix = f"base_model.model.{name}"
-        tensors[f"{prefix}.lora_A.weight"] = module.lora_a.detach().cpu().contiguous()
-        tensors[f"{prefix}.lora_B.weight"] = module.lora_b.detach().cpu().contiguous()
-    quantization = config.quantization
-    described = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": config.model.pretrained_model,
-        "r": quantization.lora_rank,
-        "lora_alpha": quantization.lora_alpha,
-        "lora_dropout": quantization.lora_dropout,
-        "target_modules": sorted({name.rpartition(".")[2] for name in wrapped}),
-        "bias": "none",
-    }
-    directory.mkdir(exist_ok=True)
-    note_made(directory.parent, {f"{directory.name}/{name}": None for name in ADAPTER_FILES})
-    save_file(tensors, directory / ADAPTER_FILES[1])
-    write_atomically(directory / ADAPTER_FILES[0], json.dumps(described, indent=2).encode() + b"\n")

@@ -6,67 +6,102 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from effectiveness.common.records import UserError
 from effectiveness.trainer.devices import compute_dtype
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
     from transformers.pytorch_utils import Conv1D
-
-ALL_LINEAR = "all-linear"  # every linear layer but the head, as the paper's successors recommend
 
 
 class LoraLinear(nn.Module):
-    """Wraps `base`, an nn.Linear or GPT-2's Conv1D (whose weight is transposed)."""
+    """Wraps `base`, an nn.Linear or GPT-2's Conv1D (whose weight is transposed).
+
+    `by_root` divides alpha by the rank's root (rsLoRA, 2312.03732). With `has_magnitude` each output's row of weights
+    has a trained length of its own (DoRA, 2402.09353): `y = m / |W'| W' x`, W' being W with the adapter.
+    """
 
     base: nn.Linear | Conv1D
+    lengths: torch.Tensor
 
-    def __init__(self, base: nn.Linear | Conv1D, rank: int, alpha: float, dropout: float) -> None:
+    def __init__(
+        self,
+        base: nn.Linear | Conv1D,
+        rank: int,
+        alpha: float,
+        dropout: float,
+        *,
+        by_root: bool = False,
+        has_magnitude: bool = False,
+    ) -> None:
         super().__init__()
-        self.base, self.scale, self.dropout = base, alpha / rank, nn.Dropout(dropout)
-        num_outputs, num_inputs = (
-            base.weight.shape if isinstance(base, nn.Linear) else base.weight.shape[::-1]
-        )
+        self.base, self.dropout = base, nn.Dropout(dropout)
+        self.scale = alpha / (math.sqrt(rank) if by_root else rank)
+        num_outputs, num_inputs = self._rows(base.weight).shape
         self.lora_a = nn.Parameter(torch.empty(rank, num_inputs))
         self.lora_b = nn.Parameter(torch.zeros(num_outputs, rank))
         nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
+        self.magnitude: nn.Parameter | None = None
+        if has_magnitude:
+            lengths = self._rows(base.weight.detach()).float().norm(dim=1)
+            self.magnitude = nn.Parameter(lengths)
+            self.register_buffer("lengths", lengths.clone(), persistent=False)  # of W, whatever is trained
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = _lowered(x)
         rate = self.dropout.p if self.training else 0.0
         a, b = self.lora_a.to(x.dtype), self.lora_b.to(x.dtype)
-        return self.base(x) + _LowRank.apply(x, a, b, self.scale, rate, _draw_seed(x) if rate else None)
+        known = self.base(x)
+        added = _LowRank.apply(x, a, b, self.scale, rate, _draw_seed(x) if rate else None)
+        if self.magnitude is None:
+            return known + added
+        gain = self._gain(self.magnitude).to(x.dtype)
+        without_bias = known if self.bias is None else known - self.bias
+        return known + (gain - 1) * without_bias + gain * added
+
+    def _rows(self, weight: torch.Tensor) -> torch.Tensor:
+        """A row for each output."""
+        return weight if isinstance(self.base, nn.Linear) else weight.T
+
+    def _gain(self, magnitude: torch.Tensor) -> torch.Tensor:
+        """m / |W'| for each output; |W'| is taken for a constant, as the paper does, and W' is never made."""
+        with torch.no_grad():
+            a, b = self.lora_a, self.lora_b
+            crossed = b * (self._rows(self.base.weight) @ a.T.to(self.base.weight.dtype)).to(b.dtype)
+            squares = self.lengths**2 + 2 * self.scale * crossed.sum(1)
+            squares += self.scale**2 * ((b @ (a @ a.T)) * b).sum(1)
+        return magnitude / squares.clamp(min=1e-12).sqrt()
 
     @property
     def weight(self) -> torch.Tensor:
         """With the adapter, for models that read a layer's weight instead of calling it (Mamba); nothing is dropped."""
-        delta = self.scale * (self.lora_b @ self.lora_a)
-        return self.base.weight + (delta if isinstance(self.base, nn.Linear) else delta.T)
+        whole = self.base.weight + self._rows(self.scale * (self.lora_b @ self.lora_a))
+        return (
+            whole
+            if self.magnitude is None
+            else self._rows(self._gain(self.magnitude)[:, None] * self._rows(whole))
+        )
 
     @property
     def bias(self) -> torch.Tensor | None:
         return self.base.bias
 
-    @torch.no_grad()
-    def merged_weight(self) -> torch.Tensor:
-        """The weight of `base` with the adapter added, float32 on the CPU."""
-        delta = self.scale * (self.lora_b.detach().cpu() @ self.lora_a.detach().cpu())
-        return self.base.weight.detach().cpu().float() + (
-            delta if isinstance(self.base, nn.Linear) else delta.T
-        )
+    def named_for_peft(self) -> dict[str, torch.Tensor]:
+        named: dict[str, torch.Tensor] = {"lora_A.weight": self.lora_a, "lora_B.weight": self.lora_b}
+        return named if self.magnitude is None else named | {"lora_magnitude_vector": self.magnitude}
 
     @torch.no_grad()
-    def merged(self) -> nn.Module:
-        """`base` with the adapter added to its weight."""
-        self.base.weight.data = self.merged_weight().to(self.base.weight.device)
-        return self.base
+    def merged_weight(self) -> torch.Tensor:
+        """The weight of `base` with the adapter in it, float32 on the CPU."""
+        delta = self.scale * (self.lora_b.detach().cpu() @ self.lora_a.detach().cpu())
+        whole = self._rows(self.base.weight.detach().cpu().float()) + delta
+        if self.magnitude is not None:
+            whole *= (self.magnitude.detach().cpu() / whole.norm(dim=1))[:, None]
+        return self._rows(whole)
 
 
 class _LowRank(torch.autograd.Function):
@@ -147,81 +182,3 @@ def _hashes(shape: torch.Size, seed: torch.Tensor) -> torch.Tensor:
     h = (h ^ ((h >> 16) & 0xFFFF)) * 0x7FEB352D
     h = (h ^ ((h >> 15) & 0x1FFFF)) * (0x846CA68B - 2**32)
     return (h ^ ((h >> 16) & 0xFFFF)) & 0x7FFFFFFF
-
-
-def add_adapters(
-    model: PreTrainedModel, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]
-) -> int:
-    """Freeze `model` and wrap its linear layers whose last name is in `targets`; returns how many were.
-
-    Raises UserError when a target names no linear layer, or the head: its weight is read apart from its layer (and
-    mostly is the embedding), so an adapter around it would be left out.
-    """
-    head = model.get_output_embeddings()
-    linear = {name: module for name, module in model.named_modules() if _is_linear(module)}
-    found = {name: module for name, module in linear.items() if module is not head}
-    _refuse_head(targets, [name for name, module in linear.items() if module is head])
-    _refuse_unknown(targets, found)
-    chosen = [name for name in found if ALL_LINEAR in targets or name.rpartition(".")[2] in targets]
-    if not chosen:
-        raise UserError("quantization.lora_enabled: the model has no linear layer that an adapter fits")
-    model.requires_grad_(False)
-    for name in chosen:
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, LoraLinear(found[name], rank, alpha, dropout))
-    return len(chosen)
-
-
-def merge_adapters(model: PreTrainedModel) -> None:
-    """Replace every adapter by its merged layer, in place; without adapters nothing happens."""
-    wrapped = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLinear)]
-    for name, module in wrapped:
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, module.merged())
-
-
-@torch.no_grad()
-def lower_frozen(model: PreTrainedModel) -> None:
-    """Keep frozen matrices in bfloat16 where that loses no bit, as in a checkpoint that was released so.
-
-    Autocast rounds them to bfloat16 for every product anyway: loss and gradients are equal, bit for bit.
-    """
-    for module in model.modules():
-        if not (_is_linear(module) or isinstance(module, nn.Embedding)) or module.weight.requires_grad:
-            continue
-        lowered = module.weight.bfloat16()
-        if not torch.equal(lowered.to(module.weight.dtype), module.weight):
-            continue
-        module.weight.data = lowered
-        if isinstance(module, nn.Embedding):  # what is added up along the blocks stays float32
-            module.register_forward_hook(lambda _module, _inputs, output: output.float())
-
-
-@torch.no_grad()
-def _is_linear(module: nn.Module) -> bool:
-    """One that gives what its name says: the routers of Llama 4 and Phi MoE are subclasses that return more."""
-    if not isinstance(module, nn.Linear):
-        return type(module).__name__ == "Conv1D"
-    if type(module).forward is nn.Linear.forward:
-        return True
-    found = module(torch.ones(1, module.in_features).to(module.weight))
-    return isinstance(found, torch.Tensor) and found.shape == (1, module.out_features)
-
-
-def _refuse_head(targets: Sequence[str], heads: list[str]) -> None:
-    named = sorted({name.rpartition(".")[2] for name in heads} & set(targets))
-    if named:
-        raise UserError(
-            f"quantization.lora_target_modules: {named[0]} is the model's head, which gets no adapter; leave it out "
-            f"(or write {ALL_LINEAR}: every linear layer but the head)"
-        )
-
-
-def _refuse_unknown(targets: Sequence[str], found: dict[str, nn.Module]) -> None:
-    names = sorted({name.rpartition(".")[2] for name in found})
-    unknown = [target for target in targets if target != ALL_LINEAR and target not in names]
-    if unknown:
-        raise UserError(
-            f"quantization.lora_target_modules: the model has no linear layer {', '.join(unknown)}; "
-            f"it has {', '.join(names)} (or write {ALL_LINEAR})"
-        )

@@ -6,6 +6,7 @@ where it is used: only what a run needs costs start-up time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
+from effectiveness.trainer.adapters import add_adapters
 from effectiveness.trainer.documents import ControlTokens
-from effectiveness.trainer.lora import add_adapters
+from effectiveness.trainer.new_rows import train_rows
 from effectiveness.trainer.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -144,25 +146,31 @@ def load_pretrained(name: str, *, window: int, vocab_size: int, seed: int = 0) -
     model = foreign_model.load(name, directory, config)
     setattr(model, foreign_model.CHAT_TEMPLATE, model_files.read_chat_template(name, directory))
     check_causal(name, model)
-    if model.get_input_embeddings().weight.shape[0] < vocab_size:
-        add_rows(model, vocab_size, seed)
+    num_before = model.get_input_embeddings().weight.shape[0]
+    if num_before < vocab_size:
+        model.resize_token_embeddings(vocab_size, mean_resizing=False)
+        draw_rows(model, range(num_before, vocab_size), seed)
     return model
 
 
 @torch.no_grad()
-def add_rows(model: PreTrainedModel, vocab_size: int, seed: int) -> None:
-    """Rows of the embedding (and the head) up to `vocab_size` entries, drawn by the seed.
+def draw_rows(model: PreTrainedModel, ids: Collection[int], seed: int) -> None:
+    """Rows of the embedding (and the head) for entries that the model never saw, drawn by the seed.
 
     The mean of the others plus a tenth of their spread: no new entry is likelier than a usual one, no two are equal.
+    Without it they would be what a release has left in them: zeros, or one row many times.
     """
-    num_before = model.get_input_embeddings().weight.shape[0]
-    model.resize_token_embeddings(vocab_size, mean_resizing=False)
-    generator = torch.Generator().manual_seed(key_for(seed, "rows") % 2**63)
-    for layer in dict.fromkeys((model.get_input_embeddings(), model.get_output_embeddings())):
-        if layer is not None and layer.weight.shape[0] == vocab_size:
-            known = layer.weight[:num_before]
-            noise = torch.randn(vocab_size - num_before, known.shape[1], generator=generator)
-            layer.weight[num_before:] = known.mean(0) + 0.1 * known.std(0) * noise
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    weights = {
+        id(t.weight): t.weight for t in tables if t is not None and len(t.weight) > max(ids, default=0)
+    }
+    for number, weight in enumerate(weights.values()):
+        known = torch.ones(len(weight), dtype=torch.bool)
+        known[list(ids)] = False
+        mean, spread = weight[known].mean(0), weight[known].std(0)
+        for index in ids:
+            generator = torch.Generator().manual_seed(key_for(seed, "rows", number, index) % 2**63)
+            weight[index] = mean + 0.1 * spread * torch.randn(len(mean), generator=generator)
 
 
 def _refuse_codebert(name: str) -> None:
@@ -220,8 +228,11 @@ def check_causal(name: str, model: PreTrainedModel) -> None:
         )
 
 
-def adapt(model: PreTrainedModel, quantization, seed: int) -> int:
-    """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many."""
+def adapt(model: PreTrainedModel, quantization, seed: int, new_ids: Collection[int] = ()) -> int:
+    """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many.
+
+    Rows of `new_ids`, which the model never saw, are trained beside them.
+    """
     torch.manual_seed(key_for(seed, "adapters"))
     count = add_adapters(
         model,
@@ -229,7 +240,10 @@ def adapt(model: PreTrainedModel, quantization, seed: int) -> int:
         alpha=quantization.lora_alpha,
         dropout=quantization.lora_dropout,
         targets=quantization.lora_target_modules,
+        by_root=quantization.lora_rslora,
+        has_magnitude=quantization.lora_dora,
     )
+    train_rows(model, new_ids)
     with reading("quantization.lora_target_modules", NO_ADAPTERS), torch.no_grad():
         model(input_ids=torch.arange(2, device=model.device)[None], use_cache=False)
     return count

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
 from effectiveness.trainer.devices import autocast, compute_dtype, drawing_alike
 from effectiveness.trainer.engines import blocks
+from effectiveness.trainer.new_rows import NewRowsOfHead
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -68,8 +69,9 @@ class Objective(nn.Module):
         labels, weights = batch.labels.flatten(), batch.weights.flatten()
         if self.has_plain_head:
             hidden, head = self._hidden(batch), self.model.get_output_embeddings()
-            return weighted_nats(
-                hidden.flatten(0, 1), head.weight, head.bias, labels, weights, is_compiled=self.is_compiled
+            new = (head.rows, head.ids) if isinstance(head, NewRowsOfHead) else (None, None)
+            return _WeightedNats.apply(
+                hidden.flatten(0, 1), head.weight, head.bias, labels, weights, self.is_compiled, *new
             )
         return (F.cross_entropy(self._logits(batch), labels, reduction="none") * weights).sum()
 
@@ -81,7 +83,7 @@ class Objective(nn.Module):
         hidden, head = self._hidden(batch).flatten(0, 1), self.model.get_output_embeddings()
         size = _chunk_size(hidden.device.type, len(head.weight))
         nats = [
-            F.cross_entropy(F.linear(h, head.weight, head.bias).float(), y, reduction="none")
+            F.cross_entropy(head(h).float(), y, reduction="none")
             for h, y in zip(hidden.split(size), labels.split(size), strict=True)
         ]
         return torch.cat(nats).view(batch.labels.shape)
@@ -99,20 +101,25 @@ def weighted_nats(
     hidden_ND, weight_VD, bias_V, labels_N, weights_N, *, is_compiled: bool = False
 ) -> torch.Tensor:
     """sum_n weights_n * cross_entropy(hidden_n @ weight.T + bias, labels_n), float32, chunk by chunk."""
-    return _WeightedNats.apply(hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled)
+    return _WeightedNats.apply(hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled, None, None)
 
 
 class _WeightedNats(torch.autograd.Function):
-    """Makes the gradients in the forward pass, scaled by the incoming gradient in the backward pass."""
+    """Makes the gradients in the forward pass, scaled by the incoming gradient in the backward pass.
+
+    `rows_KD` are those of the entries `ids_K`, which are zero in the table (new_rows.py).
+    """
 
     @staticmethod
-    def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled):
+    def forward(ctx, hidden_ND, weight_VD, bias_V, labels_N, weights_N, is_compiled, rows_KD, ids_K):
         dtype = compute_dtype(hidden_ND)
         hidden, weight, bias = _tiled(hidden_ND.to(dtype), weight_VD.to(dtype), bias_V)
         needs_weight, vocab_size = ctx.needs_input_grad[1], weight_VD.shape[0]
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight_VD) if needs_weight else None
         grad_bias = torch.zeros_like(bias_V) if bias_V is not None else None
+        rows = None if rows_KD is None else rows_KD.to(dtype)
+        grad_rows = None if rows_KD is None else torch.zeros_like(rows_KD)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         size = _chunk_size(hidden.device.type, len(weight))
         nats_and_gradient = _compiled_nats_and_gradient() if is_compiled else _nats_and_gradient
@@ -120,21 +127,27 @@ class _WeightedNats(torch.autograd.Function):
             for first in range(0, len(hidden), size):
                 part = slice(first, first + size)
                 logits = F.linear(hidden[part], weight, bias)
+                if rows is not None:
+                    logits.index_add_(1, ids_K, F.linear(hidden[part], rows))
                 nats, grad_logits = nats_and_gradient(logits, labels_N[part], vocab_size)
                 scale = weights_N[part, None]  # applied to [n, D], not to [n, V]
                 total += (nats * weights_N[part]).sum()
                 grad_hidden[part] = (grad_logits @ weight) * scale
+                if rows is not None:
+                    grad_new = grad_logits[:, ids_K]
+                    grad_hidden[part] += (grad_new @ rows) * scale
+                    grad_rows += grad_new.T @ (hidden[part] * scale).to(dtype)
                 if needs_weight:
                     grad_weight += (grad_logits.T @ (hidden[part] * scale).to(dtype))[:vocab_size]
                 if grad_bias is not None:
                     grad_bias += (grad_logits * scale).sum(0)[:vocab_size]
-        ctx.save_for_backward(grad_hidden.to(hidden_ND.dtype), grad_weight, grad_bias)
+        ctx.save_for_backward(grad_hidden.to(hidden_ND.dtype), grad_weight, grad_bias, grad_rows)
         return total
 
     @staticmethod
     def backward(ctx, grad_output):
-        grads = (None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
-        return (*grads, None, None, None)
+        *grads, grad_rows = (None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
+        return (*grads, None, None, None, grad_rows, None)
 
 
 def _tiled(hidden_ND, weight_VD, bias_V):
@@ -224,7 +237,7 @@ def _has_plain_head(model: PreTrainedModel, precision: torch.dtype) -> bool:
     Some models scale or cap either. Small logits would hide a cap, so the head is made to give large ones.
     """
     head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear):
+    if not isinstance(head, nn.Linear | NewRowsOfHead):
         return False
     was_training = model.training
     seen: list[torch.Tensor] = []

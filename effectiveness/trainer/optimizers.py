@@ -58,9 +58,8 @@ def make_optimizers(
 
 def _hidden_matrices(model: PreTrainedModel, named) -> list:
     """Two-dimensional weights that are neither embedding nor head: what Muon is made for."""
-    ends = {
-        id(m.weight) for m in (model.get_input_embeddings(), model.get_output_embeddings()) if m is not None
-    }
+    tables = (model.get_input_embeddings(), model.get_output_embeddings())
+    ends = {id(p) for table in tables if table is not None for p in table.parameters()}
     return [(name, p) for name, p in named if p.ndim == 2 and id(p) not in ends]
 
 

@@ -34,6 +34,8 @@ RULES: dict[str, str] = {
     "quantization.lora_alpha": REFUSED,
     "quantization.lora_dropout": CHANGEABLE,
     "quantization.lora_target_modules": REFUSED,
+    "quantization.lora_rslora": REFUSED,
+    "quantization.lora_dora": REFUSED,
     "data.weighting": REFUSED,
     "data.curriculum": REFUSED,
     "data.curriculum_fraction": REFUSED,

@@ -91,7 +91,8 @@ def delete_run(output: Path, say: Callable[[str], None]) -> None:
 
 
 def _names(tokenizer: Path) -> tuple[str, ...]:
-    return (*WRITTEN, *(file.name for file in sorted(tokenizer.iterdir()) if file.is_file()))
+    files = [file.name for file in sorted(tokenizer.iterdir()) if file.is_file()]
+    return (*WRITTEN, *files, *(f"adapter/{name}" for name in files))
 
 
 def _refuse_foreign_checkpoints(output: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -10,9 +9,9 @@ from torch import nn
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, devices, models
+from effectiveness.trainer.adapters import lower_frozen
 from effectiveness.trainer.fitting import one_line_where_memory_ends
 from effectiveness.trainer.gap_record import CAN_FILL, can_fill, record_gaps
-from effectiveness.trainer.lora import lower_frozen
 from effectiveness.trainer.setup import CHECKPOINTS, Run, finished_model
 from effectiveness.trainer.tokenizer_match import compare_tokenizers
 
@@ -21,6 +20,7 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     """(model on the device, what it is in words). Weights are float32; frozen ones bfloat16 where no bit is lost."""
     settings = run.config.model
     name = finished_model(run.source) or settings.pretrained_model
+    new_ids: frozenset[int] = frozenset()
     if name is None:
         preset = models.choose_preset(
             settings.preset, num_train_tokens, run.device, devices.memory_bytes(run.device)
@@ -29,7 +29,7 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         setattr(model.config, CAN_FILL, False)
         what = f"preset {preset}, from scratch"
     else:
-        model = _load_model(run, name)
+        model, new_ids = _load_model(run, name)
         what = f"{name}"
     if run.source is not None and not finished_model(run.source):
         _load_step_checkpoint(run.source, model)
@@ -37,8 +37,9 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
     if run.config.objectives.fim_rate:
         record_gaps(model, run.config.objectives.fim_rate)
     if run.config.quantization.lora_enabled:
-        count = models.adapt(model, run.config.quantization, run.config.training.seed)
+        count = models.adapt(model, run.config.quantization, run.config.training.seed, new_ids)
         what = f"{what}, LoRA on {count} layers"
+        what += f" and {len(new_ids)} new tokens" if new_ids else ""
         if run.precision == torch.bfloat16:
             lower_frozen(model)
     size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
@@ -65,7 +66,8 @@ def _build_preset(run: Run, preset: str) -> nn.Module:
     )
 
 
-def _load_model(run: Run, name: str) -> nn.Module:
+def _load_model(run: Run, name: str) -> tuple[nn.Module, frozenset[int]]:
+    """(the model, new tokens that a frozen one must learn). Rows of all that are new to it are drawn."""
     if run.config.model.max_position_embeddings is not None:
         raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
     model = models.load_pretrained(
@@ -77,29 +79,21 @@ def _load_model(run: Run, name: str) -> nn.Module:
     added: frozenset[int] = frozenset()
     if run.source is None:
         added = compare_tokenizers(f"model.pretrained_model: {name}", name, run.vocabulary)
-    if run.config.quantization.lora_enabled:
-        _refuse_frozen_rows(run, name, added)
+    models.draw_rows(model, added, run.config.training.seed)
     directory = Path(name) if Path(name).is_dir() else None
     setattr(model.config, CAN_FILL, can_fill(model, run.vocabulary, directory, added))
     if run.config.model.dropout:
         models.add_dropout(model, run.config.model.dropout)
-    return model
+    return model, _to_learn(run, added)
 
 
-def _refuse_frozen_rows(run: Run, name: str, added: Collection[int]) -> None:
-    """Adapters train no rows of the embedding and hold none: control tokens must be the model's own."""
-    control, fim_rate = run.vocabulary.control, run.config.objectives.fim_rate
-    fim = [control.fim_prefix, control.fim_middle, control.fim_suffix] if fim_rate else []
-    for ids, way_out in (
-        (fim, "set objectives.fim_rate: 0, or lora_enabled: false"),
-        ([control.begin, control.end], "set lora_enabled: false"),
-    ):
-        new = [run.vocabulary.decode([index]) for index in dict.fromkeys(ids) if index in added]
-        if new:
-            raise UserError(
-                f"quantization.lora_enabled: {name} has no token {', '.join(new)} of its own, and adapters train no "
-                f"new ones; {way_out}"
-            )
+def _to_learn(run: Run, added: frozenset[int]) -> frozenset[int]:
+    """All of `added`, if the task needs one of them."""
+    control, objectives = run.vocabulary.control, run.config.objectives
+    needed: set[int | None] = {control.begin, control.end}
+    needed |= {control.fim_prefix, control.fim_middle, control.fim_suffix} if objectives.fim_rate else set()
+    needed |= {control.mask} if objectives.mask_rate else set()
+    return added if needed & added else frozenset()
 
 
 def _load_step_checkpoint(source: Path, model: nn.Module) -> None:

@@ -49,8 +49,10 @@ def _logits(model) -> list[float]:
 
 
 def _adapted(base: str, adapter: str) -> list[float]:
-    from peft import PeftModel
+    from peft import AutoPeftModelForCausalLM, PeftModel
 
+    if os.path.exists(os.path.join(adapter, "tokenizer.json")):  # by which it makes room for new tokens
+        return _logits(AutoPeftModelForCausalLM.from_pretrained(adapter).eval())
     return _logits(PeftModel.from_pretrained(_model(base), adapter).eval())
 
 
