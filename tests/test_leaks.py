@@ -7,7 +7,6 @@ import json
 import random
 import sys
 from collections import Counter
-from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ import pytest
 from small_repository import make_repository
 
 from create_training_dataset_effectiveness import main
+from effectiveness.common.jsonl import read_rows
 from effectiveness.common.records import DATASET_FILES, VARIANTS, UserError
 from effectiveness.common.workers import Crew
 from effectiveness.corpus import leaks, save
-from effectiveness.corpus.leaks import HELD_OUT, LeakSearch, format_leaks, spans
-from effectiveness.corpus.leaks.rows import WrittenRows, portions_of
-from effectiveness.corpus.leaks.rows import rows_of as portion_rows
+from effectiveness.corpus.leaks import find_leaks, format_leaks, spans
+from effectiveness.corpus.leaks.spans import WrittenRows
 from effectiveness.corpus.rows.writing import write_rows
 
 WINDOW = 128
@@ -58,44 +57,13 @@ def write(directory: Path, rows: dict[str, list[dict]], **dumps) -> Path:
 
 
 def written(path: Path) -> WrittenRows:
-    """What a writer knows of a file. A line that is no row is a text of its own."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    rows = [named(line) or (("no row", number), 0, []) for number, line in enumerate(lines)]
-    texts: dict[tuple, int] = {}
-    spelled: dict[tuple, dict[int, str]] = {}  # of each text: token number -> id
-    for name, start, ids in rows:
-        texts.setdefault(name, len(texts))
-        spelled.setdefault(name, {}).update(enumerate(map(str, ids), start))
-    begins = {
-        name: [0, *accumulate(len(ids.get(number, "")) + 1 for number in range(max(ids, default=0)))]
-        for name, ids in spelled.items()
-    }
-    starts = [begins[name][start] for name, start, _ in rows]
-    return WrittenRows(
-        path,
-        np.array([*map(len, lines)], np.uint32),
-        np.array([texts[name] for name, _, _ in rows], int),
-        np.array(starts, int),
-    )
-
-
-def named(line: bytes) -> tuple[tuple[str, str], int, list[int]] | None:
-    """(the text a row is from, the first token in it, the ids that count) unless it is no row."""
-    try:
-        row = json.loads(line)
-        about = row["metadata"]
-        name, start = (about["source_file"], about["augmentation_type"]), about.get("start_token", 0)
-        return name, start, row.get("labels", row["tokens"])[: about["length"]]
-    except (ValueError, KeyError, TypeError):
-        return None
+    """What a writer knows of a file."""
+    return WrittenRows(path, np.array([*map(len, path.read_bytes().splitlines(keepends=True))], np.uint32))
 
 
 def leak_report(directory: Path, crew: Crew) -> dict:
     """Compare the three files of a dataset."""
-    paths = {split: directory / name for split, name in DATASET_FILES.items()}
-    search = LeakSearch({split: written(paths[split]) for split in HELD_OUT}, crew)
-    search.search(written(paths["train"]))
-    return search.report()
+    return find_leaks({split: written(directory / name) for split, name in DATASET_FILES.items()}, crew)
 
 
 def random_ids(rng: random.Random, count: int) -> list[int]:
@@ -208,37 +176,6 @@ def test_windows_that_share_more_or_less_than_a_span_count_the_same(tmp_path, mo
     assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_where_a_row_says_it_starts_is_never_believed(tmp_path, seed):
-    """Rows that claim to go on where another ends, and hold something else there; and rows that claim nothing."""
-    rng = random.Random(seed)
-    rows = leaky_dataset(seed)
-    for kept in rows.values():
-        for row in kept:
-            if rng.random() < 0.3:
-                row["metadata"]["start_token"] = STRIDE * rng.randrange(8)
-            elif rng.random() < 0.1:
-                del row["metadata"]["start_token"]
-            if rng.random() < 0.3:
-                row["tokens"][rng.randrange(WINDOW)] = 7
-    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
-
-
-def test_a_row_goes_on_where_another_of_its_own_text_ends_and_nowhere_else(tmp_path):
-    one, two, three, four = (random_ids(random.Random(18 + number), 160) for number in range(4))
-    padded = row_of("padded", one[:100])
-    goes_on = row_of("padded", padded["tokens"][40:] + one[100:140], start=40)  # padding became text
-    variant = row_of("mixed", three[32:160], "comment_toggle", start=32)
-    shorter = row_of("shorter", four[32:110], start=32)
-    shorter["tokens"] = four[32:160]
-    rows = {
-        "train": [],
-        "val": [padded, goes_on, row_of("ends", two[:128]), row_of("ends", two[32:150], start=32)],
-        "test": [row_of("mixed", three[:128]), variant, row_of("shorter", four[:128]), shorter],
-    }
-    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
-
-
 def test_of_the_windows_that_hold_a_span_the_first_in_the_file_counts(tmp_path):
     ids = random_ids(random.Random(19), 160)
     early, late = rows_of("a", ids)
@@ -247,22 +184,11 @@ def test_of_the_windows_that_hold_a_span_the_first_in_the_file_counts(tmp_path):
     assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
 
 
-def test_of_overlapping_windows_each_token_is_read_once(tmp_path, monkeypatch):
-    ids = random_ids(random.Random(16), 2000)
-    write(tmp_path, {"train": random.Random(17).sample(found := rows_of("a", ids), len(found))})
-    read = []
-    ids_of = spans._ids
-    monkeypatch.setattr(spans, "_ids", lambda text, count: read.append(count) or ids_of(text, count))
-    leak_report(tmp_path, Crew(1))
-    assert sum(read) == len(ids)
-
-
 @pytest.mark.parametrize("portion_bytes", [500, 5_000, 1 << 20])
-def test_portions_batches_and_workers_do_not_change_the_report(tmp_path, monkeypatch, portion_bytes):
+def test_portions_and_workers_do_not_change_the_report(tmp_path, monkeypatch, portion_bytes):
     write(tmp_path, leaky_dataset(1))
     expected = leak_report(tmp_path, Crew(1))
-    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", portion_bytes)
-    monkeypatch.setattr(spans, "_BATCH_TOKENS", portion_bytes)
+    monkeypatch.setattr(spans, "_PORTION_BYTES", portion_bytes)
     assert leak_report(tmp_path, Crew(1)) == expected
     with Crew(2 if portion_bytes > 500 else 1) as crew:
         assert leak_report(tmp_path, crew) == expected
@@ -308,7 +234,7 @@ def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared
 
 
 def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaks.rows, "_PORTION_BYTES", 1000)
+    monkeypatch.setattr(spans, "_PORTION_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
     seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
@@ -415,72 +341,28 @@ def test_a_file_that_is_missing_or_has_changed_is_one_line(tmp_path, split, chan
     rows = {name: written(write(tmp_path, {}) / DATASET_FILES[name]) for name in DATASET_FILES}
     change(rows[split].path)
     with Crew(1) as crew, pytest.raises(UserError, match=told):
-        LeakSearch({name: rows[name] for name in HELD_OUT}, crew).search(rows["train"])
+        find_leaks(rows, crew)
 
 
 def test_two_rows_named_as_one_line_are_no_row(tmp_path):
     write(tmp_path, {"val": rows_of("a", [5, 6]) + rows_of("b", [7, 8])})
     rows = {name: written(tmp_path / DATASET_FILES[name]) for name in DATASET_FILES}
-    path, num_bytes, zero = rows["val"].path, rows["val"].num_bytes, np.zeros(1, np.int64)
-    joined = WrittenRows(path, np.array([num_bytes], np.uint32), zero, zero)
+    joined = WrittenRows(rows["val"].path, np.array([rows["val"].num_bytes], np.uint32))
     with pytest.raises(UserError, match=r"val\.jsonl, byte 0: not a row"):
-        LeakSearch(rows | {"val": joined}, Crew(1)).search(rows["train"])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_what_a_writer_says_of_texts_decides_only_the_work(tmp_path, seed):
-    rng = np.random.default_rng(seed)
-    rows = leaky_dataset(seed)
-    write(tmp_path, rows)
-
-    def misled(split: str) -> WrittenRows:
-        known = written(tmp_path / DATASET_FILES[split])
-        return known._replace(
-            texts=rng.integers(0, 3, len(known.sizes)), starts=rng.permutation(known.starts)
-        )
-
-    search = LeakSearch({split: misled(split) for split in HELD_OUT}, Crew(1))
-    search.search(misled("train"))
-    assert without_examples(search.report()) == slow_report(rows)
-
-
-def test_train_may_be_written_after_the_held_out_files_are_read(tmp_path):
-    expected = leak_report(write(tmp_path, leaky_dataset(3)), Crew(1))
-    train = tmp_path / DATASET_FILES["train"]
-    lines = train.read_bytes()
-    train.unlink()
-    with Crew(2) as crew:
-        list(crew.map(abs, range(2)))  # starts the workers
-        search = LeakSearch({split: written(tmp_path / DATASET_FILES[split]) for split in HELD_OUT}, crew)
-        train.write_bytes(lines)
-        search.search(written(train))
-        assert search.report() == expected
+        find_leaks(rows | {"val": joined}, Crew(1))
 
 
 def test_what_the_dataset_command_says_of_its_rows_is_true(tmp_path, monkeypatch):
-    """It names the lines, and the bytes that neighbouring windows of a text both hold, of every kind of row."""
-    shared: Counter[str] = Counter()
+    """It names the lines, of every kind of row."""
 
     def write_and_check(*arguments):
         file = write_rows(*arguments)
         assert [*map(len, file.rows.path.read_bytes().splitlines(keepends=True))] == file.rows.sizes.tolist()
-        shared.update(variants_that_share(file.rows))
         return file
 
     monkeypatch.setattr(save, "write_rows", write_and_check)
     make_repository(tmp_path / "repository")
     flags = ["--recipe", "founding", "--tokenizer", "local", "--max-tokens", "128", "--workers", "1"]
     assert main([str(tmp_path / "repository"), "--output", str(tmp_path / "dataset"), *flags, "--quiet"]) == 0
-    assert set(shared) == set(VARIANTS)
-
-
-def variants_that_share(rows: WrittenRows) -> list[str]:
-    """The variant of each row that begins with what the row before it ends with."""
-    found = [row for portion in portions_of(rows) for row in portion_rows(portion)]
-    variants = []
-    for before, row in pairwise(found):
-        step = row.start - before.start
-        if (row.file, row.variant) == (before.file, before.variant) and step < len(before.text):
-            assert step > 0 and row.text.startswith(before.text[step:] + b",")
-            variants.append(row.variant)
-    return variants
+    rows = [*read_rows(tmp_path / "dataset" / DATASET_FILES["train"])]
+    assert {row["metadata"]["augmentation_type"] for row in rows} == set(VARIANTS)

@@ -88,7 +88,7 @@ OWN_FILES = {
     ),
     *(
         "effectiveness/corpus/rows/__init__.py",
-        "effectiveness/corpus/leaks/rows.py",
+        "effectiveness/corpus/leaks/spans.py",
         "effectiveness/corpus/scan/__init__.py",
         "effectiveness/corpus/build.py",
     ),

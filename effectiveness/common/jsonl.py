@@ -147,7 +147,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file one at a time. Raises UserError naming file and line of the first bad one."""
     with _opened(path) as lines:
         for number, line in enumerate(lines, 1):
-            problem, row = _parse_row(line)
+            problem, row = parse_row(line)
             if problem:
                 raise UserError(f"{spell(path)}:{number}: {problem}; build the dataset again")
             yield row
@@ -160,7 +160,7 @@ def _opened(path: Path) -> BinaryIO:
         raise UserError(f"cannot read {spell(path)}: {error.strerror}; build the dataset again") from None
 
 
-def _parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
+def parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
     """(what is wrong or "", row). `tokens` and `labels` are lists of integers of equal length; a row without labels has
     no such key, as in datasets of format 1."""
     if not line.endswith(b"\n"):

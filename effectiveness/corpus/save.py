@@ -31,11 +31,11 @@ from effectiveness.corpus.describe import (
     report_rows,
 )
 from effectiveness.corpus.history.later import History, LaterRows, describe_later, later_leaks, later_rows
-from effectiveness.corpus.leaks import HELD_OUT, TRAIN, LeakSearch
+from effectiveness.corpus.leaks import find_leaks
 from effectiveness.corpus.report import tally, write_report
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.rows.writing import RowReader, least_bytes, write_rows
+from effectiveness.corpus.rows.writing import RowReader, Written, least_bytes, write_rows
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 
@@ -52,7 +52,8 @@ def save(
     history: History | None = None,
 ) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
-    files, search = _write_dataset(staging, corpus, plan, tokenizer, made, table, order, crew)
+    written = _write_dataset(staging, corpus, plan, tokenizer, made, table, order)
+    files = {DATASET_FILES[split]: file.digest for split, file in written.items()}
     described = {
         **counts_of(plan, corpus, table, order),
         **description_of(options, plan, corpus, tokenizer),
@@ -63,10 +64,11 @@ def save(
         num_languages=len(described["languages_table"]),
         window=plan.context_tokens,
     )
-    leaks = search.report()
+    rows = {split: file.rows for split, file in written.items()}
+    leaks = find_leaks(rows, crew, new_share=1 - plan.overlap_tokens / plan.context_tokens)
     later = None
     if history and history.changes:
-        later = later_rows(search.portions, history.changes, plan, corpus, tokenizer, made, crew)
+        later = later_rows(rows.values(), history.changes, plan, corpus, tokenizer, made, crew)
     if later:
         files[LATER_FILE] = _write_later(staging / LATER_FILE, plan, tokenizer, later, len(table))
         leaks[LATER] = later_leaks(later)
@@ -92,19 +94,13 @@ def _write_dataset(
     made: MadeRows,
     table: RowTable,
     order: dict[str, np.ndarray],
-    crew: Crew,
-) -> tuple[dict[str, FileDigest], LeakSearch]:
-    """The three files. The workers read the held-out ones back while train is written, then train."""
+) -> dict[str, Written]:
+    """The three files."""
     require_space(staging, least_bytes(plan, tokenizer, table))
     with closing(RowReader(corpus, plan, tokenizer, made, table)) as reader:
-        written = {
-            split: write_rows(staging / DATASET_FILES[split], reader, order[split]) for split in HELD_OUT
+        return {
+            split: write_rows(staging / name, reader, order[split]) for split, name in DATASET_FILES.items()
         }
-        new_share = 1 - plan.overlap_tokens / plan.context_tokens
-        search = LeakSearch({split: file.rows for split, file in written.items()}, crew, new_share)
-        written[TRAIN] = write_rows(staging / DATASET_FILES[TRAIN], reader, order[TRAIN])
-    search.search(written[TRAIN].rows)
-    return {DATASET_FILES[split]: file.digest for split, file in written.items()}, search
 
 
 def _write_later(

@@ -20,13 +20,11 @@ from effectiveness.common.hashing import sorted_distinct, stretch_hashes
 from effectiveness.common.records import SourceFile
 from effectiveness.common.workers import Crew, cut_into_shards
 from effectiveness.corpus.history.lines import new_byte_ranges
-from effectiveness.corpus.leaks.rows import Portion
-from effectiveness.corpus.leaks.spans import SPAN_TOKENS, batches
+from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, read_spans
 from effectiveness.corpus.tokenization import Encoder
 
 SHARD_BYTES = 1 << 20
 MAX_NEEDLES = 1 << 22  # 32 MB of hashes that are looked for in one reading of the rows
-MAX_TABLE_BITS = 24
 
 SPAN = np.dtype([("file", "u4"), ("start", "u4"), ("hash", "u8")])  # file: index of the change
 
@@ -127,33 +125,16 @@ def _spans(number: int, added: np.ndarray, ids: np.ndarray) -> np.ndarray:
 # --- what is known ---------------------------------------------------------------------------------------
 
 
-class _Needles:
-    """Sorted distinct hashes to look for; a table of their first bits says "surely not" to most others."""
-
-    def __init__(self, hashes: np.ndarray):
-        num_bits = min(MAX_TABLE_BITS, len(hashes).bit_length() + 4)
-        self.hashes, self._shift = hashes, np.uint64(64 - num_bits)
-        self._table = np.zeros(1 << num_bits, np.bool_)
-        self._table[hashes >> self._shift] = True
-
-    def among(self, hashes: np.ndarray) -> np.ndarray:
-        """Indices of the needles that stand in `hashes`, distinct."""
-        likely = sorted_distinct(hashes[self._table[hashes >> self._shift]])
-        at = np.minimum(np.searchsorted(self.hashes, likely), max(0, len(self.hashes) - 1))
-        return at[self.hashes[at] == likely] if len(self.hashes) else at
-
-
-_needles: _Needles  # of this worker process
+_needles: Needles  # of this worker process
 
 
 def _look_for(hashes: np.ndarray) -> None:
     global _needles
-    _needles = _Needles(hashes)
+    _needles = Needles(hashes)
 
 
 def _search_portion(portion: Portion) -> np.ndarray:
-    found = [_needles.among(batch.spans(1, originals_only=False)[0]) for batch in batches(portion)]
-    return sorted_distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
+    return sorted_distinct(_needles.find(read_spans(portion).hashes)[1])
 
 
 def _is_known(hashes: np.ndarray, portions: list[Portion], crew: Crew) -> np.ndarray:
@@ -209,9 +190,9 @@ def _groups(found: list[Added]) -> Iterator[range]:
 
 def _is_in_earlier(hashes: np.ndarray, shards: list[Shard]) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of changed files that were looked at before."""
-    needles, known = _Needles(hashes), np.zeros(len(hashes), bool)
+    needles, known = Needles(hashes), np.zeros(len(hashes), bool)
     for shard in shards:
-        known[needles.among(np.fromfile(shard.spool, SPAN)["hash"])] = True
+        known[needles.find(np.fromfile(shard.spool, SPAN)["hash"])[1]] = True
     return known
 
 

@@ -19,7 +19,7 @@ from effectiveness.corpus.augment.facts import RepositoryFacts
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Change, Fresh, find_fresh
 from effectiveness.corpus.history.pairing import UNCHANGED, pair_files
 from effectiveness.corpus.history.past import Past
-from effectiveness.corpus.leaks.rows import Portion
+from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
 from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of
 from effectiveness.corpus.rows.table import RowTable
 from effectiveness.corpus.tokenization import TokenizerInfo
@@ -108,7 +108,7 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def later_rows(
-    portions: list[Portion],
+    written: Iterable[WrittenRows],
     changes: Changes,
     plan: ContextPlan,
     then: Corpus,
@@ -116,7 +116,7 @@ def later_rows(
     made: MadeRows,
     crew: Crew,
 ) -> LaterRows | None:
-    """Rows of what is new, against the dataset of state `then`, whose rows `made` lie in `portions` as written.
+    """Rows of what is new, against the dataset of state `then`, whose rows `made` were `written`.
 
     None where nothing is new.
     """
@@ -129,7 +129,7 @@ def later_rows(
         texts=changes.head.texts,
         tokenizer_json=tokenizer.json_path,
         sample=sample,
-        portions=portions,
+        portions=[portion for rows in written for portion in portions_of(rows)],
         scratch=scratch,
         crew=crew,
     )

@@ -12,84 +12,67 @@ only those whose hash is divisible by p - a choice by content, so a kept span is
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from effectiveness.common.hashing import distinct, sorted_distinct
+from effectiveness.common.hashing import sorted_distinct
 from effectiveness.common.records import DATASET_FILES, LATER
 from effectiveness.common.workers import Crew
-from effectiveness.corpus.leaks.rows import Portion, WrittenRows, name_key, portions_of, row_at
-from effectiveness.corpus.leaks.search import (
-    HeldOut,
+from effectiveness.corpus.leaks.spans import (
+    SPAN_TOKENS,
     Needles,
-    Train,
-    begin_reading,
-    begin_search,
-    found_in_train,
+    Portion,
+    WrittenRows,
+    file_at,
+    portions_of,
+    read_spans,
 )
-from effectiveness.corpus.leaks.spans import SPAN_TOKENS
 
 TRAIN, HELD_OUT = "train", ("val", "test")
 MAX_SPANS = 1 << 20  # kept of the held-out files, about
 MAX_EXAMPLES = 5
 
 _BYTES_PER_TOKEN = 5  # of a row, about
+_NOWHERE = np.iinfo(np.int64).max
 
 
-class LeakSearch:
-    """Reads the files of a dataset back while the command goes on: first the held-out ones, then train.
+def find_leaks(written: dict[str, WrittenRows], crew: Crew, new_share: float = 0.25) -> dict[str, Any]:
+    """What the held-out files share with train, ready for JSON; the same for any number of workers.
 
-    The report is the same for any number of workers. Every step raises UserError for a file that is not as the
-    dataset command wrote it.
+    `new_share`: of a window, what the one before has not. `held_out[split]` counts distinct spans and how many of them
+    train holds (`exact` is False when they are estimated from one span in `sampled_one_in`), rows with at least half of
+    their spans in train, and names a few pairs of files that share text. Raises UserError for a file that is not as
+    the dataset command wrote it.
     """
-
-    portions: list[Portion]  # of all files that were named so far, those of train last
-
-    def __init__(self, held_out: dict[str, WrittenRows], crew: Crew, new_share: float = 0.25):
-        """Begin with the held-out files, which are complete. `new_share`: of a window, what the one before has not."""
-        num_bytes = sum(held_out[split].num_bytes for split in HELD_OUT)
-        self._sample_one_in = 1
-        while num_bytes * new_share > MAX_SPANS * _BYTES_PER_TOKEN * self._sample_one_in:
-            self._sample_one_in *= 2
-        portions = [portions_of(held_out[split]) for split in HELD_OUT]
-        self.portions = [portion for of_split in portions for portion in of_split]
-        self._crew, self._reading = crew, begin_reading(portions, self._sample_one_in, crew)
-
-    def search(self, train: WrittenRows) -> None:
-        """Begin to look for their spans in train, which is complete now."""
-        self._train = portions_of(train)
-        self.portions += self._train
-        self._seen = dict(zip(HELD_OUT, self._reading, strict=True))
-        needles = np.concatenate([seen.hashes for seen in self._seen.values()])
-        needles.sort()  # in place: there may be a million
-        self._needles = distinct(needles)
-        self._found = begin_search(self._train, self._needles, self._crew)
-        self._num_spans = {split: len(sorted_distinct(seen.hashes)) for split, seen in self._seen.items()}
-
-    def report(self) -> dict[str, Any]:
-        """What was found, ready for JSON.
-
-        `held_out[split]` counts distinct spans and how many of them train holds (`exact` is False when they are
-        estimated from one span in `sampled_one_in`), rows with at least half of their spans in train, and names a
-        few pairs of files that share text.
-        """
-        seen, num_spans, sample_one_in = self._seen, self._num_spans, self._sample_one_in
-        train = found_in_train(self._found, self._needles)
-        return {
-            "span_tokens": SPAN_TOKENS,
-            "sampled_one_in": sample_one_in,
-            "exact": sample_one_in == 1,
-            "held_out": {
-                split: _held_out_summary(seen[split], num_spans[split], train, self._train, sample_one_in)
-                for split in HELD_OUT
-            },
-            "spans_in_val_and_test": sample_one_in * (sum(num_spans.values()) - len(self._needles)),
-            **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {TRAIN: train.keys}),
-            **_files_in_two_splits(seen, train),
-        }
+    portions = {split: portions_of(rows) for split, rows in written.items()}
+    sample_one_in = 1
+    num_bytes = sum(written[split].num_bytes for split in HELD_OUT)
+    while num_bytes * new_share > MAX_SPANS * _BYTES_PER_TOKEN * sample_one_in:
+        sample_one_in *= 2
+    tasks = [(portion, sample_one_in) for split in HELD_OUT for portion in portions[split]]
+    parts = list(crew.map(_held_out_portion, tasks))
+    num_val = len(portions["val"])
+    seen = {"val": _joined(parts[:num_val]), "test": _joined(parts[num_val:])}
+    num_spans = {split: len(sorted_distinct(of_split.hashes)) for split, of_split in seen.items()}
+    spans = sorted_distinct(np.concatenate([of_split.hashes for of_split in seen.values()]))
+    train = _found_in_train(portions[TRAIN], spans, crew)
+    return {
+        "span_tokens": SPAN_TOKENS,
+        "sampled_one_in": sample_one_in,
+        "exact": sample_one_in == 1,
+        "held_out": {
+            split: _held_out_summary(seen[split], num_spans[split], train, written[TRAIN].path, sample_one_in)
+            for split in HELD_OUT
+        },
+        "spans_in_val_and_test": sample_one_in * (sum(num_spans.values()) - len(spans)),
+        **_equal_rows({split: seen[split].keys for split in HELD_OUT} | {TRAIN: train.keys}),
+        **_files_in_two_splits({split: seen[split].all_files for split in HELD_OUT}, train.files),
+    }
 
 
 def format_leaks(report: dict[str, Any]) -> list[str]:
@@ -117,6 +100,83 @@ def format_leaks(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+# --- the two halves ----------------------------------------------------------------------------------------
+
+
+class _HeldOut(NamedTuple):
+    """What the report needs of a held-out file, or of some of its rows."""
+
+    keys: np.ndarray  # uint64[rows], equal for equal rows
+    all_files: set[str]  # the source files of all rows
+    files: list[str]  # of each original
+    hashes: np.ndarray  # uint64[spans]: the sampled spans of the originals, row after row
+    rows: np.ndarray  # int64[spans]: the original that each stands in
+
+
+def _held_out_portion(task: tuple[Portion, int]) -> _HeldOut:
+    portion, sample_one_in = task
+    spans = read_spans(portion)
+    kept = spans.is_original[spans.rows] & (spans.hashes & np.uint64(sample_one_in - 1) == 0)
+    originals = np.flatnonzero(spans.is_original)
+    return _HeldOut(
+        keys=spans.keys,
+        all_files=set(spans.files),
+        files=[spans.files[row] for row in originals.tolist()],
+        hashes=spans.hashes[kept],
+        rows=np.searchsorted(originals, spans.rows[kept]),
+    )
+
+
+def _joined(parts: Sequence[_HeldOut]) -> _HeldOut:
+    before = np.cumsum([0, *(len(part.files) for part in parts)])
+    return _HeldOut(
+        keys=np.concatenate([np.empty(0, np.uint64), *(part.keys for part in parts)]),
+        all_files=set().union(*(part.all_files for part in parts)),
+        files=[name for part in parts for name in part.files],
+        hashes=np.concatenate([np.empty(0, np.uint64), *(part.hashes for part in parts)]),
+        rows=np.concatenate(
+            [np.empty(0, np.int64), *(part.rows + at for part, at in zip(parts, before, strict=False))]
+        ),
+    )
+
+
+class _Train(NamedTuple):
+    """What the report needs of train."""
+
+    keys: np.ndarray  # uint64[rows]
+    files: set[str]
+    spans: np.ndarray  # uint64, sorted and distinct: the held-out spans that it holds
+    offsets: np.ndarray  # int64: where the first row that holds each begins
+
+
+_needles: Needles  # of this worker process
+
+
+def _look_for(spans: np.ndarray) -> None:
+    global _needles
+    _needles = Needles(spans)
+
+
+def _train_portion(portion: Portion) -> tuple[np.ndarray, set[str], np.ndarray, np.ndarray]:
+    """(keys, files, needles that it holds, where the first row that holds each begins)."""
+    spans = read_spans(portion)
+    positions, needles = _needles.find(spans.hashes)
+    needles, first = np.unique(needles, return_index=True)  # positions ascend, and with them the offsets
+    return spans.keys, set(spans.files), needles, spans.offsets[spans.rows[positions[first]]]
+
+
+def _found_in_train(portions: list[Portion], spans: np.ndarray, crew: Crew) -> _Train:
+    first_offsets = np.full(len(spans), _NOWHERE)
+    keys, files = [np.empty(0, np.uint64)], set[str]()
+    found = crew.map(_train_portion, portions, setup=_look_for, setup_args=(spans,))
+    for of_rows, of_portion, needles, offsets in found:
+        first_offsets[needles] = np.minimum(first_offsets[needles], offsets)
+        keys.append(of_rows)
+        files |= of_portion
+    is_found = first_offsets < _NOWHERE
+    return _Train(np.concatenate(keys), files, spans[is_found], first_offsets[is_found])
+
+
 # --- what was found ----------------------------------------------------------------------------------------
 
 
@@ -130,25 +190,26 @@ class _Shared:
     first_span: dict[str, int] = field(default_factory=dict)  # source file -> one of them
 
 
-def _shared(seen: HeldOut, train: Train) -> _Shared:
+def _shared(seen: _HeldOut, train: _Train) -> _Shared:
     """Row by row: a span counts in each row that holds it."""
     positions, spans = Needles(train.spans).find(seen.hashes)
-    first = np.searchsorted(positions, seen.begins)
-    num_shared = np.searchsorted(positions, seen.ends) - first
-    is_half = (num_shared > 0) & (2 * num_shared >= seen.ends - seen.begins)
+    rows = seen.rows[positions]
+    of_rows = np.bincount(rows, minlength=len(seen.files))
+    is_half = (of_rows > 0) & (2 * of_rows >= np.bincount(seen.rows, minlength=len(seen.files)))
     shared = _Shared(len(sorted_distinct(spans)), int(np.count_nonzero(is_half)))
-    rows = np.flatnonzero(num_shared)
-    for row in rows[np.argsort(seen.offsets[rows])].tolist():
-        shared.spans_by_file[seen.files[row]] += int(num_shared[row])
-        shared.first_span.setdefault(seen.files[row], int(seen.hashes[positions[first[row]]]))
+    with_some, first = np.unique(rows, return_index=True)
+    for row, position in zip(with_some.tolist(), positions[first].tolist(), strict=True):
+        shared.spans_by_file[seen.files[row]] += int(of_rows[row])
+        shared.first_span.setdefault(seen.files[row], int(seen.hashes[position]))
     return shared
 
 
 def _held_out_summary(
-    seen: HeldOut, num_spans: int, train: Train, portions: list[Portion], sample_one_in: int
+    seen: _HeldOut, num_spans: int, train: _Train, path: Path, sample_one_in: int
 ) -> dict[str, Any]:
     shared = _shared(seen, train)
-    num_rows, num_without = len(seen.begins), int(np.count_nonzero(seen.begins == seen.ends))
+    num_rows = len(seen.files)
+    num_without = num_rows - len(sorted_distinct(seen.rows))
     return {
         "rows": num_rows,
         "rows_without_span": num_without,  # shorter than a span, or none was sampled
@@ -157,27 +218,18 @@ def _held_out_summary(
         "shared": sample_one_in * shared.num_spans,
         "share": round(shared.num_spans / max(1, num_spans), 6),
         "share_of_rows": round(shared.rows_half_shared / max(1, num_rows - num_without), 6),
-        "examples": _examples(shared, train, portions),
+        "examples": _examples(shared, train, path),
     }
 
 
-def _examples(shared: _Shared, train: Train, portions: list[Portion]) -> list[dict[str, str]]:
+def _examples(shared: _Shared, train: _Train, path: Path) -> list[dict[str, str]]:
     """The held-out files that share most, each with the first file of train that holds one of its spans."""
     counts = shared.spans_by_file
     examples = []
     for file in sorted(counts, key=lambda file: (-counts[file], file))[:MAX_EXAMPLES]:
         offset = train.offsets[np.searchsorted(train.spans, np.uint64(shared.first_span[file]))]
-        examples.append({"file": file, "train_file": row_at(portions, offset).file})
+        examples.append({"file": file, "train_file": file_at(path, int(offset))})
     return examples
-
-
-def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """What two sorted distinct arrays share: np.intersect1d, without sorting them again."""
-    few, many = sorted((first, second), key=len)
-    at = np.searchsorted(many, few)
-    is_in_both = at < len(many)
-    is_in_both[is_in_both] = many[at[is_in_both]] == few[is_in_both]
-    return few[is_in_both]
 
 
 def _equal_rows(keys: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -188,15 +240,15 @@ def _equal_rows(keys: dict[str, np.ndarray]) -> dict[str, Any]:
     return {
         "equal_rows": num_rows - num_distinct,
         "equal_rows_across": {
-            f"{a} and {b}": len(_common(distinct[a], distinct[b])) for a, b in combinations(DATASET_FILES, 2)
+            f"{a} and {b}": len(np.intersect1d(distinct[a], distinct[b], assume_unique=True))
+            for a, b in combinations(DATASET_FILES, 2)
         },
     }
 
 
-def _files_in_two_splits(seen: dict[str, HeldOut], train: Train) -> dict[str, Any]:
-    files = {"train": train.all_files} | {split: of_split.all_files for split, of_split in seen.items()}
-    distinct = [sorted_distinct(keys) for keys in files.values()]
-    shared = {key for a, b in combinations(distinct, 2) for key in _common(a, b).tolist()}
-    held_out = {name for of_split in seen.values() for name in of_split.files} if shared else set()
-    names = sorted(name for name in held_out if name_key(name) in shared)
-    return {"files_in_two_splits": len(shared), "files_in_two_splits_examples": names[:MAX_EXAMPLES]}
+def _files_in_two_splits(held_out: dict[str, set[str]], train: set[str]) -> dict[str, Any]:
+    shared = {name for a, b in combinations((train, *held_out.values()), 2) for name in a & b}
+    return {
+        "files_in_two_splits": len(shared),
+        "files_in_two_splits_examples": sorted(shared)[:MAX_EXAMPLES],
+    }

@@ -14,7 +14,7 @@ from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.paths import no_time
 from effectiveness.common.records import VARIANTS, WEIGHTS, ContextPlan, Corpus, SourceFile
 from effectiveness.corpus.curriculum import PLACES
-from effectiveness.corpus.leaks.rows import WrittenRows
+from effectiveness.corpus.leaks.spans import WrittenRows
 from effectiveness.corpus.rows import MASKED_INDEX, MadeRows
 from effectiveness.corpus.rows.table import RowTable, original_rows
 from effectiveness.corpus.tokenization import TokenizerInfo
@@ -33,7 +33,7 @@ def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
     with JsonLinesWriter(path) as writer:
         lines = (writer.write_spelled_row(*row) for row in reader.read(rows))
         sizes = np.fromiter(lines, np.uint32, len(rows))
-    return Written(writer.digest, WrittenRows(path, sizes, reader.units(rows), reader.starts(rows)))
+    return Written(writer.digest, WrittenRows(path, sizes))
 
 
 def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
@@ -59,16 +59,6 @@ class RowReader:
     def close(self) -> None:
         for spool in self._spools:
             os.close(spool)
-
-    def units(self, rows: np.ndarray) -> np.ndarray:
-        """uint32: the text that rows of the table are windows of."""
-        return self._table.unit[rows]
-
-    def starts(self, rows: np.ndarray) -> np.ndarray:
-        """uint32: where rows of the table begin in the spool that holds their text, in bytes modulo 2^32."""
-        offsets = self._made.rows["offset"]
-        parts = [offsets[self._texts_of(part)] for part in _slices(rows)]
-        return np.concatenate([np.empty(0, np.uint32), *parts], dtype=np.uint32, casting="unsafe")
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
