@@ -40,7 +40,11 @@ def _wrong_token(
 ) -> list[Edit] | None:
     """A blank gets into a string, or a token is lost."""
     leaves = [
-        node for node in range(len(table)) if table.subtree_end[node] == node + 1 and _counts(table, node)
+        node
+        for node in range(len(table))
+        if table.subtree_end[node] == node + 1
+        and _counts(table, node)
+        and source[table.start[node] : table.end[node]] != b"call"  # Ruby takes f.() for f.call()
     ]
     strings = [node for node in leaves if _STRING.fullmatch(table.kind[node])]
     if strings and rng.random() < 0.5:

@@ -15,12 +15,15 @@ from functools import partial
 from effectiveness.languages import (
     bash,
     c,
+    csharp,
     go,
     java,
     javascript,
     lua,
+    php,
     plain,
     python,
+    ruby,
     rust,
     shared_suffixes,
 )
@@ -37,6 +40,9 @@ _ROWS = (
     *java.ROWS,
     *bash.ROWS,
     *lua.ROWS,
+    *ruby.ROWS,
+    *php.ROWS,
+    *csharp.ROWS,
     *plain.ROWS,
 )
 _TEMPLATE = re.compile(

@@ -39,6 +39,8 @@ ROWS = (
         complexity=_NODES,
         layout=_LAYOUT,
         kept_comments=_KEPT,
+        # The path of the script, given to a tool that reads text.
+        reads_itself=rb"^(?=[^\n]*\b(?:sed|awk|grep|head|tail|cat|cut)\b)[^\n]*(?:\$0|\$\{0|BASH_SOURCE)",
         oracle="shfmt",
         is_read_by_lines=True,
     ),

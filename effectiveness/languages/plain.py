@@ -21,7 +21,6 @@ ROWS = (
     Language(name="CMake", suffixes=(".cmake",), filenames=("CMakeLists.txt",), long_lines=True),
     Language(name="R", suffixes=(".r",), interpreters=("Rscript",), long_lines=True),
     Language(name="Make", linguist="Makefile", suffixes=(".mk", ".mak"), filenames=("Kbuild",)),
-    Language(name="PHP", suffixes=(".php",)),
     Language(name="OCaml", suffixes=(".ml", ".mli")),
     Language(name="Assembly", suffixes=(".s", ".asm")),
     Language(name="Protobuf", linguist="Protocol Buffer", suffixes=(".proto",)),

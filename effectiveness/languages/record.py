@@ -25,6 +25,9 @@ class Layout:
     closers: str = ""  # children of a block that end it or go on with it rather than begin something
     lists: str = ""  # elements in brackets with commas between them
     folded: str = ""  # a list with such an element keeps its lines
+    anchors: str = (
+        ""  # what ties a line to those below, as a heredoc does: lists around it and on its line stay
+    )
     headings: str = ""  # their last leaf stands above what it belongs to: attributes, patterns of a case
     directives: str = ""  # of the C preprocessor: they keep their indentation
 
@@ -56,6 +59,8 @@ class Language:
     relatives: tuple[
         str, ...
     ] = ()  # that share their authors' habits: when one has too few names, others lend theirs
+    kept_headers: str = ""  # regular expression of a comment above the code that keeps all others there
+    reads_itself: bytes = b""  # regular expression of code that looks at the text of its own file
     disguises: bytes = b""  # regular expression of characters that a compiler reads as others before tokens
     has_preprocessor: bool = False  # that of C
     is_read_by_lines: bool = False  # a comment can be part of something that ends with its line

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from effectiveness.corpus.augment.c_text import Opaque
 from effectiveness.corpus.augment.directives import keeps_run, kept_in
 from effectiveness.corpus.augment.edits import Edit
-from effectiveness.corpus.augment.gaps import PREPROCESSED, frozen_nodes, refusal
+from effectiveness.corpus.augment.gaps import PREPROCESSED, WITH_DIRECTIVES, frozen_nodes, refusal
 from effectiveness.corpus.augment.marks import marks_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import SyntaxTable
 
+_ABOVE = COMMENT_KINDS | {"php_tag", "shebang_directive"}  # what may stand above the code
 _BLANK = b" \t"
 _BLANK_LINE = re.compile(rb"[ \t]*\r?\n")
 _DIRECTIVE = re.compile(rb"[ \t]*#")
@@ -29,8 +30,6 @@ _LONGEST_LINE = 4096  # bytes; no directive begins farther back on a line
 _SHEBANG_BELOW = re.compile(rb"\n[ \t]*#!")
 _COOKIE = re.compile(rb"^[ \t\f]*#[^\n]*coding[:=]", re.MULTILINE)
 _CGO_IMPORT = re.compile(rb'^import\s+"C"', re.MULTILINE)
-_TEXT_TOOL = re.compile(rb"\b(?:sed|awk|grep|head|tail|cat|cut)\b")
-_ITSELF = re.compile(rb"\$0|\$\{0|BASH_SOURCE")
 
 
 def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random) -> list[Edit] | str:
@@ -42,15 +41,16 @@ def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random
         return "no comments"
     if comments[-1] == len(table) - 1 == len(comments):
         return "nothing but comments"
-    if language == "Bash" and _reads_itself(source):
+    if _reads_itself(source, language):
         return "reads its own text"
     spans = _strippable(source, language, table, comments)
     return _removals(source, language, spans) or "no comments that may go"
 
 
-def _reads_itself(source: bytes) -> bool:
-    """Whether a line gives the script's own path to a tool that reads text: help is often printed that way."""
-    return any(_ITSELF.search(line) and _TEXT_TOOL.search(line) for line in source.split(b"\n"))
+def _reads_itself(source: bytes, language: str) -> bool:
+    """Whether a line looks at the text of its own file: help is often printed that way."""
+    pattern = LANGUAGES[language].reads_itself
+    return bool(pattern and re.search(pattern, source, re.MULTILINE))
 
 
 def _strippable(
@@ -85,11 +85,12 @@ def _header_end(source: bytes, language: str, table: SyntaxTable) -> int:
     """Comments before this offset stay: those above the code when one is a licence or would begin to work on a
     higher line, and what cgo compiles."""
     first = 1
-    while first < len(table) and table.kind[first] in COMMENT_KINDS:
+    while first < len(table) and table.kind[first] in _ABOVE:
         first = table.subtree_end[first]
     above = table.start[first] if first < len(table) else 0
     top = source[:above]
-    header = above if keeps_run(top) or _sleeps(top) else 0
+    keeps = LANGUAGES[language].kept_headers
+    header = above if keeps_run(top) or _sleeps(top) or (keeps and re.search(keeps.encode(), top)) else 0
     if language == "Go" and (match := _CGO_IMPORT.search(source)):
         header = max(header, match.start())
     return header
@@ -131,7 +132,7 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
         left, right = _blanks_before(source, start, done), _blanks_behind(source, end)
         first_on_line = left == 0 or source[left - 1] == _NEWLINE
         last_on_line = right == len(source) or source[right] in b"\r\n"
-        if language in PREPROCESSED and _on_directive(source, left, right):
+        if language in WITH_DIRECTIVES and _on_directive(source, left, right):
             continue
         if first_on_line and last_on_line:
             if source[max(0, left - 3) : left].rstrip(b"\r\n")[-1:] == b"\\":

@@ -16,6 +16,9 @@ from effectiveness.corpus.augment.marks import ATOM, ERROR, LANGUAGES, Marks
 from effectiveness.languages.syntax import SyntaxTable
 
 PREPROCESSED = frozenset(name for name, known in languages.LANGUAGES.items() if known.has_preprocessor)
+WITH_DIRECTIVES = frozenset(
+    name for name, known in languages.LANGUAGES.items() if known.layout and known.layout.directives
+)
 _LINE_GAP = re.compile(rb"\n[ \t\r\n]*")
 _BACKSLASH, _LINE_END = b"\\\n"
 
@@ -61,7 +64,7 @@ def frozen_nodes(table: SyntaxTable, language: str, marks: Marks, marked: bytes)
         end = subtree_end[index]
         if end > index + 1 and not frozen[index]:
             frozen[index + 1 : end] = b"\1" * (end - index - 1)
-    if language in PREPROCESSED:
+    if language in WITH_DIRECTIVES:
         _freeze_conditions(table, frozen)
     if table.has_error:
         _freeze_errors(table, frozen, marks, marked)

@@ -14,6 +14,7 @@ from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.gaps import PREPROCESSED
 from effectiveness.corpus.augment.sheet import Change, Sheet, width
 from effectiveness.corpus.augment.styles import Style
+from effectiveness.languages import LANGUAGES
 
 MAX_COLUMNS = 100
 _LONGEST_SOURCE = 600  # bytes of a list worth joining, indentation included
@@ -42,7 +43,7 @@ def _joined(sheet: Sheet, index: int, style: Style) -> list[Change] | None:
     inside = range(bisect_right(gaps.end, start), bisect_left(gaps.end, end))
     if sum(gaps.lines[i] + gaps.owned[i] for i in inside) != source.count(b"\n", start, end):
         return None  # a string or a comment of several lines
-    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK | m.FOLDED)
+    fixed = sheet.marks.bytes_with(m.COMMENT | m.DIRECTIVE | m.BLOCK | m.FOLDED | m.ANCHOR)
     if any(mark in fixed for mark in sheet.marked[index : table.subtree_end[index]]):
         return None
     if sheet.language in PREPROCESSED and source.find(b"#", start, end) >= 0:
@@ -60,7 +61,7 @@ def _joined_gap(sheet: Sheet, i: int, style: Style) -> Change | None:
     if before in _OPENING or (behind in _CLOSING and before != ord(",")):
         spaced |= sheet.language != "Python" and (before == ord("{") or behind == ord("}"))
     elif before == ord(",") and behind not in _CLOSING:
-        spaced |= not style.commas
+        spaced |= not style.commas or not LANGUAGES[sheet.language].spaces_are_free
     else:
         return None
     return start, (end, b" " if spaced else b"")
@@ -79,7 +80,11 @@ def split(sheet: Sheet, leads: list[bytes], style: Style) -> Iterator[Change]:
         if not style.fewest_commas <= len(commas) <= _MOST_COMMAS:
             continue
         line = bisect_right(sheet.gaps.end, start) - 1  # the gap before the line that the list stands on
-        if _remarked(sheet, line, directly=True) or _remarked(sheet, line + 1):
+        if (
+            _remarked(sheet, line, directly=True)
+            or _remarked(sheet, line + 1)
+            or _is_anchored(sheet, index, line)
+        ):
             continue
         lead = leads[line] if line >= 0 else b""
         column = _column(sheet, leads, start) + 1
@@ -96,6 +101,15 @@ def _remarked(sheet: Sheet, gap: int, *, directly: bool = False) -> bool:
     if not 0 <= gap < len(gaps.leaf) or (directly and gaps.lines[gap] + gaps.owned[gap] > 1):
         return False
     return sheet.marked[gaps.leaf[gap]] in sheet.marks.bytes_with(m.COMMENT)
+
+
+def _is_anchored(sheet: Sheet, index: int, line: int) -> bool:
+    """Whether what begins in a list, or before it on its line, goes on below that line."""
+    anchors = sheet.marks.bytes_with(m.ANCHOR)
+    if not anchors:
+        return False
+    first = bisect_left(sheet.table.start, sheet.gaps.end[line] if line >= 0 else 0)
+    return any(mark in anchors for mark in sheet.marked[first : sheet.table.subtree_end[index]])
 
 
 def _hanging(sheet: Sheet, index: int, commas: list[int], lead: bytes, unit: bytes) -> list[Change]:

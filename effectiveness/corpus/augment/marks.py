@@ -32,6 +32,7 @@ ERROR = 4096
 HEADING = 8192  # a node whose last leaf stands above what it belongs to: attributes, patterns of a case
 OPENER = 16384  # a leaf that opens what follows
 FOLDED = 32768  # a list with such an element keeps its lines
+ANCHOR = 131072  # ties its line to those below: a heredoc
 BODY = 65536  # a bare block below a line that says what it is: no blank line above
 
 _EVERYWHERE = {
@@ -53,6 +54,7 @@ _OF_LAYOUT = {
     "closers": CLOSER,
     "lists": LIST,
     "folded": FOLDED,
+    "anchors": ANCHOR,
     "declarations": DECLARATION,
     "headings": HEADING,
     "directives": DIRECTIVE,

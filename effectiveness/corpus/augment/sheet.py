@@ -113,9 +113,8 @@ class Sheet:
             if lines == 1
             and begins
             and (everywhere or marked[node] in big)
-            and not (
-                owned or marked[leaf] in above or marked[parent[leaf]] in heading or marked[node] in body
-            )
+            and not (owned or marked[leaf] in above or marked[parent[leaf]] in heading)
+            and not (marked[node] in body or (marked[node - 1] in body and parent[node] == node - 1))
             else lines
             for node, leaf, lines, owned, begins in zip(
                 gaps.node, gaps.leaf, gaps.lines, gaps.owned, self.begins, strict=True

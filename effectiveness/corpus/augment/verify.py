@@ -26,7 +26,9 @@ from effectiveness.languages.syntax import SyntaxTable
 MAX_DEPTH = 1000  # tree-sitter prints trees recursively in C: at 30,000 levels the stack overflows
 
 _NAME = re.compile(rb"[A-Za-z_]\w*")
-_TEXT = re.compile("string|heredoc|template_literal|regex|jsx_text")  # kinds whose white space counts
+_TEXT = re.compile(
+    "string|heredoc|template_literal|regex|jsx_text|symbol_array|text_interpolation"
+)  # kinds whose white space counts
 _CONTENT = " content: (comment_content)"  # what Lua has in a comment
 
 

@@ -1,0 +1,5 @@
+<?php
+// loads what follows
+include 'x.php';
+__halt_compiler();
+// data

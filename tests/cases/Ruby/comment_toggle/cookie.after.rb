@@ -1,0 +1,3 @@
+# On the second line it does nothing.
+# coding: us-ascii
+x = 1

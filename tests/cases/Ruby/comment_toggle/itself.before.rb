@@ -1,0 +1,2 @@
+# usage: tool FILE
+puts File.read(__FILE__)[/usage.*/]

@@ -1,0 +1,25 @@
+"""A judge that is started once and asked line by line in JSON."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import subprocess
+from functools import cache
+
+from effectiveness.common import programs
+
+
+def ask(command: tuple[str, ...], question: dict[str, str]) -> bool | None:
+    judge = _started(command)
+    assert judge.stdin is not None and judge.stdout is not None
+    judge.stdin.write(json.dumps(question) + "\n")
+    judge.stdin.flush()
+    return json.loads(judge.stdout.readline())
+
+
+@cache
+def _started(command: tuple[str, ...]) -> subprocess.Popen[str]:
+    judge = programs.start(list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(judge.kill)
+    return judge
