@@ -1,23 +1,16 @@
-"""JSON lines to arrays. Nine tenths of a line are token ids: they go from its bytes to numpy, never through Python.
-
-A quick reader takes lines that stand exactly as the dataset command writes them. At the first that does not, the
-whole file is read by the strict reader of common/jsonl.py, which takes any JSON and says what is wrong with a line.
-"""
+"""JSON lines to arrays, and what keeps a row from being trained on."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import orjson
 
-from effectiveness.common.jsonl import NO_LABELS, read_rows
+from effectiveness.common.jsonl import read_rows
 from effectiveness.common.records import ROLES, VARIANTS, UserError
-from effectiveness.common.regular_files import open_binary
 
 MICRO = 1_000_000  # weights are kept as whole millionths: 0.3 ten times is exactly 3
 MAX_WEIGHT = 1000.0
@@ -57,10 +50,6 @@ _FIELDS = {  # metadata key -> types a row must have there
 Row = tuple[np.ndarray, np.ndarray | None, dict]  # int64 ids, int64 labels of a masked row, metadata
 
 
-class _OtherForm(Exception):
-    """A line is not exactly as the dataset command writes it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What rows of a dataset may hold."""
@@ -84,16 +73,9 @@ class ParsedRows:
 
 def parse_rows(path: Path, num_lines: int, limits: Limits) -> ParsedRows:
     """Parse a file of at most `num_lines` rows. Raises UserError naming file and line of the first bad row."""
-    try:
-        return _collect(_quick_rows(path), path, num_lines, limits)
-    except _OtherForm:
-        return _collect(_strict_rows(path), path, num_lines, limits)
-
-
-def _collect(rows: Iterator[Row], path: Path, num_lines: int, limits: Limits) -> ParsedRows:
     tokens, labels = _Stream(num_lines, limits), _Stream(num_lines, limits)
     files, languages, records, unscored = _Names(), _Names(), [], []
-    for number, (ids, originals, metadata) in enumerate(rows, 1):
+    for number, (ids, originals, metadata) in enumerate(_rows(path), 1):
         if problem := _problem(metadata, ids, originals, limits):
             raise UserError(f"{path}:{number}: {problem}; build the dataset again")
         length = metadata["length"]
@@ -153,55 +135,7 @@ class _Stream:
         return self._ids[: self.num_ids]
 
 
-# --- two readers -----------------------------------------------------------------------------------------
-
-_HEAD, _MIDDLE, _LABELS = b'{"tokens":[', b',"metadata":', b',"labels":['
-_END, _LABELS_END = b"}\n", b"]}\n"
-_NO_LABELS = b"%s%d%s" % (_LABELS, NO_LABELS, _LABELS_END)
-_LEADING_ZERO = re.compile(rb",0[0-9]")
-
-
-def _quick_rows(path: Path) -> Iterator[Row]:
-    with open_binary(path) as lines:
-        for line in lines:
-            yield _quick_row(line)
-
-
-def _quick_row(line: bytes) -> Row:
-    """The row of `{"tokens":[1,2],"metadata":{..},"labels":[1,2]}`, in datasets of format 1 without labels where there
-    are none. Raises _OtherForm for any other spelling."""
-    close = line.find(b"]")
-    middle = close + 1 + len(_MIDDLE)
-    if not line.startswith(_HEAD) or line[close + 1 : middle] != _MIDDLE or not line.endswith(_END):
-        raise _OtherForm
-    ids, originals, end = _numbers(line[len(_HEAD) : close]), None, len(line) - len(_END)
-    labels = line.rfind(_LABELS)
-    if line.endswith(_NO_LABELS):
-        end = labels
-    elif labels > close and line.endswith(_LABELS_END):
-        originals, end = _numbers(line[labels + len(_LABELS) : -len(_LABELS_END)]), labels
-        if len(originals) != len(ids):
-            raise _OtherForm
-    try:
-        metadata = orjson.loads(line[middle:end])
-    except orjson.JSONDecodeError:
-        raise _OtherForm from None
-    if not isinstance(metadata, dict):
-        raise _OtherForm
-    return ids, originals, metadata
-
-
-def _numbers(text: bytes) -> np.ndarray:
-    """int64 [n] of "1,2,3"; one too large becomes the largest there is, which no vocabulary has."""
-    framed = b"," + text + b","
-    if b",," in framed or framed.translate(None, b"0123456789,"):
-        raise _OtherForm
-    if b",0" in framed and _LEADING_ZERO.search(framed):
-        raise _OtherForm
-    return np.fromstring(text, dtype=np.int64, sep=",")
-
-
-def _strict_rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[Row]:
     for row in read_rows(path):
         originals = _ids(row["labels"]) if "labels" in row else None
         yield _ids(row["tokens"]), originals, row["metadata"]
