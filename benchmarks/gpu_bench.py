@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
+import io
 import os
 import shutil
 import sys
@@ -12,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 from torch import nn
@@ -193,10 +196,26 @@ class Bench:
 
     def command(self, *arguments: str, timeout_s: float = 200) -> tuple[int, str]:
         """The trainer as a user starts it."""
-        line = [sys.executable, ROOT / "training" / "model_trainer_unified.py", "--config", CONFIG]
-        line += ["--sequences", self.sequences, "--device", self.device.type, *arguments]
-        done = programs.run(line, capture_output=True, text=True, timeout=timeout_s, env=os.environ)
-        return done.returncode, done.stdout + done.stderr
+        common = ["--config", str(CONFIG), "--sequences", str(self.sequences), "--device", self.device.type]
+        code, said, told = self.script(
+            "training.model_trainer_unified", *common, *arguments, timeout_s=timeout_s
+        )
+        return code, said + told
+
+    def script(
+        self, module: str, *arguments: str, text: str = "", timeout_s: float = 120
+    ) -> tuple[int, str, str]:
+        """(exit code, output, errors) of a script that is given `text`; in the small form within this process."""
+        if self.is_small:
+            said, told = io.StringIO(), io.StringIO()
+            with mock.patch.multiple("sys", stdin=io.StringIO(text), stdout=said, stderr=told):
+                code = importlib.import_module(module).main(list(arguments))
+            return code, said.getvalue(), told.getvalue()
+        line = [sys.executable, ROOT / f"{module.replace('.', '/')}.py", *arguments]
+        done = programs.run(
+            line, input=text, capture_output=True, text=True, timeout=timeout_s, env=os.environ
+        )
+        return done.returncode, done.stdout, done.stderr
 
     # --- the device --------------------------------------------------------------------------------------
 
@@ -226,7 +245,8 @@ class Bench:
 
     def free(self) -> None:
         """Give back what nobody holds, and forget peaks."""
-        gc.collect()
+        if not self.is_small:
+            gc.collect()
         devices.free_cached_memory()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()

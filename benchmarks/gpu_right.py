@@ -19,7 +19,7 @@ from effectiveness.trainer.muon import Muon
 from effectiveness.trainer.objective import Objective
 
 
-def packed_batch(vocab: int = 512, lines: int = 4, window: int = 512) -> MicroBatch:
+def packed_batch(window: int, vocab: int = 512, lines: int = 4) -> MicroBatch:
     """Random documents of random lengths, four to a line."""
     draw = torch.Generator().manual_seed(1)
     ids = torch.randint(2, vocab, (lines, window + 1), generator=draw)
@@ -56,7 +56,7 @@ def small_models() -> dict[str, nn.Module]:
 
 
 def loss_and_gradient(
-    model, device, precision, *, attention=None, is_compiled=False
+    model, device, precision, window: int, *, attention=None, is_compiled=False
 ) -> tuple[float, torch.Tensor]:
     model = copy.deepcopy(model).to(device)
     of_model = Objective(model, precision)
@@ -67,16 +67,16 @@ def loss_and_gradient(
         of_model.compile_blocks()
     model.train()
     with devices.autocast(device, precision):
-        nats = of_model(packed_batch(vocab=500).to(device))
+        nats = of_model(packed_batch(window, vocab=500).to(device))
     nats.backward()
     gradients = [p.grad.float().flatten().cpu() for p in model.parameters() if p.grad is not None]
-    return float(nats), torch.cat(gradients)
+    return float(nats.detach()), torch.cat(gradients)
 
 
 def correctness(bench: Bench, note) -> None:
     """Loss and gradient of three architectures on the device against float32 on the CPU, by every path."""
     torch.set_float32_matmul_precision("highest")
-    cpu = torch.device("cpu")
+    cpu, window = torch.device("cpu"), 64 if bench.is_small else 512
     paths = [
         ("fp32", torch.float32, {}),
         ("bf16", torch.bfloat16, {}),
@@ -86,10 +86,10 @@ def correctness(bench: Bench, note) -> None:
     if not bench.is_small:
         paths.append(("fp16", torch.float16, {}))
     for kind, model in small_models().items():
-        expected, gradient = loss_and_gradient(model, cpu, torch.float32)
+        expected, gradient = loss_and_gradient(model, cpu, torch.float32, window)
         chosen = Objective(copy.deepcopy(model).to(bench.device), torch.bfloat16).attention
         for label, precision, options in paths if not bench.is_small else paths[:3]:
-            nats, found = loss_and_gradient(model, bench.device, precision, **options)
+            nats, found = loss_and_gradient(model, bench.device, precision, window, **options)
             note(
                 f"{kind} {label}",
                 loss_apart=abs(nats - expected) / expected,

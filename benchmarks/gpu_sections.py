@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import time
 
 import torch
 
 from benchmarks import gpu_cudnn
-from benchmarks.gpu_bench import ROOT, Bench, num_graphs
+from benchmarks.gpu_bench import Bench, num_graphs
 from benchmarks.gpu_fit import candidates, estimate, lora, lora_profile
 from benchmarks.gpu_paths import attention, loss
 from benchmarks.gpu_right import correctness
-from effectiveness.common import programs
 from effectiveness.trainer import devices
 
 COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
@@ -145,13 +143,11 @@ def others(bench: Bench, note) -> None:
         else {"preset": "small", "batch_size": 16}
     )
     for name in ("ours",) if bench.is_small else ("ours", "ours_compiled", "bare", "hf_trainer"):
-        script = [sys.executable, str(ROOT / "benchmarks" / "step_contestants.py"), name, json.dumps(options)]
-        done = programs.run(
-            script, input="go\n" * (1 if bench.is_small else 3), capture_output=True, text=True, timeout=120
-        )
-        rounds = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
+        text = "go\n" * (1 if bench.is_small else 3)
+        _, said, told = bench.script("benchmarks.step_contestants", name, json.dumps(options), text=text)
+        rounds = [json.loads(line) for line in said.splitlines() if line.startswith('{"')]
         if not rounds:
-            note(name, failed=done.stderr[-300:])
+            note(name, failed=told[-300:])
             continue
         last = rounds[-1]
         note(
@@ -190,12 +186,8 @@ def out_of_memory(bench: Bench, note) -> None:
 
 def worth(bench: Bench, note) -> None:
     """Two short runs: held-out bits a byte beside the cache n-gram."""
-    done = programs.run(
-        [sys.executable, ROOT / "benchmarks" / "held_out.py", "--sequences", bench.sequences],
-        capture_output=True,
-        text=True,
-    )
-    note("cache n-gram", long=done.stdout.splitlines())
+    code, said, told = bench.script("benchmarks.held_out", "--sequences", str(bench.sequences))
+    note("cache n-gram", exit_code=code, long=(said or told).splitlines())
     for preset, epochs, settings in (
         ("tiny", 16, ["model.dropout=0.1"]),
         ("small", 12, ["model.dropout=0.2"]),

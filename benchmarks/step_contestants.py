@@ -67,9 +67,10 @@ class Options:
 # --- a contestant ----------------------------------------------------------------------------------------
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Make a round for every line on stdin; print what it took."""
-    name, options = sys.argv[1], Options(**json.loads(sys.argv[2]))
+    name, described = sys.argv[1:] if argv is None else argv
+    options = Options(**json.loads(described))
     torch.set_num_threads(options.threads)
     make_step = CONTESTANTS[name]
     rows, control = load_rows(options)

@@ -1,19 +1,14 @@
 """benchmarks/gpu.py in its small form on a CPU, so that it works in the minutes a GPU is at hand."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from training_fixtures import write_dataset
 
-from benchmarks.gpu import UNFINISHED, Results
+from benchmarks.gpu import UNFINISHED, Results, main
 from benchmarks.gpu_memory import at_peak
 from benchmarks.gpu_sections import SECTIONS
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +16,19 @@ def results(tmp_path_factory) -> Path:
     """The directory of results of one small run of all sections."""
     directory = tmp_path_factory.mktemp("gpu")
     write_dataset(directory / "kit" / "data", window=64)
-    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--small", "--kit", directory / "kit"]
-    command += ["--output", directory / "results", "--work", directory / "work", "--budget", "500"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
+    flags = {
+        "kit": directory / "kit",
+        "output": directory / "results",
+        "work": directory / "work",
+        "budget": 500,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert (
+            main(["--small", *(word for key, value in flags.items() for word in (f"--{key}", str(value)))])
+            == 0
+        )
     return directory / "results"
 
 
