@@ -10,7 +10,7 @@ from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.languages.syntax import SyntaxTable
 
 _TOKENS = re.compile(rb"\w+|\s+|[\x80-\xff]+|[^\w\s]")  # never a part of a character
-_NAMED = re.compile("identifier|literal|number|integer|float|word|variable_name")
+_NAMED = re.compile("identifier|literal|number|integer|float|word|variable_name|bare_key|scalar")
 _STRING = re.compile("string_(?:content|fragment)|raw_string|interpreted_string_literal")
 
 

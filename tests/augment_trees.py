@@ -23,6 +23,7 @@ JUDGES = {
     "C#": "csharp",
     "TypeScript": "javascript",
     "TSX": "javascript",
+    **dict.fromkeys(("Kotlin", "Swift", "Scala", "CSS"), "lexed"),
 }  # others by their own name
 WHOLE = ("Rust", "Java")  # judged by the library, not by the file
 MAX_BYTES = 400_000

@@ -3,65 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from effectiveness.languages import OURS
 from effectiveness.languages.syntax import has_grammar
-
-Shape = Callable[[int], bytes]  # number of bytes -> a text of about so many
-
-LINE_BYTES = 80
-
-
-def repeated(unit: str, head: str = "", tail: str = "", per_line: int = 1) -> Shape:
-    """`unit` again and again, `per_line` times on a line where it holds no line end itself."""
-    piece = (unit * per_line).encode() + b"\n" * (per_line > 1)
-
-    def make(num_bytes: int) -> bytes:
-        body = piece * max(1, (num_bytes - len(head) - len(tail)) // len(piece))
-        return head.encode() + body + tail.encode()
-
-    return make
-
-
-def numbered(unit: str, head: str = "", tail: str = "") -> Shape:
-    """`unit` with a number that goes up for each `@`."""
-
-    def make(num_bytes: int) -> bytes:
-        parts, size, number = [head], len(head) + len(tail), 0
-        while size < num_bytes:
-            parts.append(unit.replace("@", str(number)))
-            size += len(parts[-1])
-            number += 1
-        return "".join([*parts, tail]).encode()
-
-    return make
-
-
-def nested(opening: str, closing: str, core: str = "", head: str = "", tail: str = "") -> Shape:
-    """`opening` as often as `closing`, one inside the other."""
-
-    def make(num_bytes: int) -> bytes:
-        times = max(1, (num_bytes - len(head) - len(tail)) // (len(opening) + len(closing)))
-        return (head + opening * times + core + closing * times + tail).encode()
-
-    return make
-
-
-def drawn(tokens: list[str], line_tokens: int = 12) -> Shape:
-    """Tokens at random, with a line end after every dozen."""
-
-    def make(num_bytes: int) -> bytes:
-        rng = random.Random(repr(tokens))
-        parts, size = [], 0
-        while size < num_bytes:
-            line = " ".join(rng.choices(tokens, k=line_tokens)) + "\n"
-            parts.append(line)
-            size += len(line)
-        return "".join(parts).encode()
-
-    return make
-
+from tests.linear_shape_makers import CURLY, LINE_BYTES, Shape, drawn, nested, numbered, repeated
+from tests.linear_shapes_more import MORE
 
 # Of no language in particular: every parser and every rule is given them.
 ANYWHERE: dict[str, Shape] = {
@@ -109,35 +56,6 @@ ANYWHERE: dict[str, Shape] = {
     "brackets at random": drawn([*"()[]{}<>", "a", ","]),
     "words at random": drawn(["if", "else", "for", "while", "return", "class", "def", "func", "fn", "let", "var", "a", "b", "c", "1", "(", ")", "{", "}", "=", ";", ":"]),  # noqa: E501
 }  # fmt: skip
-
-_CURLY: dict[str, Shape] = {
-    "if (x) { lines": repeated("if (x) {\n"),
-    "if (x) { nested": nested("if (x) {\n", "}\n"),
-    "else if chain": repeated("else if (x) { y(); }\n", head="if (x) { y(); }\n"),
-    "comments": repeated("// a comment\n"),
-    "comments behind": repeated("x(); // y\n"),
-    "block comments": repeated("/* a */ x();\n"),
-    "block comments in a row": repeated("/**/", per_line=20),
-    "unclosed comment": repeated("* a */* b\n", head="/*"),
-    "calls": repeated("f(a, b);\n"),
-    "nested calls": nested("f(", ")", "x"),
-    "nested calls lines": nested("f(\n", ")\n", "x"),
-    "sum": repeated("1+", tail="1;\n", per_line=40),
-    "chain": repeated(".a()\n", head="x"),
-    "unclosed string lines": repeated('x = "abc\n'),
-    "ternaries": repeated("a ? b :\n", tail="c;"),
-    "shifts": repeated("a << b >>\n"),
-    "generic open": repeated("A<B,\n"),
-    "nested generics": nested("A<", ">", "B"),
-    "equal names 2": repeated("x = x + x;\n"),
-    "braces lines": nested("{\n", "}\n"),
-    "switch": repeated("case 1: x(); break;\n", head="switch (x) {\n", tail="}\n"),
-    "labels": numbered("l@: x();\n"),
-    "casts": nested("(int)", "", "x"),
-    "lambdas": nested("(x) => {", "}"),
-    "asterisks": repeated("* ", per_line=40),
-    "ampersands": repeated("&&a", per_line=26),
-}
 
 _OF: dict[str, dict[str, Shape]] = {
     "Python": {
@@ -199,7 +117,7 @@ _OF: dict[str, dict[str, Shape]] = {
         "lines in brackets": repeated("a\n", head="x = (", tail=")\n"),
     },
     "Go": {
-        **_CURLY,
+        **CURLY,
         "package, func(": repeated("func(\n", head="package a\n"),
         "func lines": repeated("func f(\n", head="package a\n"),
         "functions": numbered("func f@(a, b int) int {\n\tc := a + b // sum\n\treturn c\n}\n\n", head="package a\n"),
@@ -229,7 +147,7 @@ _OF: dict[str, dict[str, Shape]] = {
         "slices": repeated("[]", head="package a\n\nvar x ", tail="int\n"),
     },
     "Rust": {
-        **_CURLY,
+        **CURLY,
         "functions": numbered("fn f@(a: i32) -> i32 {\n    let b = a + 1; // sum\n    b\n}\n\n"),
         "one function": numbered("    let v@ = 1;\n    g(v@);\n", head="fn f() {\n", tail="}\n"),
         "one name": repeated("    let v = v + 1;\n", head="fn f() {\n", tail="}\n"),
@@ -270,7 +188,7 @@ _OF: dict[str, dict[str, Shape]] = {
         "unsafe": repeated("unsafe { x() }\n", head="fn f() {\n", tail="}\n"),
     },
     "C": {
-        **_CURLY,
+        **CURLY,
         "functions": numbered("int f@(int a) {\n    int b = a + 1; /* sum */\n    return b;\n}\n\n"),
         "one function": numbered("    int v@ = 1;\n    g(v@);\n", head="void f(void) {\n", tail="}\n"),
         "one name": repeated("    v = v + 1;\n", head="void f(void) {\n    int v = 1;\n", tail="}\n"),
@@ -320,7 +238,7 @@ _OF: dict[str, dict[str, Shape]] = {
         "quotes in rows": repeated("'a' ", per_line=20),
     },
     "Java": {
-        **_CURLY,
+        **CURLY,
         "methods": numbered("    int f@(int a) {\n        int b = a + 1; // sum\n        return b;\n    }\n\n", head="class A {\n", tail="}\n"),  # noqa: E501
         "one method": numbered("        int v@ = 1;\n        g(v@);\n", head="class A {\n    void f() {\n", tail="    }\n}\n"),  # noqa: E501
         "classes": numbered("class A@ {\n}\n"),
@@ -399,7 +317,7 @@ _OF: dict[str, dict[str, Shape]] = {
         "operators": repeated("ab <>&| cd\n"),
     },
     "JavaScript": {
-        **_CURLY,
+        **CURLY,
         "functions": numbered("function f@(a, b) {\n  const c = a + b; // sum\n  return c;\n}\n\n"),
         "one function": numbered("  const v@ = 1;\n  g(v@);\n", head="function f() {\n", tail="}\n"),
         "one name": repeated("  v = v + 1;\n", head="function f() {\n  let v = 1;\n", tail="}\n"),
@@ -456,21 +374,6 @@ _OF: dict[str, dict[str, Shape]] = {
         "one row of spaces, letters": repeated("é ", head="x", tail="x"),
         "table": repeated("| a | b |\n"),
     },
-    "JSON": {
-        "array": numbered("@,\n", head="[\n", tail="0]\n"),
-        "objects": numbered('{"k@": "v@"},\n', head="[\n", tail="{}]\n"),
-        "deep": nested("[\n", "]\n"),
-        "deep objects": nested('{"a":\n', "}", "1"),
-        "secrets": numbered('{"password": "s3cr3tQ@x"},\n', head="[\n", tail="{}]\n"),
-        "escapes": repeated('"\\u0041\\n",\n'),
-    },
-    "YAML": {
-        "keys": numbered("k@: v\n"),
-        "list": numbered("- a@\n"),
-        "deep": lambda n: b"".join(b"  " * i + b"a:\n" for i in range(int(n**0.5))),
-        "anchors": numbered("a@: &b@\n  <<: *b@\n"),
-    },
-    "TOML": {"keys": numbered("k@ = @\n"), "tables": numbered("[t@]\na = 1\n"), "dotted": repeated("a.", per_line=40)},
 }  # fmt: skip
 
 _TYPED = {
@@ -488,6 +391,7 @@ _TYPED = {
     "namespaces": nested("namespace A {\n", "}\n"),
     "keyof": repeated("keyof ", head="type X = ", tail="A;\n", per_line=13),
 }
+_OF |= MORE
 _OF["TypeScript"] = {**_OF["JavaScript"], **_TYPED}
 _OF["TSX"] = {**_OF["JavaScript"], **_TYPED}
 _OF["C++"] = {

@@ -178,6 +178,22 @@ def test_a_comment_that_ends_with_a_backslash_continues_nothing() -> None:
     assert compact(source, "Python") == b"def f():\n  # ends with \\\n  x=1\n  return x\n"
 
 
+def test_in_scala_only_blank_lines_above_declarations_change() -> None:
+    source = b"class A {\n  foo(a)\n\n  { b }\n  c postfix\n\n  d\n\n  def e = 1\n  val f =\n    2\n}\n"
+    assert compact(source, "Scala") == source.replace(b"\n\n  def", b"\n  def")
+    assert verbose(source, "Scala") == source.replace(b"\n  val", b"\n\n  val")
+
+
+def test_a_value_in_css_keeps_its_white_space() -> None:
+    source = b"a {\n    --b: c\n        d;\n\n    e: f\n        g;\n}\n"
+    assert compact(source, "CSS") == b"a {\n  --b: c\n        d;\n  e: f\n        g;\n}\n"
+
+
+def test_what_its_reader_refuses_is_not_varied() -> None:
+    assert compact(b"a = 1\n\nb = 2\n", "TOML") == b"a=1\nb=2\n"
+    assert compact(b"a = 1\n\na = 2\n", "TOML") == "its reader refuses the source"
+
+
 def test_preprocessor_conditions_are_not_split() -> None:
     source = b"#if F(aaaaaaaaaaaaaa, bbbbbbbbbbbbbb, ccccccccccccccc)\nint a;\nint b;\n#endif\n"
     assert b"#if F(aaaaaaaaaaaaaa, bbbbbbbbbbbbbb, ccccccccccccccc)\n" in verbose(source, "C")

@@ -73,7 +73,7 @@ def build(copy: Path, repository: Path, augmentations: str) -> dict:
 
 def test_a_language_with_a_grammar_and_no_rules_is_one_row(copy, tmp_path):
     row = 'Language(name="Newcomer", suffixes=(".newcomer",), grammar="tree_sitter_java:language"),'
-    add(copy, PLAIN, '    Language(name="TOML"', f"    {row}\n")
+    add(copy, PLAIN, '    Language(name="Markdown"', f"    {row}\n")
     repository = make_repository(tmp_path / "repository")
     for n in range(12):
         (repository / f"counter{n}.newcomer").write_text(JAVA.format(n=n) * 3)

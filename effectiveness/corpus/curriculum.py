@@ -134,7 +134,7 @@ def _query(language: str) -> tree_sitter.Query:
 
 @cache
 def _kinds(language: str, feature: str) -> frozenset[str]:
-    return frozenset(LANGUAGES[language].complexity[feature].split())
+    return frozenset(LANGUAGES[language].complexity.get(feature, "").split())
 
 
 def features_of(

@@ -16,16 +16,22 @@ from effectiveness.languages import (
     bash,
     c,
     csharp,
+    css,
     go,
     java,
     javascript,
+    json,
+    kotlin,
     lua,
     php,
     plain,
     python,
     ruby,
     rust,
+    scala,
     shared_suffixes,
+    swift,
+    toml,
 )
 from effectiveness.languages.editor_lines import word_for_editors
 from effectiveness.languages.linguist import Entry, read_table
@@ -43,6 +49,12 @@ _ROWS = (
     *ruby.ROWS,
     *php.ROWS,
     *csharp.ROWS,
+    *kotlin.ROWS,
+    *swift.ROWS,
+    *scala.ROWS,
+    *css.ROWS,
+    *toml.ROWS,
+    *json.ROWS,
     *plain.ROWS,
 )
 _TEMPLATE = re.compile(

@@ -9,10 +9,7 @@ from __future__ import annotations
 from effectiveness.languages.record import Language
 
 ROWS = (
-    Language(name="TOML", suffixes=(".toml",)),
     Language(name="YAML", suffixes=(".yaml", ".yml"), filenames=(".clang-format",)),
-    Language(name="JSON", suffixes=(".json",)),
-    Language(name="JSON with Comments", suffixes=(".jsonc",)),
     Language(name="JSON5", suffixes=(".json5",)),
     Language(name="Markdown", suffixes=(".md", ".markdown"), long_lines=True),
     Language(name="reStructuredText", suffixes=(".rst",), long_lines=True),

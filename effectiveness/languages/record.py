@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # What the grammars call comments.
-COMMENT_KINDS = frozenset(("comment", "line_comment", "block_comment", "html_comment"))
+COMMENT_KINDS = frozenset(("comment", "line_comment", "block_comment", "multiline_comment", "html_comment"))
 
 # Comments that are kept in several languages, as parts of `Language.kept_comments`.
 FALL_THROUGH = r"\b(?i:fall(?:s|ing)?.?thr)"
@@ -30,6 +30,8 @@ class Layout:
     )
     headings: str = ""  # their last leaf stands above what it belongs to: attributes, patterns of a case
     directives: str = ""  # of the C preprocessor: they keep their indentation
+    # The number of line ends and the indentation can mean something: only blank lines above `declarations` change.
+    is_space_read: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Language:
     disguises: bytes = b""  # regular expression of characters that a compiler reads as others before tokens
     has_preprocessor: bool = False  # that of C
     is_read_by_lines: bool = False  # a comment can be part of something that ends with its line
+    # What parts tokens can mean something: a comment goes only where statements stand, never from between tokens.
+    comments_stand_apart: bool = False
     spaces_are_free: bool = False  # around commas and two-sided operators
     oracle: str = ""  # who judges its variants in the test suite
     is_camel_case: bool = False  # names of several words are written likeThis

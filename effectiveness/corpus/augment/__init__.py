@@ -16,7 +16,7 @@ import tree_sitter
 
 from effectiveness.common import budget
 from effectiveness.common.seeding import rng_for
-from effectiveness.corpus.augment import alike, comments, layout, python_code, renaming, verify
+from effectiveness.corpus.augment import alike, comments, layout, python_code, readers, renaming, verify
 from effectiveness.corpus.augment.edits import Edit, apply, has_other_line_ends, keep_line_ends
 from effectiveness.corpus.augment.facts import NO_FACTS, RepositoryFacts
 from effectiveness.languages.syntax import SyntaxTable, gave_up, parse, without_carriage_returns
@@ -100,6 +100,8 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
     if table is None:
         return "not varied in this language"
     if table.depth > verify.MAX_DEPTH:
+        return "nested too deeply"
+    if readers.is_too_deep(language, table):
         return "nested too deeply"
     if gave_up(source, table):
         return budget.why_unread(source)

@@ -15,7 +15,7 @@ from effectiveness.corpus.augment.c_text import Opaque
 from effectiveness.corpus.augment.directives import keeps_run, kept_in
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.gaps import PREPROCESSED, WITH_DIRECTIVES, frozen_nodes, refusal
-from effectiveness.corpus.augment.marks import marks_of
+from effectiveness.corpus.augment.marks import BLOCK, marks_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import SyntaxTable
@@ -58,10 +58,15 @@ def _strippable(
 ) -> list[tuple[int, int]]:
     """Byte ranges of the comments that may go, in order."""
     kind, parent, start, end = table.kind, table.parent, table.start, table.end
-    if LANGUAGES[language].is_read_by_lines:
+    known = LANGUAGES[language]
+    if known.is_read_by_lines or known.comments_stand_apart:
         marks = marks_of(language)
-        frozen = frozen_nodes(table, language, marks, marks.read(table))
+        marked = marks.read(table)
+        frozen = frozen_nodes(table, language, marks, marked)
         comments = [index for index in comments if not frozen[index]]
+        if known.comments_stand_apart:
+            block = marks.bytes_with(BLOCK)
+            comments = [index for index in comments if marked[parent[index]] in block]
     if table.has_error:
         opaque = Opaque(source)
         comments = [i for i in comments if abs(opaque.end_of(start[i]) - end[i]) <= 1]  # a carriage return
@@ -144,6 +149,8 @@ def _removals(source: bytes, language: str, spans: list[tuple[int, int]]) -> lis
             edits.append(Edit(left, right, b""))
         elif last_on_line:
             edits.append(Edit(left, right, b""))
+        elif LANGUAGES[language].comments_stand_apart and not first_on_line:
+            continue
         else:
             edits.append(_between(source, language, (left, start, end, right), first_on_line))
         done = edits[-1].end

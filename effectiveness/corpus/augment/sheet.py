@@ -6,6 +6,7 @@ from collections import Counter
 
 from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.gaps import frozen_nodes, line_gaps
+from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable
 
 Change = tuple[int, tuple[int, bytes]]  # start of a gap -> its end and its new text
@@ -22,13 +23,29 @@ class Sheet:
         self.marks = m.marks_of(language)
         self.marked = self.marks.read(table)
         self.frozen = frozen_nodes(table, language, self.marks, self.marked)
+        layout = LANGUAGES[language].layout
+        assert layout is not None, "refused without one"
+        if layout.is_space_read:
+            self._freeze_all_but_declarations()
         self.gaps = line_gaps(source, table, self.frozen)
         self.line_end = b"\r\n" if b"\r\n" in source else b"\n"
         self.begins = self._begins()
         self.width_of = {lead: width(lead) for lead in set(self.gaps.lead)}
         self.tabs = any(lead.startswith(b"\t") for lead in self.width_of)
         self.unit_width = self._unit_width()
-        self.reindentable = language != "Python" or self._on_whole_levels()
+        self.reindentable = not layout.is_space_read and (language != "Python" or self._on_whole_levels())
+
+    def _freeze_all_but_declarations(self) -> None:
+        """A line that begins with the word of a declaration goes on with nothing above it, however many are between."""
+        parent, block = self.table.parent, self.marks.bytes_with(m.BLOCK)
+        free = [
+            node
+            for node in self.marks.nodes_with(m.DECLARATION, self.marked)
+            if not self.frozen[node] and self.marked[parent[node]] in block
+        ]
+        self.frozen = bytearray(b"\1") * len(self.table)
+        for node in free:
+            self.frozen[node] = 0
 
     def _begins(self) -> list[bool]:
         marked, parent = self.marked, self.table.parent

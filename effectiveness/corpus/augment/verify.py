@@ -2,8 +2,8 @@
 
 An edit may only touch what its kind is about: names, comments, white space. Then the whole text is read again.
 For Python the compiler reads it: the code objects must be equal. For every other language the grammar does: the
-tree must be that of the source, node for node. All comparisons of whole files run inside C, so that proving a
-variant costs about as much as parsing it.
+tree must be that of the source, node for node; and data must hold the same for its own reader, too (`readers`). All
+comparisons of whole files run inside C, so that proving a variant costs about as much as parsing it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cache, cached_property
 
 import tree_sitter
 
-from effectiveness.corpus.augment import python_code
+from effectiveness.corpus.augment import python_code, readers
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.variables import ROLES
 from effectiveness.languages.record import COMMENT_KINDS
@@ -57,6 +57,11 @@ class Baseline:
     def code(self) -> list[types.CodeType] | None:
         return python_code.compiled(self.source, self.cuts)
 
+    @cached_property
+    def said(self) -> bytes | None:
+        """What the reader of data finds in the source; None where it refuses it."""
+        return readers.said(self.language, self.source)
+
     def objection(
         self, allowed: Allowed, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None
     ) -> str:
@@ -69,7 +74,7 @@ class Baseline:
         if self.language == "Python":
             return self._code_objection(allowed, edits, text)
         assert tree is not None, "only Python's variants come without a tree"
-        return self._tree_objection(allowed, tree)
+        return self._tree_objection(allowed, tree) or self._reader_objection(text)
 
     def _code_objection(self, allowed: Allowed, edits: Sequence[Edit], text: bytes) -> str:
         if self.code is None:
@@ -85,6 +90,13 @@ class Baseline:
         if tree.root_node.has_error != self.table.has_error:
             return "syntax errors differ"
         return "" if allowed.same_shape(self, tree) else "tree differs"
+
+    def _reader_objection(self, text: bytes) -> str:
+        if self.language not in readers.READERS:
+            return ""
+        if self.said is None:
+            return "its reader refuses the source"
+        return "" if readers.said(self.language, text) == self.said else "its reader finds other data"
 
     def _only_renames(self, edits: Sequence[Edit]) -> bool:
         """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""

@@ -1,0 +1,38 @@
+//> using scala 3.4
+package p
+
+import scala.util._
+
+@deprecated("no", "1") // between an annotation and its class it stays
+class Point(val x: Int, // between parameters it stays
+    val y: Int) {
+  // scalastyle:off magic.number
+  private val far = x /* between tokens it stays */ + y
+  // $COVERAGE-OFF$
+
+  def text: String = {
+    val url = s"http://example.com/${x /* in a string */}"
+    val raw = """
+      // text
+      /* text */
+    """
+    url + raw /* a line end in a comment
+      is one */ + "x"
+  }
+
+  def kind(x: Int) = x match {
+    case 1 => "one"
+    // falls through
+    case _ =>
+      // stays before an indented body
+      "more"
+  }
+}
+
+object Indented:
+  def f(x: Int) =
+    // stays before an indented body
+    g(x)
+
+    h(x)
+  end f
