@@ -18,6 +18,6 @@ struct Grid<Cell: Hashable>: Equatable {
           """
     let sum = a+width &+ height
     print(["first", "second", "third", "fourth"], terminator: "a, b")
-    return area(sum,scaled: !scaled)
+    return area(sum, scaled: !scaled)
   }
 }
