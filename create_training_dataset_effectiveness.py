@@ -23,8 +23,10 @@ if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) i
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from effectiveness.common.console import Console
 from effectiveness.common.disk_errors import spell
@@ -111,107 +113,53 @@ def arguments() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("repo", nargs="?", metavar="REPO", help=f"the repository; else ${REPOSITORY_VARIABLE}, {DEFAULT_REPOSITORY}, "
-        "or the git repository around the current directory")  # fmt: skip
-    add(
-        "--output",
-        default=DEFAULT_OUTPUT,
-        metavar="DIR",
-        help="where the dataset goes, e.g. --output /data/mine",
-    )
-    add("--tokenizer", default="auto", metavar="auto|local|NAME|PATH",
-        help="auto: microsoft/codebert-base if at hand, else local: trained here; e.g. --tokenizer local")  # fmt: skip
-    add(
-        "--max-tokens",
-        type=int,
-        metavar="N",
-        help="tokens in a window instead of what the GPU suggests, e.g. 2048",
-    )
-    add(
-        "--recipe",
-        choices=tuple(RECIPES),
-        default=MEASURED,
-        help="what is built, and what the trainer reads of it, e.g. --recipe founding: overlap, variants, weights, "
-        "curriculum",
-    )
-    add(
-        "--overlap",
-        type=float,
-        metavar="SHARE",
-        help="of a window repeated by the next, instead of the recipe's, e.g. 0.75",
-    )
-    add(
-        "--augmentations",
-        metavar="all|none|KIND,KIND",
-        help=f"instead of the recipe's, of {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking",
-    )
-    add("--seed", type=int, default=42, metavar="N", help="of every random choice, e.g. --seed 7")
-    add(
-        "--workers",
-        type=int,
-        default=None,
-        metavar="N",
-        help="processes, default: the cores, e.g. --workers 4",
-    )
-    add(
-        "--core",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="files that count as core, e.g. 'engine/**'",
-    )
-    add(
-        "--test",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="files that count as tests, e.g. 'checks/**'",
-    )
-    add(
-        "--include",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="text that is read whatever rule leaves it out, e.g. '*.csv' or 'vendor/mine/'",
-    )
-    add(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="files that are not read, e.g. 'docs/' or '*.min.*'",
-    )
-    add(
-        "--submodules",
-        action="store_true",
-        help="read the submodules that are checked out as parts of the tree, e.g. after a clone --recurse-submodules",
-    )
-    add(
-        "--languages",
-        action="store_true",
-        help="list the languages and what each gets, and end, e.g. piped to grep",
-    )
-    add(
-        "--keep-secrets",
-        action="store_true",
-        help="do not redact keys, tokens and passwords, e.g. for a public repo",
-    )
-    add(
-        "--report-secrets",
-        action="store_true",
-        help="list file, line and rule of what was redacted, never the value, e.g. before a repo goes public",
-    )
-    add(
-        "--device", default="auto", choices=DEVICES, help="whose memory decides the window, e.g. --device cpu"
-    )
-    add(
-        "--until",
-        metavar="DATE",
-        help="as the history stood then, UTC; what came later is a held-out set of its own, e.g. 2024-12-31",
-    )
-    add("--quiet", action="store_true", help="print the result only, e.g. in a script")
+    parser.add_argument("repo", nargs="?", metavar="REPO", help=f"the repository; else ${REPOSITORY_VARIABLE}, "
+                        f"{DEFAULT_REPOSITORY}, or the git repository around the current directory")  # fmt: skip
+    _add_what_is_read(parser.add_argument_group("what is read").add_argument)
+    _add_what_is_made(parser.add_argument_group("what is made of it").add_argument)
+    _add_how(parser.add_argument_group("how").add_argument)
     return parser
+
+
+# fmt: off
+def _add_what_is_read(add: Callable[..., object]) -> None:
+    globs: dict[str, Any] = {"action": "append", "default": [], "metavar": "GLOB"}
+    add("--core", **globs, help="files that count as core, e.g. 'engine/**'")
+    add("--test", **globs, help="files that count as tests, e.g. 'checks/**'")
+    add("--include", **globs, help="text that is read whatever rule leaves it out, e.g. '*.csv' or 'vendor/mine/'")
+    add("--exclude", **globs, help="files that are not read, e.g. 'docs/' or '*.min.*'")
+    add("--submodules", action="store_true",
+        help="read the submodules that are checked out as parts of the tree, e.g. after a clone --recurse-submodules")
+    add("--until", metavar="DATE",
+        help="as the history stood then, UTC; what came later is a held-out set of its own, e.g. 2024-12-31")
+    add("--keep-secrets", action="store_true",
+        help="do not redact keys, tokens and passwords, e.g. for a public repo")
+    add("--report-secrets", action="store_true",
+        help="list file, line and rule of what was redacted, never the value, e.g. before a repo goes public")
+    add("--languages", action="store_true",
+        help="list the languages and what each gets, and end, e.g. piped to grep")
+
+
+def _add_what_is_made(add: Callable[..., object]) -> None:
+    add("--recipe", choices=tuple(RECIPES), default=MEASURED,
+        help="what is built, and what the trainer reads of it, e.g. --recipe founding: overlap, variants, weights, "
+        "curriculum")
+    add("--tokenizer", default="auto", metavar="auto|local|NAME|PATH",
+        help="auto: microsoft/codebert-base if at hand, else local: trained here; e.g. --tokenizer local")
+    add("--max-tokens", type=int, metavar="N", help="tokens in a window instead of what the GPU suggests, e.g. 2048")
+    add("--device", default="auto", choices=DEVICES, help="whose memory decides the window, e.g. --device cpu")
+    add("--overlap", type=float, metavar="SHARE",
+        help="of a window repeated by the next, instead of the recipe's, e.g. 0.75")
+    add("--augmentations", metavar="all|none|KIND,KIND",
+        help=f"instead of the recipe's, of {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking")
+    add("--seed", type=int, default=42, metavar="N", help="of every random choice, e.g. --seed 7")
+
+
+def _add_how(add: Callable[..., object]) -> None:
+    add("--output", default=DEFAULT_OUTPUT, metavar="DIR", help="where the dataset goes, e.g. --output /data/mine")
+    add("--workers", type=int, metavar="N", help="processes, default: the cores, e.g. --workers 4")
+    add("--quiet", action="store_true", help="print the result only, e.g. in a script")
+# fmt: on
 
 
 def options_from(flags: argparse.Namespace) -> BuildOptions:
