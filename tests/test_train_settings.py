@@ -58,6 +58,8 @@ CHANGES = {
     "quantization.lora_alpha": ("8", ADAPTED),
     "quantization.lora_dropout": ("0.5", ADAPTED),
     "quantization.lora_target_modules": ("[q_proj]", ADAPTED),
+    "quantization.load_in_4bit": ("true", ADAPTED),
+    "quantization.load_in_8bit": ("true", ADAPTED),
     "quantization.lora_rslora": ("true", ADAPTED),
     "quantization.lora_dora": ("true", ADAPTED),
     "data.weighting": ("visits", {}),
@@ -107,8 +109,6 @@ CHANGES = {
 }  # fmt: skip
 REFUSED = {
     "model.tokenizer_name": "{other}",
-    "quantization.load_in_4bit": "true",
-    "quantization.load_in_8bit": "true",
     "device_backend.device": "mps",
 }
 SEEN_ELSEWHERE = {  # key -> the test below

@@ -12,6 +12,7 @@ from torch import nn
 from effectiveness.common.records import UserError
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.new_rows import NewRows
+from effectiveness.trainer.quantized import quantize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -22,6 +23,12 @@ ALL_LINEAR = "all-linear"  # every linear layer but the head, as the paper's suc
 def adapted_parts(model: nn.Module) -> dict[str, LoraLinear | NewRows]:
     """By name: what is trained around something frozen, its `base`; `merged_weight` has both in one."""
     return {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear | NewRows)}
+
+
+def quantize_base(model: PreTrainedModel, bits: int) -> None:
+    """Put every linear layer but the head into `bits` bits; adapters stay around them."""
+    head = model.get_output_embeddings()
+    quantize(model, {n: m for n, m in model.named_modules() if _is_linear(m) and m is not head}, bits)
 
 
 def add_adapters(

@@ -14,16 +14,10 @@ from effectiveness.trainer.presets import PRESETS
 T = TypeVar("T")
 
 
-def setting(default, *, low=None, high=None, above=None, choices=None, refuse=None):
-    """A field with its range: low <= value <= high, value > above, one of choices; `refuse` maps a value to why not."""
-    limits = {"low": low, "high": high, "above": above, "choices": choices, "refuse": refuse or {}}
+def setting(default, *, low=None, high=None, above=None, choices=None):
+    """A field with its range: low <= value <= high, value > above, one of choices."""
+    limits = {"low": low, "high": high, "above": above, "choices": choices}
     return field(default=default, metadata=limits)
-
-
-NO_QUANTIZED_TRAINING = (
-    "quantized training is not supported; use lora_enabled: true, which keeps the base's weights in the bfloat16 they "
-    "were released in: 4 bits would save another 0.8 GiB for each billion of them"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +32,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    load_in_4bit: bool = setting(False, refuse={True: NO_QUANTIZED_TRAINING})
-    load_in_8bit: bool = setting(False, refuse={True: NO_QUANTIZED_TRAINING})
+    load_in_4bit: bool = setting(False)
+    load_in_8bit: bool = setting(False)
     lora_enabled: bool = setting(False)
     lora_rank: int = setting(32, low=1, high=4096)
     lora_alpha: float = setting(64.0, above=0.0)
@@ -47,6 +41,11 @@ class Quantization:
     lora_target_modules: tuple[str, ...] = setting(("all-linear",))
     lora_rslora: bool = setting(False)
     lora_dora: bool = setting(False)
+
+    @property
+    def bits(self) -> int | None:
+        """Of each weight of the frozen base; None as it was released."""
+        return 4 if self.load_in_4bit else 8 if self.load_in_8bit else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +196,14 @@ def check_combinations(config: Config) -> None:
         raise UserError(
             "data.fresh_cuts: true cuts originals that are all read alike; it needs data.weighting and data.curriculum "
             "none, data.overlap and data.variants false"
+        )
+    quantization = config.quantization
+    if quantization.load_in_4bit and quantization.load_in_8bit:
+        raise UserError("quantization.load_in_4bit and load_in_8bit are both set; keep one")
+    if quantization.bits and not quantization.lora_enabled:
+        raise UserError(
+            f"quantization.load_in_{quantization.bits}bit is of a frozen base, whose weights no step can change by so "
+            "little; train adapters on it (quantization.lora_enabled: true), or leave it out"
         )
     if not config.output.directory.strip():
         raise UserError("output.directory is empty; name a directory")

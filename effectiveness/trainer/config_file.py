@@ -256,8 +256,6 @@ _TYPE_WORDS = {bool: "true or false", int: "whole number", float: "number", str:
 
 
 def _check_limits(value, limits, where: str) -> None:
-    if value in limits["refuse"]:
-        raise UserError(f"{where}: {limits['refuse'][value]}")
     if limits["choices"] and value not in limits["choices"]:
         close = difflib.get_close_matches(value, limits["choices"], n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

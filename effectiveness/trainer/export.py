@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,9 @@ from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.foreign_model import CHAT_TEMPLATE, RELEASED_DTYPE
 from effectiveness.trainer.models import silence_transformers
+from effectiveness.trainer.new_rows import NewRows
 from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
+from effectiveness.trainer.quantized import QuantizedLinear
 from effectiveness.trainer.run_directory import STAGING, remove_staging
 from effectiveness.trainer.training_facts import TrainingFacts, write_training_facts
 
@@ -91,21 +93,31 @@ def merged_tensors(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torc
 
     Floating point is `dtype`; tensors that share memory in the model share it here.
     """
-    wrapped = adapted_parts(model)
-    made: dict[tuple, torch.Tensor] = {}
+    parts = adapted_parts(model)
+    quantized = {n: m for n, m in model.named_modules() if isinstance(m, QuantizedLinear)}
+    parts |= {n: m for n, m in quantized.items() if n.removesuffix(".base") not in parts}
+    made: dict[object, torch.Tensor] = {}
+
+    def exported(name: str, key: object, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        if key not in made:
+            whole = make()
+            made[key] = whole.to(dtype) if whole.is_floating_point() else whole
+            _refuse_unless_finite(name, made[key], dtype)
+        return made[key]
+
     tensors = {}
     for name, tensor in model.state_dict().items():
         owner, _, last = name.rpartition(".")
-        module = owner.removesuffix(".base")
-        if owner in wrapped or owner.removesuffix(".looks_up") in wrapped:  # trained, and merged below
-            continue
+        frozen = owner.removesuffix(".base")
+        if frozen in parts or owner.removesuffix(".looks_up") in parts:
+            if last != "bias":
+                continue  # merged below
+            name = f"{frozen}.bias"
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if place not in made:
-            is_merged = module in wrapped and last == "weight"
-            whole = wrapped[module].merged_weight() if is_merged else tensor.detach().cpu()
-            made[place] = whole.to(dtype) if whole.is_floating_point() else whole
-            _refuse_unless_finite(name, made[place], dtype)
-        tensors[f"{module}.{last}" if module in wrapped else name] = made[place]
+        tensors[name] = exported(name, place, tensor.detach().cpu)
+    for name, part in parts.items():
+        key = id(part.rows) if isinstance(part, NewRows) else name
+        tensors[f"{name}.weight"] = exported(name, key, part.merged_weight)
     return tensors
 
 

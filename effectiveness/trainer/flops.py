@@ -49,6 +49,8 @@ class Flops:
 
 def flops_of(model: PreTrainedModel) -> Flops:
     """Of a causal transformer. Input embeddings are looked up, not multiplied, unless they are the head as well."""
+    from effectiveness.trainer.quantized import num_quantized  # which needs the devices, and they this table
+
     head, embedded = model.get_output_embeddings(), model.get_input_embeddings()
     is_tied = head is not None and head.weight is embedded.weight
     multiplied = [p for p in model.parameters() if p is not embedded.weight or is_tied]
@@ -56,7 +58,8 @@ def flops_of(model: PreTrainedModel) -> Flops:
     num_heads = getattr(config, "num_attention_heads", None) or 0
     width = num_heads * (getattr(config, "head_dim", None) or config.hidden_size // max(num_heads, 1))
     return Flops(
-        per_token=float(sum(p.numel() * (TRAINED if p.requires_grad else FROZEN) for p in multiplied)),
+        per_token=float(FROZEN * num_quantized(model))
+        + float(sum(p.numel() * (TRAINED if p.requires_grad else FROZEN) for p in multiplied)),
         per_pair=float(ATTENTION * config.num_hidden_layers * width),
     )
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from effectiveness.trainer.devices import compute_dtype
+from effectiveness.trainer.quantized import QuantizedLinear
 
 if TYPE_CHECKING:
     from transformers.pytorch_utils import Conv1D
@@ -25,7 +26,7 @@ class LoraLinear(nn.Module):
     has a trained length of its own (DoRA, 2402.09353): `y = m / |W'| W' x`, W' being W with the adapter.
     """
 
-    base: nn.Linear | Conv1D
+    base: nn.Linear | Conv1D | QuantizedLinear
     lengths: torch.Tensor
 
     def __init__(
@@ -40,6 +41,7 @@ class LoraLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.base, self.dropout = base, nn.Dropout(dropout)
+        self.is_transposed = not isinstance(base, nn.Linear)
         self.scale = alpha / (math.sqrt(rank) if by_root else rank)
         num_outputs, num_inputs = self._rows(base.weight).shape
         self.lora_a = nn.Parameter(torch.empty(rank, num_inputs))
@@ -65,7 +67,7 @@ class LoraLinear(nn.Module):
 
     def _rows(self, weight: torch.Tensor) -> torch.Tensor:
         """A row for each output."""
-        return weight if isinstance(self.base, nn.Linear) else weight.T
+        return weight.T if self.is_transposed else weight
 
     def _gain(self, magnitude: torch.Tensor) -> torch.Tensor:
         """m / |W'| for each output; |W'| is taken for a constant, as the paper does, and W' is never made."""

@@ -21,6 +21,7 @@ from effectiveness.trainer.attention import MASKED
 from effectiveness.trainer.batches import collate
 from effectiveness.trainer.engines import blocks
 from effectiveness.trainer.objective import Objective, compiled, loss_bytes
+from effectiveness.trainer.quantized import quantized_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -137,7 +138,7 @@ def _persistent(model: PreTrainedModel, optimization, optimizer: str, device: to
     return MemoryPlan(
         micro_batch=0,
         checkpointing=False,
-        weights=sum(_bytes(p) for p in model.parameters()),
+        weights=sum(_bytes(t) for t in (*model.parameters(), *model.buffers())),
         gradients=gradients,
         optimizer=2 * gradients - matrices,
         average=gradients if optimization.ema_decay else 0,
@@ -165,6 +166,7 @@ def _plan(
         of_a_block += size * window**2 * (4 if precision == torch.float32 else 2)
     in_blocks = num_blocks * (4 * hidden * tokens if checkpointing else of_a_block)
     backward = kept.of_token_in_its_backward * tokens + of_a_block * checkpointing
+    backward += 6 * max((layer.shape.numel() for layer in quantized_layers(objective.model)), default=0)
     return replace(
         base,
         micro_batch=size,

@@ -17,10 +17,11 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
-from effectiveness.trainer.adapters import add_adapters
+from effectiveness.trainer.adapters import add_adapters, quantize_base
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.new_rows import train_rows
 from effectiveness.trainer.presets import PRESETS
+from effectiveness.trainer.quantized import num_quantized
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -243,6 +244,8 @@ def adapt(model: PreTrainedModel, quantization, seed: int, new_ids: Collection[i
         by_root=quantization.lora_rslora,
         has_magnitude=quantization.lora_dora,
     )
+    if bits := quantization.bits:
+        quantize_base(model, bits)
     train_rows(model, new_ids)
     with reading("quantization.lora_target_modules", NO_ADAPTERS), torch.no_grad():
         model(input_ids=torch.arange(2, device=model.device)[None], use_cache=False)
@@ -250,4 +253,5 @@ def adapt(model: PreTrainedModel, quantization, seed: int, new_ids: Collection[i
 
 
 def num_parameters(model: PreTrainedModel, *, trainable_only: bool = False) -> int:
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+    quantized = 0 if trainable_only else num_quantized(model)
+    return quantized + sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)

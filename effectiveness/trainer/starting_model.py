@@ -40,9 +40,10 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         count = models.adapt(model, run.config.quantization, run.config.training.seed, new_ids)
         what = f"{what}, LoRA on {count} layers"
         what += f" and {len(new_ids)} new tokens" if new_ids else ""
+        what += f", its weights in {bits} bits" if (bits := run.config.quantization.bits) else ""
         if run.precision == torch.bfloat16:
             lower_frozen(model)
-    size = sum(p.numel() * p.element_size() for p in model.parameters()) / devices.GIB
+    size = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())) / devices.GIB
     with one_line_where_memory_ends(
         lambda: (
             f"out of memory: the weights of {what} alone need {size:.1f} GiB of {devices.describe(run.device)}; "
