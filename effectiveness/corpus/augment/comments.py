@@ -36,7 +36,9 @@ def propose(source: bytes, language: str, table: SyntaxTable, rng: random.Random
     """Edits that take every strippable comment out of `source`, or the reason for none. `rng` is not drawn."""
     if reason := refusal(source, language, table):
         return reason
-    comments = table.nodes_of(COMMENT_KINDS)
+    comments = [
+        node for node in table.nodes_of(COMMENT_KINDS) if table.kind[table.parent[node]] not in COMMENT_KINDS
+    ]
     if not comments:
         return "no comments"
     if comments[-1] == len(table) - 1 == len(comments):

@@ -29,7 +29,7 @@ _NAME = re.compile(rb"[A-Za-z_]\w*")
 _TEXT = re.compile(
     "string|heredoc|template_literal|regex|jsx_text|symbol_array|text_interpolation"
 )  # kinds whose white space counts
-_CONTENT = " content: (comment_content)"  # what Lua has in a comment
+_CONTENT = " content: (comment_content)"  # what Lua has in a comment, and one more comment in `-- --`
 
 
 class Baseline:
@@ -194,7 +194,7 @@ def _without_comments(brackets: str, kinds: Iterable[str]) -> str:
     """Without the leaves of these kinds. (One pattern for all of them would take as long as parsing.)"""
     for kind in kinds:
         node = f"({kind})"
-        brackets = brackets.replace(f"({kind}{_CONTENT})", node)
+        brackets = brackets.replace(f"({kind}{_CONTENT})", node).replace(f"({kind} {node}{_CONTENT})", node)
         if f": {node}" in brackets:  # it fills a field, which goes with it
             brackets = re.sub(rf" \w+: {re.escape(node)}", "", brackets)
         brackets = brackets.replace(f" {node}", "")

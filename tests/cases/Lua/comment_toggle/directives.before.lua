@@ -20,6 +20,9 @@ end
 
 if value then
   -- nothing to do
+  -- --
+  -- -- to --
+  --
 else
   f{ 1, --[[ one ]] 2; -- two
     "-- three" }
