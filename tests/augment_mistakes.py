@@ -46,7 +46,11 @@ def _wrong_token(
         and _counts(table, node)
         and source[table.start[node] : table.end[node]] != b"call"  # Ruby takes f.() for f.call()
     ]
-    strings = [node for node in leaves if _STRING.fullmatch(table.kind[node])]
+    strings = [
+        node
+        for node in leaves
+        if _STRING.fullmatch(table.kind[node]) and not table.kind[table.parent[node]].startswith("bare_")
+    ]  # a blank counts in it
     if strings and rng.random() < 0.5:
         start = table.start[rng.choice(strings)] + 1
         while 0x80 <= source[start] < 0xC0:  # within a character

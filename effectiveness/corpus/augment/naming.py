@@ -5,25 +5,24 @@ from __future__ import annotations
 import random
 
 from effectiveness.corpus.augment.facts import RepositoryFacts
-from effectiveness.corpus.augment.roles import words_of
 from effectiveness.languages import LANGUAGES
 
 _SUFFIXES = ("value", "item", "entry", "result", "data", "local", "current", "next", "new", "other")
 
 
 class FreshNames:
-    """Gives each old name of one file a new one that occurs nowhere in the file."""
+    """Gives each old name of one file, whose `words` are given, a new one that is none of them."""
 
     def __init__(
         self,
-        source: bytes,
+        words: set[bytes],
         language: str,
         reserved: frozenset[bytes],
         facts: RepositoryFacts,
         rng: random.Random,
     ):
         self._camel = LANGUAGES[language].is_camel_case
-        self._taken = words_of(source) | reserved
+        self._taken = words | reserved
         self._rng = rng
         self._pool = [name for name in _repository_names(language, facts) if name not in self._taken]
         self._given: dict[bytes, bytes] = {}

@@ -31,7 +31,7 @@ def propose(
     variables = list(local_variables(code, roles))
     if not variables:
         return "no local variable that is safe to rename"
-    fresh = FreshNames(source, language, roles.reserved, facts, rng)
+    fresh = FreshNames(roles.words_of(source), language, roles.reserved, facts, rng)
     return [edit for name, leaves in variables for edit in _edits(code, roles, leaves, fresh.name_for(name))]
 
 

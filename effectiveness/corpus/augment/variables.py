@@ -25,9 +25,9 @@ from effectiveness.corpus.augment.roles import (
     javascript,
     lua,
     nearest,
+    php,
     python,
     rust,
-    words_of,
 )
 from effectiveness.languages.syntax import SyntaxTable
 
@@ -40,6 +40,7 @@ ROLES: dict[str, Roles] = {
     "TSX": javascript.TYPED_ROLES,
     "Java": java.ROLES,
     "Lua": lua.ROLES,
+    "PHP": php.ROLES,
     "C": c.ROLES,
     "C++": c.CXX_ROLES,
 }
@@ -77,7 +78,7 @@ def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:
         texts = [source[start[leaf] : end[leaf]] for leaf in inside]
         if not roles.untouchable.isdisjoint(texts) or _broken(code, function):
             continue
-        words = words_of(b" ".join(code.text(node) for node in _within(code, strings, function)))
+        words = roles.words_of(b" ".join(code.text(node) for node in _within(code, strings, function)))
         yield from _variables(code, roles, dict(zip(inside, texts, strict=True)), blocked, words | kept)
 
 

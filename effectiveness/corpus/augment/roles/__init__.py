@@ -95,6 +95,7 @@ class Roles:
     strings: frozenset[str]  # kinds of leaves that hold the text of strings; their words are poisoned
     reserved: frozenset[bytes]  # never a new name
     name_shape: re.Pattern[bytes] = re.compile(rb"[a-z][a-z0-9_]*")  # what may be renamed, fully matched
+    sigil: bytes = b""  # stands before a variable wherever it is named, and is no part of `names`
     shorthands: frozenset[str] = frozenset()  # kinds (of leaf or parent) where `x` stands for `x: x`
     untouchable: frozenset[bytes] = frozenset()  # a function in which one of these names stands is left alone
     poisoned: Callable[[Code], list[int]] | None = None  # more nodes inside which every name is poisoned
@@ -102,6 +103,10 @@ class Roles:
     refuses: Callable[[Code], str] | None = None  # why the whole file is left alone, or ""
     watched: frozenset[str] = frozenset()  # more kinds that `Code.nodes` lists, for `poisoned`
     same_shape: tuple[tuple[str, str, int], ...] = ()  # (short form, long form, nodes added) of shorthands
+
+    def words_of(self, text: bytes) -> set[bytes]:
+        """Everything in `text` that could be a variable's name."""
+        return words_of(text.replace(self.sigil, b" ") if self.sigil else text)
 
 
 def rest_of_parent(*parents: str) -> ScopeRule:

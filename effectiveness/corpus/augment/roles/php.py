@@ -1,0 +1,179 @@
+"""PHP: variables that a function or method assigns; never a parameter, which callers may name."""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.augment.roles import (
+    BIND,
+    FREE,
+    USE,
+    Code,
+    Roles,
+    Span,
+    nearest,
+)
+
+_FUNCTIONS = ("function_definition", "method_declaration")
+# What reaches variables by what they are called, or runs code among them.
+_SEEING = (
+    "dynamic_variable_name",
+    *(f"{word}_expression" for word in ("include", "include_once", "require", "require_once")),
+)
+_SEEING_CALLS = b"compact|extract|eval|get_defined_vars|parse_str|mb_parse_str|create_function|assert"
+_SEEING_CALL = re.compile(rb"\\?(?:%s)" % _SEEING_CALLS, re.IGNORECASE)  # as PHP reads names of functions
+_OTHERWISE_CALLED = re.compile(rb"\b(?:%s)\s+as\b" % _SEEING_CALLS, re.IGNORECASE)
+# Variables that PHP itself sets.
+_GIVEN = b"this argc argv http_response_header php_errormsg HTTP_RAW_POST_DATA GLOBALS"
+
+
+def _in_variable(code: Code, leaf: int) -> str:
+    """What `$x` is: told by the place of the whole of it."""
+    kind, parent, field = code.table.kind, code.table.parent, code.table.field
+    variable = parent[leaf]
+    return _VARIABLES.get((kind[parent[variable]], field[variable]), BIND)
+
+
+def _function_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    """A variable is seen in its whole function."""
+    owner = nearest(code, binder, _FUNCTIONS)
+    return None if owner is None else code.span(owner)
+
+
+def _loop_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
+    """`foreach ($rows as $key => $row)` uses what stands before `as`."""
+    kind, start = code.table.kind, code.table.start
+    if kind[binder] != "foreach_statement":
+        return USE
+    keyword = next(child for child in code.children(binder) if kind[child] == "as")
+    return USE if start[leaf] < start[keyword] else _function_scope(code, binder, leaf)
+
+
+def _pair_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
+    above = code.table.parent[binder]
+    return _function_scope(code, binder, leaf) if code.table.kind[above] == "foreach_statement" else None
+
+
+def _refuses(code: Code) -> str:
+    return (
+        "a function that sees variables goes by another name" if _OTHERWISE_CALLED.search(code.source) else ""
+    )
+
+
+def _poisoned(code: Code) -> list[int]:
+    """Functions in which a variable may be reached by its name."""
+    seeing = [
+        node for kind in _SEEING for node in code.nodes[kind] if not code.has_child(node, ("name",))
+    ]  # "${x}"
+    seeing += [
+        call for call in code.nodes["function_call_expression"] if _SEEING_CALL.fullmatch(code.text(call + 1))
+    ]
+    found = [nearest(code, node, _FUNCTIONS) for node in seeing]
+    return sorted({node for node in found if node is not None})
+
+
+_VARIABLE_USES = (
+    ("argument", None),
+    ("array_element_initializer", None),
+    ("arrow_function", "body"),
+    ("assignment_expression", "right"),
+    ("augmented_assignment_expression", "left"),
+    ("augmented_assignment_expression", "right"),
+    ("binary_expression", "left"),
+    ("binary_expression", "right"),
+    ("case_statement", "value"),
+    ("cast_expression", "value"),
+    ("clone_expression", None),
+    ("conditional_expression", "alternative"),
+    ("conditional_expression", "body"),
+    ("conditional_expression", "condition"),
+    ("echo_statement", None),
+    ("encapsed_string", None),
+    ("error_suppression_expression", None),
+    ("expression_statement", None),
+    ("function_call_expression", "function"),
+    ("heredoc_body", None),
+    ("match_condition_list", None),
+    ("match_conditional_expression", "return_expression"),
+    ("match_default_expression", "return_expression"),
+    ("member_access_expression", "object"),
+    ("member_call_expression", "object"),
+    ("nullsafe_member_access_expression", "object"),
+    ("nullsafe_member_call_expression", "object"),
+    ("object_creation_expression", None),
+    ("parenthesized_expression", None),
+    ("print_intrinsic", None),
+    ("return_statement", None),
+    ("scoped_call_expression", "scope"),
+    ("sequence_expression", None),
+    ("sequence_expression", "left"),
+    ("sequence_expression", "right"),
+    ("subscript_expression", None),
+    ("throw_expression", None),
+    ("unary_op_expression", "argument"),
+    ("unset_statement", None),
+    ("update_expression", "argument"),
+    ("variadic_unpacking", None),
+    ("yield_expression", None),
+)
+_VARIABLES: dict[tuple[str, str | None], str] = {
+    **dict.fromkeys(_VARIABLE_USES, USE),
+    ("scoped_property_access_expression", "name"): FREE,
+}
+# Names without `$`: functions, methods, properties, classes, constants.
+_OTHER_NAMES = (
+    ("argument", None),
+    ("binary_expression", "left"),
+    ("binary_expression", "right"),
+    ("catch_clause", "type"),
+    ("class_constant_access_expression", None),
+    ("function_call_expression", "function"),
+    ("function_definition", "name"),
+    ("member_access_expression", "name"),
+    ("member_call_expression", "name"),
+    ("method_declaration", "name"),
+    ("named_type", None),
+    ("namespace_name", None),
+    ("nullsafe_member_access_expression", "name"),
+    ("nullsafe_member_call_expression", "name"),
+    ("object_creation_expression", None),
+    ("qualified_name", None),
+    ("scoped_call_expression", "name"),
+    ("scoped_call_expression", "scope"),
+    ("scoped_property_access_expression", "scope"),
+    ("subscript_expression", None),
+    ("array_element_initializer", None),
+    ("assignment_expression", "right"),
+    ("return_statement", None),
+    ("argument", "name"),
+)
+
+ROLES = Roles(
+    functions=frozenset(_FUNCTIONS),
+    names=frozenset({"name"}),
+    places={**dict.fromkeys(_OTHER_NAMES, FREE), ("variable_name", None): _in_variable},
+    binders={
+        ("assignment_expression", "left"): _function_scope,
+        ("catch_clause", "name"): _function_scope,
+        ("foreach_statement", None): _loop_scope,
+        ("list_literal", None): _function_scope,
+        ("pair", None): _pair_scope,
+    },
+    patterns=frozenset({"variable_name"}),
+    regions=frozenset(
+        {
+            "anonymous_function_use_clause",
+            "formal_parameters",
+            "global_declaration",
+            "function_static_declaration",
+        }
+    ),
+    strings=frozenset({"string_content", "nowdoc_string"}),
+    sigil=b"$",
+    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    reserved=frozenset(_GIVEN.split()),
+    poisoned=_poisoned,
+    kept_words=lambda code: set(_GIVEN.split()),
+    refuses=_refuses,
+    watched=frozenset({*_SEEING, "function_call_expression"}),
+)
