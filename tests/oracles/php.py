@@ -1,5 +1,5 @@
-"""PHP itself as judge: equal tokens, documentation comments and text outside of the code among them; where variables were
-renamed equal instructions, in which they are known by their place."""
+"""PHP itself as judge: equal tokens, documentation comments and text outside of the code among them; of renamed
+variables equal instructions, in which they are known by their place."""
 
 from __future__ import annotations
 

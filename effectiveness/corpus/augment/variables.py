@@ -27,6 +27,7 @@ from effectiveness.corpus.augment.roles import (
     nearest,
     php,
     python,
+    ruby,
     rust,
 )
 from effectiveness.languages.syntax import SyntaxTable
@@ -41,6 +42,7 @@ ROLES: dict[str, Roles] = {
     "Java": java.ROLES,
     "Lua": lua.ROLES,
     "PHP": php.ROLES,
+    "Ruby": ruby.ROLES,
     "C": c.ROLES,
     "C++": c.CXX_ROLES,
 }

@@ -1,0 +1,164 @@
+"""Ruby: local variables, positional parameters and those of blocks, inside of methods.
+
+What looks like a variable is a call of a method until the name was assigned, in the order of the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.augment.roles import (
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    nearest,
+    nested_in,
+)
+
+_METHODS = ("method", "singleton_method")
+_SCOPES = (*_METHODS, "block", "do_block", "lambda")
+_CLASSES = ("class", "module", "singleton_class")
+_KEYWORDS = (
+    b"BEGIN END alias and begin break case class def defined do else elsif end ensure false for if in module next nil "
+    b"not or redo rescue retry return self super then true undef unless until when while yield it lambda proc "
+    b"p puts print raise loop block_given require require_relative new binding eval send format sprintf catch throw "
+    b"fail sleep rand srand gets open exit abort test trap warn caller freeze dup clone hash method methods object_id "
+    b"display extend tap then class inspect instance_of is_a"
+)
+# Code that reaches variables by what they are called, or opens a session among them.
+_SEEING = re.compile(rb"\b(?:\w*eval|\w*binding|local_variable\w*|irb|pry|byebug|debugger|ERB)\b")
+
+
+def _rest_of_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    """From the name on to the end of the method or block."""
+    scope = nearest(code, binder, _SCOPES)
+    line = code.source.rfind(b"\n", 0, code.table.start[leaf]) + 1
+    if scope is None or b"<<" in code.source[line : code.table.start[leaf]]:
+        return (
+            None  # a heredoc, which begins before it on this line, is read before it though it stands below
+        )
+    return code.table.end[leaf], code.table.end[scope]
+
+
+def _in_call(code: Code, leaf: int) -> str:
+    """`a.x` is a call; whether `x -1` and `x [1]` are is told by what x is."""
+    return FREE if code.child(code.table.parent[leaf], "receiver") is not None else POISON
+
+
+def _in_pair(code: Code, leaf: int) -> str:
+    """`{x => 1}` uses a variable, `{x: 1}` names a key, `{x:}` does both."""
+    if code.table.kind[leaf] == "identifier":
+        return USE
+    return FREE if code.child(code.table.parent[leaf], "value") is not None else POISON
+
+
+def _poisoned(code: Code) -> list[int]:
+    """Methods in which variables may be reached by name, and what inside of a method sees none of its variables."""
+    seen = [node for kind in _METHODS for node in code.nodes[kind] if _SEEING.search(code.text(node))]
+    return [*seen, *_definitions_inside(code)]
+
+
+def _definitions_inside(code: Code) -> list[int]:
+    classes = nested_in(code, _METHODS, _CLASSES)
+    methods = (node for each in _METHODS for node in code.nodes[each])
+    return classes + [
+        node for node in methods if nearest(code, code.table.parent[node], _METHODS) is not None
+    ]
+
+
+_USES = (
+    ("argument_list", None),
+    ("array", None),
+    ("assignment", "right"),
+    ("begin", None),
+    ("binary", "left"),
+    ("binary", "right"),
+    ("block_argument", None),
+    ("block_body", None),
+    ("body_statement", None),
+    ("call", "receiver"),
+    ("case", "value"),
+    ("case_match", "value"),
+    ("conditional", "alternative"),
+    ("conditional", "condition"),
+    ("conditional", "consequence"),
+    ("do", None),
+    ("element_reference", "object"),
+    ("element_reference", None),
+    ("else", None),
+    ("elsif", "condition"),
+    ("ensure", None),
+    ("for", "value"),
+    ("hash_splat_argument", None),
+    ("if", "condition"),
+    ("if_modifier", "body"),
+    ("if_modifier", "condition"),
+    ("in", None),
+    ("interpolation", None),
+    ("operator_assignment", "right"),
+    ("optional_parameter", "value"),
+    ("pair", "value"),
+    ("parenthesized_statements", None),
+    ("pattern", None),
+    ("range", "begin"),
+    ("range", "end"),
+    ("rescue_modifier", "body"),
+    ("rescue_modifier", "handler"),
+    ("right_assignment_list", None),
+    ("splat_argument", None),
+    ("then", None),
+    ("unary", "operand"),
+    ("unless", "condition"),
+    ("unless_modifier", "body"),
+    ("unless_modifier", "condition"),
+    ("until", "condition"),
+    ("until_modifier", "condition"),
+    ("while", "condition"),
+    ("while_modifier", "condition"),
+)
+_BINDERS = (
+    ("assignment", "left"),
+    ("block_parameter", "name"),
+    ("block_parameters", None),
+    ("block_parameters", "locals"),
+    ("exception_variable", None),
+    ("for", "pattern"),
+    ("hash_splat_parameter", "name"),
+    ("lambda_parameters", None),
+    ("method_parameters", None),
+    ("operator_assignment", "left"),
+    ("optional_parameter", "name"),
+    ("splat_parameter", "name"),
+)
+
+ROLES = Roles(
+    functions=frozenset(_METHODS),
+    names=frozenset({"identifier", "hash_key_symbol"}),
+    places={
+        **dict.fromkeys(_USES, USE),
+        ("call", "method"): _in_call,
+        ("keyword_parameter", "name"): POISON,
+        ("method", "name"): FREE,
+        ("pair", "key"): _in_pair,
+        ("setter", "name"): FREE,
+        ("singleton_method", "name"): FREE,
+    },
+    binders=dict.fromkeys(_BINDERS, _rest_of_scope),
+    patterns=frozenset(
+        {
+            "destructured_left_assignment",
+            "destructured_parameter",
+            "left_assignment_list",
+            "rest_assignment",
+        }
+    ),
+    regions=frozenset(),
+    strings=frozenset({"string_content", "heredoc_content", "simple_symbol"}),
+    reserved=frozenset(_KEYWORDS.split()),
+    kept_words=lambda code: {b"it"},
+    poisoned=_poisoned,
+    watched=frozenset(_CLASSES),
+)
