@@ -13,7 +13,7 @@ from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Varia
 from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.corpus.augment.python_code import compiled, cuts_of, moved, same
 from effectiveness.languages import LANGUAGES
-from effectiveness.languages.syntax import has_grammar, parse, table_of
+from effectiveness.languages.syntax import gave_up, has_grammar, parse, table_of
 from tests.linear_shapes import all_shapes, shapes_of
 from tests.linear_work import KIB, MAX_RATIO, FilePath, growth_of
 
@@ -138,3 +138,10 @@ def test_a_parser_reads_every_text_as_it_stands_whatever_its_length(tmp_path: Pa
         tree = parse("Python", source)
         assert not tree.root_node.has_error, length
         assert tree.root_node.end_byte == len(source)
+
+
+@pytest.mark.parametrize("character", ["é", "中", "😀"])
+def test_a_parser_that_is_stopped_within_a_character_stops(character: str) -> None:
+    """Handed nothing where the rest of a character was due, it read from a null pointer and took the process along."""
+    source = ((character * 80 + "\n") * 2_000).encode()[:131_000].decode("utf-8", "ignore").encode()
+    assert gave_up(source, table_of(parse("Lua", source)))

@@ -117,7 +117,10 @@ def parse(language: str, source: bytes) -> tree_sitter.Tree:
 # tree-sitter 0.26 holds on for ever to what a read function returned: a build would grow with its input. So it is
 # handed the same few pieces of one buffer again and again. The largest that fits is next; from the last _TAIL_BYTES
 # on it is all that is left, so that no character is cut in two for good. Within one piece work goes unseen by `effort`.
+# A piece that begins before the last one ended is asked for where that one cut a character in two: nothing at all
+# instead of it would be decoded from a null pointer, so it comes whatever was spent.
 _TAIL_BYTES = 64
+_CHARACTER_BYTES = 4
 _BUFFER = bytearray(4096)
 _PIECES = {
     size: memoryview(_BUFFER)[:size] for size in (*range(1, _TAIL_BYTES), *(1 << n for n in range(6, 13)))
@@ -125,13 +128,19 @@ _PIECES = {
 
 
 def _reader(source: bytes, effort: budget.ParserEffort) -> Callable[[int, object], bytes | memoryview]:
+    read_end = 0
+
     def read(offset: int, point: object) -> bytes | memoryview:
+        nonlocal read_end
         size = len(source) - offset
-        if size <= 0 or effort.is_spent:
+        if size <= 0 or (effort.is_spent and offset >= read_end):
             return b""
-        if size > _TAIL_BYTES:
+        if effort.is_spent:
+            size = min(size, _CHARACTER_BYTES)
+        elif size > _TAIL_BYTES:
             size = min(1 << (size.bit_length() - 1), len(_BUFFER))
         effort.read(size)
+        read_end = offset + size
         _BUFFER[:size] = source[offset : offset + size]
         return _PIECES[size]
 
