@@ -23,10 +23,11 @@ from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_ke
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
 from effectiveness.corpus.secrets.placed import IN_CALL, PLACED
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
+from effectiveness.corpus.secrets.sections import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule
 
-_TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED))
+_TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED, *SECTIONS))
 _FINDERS = {
     key: tuple((rule.find, rule.name) for rule in rules) for key, rules in _TABLE.rules_by_key.items()
 }
@@ -55,8 +56,9 @@ def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Fin
     for place, key in zip(places, keys, strict=True):
         for find, name in _FINDERS[key]:
             span = find(scan, place)
-            if span:
-                yield (*span, name)
+            for found in ((span, *scan.further) if span else scan.further):
+                yield (*found, name)
+            scan.further.clear()
 
 
 def _by_text(

@@ -12,15 +12,15 @@ _HEADER = re.compile(rb"[\w \"'`-]{0,60}+(?:[,;|\t][\w \"'`-]{1,60}+){1,24}+\|?\
 _AHEAD = re.compile(rb"[\w \"'`,;|\t-]{0,400}+[)\r\n]")  # most names stand in no list
 _RULER = re.compile(rb"[|: -]+\r?\n")
 _INSERT = re.compile(rb"[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)\s{0,40}\(")
-_MAX_HEADER_BYTES = 400
+_MAX_HEADER_BYTES, _MAX_ROWS = 400, 200
 
 
-def in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
-    """The value below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...)`."""
+def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
+    """The values below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...), (...)`."""
     text = scan.text
     ahead = _AHEAD.match(text, place)
     if not ahead or (ahead[0].endswith(b")") and not _INSERT.match(text, place)):
-        return None
+        return []
     start = (
         max(
             text.rfind(b"\n", max(0, place - _MAX_HEADER_BYTES), place),
@@ -30,24 +30,35 @@ def in_column(scan: Scan, place: int, *, is_password: bool) -> Span | None:
     )
     insert = _INSERT.match(text, place) if text[start - 1 : start] == b"(" else None
     header = insert or _HEADER.match(text, start)
-    if not header:
-        return None
+    if not header or header[0].startswith(b"\t"):  # the indent of a line of code
+        return []
     row_start = header.end()
     ruler = None if insert else _RULER.match(text, row_start)
     row_start = ruler.end() if ruler else row_start
-    row = text[row_start : min(row_start + _MAX_HEADER_BYTES, _line_end(text, row_start))]
     delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]  # type: ignore[index]  # _HEADER has one
     number = text.count(delimiter, start, place)
-    cells = row.split(delimiter)
-    if number >= len(cells):
-        return None
+    num_cells = text.count(delimiter, start, place) + text.count(delimiter, place, header.end())
+    found: list[Span] = []
+    for row_number in range(_MAX_ROWS):
+        row_end = _line_end(text, row_start)
+        row = text[row_start : min(row_start + _MAX_HEADER_BYTES, row_end)]
+        cells = row.split(delimiter)
+        is_row = number < len(cells) if row_number == 0 else len(cells) - bool(insert) == num_cells + 1
+        if not is_row:
+            break
+        found += _in_cell(row_start, cells, number, is_password=is_password)
+        row_start = row_end + 1
+    return found
+
+
+def _in_cell(row_start: int, cells: list[bytes], number: int, *, is_password: bool) -> list[Span]:
     cell = cells[number]
     cell_start = row_start + sum(len(before) + 1 for before in cells[:number])
     value = cell.strip(b" \"'`)\r")
     if not can_be_secret(value, is_of_password=is_password):
-        return None
+        return []
     value_start = cell_start + cell.index(value)
-    return value_start, value_start + len(value)
+    return [(value_start, value_start + len(value))]
 
 
 def _line_end(text: bytes, start: int) -> int:

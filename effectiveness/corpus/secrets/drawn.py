@@ -20,7 +20,7 @@ from effectiveness.corpus.secrets.chance import (
 )
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.vendors import RUNS
-from effectiveness.corpus.secrets.words import is_harmless_line, is_key_line, is_telling_line
+from effectiveness.corpus.secrets.words import is_client_text, is_harmless_line, is_key_line, is_telling_line
 
 NEAR_A_NAME = "random string near a secret name"
 ALONE = "random string"
@@ -41,13 +41,16 @@ _MAX_ALONE = 1  # in one text: more are a table
 
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
+_COMMAND = re.compile(rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} ")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _MIN_DISTINCT = 12
+_KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
 _CONSTANT = re.compile(rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
-_PEM_LIKE = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d)")
+# A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
+_PUBLIC = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|[-+]0x)")
 
 
 def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterator[Finding]:
@@ -129,11 +132,17 @@ def _line_above(text: bytes, start: int) -> bytes:
 def _is_random(value: bytes) -> bool:
     value = value[:_LOOKED_AT_BYTES]
     return (
-        not _PEM_LIKE.match(value)
+        not _PUBLIC.match(value)
         and num_changes(value) >= len(value) // 4
         and num_classes(value) >= 2
         and not is_placeholder(value)
     )
+
+
+def _is_of_client(text: bytes, start: int, end: int) -> bool:
+    """Whether the lines around tell of a service that one logs in to, and not of checksums or tests."""
+    near = text[max(0, start - _NEAR_BYTES) : end + _NEAR_BYTES]
+    return is_client_text(near)
 
 
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
@@ -143,8 +152,13 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     value, line = text[start:end], _line_before(text, start)
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
-    if not (is_quoted or is_setting) or holds_word(value) or len(set(value)) < _MIN_DISTINCT:
+    is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
+    if not (is_quoted or is_setting or is_word) or holds_word(value) or len(set(value)) < _MIN_DISTINCT:
         return False
+    if value.startswith(b"0x"):
+        return False
+    if is_hex(value):
+        return bool(is_quoted) and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
     if has_checksum or _UUID.fullmatch(value):

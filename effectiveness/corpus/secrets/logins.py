@@ -7,7 +7,8 @@ import binascii
 import re
 
 from effectiveness.corpus.secrets.chance import is_drawn
-from effectiveness.corpus.secrets.rules import is_placeholder
+from effectiveness.corpus.secrets.chosen import is_chosen
+from effectiveness.corpus.secrets.rules import is_of_documentation, is_placeholder
 
 _VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
 _URL_PLACEHOLDER = re.compile(
@@ -23,7 +24,9 @@ def is_password(match: re.Match[bytes]) -> bool:
 
 def is_drawn_password(match: re.Match[bytes]) -> bool:
     secret = match["secret"]
-    return not is_placeholder(secret) and not _VARIABLE.search(secret) and is_drawn(secret)
+    if is_of_documentation(secret) or _VARIABLE.search(secret):
+        return False
+    return is_chosen(secret) or (is_drawn(secret) and not is_placeholder(secret))
 
 
 def is_login(value: bytes) -> bool:

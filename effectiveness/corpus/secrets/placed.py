@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates, num_changes, num_classes
+from effectiveness.corpus.secrets.chosen import is_chosen
 from effectiveness.corpus.secrets.commands import COMMANDS
 from effectiveness.corpus.secrets.logins import is_drawn_password, is_login, is_password
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_varied
@@ -16,6 +17,10 @@ def _is_mixed(secret: bytes) -> bool:
     if not alternates(secret) or b"://" in secret or (b"@" in secret[1:-1] and b"." in secret):
         return False
     return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
+
+
+def _is_mixed_or_chosen(secret: bytes) -> bool:
+    return _is_mixed(secret) or is_chosen(secret)
 
 
 _LOGINS = (
@@ -123,7 +128,7 @@ _HEADERS = (
 )
 
 _CALL = re.compile(
-    rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|(?<=be)gin|(?<=datab)ase|(?<=cr)ypt|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet"
+    rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|(?<=be)gin|(?<=datab)ase|(?<=cr)ypt|credentials?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp"
     rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|(?<=cli)ent|(?<=my)sqli|cipher(?:iv)?|aes\.new)(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -143,7 +148,7 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
         secret = argument["secret"]
         if (
             is_drawn_password(argument)
-            and (_is_mixed(secret) or _APP_PASSWORD.fullmatch(secret))
+            and (_is_mixed_or_chosen(secret) or _APP_PASSWORD.fullmatch(secret))
             and not HARMLESS_VALUE.search(secret)
         ):
             found = argument.span("secret")
@@ -165,6 +170,7 @@ _CALLS = (
                 b"wall",
                 b"hmac",
                 b"fern",
+                b"totp",
                 b"jwt.",
                 b"ent(",
                 b"gnwi",
@@ -287,6 +293,30 @@ _OTHERS = (
         "password file",
         frozenset({b"$USE"}),
         find_by(re.compile(rb"\$USER[0-9]{1,3}\$=(?P<secret>[^\s]{6,64}+)"), is_drawn_password),
+    ),
+    Rule(
+        "password in SQL",
+        frozenset({b"fied"}),
+        find_by(
+            re.compile(rb"(?i)(?<=identi)fied by (?P<secret>[A-Za-z0-9][^\s'\"`;,]{7,64})(?=[ \t]*(?:;|$|\b[A-Za-z_]{2}))"),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "login and password",
+        frozenset({b"logi", b"cred", b"zuga"}),
+        find_by(
+            re.compile(
+                rb"(?i)(?:log(?:in|on)|credentials?|zugang(?:sdaten)?)\b[^\n]{0,32}?[ :][\w.@+-]{2,40}"
+                rb"(?:[ ]?/[ ]?|:|[ ]\|[ ])[`\"']?(?P<secret>[^\s\"'`<>(){}\[\],;/]{8,40})(?=[\s,;)\"'`]|$)"
+            ),
+            lambda match: is_drawn_password(match) and _is_mixed_or_chosen(match["secret"]),
+        ),
+    ),
+    Rule(
+        "key file",
+        frozenset({b"cret"}),
+        find_by(re.compile(rb"(?<=se)cret key[^\n]{0,40}\r?\n(?P<secret>[A-Za-z0-9+/=_-]{40,400}+)(?=\s|$)")),
     ),
     Rule(
         "Bundler login",

@@ -18,8 +18,12 @@ MIN_DISTINCT = 6  # letters and digits: the rarest rule draws 16 of 32 symbols
 ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
+def is_of_documentation(value: bytes) -> bool:
+    return _PLACEHOLDER.search(value) is not None
+
+
 def is_placeholder(value: bytes) -> bool:
-    return _PLACEHOLDER.search(value) is not None or len(set(value[:256]) & ALPHANUMERIC) < MIN_DISTINCT
+    return is_of_documentation(value) or len(set(value[:256]) & ALPHANUMERIC) < MIN_DISTINCT
 
 
 def is_varied(match: re.Match[bytes]) -> bool:
@@ -33,7 +37,15 @@ class Scan:
 
     text: bytes
     named_until: int = 0  # where the last value of a telling name ends
+    further: list[tuple[int, int]] = field(default_factory=list)  # what a finder found beside what it returns
+    _num_byte_lists: int | None = None
     _stretches: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+    def num_byte_lists(self, pattern: re.Pattern[bytes]) -> int:
+        """How many lists of bytes stand in the text: more than one are a table, not a key."""
+        if self._num_byte_lists is None:
+            self._num_byte_lists = len(pattern.findall(self.text))
+        return self._num_byte_lists
 
     def end_of(self, stretch: re.Pattern[bytes], start: int) -> int:
         """Where the characters of `stretch` end that go on at `start`; linear in the text over all calls."""

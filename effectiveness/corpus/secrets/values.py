@@ -15,8 +15,9 @@ from effectiveness.corpus.secrets.chance import (
     num_changes,
     num_classes,
 )
+from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_phrase
 from effectiveness.corpus.secrets.logins import is_login
-from effectiveness.corpus.secrets.rules import is_placeholder
+from effectiveness.corpus.secrets.rules import is_of_documentation, is_placeholder
 
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")
 
@@ -88,8 +89,8 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         can_be = _is_spaced_value(value, name)
     else:
         can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
-    if (name.is_password or name.stem == b"secret") and is_typed(value):
-        return not (is_placeholder(value) or HARMLESS_VALUE.search(value))
+    if (name.is_password or name.stem == b"secret") and (is_typed(value) or _is_made_up(value, name)):
+        return not (is_of_documentation(value) or HARMLESS_VALUE.search(value))
     return can_be and not (
         is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value)
     )
@@ -98,6 +99,13 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
 def is_typed(value: bytes) -> bool:
     """Words, two digits and a symbol, as people make passwords: `TigerMaple48!`; or words, then digits."""
     return _TYPED.fullmatch(value) is not None
+
+
+def _is_made_up(value: bytes, name: Name) -> bool:
+    """A password of words: behind a bare space only what has a digit, and what is no name of code."""
+    if name.operator == "spaced" and name.stem.startswith(b"passe"):  # the verb of French
+        return False
+    return is_chosen(value) or (name.operator != "spaced" and is_chosen_phrase(value))
 
 
 def is_short_material(value: bytes) -> bool:
@@ -161,11 +169,11 @@ def _is_bare_secret(value: bytes, name: Name, behind: bytes) -> bool:
 
 def _is_spaced_value(value: bytes, name: Name) -> bool:
     """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
-    if name.quote is None and not (
-        name.stem != b"by" and len(value) >= 10 and num_classes(value) >= 2 and alternates(value)
-    ):
+    if name.stem == b"by" and name.quote is None:  # `IDENTIFIED BY x` of SQL, not of prose
+        return is_short_material(value) or is_chosen(value)
+    if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
-    if is_material(value) or (name.quote is None and is_short_material(value)):
+    if is_material(value) or is_short_material(value):
         return True
     return name.is_password and num_classes(value) >= 2 and is_password(value)
 
@@ -176,5 +184,9 @@ def is_phrase(stem: bytes) -> bool:
 
 def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
     """Of a value of which only the name is known, not what stands between."""
+    if is_of_documentation(value) or HARMLESS_VALUE.search(value):
+        return False
+    if is_of_password and (is_typed(value) or is_chosen(value)):
+        return True
     is_drawn = is_material(value) or (is_of_password and is_password(value))
-    return is_drawn and not (is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value))
+    return is_drawn and not (is_written(value) or is_placeholder(value))

@@ -36,7 +36,7 @@ MATERIAL_WORDS = (
     ("key", rb"key"),
     ("p12,pfx", rb"p12|pfx"),
     ("cred", rb"credential|cred"),
-    ("auth", rb"auth"),
+    ("auth", rb"auth(?:tok)?"),
     ("salt,pepp", rb"salt|pepper"),
     ("mnem,seed", rb"mnemonic|seed"),
     ("wif", rb"wif"),
@@ -75,26 +75,46 @@ _TELLING = _set("""
     datadog digitalocean discord docusign dropbox drone etsy facebook fastly finicity finnhub firebase
     flickr freshbooks gitter gocardless heroku hubspot infura instagram intercom jfrog kraken kucoin
     launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
-    relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
+    appid relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
     sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
     telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk
 """)
 _HARMLESS = _set("""
     hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid
-    guid public pub nonce cursor page version blob resolved data src href signature sig certificate cert
+    guid public pub pubkey nonce cursor page version blob resolved data src href signature sig certificate cert
     certs expected expect want assert equal equals test tests testing vector vectors example examples
     sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
     ids url path file continuation primary foreign sort partition cache
 """)
+_OF_CLIENTS = _set("""
+    account api auth client connect connection credential credentials endpoint host login oauth sdk server service
+    session tenant user username webhook
+""")
+_OF_CHECKSUMS = _HARMLESS - _set("id ids url path file version data src href page tree next cache path")
 _KEYS = frozenset((b"key", b"keys"))
 _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _ADDRESS = b"://"  # of an image, a download
+_END_OF_ADDRESS = re.compile(rb"[\s\"'`<>,]")
+_CLAUSE_ENDS = re.compile(rb"[,;{]")
+_PARAMETER = re.compile(rb"[?&]([\w.-]{1,40})=$")
+# `X-Acme-Signature-Key: `, `"Circle-Token": "`
+_HEADER = re.compile(
+    rb"(?:^|[\s\"'({])(?!(?i:idempotency|blob|cache|surrogate|sec-web|public|host|partition|routing|sort|object))"
+    rb"[A-Za-z][A-Za-z0-9]{0,24}(?:-[A-Za-z0-9]{1,24}){0,5}-(?i:key|token|secret|auth|password|credential)s?"
+    rb"[\"']?[:,][ ]{0,4}[\"']?$"
+)
 
 
 def is_harmless_name(name: bytes) -> bool:
     """`token_url`, `PasswordField`; not `account_password`, though it holds `count`."""
     return _HARMLESS_STEMS.search(name) is not None or not words_of(name).isdisjoint(_HARMLESS_IN_NAME)
+
+
+def is_client_text(text: bytes) -> bool:
+    """Whether the text tells of a service that one logs in to."""
+    words = words_of(text)
+    return not words.isdisjoint(_OF_CLIENTS) and words.isdisjoint(_OF_CHECKSUMS)
 
 
 def is_harmless_line(line: bytes) -> bool:
@@ -109,9 +129,20 @@ def is_key_line(line: bytes) -> bool:
 
 def is_telling_line(line: bytes) -> bool:
     """Whether the line tells of a secret, and not of what is harmless."""
+    if _HEADER.search(line):
+        return True
+    address = line.rfind(_ADDRESS)
+    if address >= 0 and not _END_OF_ADDRESS.search(line, address):
+        parameter = _PARAMETER.search(line)
+        return parameter is not None and _tells(words_of(parameter[1]), parameter[1])
     words = words_of(line)
-    if _ADDRESS in line or not words.isdisjoint(_HARMLESS):
-        return False
+    if not words.isdisjoint(_HARMLESS):
+        line = _CLAUSE_ENDS.split(line)[-1]
+        words = words_of(line)
+    return words.isdisjoint(_HARMLESS) and _tells(words, line)
+
+
+def _tells(words: set[bytes], line: bytes) -> bool:
     if not words.isdisjoint(_TELLING) or (not words.isdisjoint(_KEYS) and not words.isdisjoint(KEY_OWNERS)):
         return True
     folded = line.lower().replace(b"tokeniz", b"")
