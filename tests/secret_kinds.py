@@ -69,6 +69,30 @@ def uuid(rng: random.Random) -> str:
     return "-".join(draw(rng, HEX, count) for count in (8, 4, 4, 4, 12))
 
 
+_CHOSEN = tuple("sommer banana dragon rocket castle summit maple cookie shadow papaya quartz saturn".split())
+
+
+def made_up(rng: random.Random) -> str:
+    """A password as people choose it."""
+    one, two, number, year = (
+        rng.choice(_CHOSEN),
+        rng.choice(_CHOSEN),
+        rng.randrange(10, 100),
+        rng.randrange(1960, 2030),
+    )
+    return rng.choice(
+        (
+            f"{one.title()}{year}{rng.choice('!#?*')}",
+            f"{one}{number}{rng.randrange(10)}",
+            f"Nadia_{two}{number}",
+            one.replace("a", "4").replace("e", "3").replace("o", "0") + f"{rng.choice('!$%')}{year}",
+            f"{one.title()}{two.title()}{rng.randrange(10)}",
+            f"luis{year}{two}",
+            f"{one.title()}-{two}-{number}",
+        )
+    )
+
+
 MAKERS: dict[str, Callable[[random.Random], str]] = {
     "jwt": jwt,
     "uuid": uuid,
@@ -95,6 +119,8 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
         f"{rng.choice(('Tiger', 'Maple', 'Rocket', 'Silver'))}{rng.choice(('Harbor', 'Coffee', 'Summit'))}"
         f"{rng.randrange(10, 10_000)}{rng.choice('!#*$.')}"
     ),
+    "made up": lambda rng: made_up(rng),
+    "phrase": lambda rng: "-".join(rng.choice(_CHOSEN) for _ in range(4)),
     "salt": lambda rng: draw(rng, ALPHABETS["x"] + "()[]{}<>;:,?|&=", 63) + "k",
     "crypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'], 53)}",
     "apr1": lambda rng: f"$apr1${draw(rng, ALPHABETS['a'], 8)}${draw(rng, ALPHABETS['a'], 22)}",

@@ -56,7 +56,7 @@ def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Fin
     for place, key in zip(places, keys, strict=True):
         for find, name in _FINDERS[key]:
             span = find(scan, place)
-            for found in ((span, *scan.further) if span else scan.further):
+            for found in (span, *scan.further) if span else scan.further:
                 yield (*found, name)
             scan.further.clear()
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 
+from effectiveness.corpus.secrets.words import word_set
+
 _MIN_BYTES, _MAX_BYTES = 8, 40
-_MADE = re.compile(rb"(?!0x)[A-Za-z0-9][A-Za-z0-9!#$*@%^&?_.+=~-]{6,38}[A-Za-z0-9!#$*@%^&?+=]")
+_MADE = re.compile(
+    rb"(?!0x)[A-Za-z0-9\x80-\xff][A-Za-z0-9!#$*@%^&?_.+=~<>\x80-\xff-]{6,38}[A-Za-z0-9!#$*@%^&?+=]"
+)
 _LETTERS, _DIGITS = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 _SYMBOLS = re.compile(rb"[!#$*@%^&?+=~]")
 _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -18,26 +22,24 @@ _PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
 _MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")
 # What programs call their fields, types and examples.
-_OF_PROGRAMS = frozenset(
-    word.encode()
-    for word in """
-    add admin aes alg api arg argon args auth bar base basic baz bcrypt bits block box btn bug button bytes case cell char
-    check cipher class client cls code col color column config confirm const context conv create css csrf cur current data
-    date db debug default delete demo des dev dict digest dir disabled div doc edit element email empty enabled encode encoded
-    encrypted enter entry enum err error event example expired express fail field file first float foo form func get grp group
-    guest hash header hex hidden hide hint hmac host html http https icon id idx img index info init input int invalid
-    is item iter json kdf kerberos key keys label last layout len length level line link list log login lookup main max md
-    menu method min missing mock modal mode model msg mysql name named new node ntlm null num number oauth obj object ok old
-    opt option origin out page panel param params pass passwd password path pbkdf phone pin placeholder plain plaintext port
-    prefix prev private prompt proto psk public pw pwd query read ref regex remote req request require required reset
-    response result role root row rsa rule salt sample schema scram screen scrypt search secret section select service
-    session set sha show sign signin signup size sql src ssh ssl state status step str string strong style sub submit suite
-    sym sys system tab table tag temp template test text the theme time title tls tmp toggle token too txt type uint
-    unicode unit update upper uri url user username utf uuid val valid validate value var variant vec vector ver version view
-    weak widget window word write wrong xml your
-    """.split()
-)
-_OF_PROSE = frozenset(b"and are for from has its must not that the this with you your".split())
+_OF_PROGRAMS = word_set("""
+    add admin aes alg api arg argon args auth bar base basic baz bcrypt bits block box btn bug button bytes case
+    cell char check cipher class client cls code col color column config confirm const context conv create css
+    csrf cur current data date db debug default delete demo des dev dict digest dir disabled div doc edit
+    element email empty enabled encode encoded encrypted enter entry enum err error event example expired
+    express fail field file first float foo form func get grp group guest hash header hex hidden hide hint hmac
+    host html http https icon id idx img index info init input int invalid is item iter json kdf kerberos key
+    keys label last layout len length level line link list log login lookup main max md menu method min missing
+    mock modal mode model msg mysql name named new node ntlm null num number oauth obj object ok old opt option
+    origin out page panel param params pass passwd password path pbkdf phone pin placeholder plain plaintext
+    port prefix prev private prompt proto psk public pw pwd query read ref regex remote req request require
+    required reset response result role root row rsa rule salt sample schema scram screen scrypt search secret
+    section select service session set sha show sign signin signup size sql src ssh ssl state status step str
+    string strong style sub submit suite sym sys system tab table tag temp template test text the theme time
+    title tls tmp toggle token too txt type uint unicode unit update upper uri url user username utf uuid val
+    valid validate value var variant vec vector ver version view weak widget window word write wrong xml your
+""")
+_OF_PROSE = word_set("and are for from has its must not that the this with you your")
 
 
 def is_chosen(value: bytes) -> bool:
@@ -45,7 +47,12 @@ def is_chosen(value: bytes) -> bool:
     if not _MIN_BYTES <= len(value) <= _MAX_BYTES or not _MADE.fullmatch(value):
         return False
     num_digits, has_symbol = len(_DIGITS.findall(value)), _SYMBOLS.search(value) is not None
-    if len(set(value)) < _MIN_DISTINCT or len(_LETTERS.findall(value)) < _MIN_LETTERS or num_digits == 0 or _MAX_RUN_OF_CAPITALS.search(value):
+    if (
+        len(set(value)) < _MIN_DISTINCT
+        or len(_LETTERS.findall(value)) < _MIN_LETTERS
+        or num_digits == 0
+        or _MAX_RUN_OF_CAPITALS.search(value)
+    ):
         return False
     if num_digits < _MIN_DIGITS and not has_symbol and not _TITLED.fullmatch(value):
         return False

@@ -18,6 +18,8 @@ _MAX_HEADER_BYTES, _MAX_ROWS = 400, 200
 def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
     """The values below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...), (...)`."""
     text = scan.text
+    if scan.table[0] <= place < scan.table[1]:
+        return []
     ahead = _AHEAD.match(text, place)
     if not ahead or (ahead[0].endswith(b")") and not _INSERT.match(text, place)):
         return []
@@ -39,6 +41,7 @@ def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
     number = text.count(delimiter, start, place)
     num_cells = text.count(delimiter, start, place) + text.count(delimiter, place, header.end())
     found: list[Span] = []
+    first_row_start = row_start
     for row_number in range(_MAX_ROWS):
         row_end = _line_end(text, row_start)
         row = text[row_start : min(row_start + _MAX_HEADER_BYTES, row_end)]
@@ -48,6 +51,7 @@ def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
             break
         found += _in_cell(row_start, cells, number, is_password=is_password)
         row_start = row_end + 1
+    scan.table = first_row_start, row_start
     return found
 
 

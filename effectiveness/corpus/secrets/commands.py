@@ -45,7 +45,22 @@ def _command(
     )
 
 
+_LOGIN_OPTION = r"(?:--?u(?:ser(?:name)?)?|/ru?|/u(?:ser)?|--?l(?:ogin)?|-D|-U)"
+_PASSWORD_OPTION = r"(?:--?p(?:ass(?:w(?:or)?d)?|w)?[ =]|-w[ ]|/rp[ :]|/p(?:ass(?:word)?)?[ :])"
 COMMANDS = (
+    Rule(  # whatever the command is called
+        "password in a command",
+        frozenset({b" -u ", b" -us", b" --u", b" /u:", b" /ru", b" /us", b" -d ", b" -l ", b" --l"}),
+        find_by(
+            re.compile(
+                (
+                    rf"(?i:[ ]{_LOGIN_OPTION})[ =:]?[^\s]{{1,64}}(?:[ ][^\n]{{0,80}}?)?[ ]{_PASSWORD_OPTION}"
+                    r"[\"']?(?P<secret>[^\s\"'`;|&()]{6,256}+)"
+                ).encode()
+            ),
+            is_drawn_password,
+        ),
+    ),
     Rule(  # HTTPie
         "password in a command",
         frozenset({b" -a "}),

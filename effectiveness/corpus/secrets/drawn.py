@@ -7,6 +7,8 @@ is all that a neutral name is given, no hex, and the only such run of its text.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 
@@ -20,7 +22,13 @@ from effectiveness.corpus.secrets.chance import (
 )
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.vendors import RUNS
-from effectiveness.corpus.secrets.words import is_client_text, is_harmless_line, is_key_line, is_telling_line
+from effectiveness.corpus.secrets.words import (
+    is_client_text,
+    is_harmless_line,
+    is_key_line,
+    is_telling_line,
+    names_a_secret_key,
+)
 
 NEAR_A_NAME = "random string near a secret name"
 ALONE = "random string"
@@ -41,16 +49,21 @@ _MAX_ALONE = 1  # in one text: more are a table
 
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
-_COMMAND = re.compile(rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} ")
+_COMMAND = re.compile(
+    rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} "
+)
+_KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _MIN_DISTINCT = 12
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
-_CONSTANT = re.compile(rb"[A-Z]{1,40}[A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40}){1,24}")
+_CONSTANT = re.compile(rb"[A-Z][A-Z0-9]{0,79}+(?:_[A-Z0-9]{1,40}+){1,24}+")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 # A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
-_PUBLIC = re.compile(rb"^(?:_Z|_R|MII|AAAA[A-Z]|ssh-|sha\d|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|[-+]0x)")
+_PUBLIC = re.compile(
+    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
+)
 
 
 def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterator[Finding]:
@@ -107,6 +120,9 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     line = _line_before(text, start)
     if is_key_line(line):
         line = _line_above(text, start - len(line)) + line
+    is_mixed = not is_hex(value) and num_classes(value) >= 3 and len(value) >= _MIN_ALONE_BYTES
+    if is_mixed and (names_a_secret_key(line) or _KEYED.search(line)) and not _is_encoded_text(value):
+        return True
     return is_telling_line(line) or _is_of_kubernetes_secret(text, start)
 
 
@@ -139,6 +155,17 @@ def _is_random(value: bytes) -> bool:
     )
 
 
+def _is_encoded_text(value: bytes) -> bool:
+    """Base64 of words, as examples give it."""
+    if len(value) % 4 == 1:
+        return False
+    try:
+        decoded = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
+    except binascii.Error:
+        return False
+    return decoded.isascii() and decoded.decode().isprintable()
+
+
 def _is_of_client(text: bytes, start: int, end: int) -> bool:
     """Whether the lines around tell of a service that one logs in to, and not of checksums or tests."""
     near = text[max(0, start - _NEAR_BYTES) : end + _NEAR_BYTES]
@@ -153,15 +180,19 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
-    if not (is_quoted or is_setting or is_word) or holds_word(value) or len(set(value)) < _MIN_DISTINCT:
+    if (
+        not (is_quoted or is_setting or is_word)
+        or holds_word(value)
+        or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value)
+    ):
         return False
     if value.startswith(b"0x"):
         return False
     if is_hex(value):
-        return bool(is_quoted) and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
+        return not is_word and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
-    if has_checksum or _UUID.fullmatch(value):
+    if has_checksum or _UUID.fullmatch(value) or _is_encoded_text(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
     return is_mixed and num_changes(value) >= len(value) // 3 and not is_harmless_line(line)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 
-from effectiveness.corpus.secrets.chance import is_drawn
+from effectiveness.corpus.secrets.chance import alternates, is_drawn, num_changes, num_classes
 from effectiveness.corpus.secrets.chosen import is_chosen
 from effectiveness.corpus.secrets.rules import is_of_documentation, is_placeholder
 
@@ -36,3 +36,14 @@ def is_login(value: bytes) -> bool:
     except binascii.Error:
         return False
     return b":" in login and login.isascii() and login.decode("ascii").isprintable()
+
+
+def is_mixed(secret: bytes) -> bool:
+    """Three kinds of characters, or two that change more often than in names."""
+    if not alternates(secret) or b"://" in secret or (b"@" in secret[1:-1] and b"." in secret):
+        return False
+    return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
+
+
+def is_mixed_or_chosen(secret: bytes) -> bool:
+    return is_mixed(secret) or is_chosen(secret)

@@ -5,12 +5,11 @@ Three steps: is the name one (`words`), what stands between it and a value, and 
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import Counter
 
 from effectiveness.corpus.secrets.chance import alternates
 from effectiveness.corpus.secrets.columns import DELIMITERS, in_column
+from effectiveness.corpus.secrets.key_bytes import OF_BYTES, bytes_span
 from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
 from effectiveness.corpus.secrets.values import (
     BYTES_LOOKED_AT,
@@ -42,7 +41,9 @@ _TYPE = (
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
     rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ]|[ ]As[ ]\w{1,20}(?=[ ]=))?+"
 )
-_OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|[=:])"
+_OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|::(?=[ ])|[=:])"
+_NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|td\b|dd\b))"
+_OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}[ ]is[: ]{1,2}|"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}]?+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
@@ -53,8 +54,10 @@ _BETWEEN = re.compile(
     rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]"
     rb"|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
-    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</key>)\s{0,40}(?:<(?i:string|value|data)>)?)"
-    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|[0-9]{1,2}[ ]|(?:ascii-text|plain-?text|cleartext|encrypted|hex|ascii|text)[ ]{1,4}|--?[a-z]{2,12}[ =])?)"
+    rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</(?:key|name)>|" + _NEXT_ELEMENT + rb")\s{0,40}"
+    rb"(?:<[^<>\n]{0,40}(?i:value|td|dd)[^<>\n]{0,40}>|<(?i:string|value|data)>)?)"
+    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|" + _OF_SOMETHING + rb"[0-9]{1,2}[ ]"
+    rb"|(?:ascii-text|plain-?text|cleartext|encrypted|hex|ascii|text)[ ]{1,4}|--?[a-z]{2,12}[ =])?)"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
 _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
@@ -76,14 +79,6 @@ _SHORT_STEMS = frozenset(
     (b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola")
 )
 
-_OF_BYTES = frozenset((b"key", b"keys", b"secret", b"psk", b"seed", b"salt"))
-_MIN_KEY_BYTES, _MAX_LOOKED_AT_BYTES = 16, 400
-_BYTE = re.compile(rb"0[xX][0-9a-fA-F]{1,2}|[1-9][0-9]{0,2}|0")
-_BYTE_LIST = re.compile(rb"(?<![\w.])(?:0[xX])?[0-9a-fA-F]{1,3}(?:u8)?(?:,\s{0,40}(?:0[xX])?[0-9a-fA-F]{1,3}){15,4096}+")
-_BYTES = re.compile(
-    rb"(?:\[\w{0,24}\])?(?:[ ]?:[ ]?[\[\]\w; ]{1,16})?\s{0,8}:?=\s{0,8}&?(?:[\w.<>\[\]]{1,24}[ ]?[({]?)?[({\[]{0,2}\s{0,40}"
-    rb"(?P<secret>(?:(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,3})(?:u8)?,\s{0,40}){15,511}(?:0[xX][0-9a-fA-F]{1,2}|[0-9]{1,3}))"
-)
 _NEEDS_HEAD = _SHORT_STEMS | {b"key", b"keys"}
 
 
@@ -144,24 +139,13 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
             and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in DELIMITERS
         ):
             span, *scan.further = in_column(scan, place, is_password=is_password) or (None,)
-        if span is None and stem_text in _OF_BYTES:
-            span = _bytes_span(scan, stem.end())
+        if span is None and stem_text in OF_BYTES:
+            span = bytes_span(scan, stem.end())
         if span:
             scan.named_until = span[1]
         return span
 
     return find
-
-
-def _bytes_span(scan: Scan, place: int) -> Span | None:
-    """The bytes of `static const uint8_t aes_key[16] = {0x8f, 0x12, ...}`; none that count or repeat, no table of vectors."""
-    match = _BYTES.match(scan.text, place)
-    if not match or scan.num_byte_lists(_BYTE_LIST) > 1:
-        return None
-    values = [int(value, 0) for value in _BYTE.findall(match["secret"][:_MAX_LOOKED_AT_BYTES])]
-    steps = Counter((b - a) % 256 for a, b in itertools.pairwise(values))
-    is_counted = max(steps.values()) > len(values) // 2
-    return None if is_counted or len(set(values)) < _MIN_KEY_BYTES // 2 else match.span("secret")
 
 
 def _can_tell(head: bytes, stem: bytes) -> bool:

@@ -38,6 +38,8 @@ class Scan:
     text: bytes
     named_until: int = 0  # where the last value of a telling name ends
     further: list[tuple[int, int]] = field(default_factory=list)  # what a finder found beside what it returns
+    table: tuple[int, int] = (0, 0)  # where the rows of the last table lie: none of them is a header
+    section: tuple[int, int] = (0, 0)  # and the entries of the last telling title
     _num_byte_lists: int | None = None
     _stretches: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""What stands under a title that tells of secrets: `stringData:`, `[credentials]`, `"passwords": {`; whatever the name."""
+"""What stands under a title that tells of secrets: `stringData:`, `[credentials]`; whatever the name."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _MAX_BEFORE_BYTES, _MAX_LINES = 84, 64
 
 def _find_entries(scan: Scan, place: int) -> Span | None:
     text = scan.text
+    if scan.section[0] <= place < scan.section[1]:
+        return None
     title = _TITLE.match(text, place)
     before = title and _BEFORE_TITLE.search(text, max(0, place - _MAX_BEFORE_BYTES), place)
     if not title or not before:
@@ -39,6 +41,7 @@ def _find_entries(scan: Scan, place: int) -> Span | None:
         if not line or _ends_section(line[0], before[1], is_flat=is_flat):
             break
         at = line.end()
+    scan.section = title.end(), at
     span, *scan.further = found or (None,)
     return span
 

@@ -173,7 +173,7 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
         return is_short_material(value) or is_chosen(value)
     if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
-    if is_material(value) or is_short_material(value):
+    if is_material(value) or ((name.quote is None or name.stem == b"key") and is_short_material(value)):
         return True
     return name.is_password and num_classes(value) >= 2 and is_password(value)
 

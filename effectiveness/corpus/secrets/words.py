@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 
-def _set(words: str) -> frozenset[bytes]:
+def word_set(words: str) -> frozenset[bytes]:
+    """The words between spaces."""
     return frozenset(word.encode() for word in words.split())
 
 
@@ -45,18 +46,18 @@ MATERIAL_WORDS = (
 END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"
 
 # Whose key is a secret: `api_key`, not `cache_key`.
-KEY_OWNERS = _set("""
-    access account admin aes api app auth bot client consumer crypt decrypt decryption deploy deployer
-    des ecdsa ed25519 encrypt encryption enc hmac host jwt license licence machine maps master mnemonic
-    owner private priv rsa secret security server service session shared sign signer signing ssh ssl
-    storage store subscription tls validation wallet webhook wg write x25519
+KEY_OWNERS = word_set("""
+    access account admin aes api app appkey auth authentication bot client consumer crypt decrypt decryption
+    deploy deployer des ecdsa ed25519 encrypt encryption enc hmac host jwt license licence machine maps master mnemonic
+    owner private priv rsa secret security server network radius service session shared sign signer signing ssh ssl
+    storage store subscription tacacs tls validation wallet webhook wg wifi wpa write x25519
 """)
 
 # Of a name: `token_url`, `PasswordField`.
 _HARMLESS_STEMS = re.compile(
     rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|placeholder"
 )
-_HARMLESS_IN_NAME = _set("""
+_HARMLESS_IN_NAME = word_set("""
     pub field fields name names path paths file filename url urls uri error errors err msg message
     messages label title page pages cursor next prev continuation primary foreign partition cache sort
     version count counts length len size type types class prompt hint help description column columns
@@ -66,7 +67,7 @@ _HARMLESS_IN_NAME = _set("""
 """)
 
 # Of the line before a random string.
-_TELLING = _set("""
+_TELLING = word_set("""
     auth oauth crypt encryption login pass pw pat
     cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
@@ -79,7 +80,7 @@ _TELLING = _set("""
     sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
     telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk
 """)
-_HARMLESS = _set("""
+_HARMLESS = word_set("""
     hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid
     guid public pub pubkey nonce cursor page version blob resolved data src href signature sig certificate cert
     certs expected expect want assert equal equals test tests testing vector vectors example examples
@@ -87,13 +88,18 @@ _HARMLESS = _set("""
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
     ids url path file continuation primary foreign sort partition cache
 """)
-_OF_CLIENTS = _set("""
+_OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
     session tenant user username webhook
 """)
-_OF_CHECKSUMS = _HARMLESS - _set("id ids url path file version data src href page tree next cache path")
+_OF_CHECKSUMS = _HARMLESS - word_set("id ids url path file version data src href page tree next cache path")
+_OF_CODECS = word_set(
+    "encode encoded decode decoded import imports require hex fromhex unhexlify hexlify fmt format img"
+)
+_STRONG = re.compile(rb"(?i)(?:secret|private|api|signing|encryption)[_-]?key|passw|clientsecret")
 _KEYS = frozenset((b"key", b"keys"))
 _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_EXAMPLE_HOST = re.compile(rb"\bexample\.(?:com|org|net)\b")  # says nothing of the line
 _ADDRESS = b"://"  # of an image, a download
 _END_OF_ADDRESS = re.compile(rb"[\s\"'`<>,]")
 _CLAUSE_ENDS = re.compile(rb"[,;{]")
@@ -127,10 +133,17 @@ def is_key_line(line: bytes) -> bool:
     return not words_of(line).isdisjoint(_KEYS)
 
 
+def names_a_secret_key(line: bytes) -> bool:
+    """Whether the line names a key or a password outright, whatever codec stands there, too."""
+    return _STRONG.search(line) is not None and words_of(line).isdisjoint(_OF_CHECKSUMS - _OF_CODECS)
+
+
 def is_telling_line(line: bytes) -> bool:
     """Whether the line tells of a secret, and not of what is harmless."""
     if _HEADER.search(line):
         return True
+    if line.rfind(b"arn:") >= 0:  # the name of a resource
+        return False
     address = line.rfind(_ADDRESS)
     if address >= 0 and not _END_OF_ADDRESS.search(line, address):
         parameter = _PARAMETER.search(line)
@@ -151,4 +164,6 @@ def _tells(words: set[bytes], line: bytes) -> bool:
 
 def words_of(text: bytes) -> set[bytes]:
     """The words of names in camel case or with underscores, in lower case."""
+    if b"example." in text:
+        text = _EXAMPLE_HOST.sub(b"", text)
     return {word.lower() for word in _WORDS.findall(text)}
