@@ -65,7 +65,10 @@ def _with_memory(flags: argparse.Namespace) -> int:
             f"--suffix: {flags.model} never learnt to fill in the middle; train it with --set objectives.fim_rate=0.5, "
             "or leave --suffix out"
         )
-    knowledge = open_knowledge(LiveRepository.open(Path(flags.repository)), lambda: found, quiet_below=0.0)
+    coder, network = found
+    knowledge = open_knowledge(
+        LiveRepository.open(Path(flags.repository)), None, lambda: network, quiet_below=0.0, coder=coder
+    )
     text = read_prompt(flags.text, flags.prompt) or ""  # one of them was given
     answer = knowledge.answer(Cursor(prefix=text, suffix=flags.suffix, max_lines=MAX_LINES, max_tokens=128))
     if hasattr(sys.stdout, "reconfigure"):

@@ -20,9 +20,10 @@ from effectiveness.common.records import UserError
 from effectiveness.completion.at_cursor import QUIET_BELOW, Cursor
 from effectiveness.serve import clients, door, requests
 from effectiveness.serve import repository as serve_repository
+from effectiveness.serve.background import Background
 from effectiveness.serve.command import CLIENTS, main, make_parser
 from effectiveness.serve.door import Door
-from effectiveness.serve.knowledge import Background, Knowledge, open_knowledge
+from effectiveness.serve.knowledge import Knowledge, open_knowledge
 from effectiveness.serve.repository import LineIndex, LiveRepository
 from effectiveness.serve.routes import NAME, ROUTES, Routes
 from effectiveness.serve.self_test import CLIENTS as ASKERS
@@ -41,7 +42,7 @@ def write_repository(root: Path) -> Path:
 
 
 def know(root: Path, quiet_below: float = QUIET_BELOW) -> Knowledge:
-    return open_knowledge(LiveRepository.open(root), lambda: None, quiet_below)
+    return open_knowledge(LiveRepository.open(root), None, lambda: None, quiet_below)
 
 
 @contextlib.contextmanager
@@ -556,12 +557,12 @@ def test_every_client_is_tried_and_scored_on_files_left_out(tmp_path):
     repository = LiveRepository.open(write_repository(tmp_path / "repository"))
     (tmp_path / "repository" / "long.py").write_text(source(*NAMES) * 2)
     repository.changes()
-    held_out = hold_out(repository)
+    held_out = hold_out(repository, None).texts
     assert list(held_out) == ["long.py"] and "long.py" not in repository.texts
     gaps = draw_gaps(held_out, 6)
     assert gaps == draw_gaps(held_out, 6) and len(gaps) == 6
     assert all(gap.prefix + gap.truth + gap.suffix == held_out["long.py"].decode() for gap in gaps)
-    with serving(open_knowledge(repository, lambda: None, QUIET_BELOW)) as opened:
+    with serving(open_knowledge(repository, None, lambda: None, QUIET_BELOW)) as opened:
         tried = try_clients(opened.port, gaps)
     assert [one.client for one in tried] == list(ASKERS)
     assert not any(one.problems for one in tried)
@@ -615,6 +616,6 @@ def test_the_port_that_is_taken_is_told(tmp_path, capsys):
 def test_the_flags_are_those_that_are_documented():
     flags = {flag for action in make_parser()._actions for flag in action.option_strings}
     assert flags == {
-        "-h", "--help", "--repository", "--port", "--host", "--api-key", "--lines", "--quiet-below", "--print-config",
-        "--self-test",
+        "-h", "--help", "--repository", "--dataset", "--port", "--host", "--api-key", "--lines", "--quiet-below",
+        "--print-config", "--self-test",
     }  # fmt: skip

@@ -17,7 +17,8 @@ from effectiveness.complete import main as complete
 from effectiveness.completion.at_cursor import Completer, Cursor
 from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, KeptPrompt, Network, nearest, open_model
 from effectiveness.corpus.tokenization import train_bpe
-from effectiveness.serve.knowledge import Background, open_knowledge
+from effectiveness.serve.background import Background
+from effectiveness.serve.knowledge import open_knowledge
 from effectiveness.serve.repository import LiveRepository
 
 WINDOW = 256
@@ -107,14 +108,14 @@ def test_a_model_alone_answers_and_heals_the_word_that_was_begun(opened, suffix)
     completer = Completer(coder=coder, network=fresh(network), quiet_below=0.0)
     prefix = "def load_figs(path, limit):\n    with op"
     answer = completer.answer(Cursor(prefix=prefix, suffix=suffix, max_lines=2, max_tokens=20))
-    assert answer.num_tokens > 0 and 0 < answer.probability <= 1
+    assert answer.ids and 0 < answer.probability <= 1
     again = completer.answer(Cursor(prefix=prefix, suffix=suffix, max_lines=2, max_tokens=20))
     assert (again.text, again.probability) == (answer.text, pytest.approx(answer.probability, rel=1e-3))
 
 
 def test_memory_and_model_answer_together_and_are_fitted_for_each_other(opened, tmp_path):
     repository = LiveRepository.open(write_repository(tmp_path / "repository"))
-    known = open_knowledge(repository, lambda: opened, 0.25)
+    known = open_knowledge(repository, None, lambda: opened[1], 0.25, coder=opened[0])
     assert known.what == f"memory of {len(NAMES) + 1} files and model"
     cursor = Cursor(prefix="def load_figs(path, limit):\n    with op", suffix="\n")
     assert known.answer(cursor).text == 'en(path, encoding="utf-8") as source:'
@@ -146,11 +147,13 @@ def test_the_server_needs_no_torch_without_a_model(tmp_path):
     import subprocess
 
     root = write_repository(tmp_path / "repository")
-    code = (
-        "import sys; from pathlib import Path; from effectiveness.serve import command, knowledge, repository;"
-        f"known = knowledge.open_knowledge(repository.LiveRepository.open(Path({str(root)!r})), lambda: None, 0.2);"
-        "print(sorted({'torch', 'transformers'} & set(sys.modules)), known.what)"
-    )
+    code = f"""
+import sys
+from pathlib import Path
+from effectiveness.serve import command, repository
+from effectiveness.serve.knowledge import open_knowledge
+known = open_knowledge(repository.LiveRepository.open(Path({str(root)!r})), None, lambda: None, 0.2)
+print(sorted({{"torch", "transformers"}} & set(sys.modules)), known.what)"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parent.parent,

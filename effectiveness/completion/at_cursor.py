@@ -22,7 +22,7 @@ from effectiveness.completion.lines import Line, Search, likely_lines
 from effectiveness.completion.network import Network
 from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
-from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptReaders, Place
+from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, Place
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory
 
@@ -58,7 +58,9 @@ class Answer:
     probability: float = 0.0
     is_whole: bool = True  # False: the time was over
     num_prompt_tokens: int = 0
-    num_tokens: int = 0
+    ids: tuple[
+        int, ...
+    ] = ()  # of the lines as they were found: with what was taken back before, and the line end
     prompt_s: float = 0.0
     search_s: float = 0.0
 
@@ -73,11 +75,12 @@ class Completer:
     judgement: Judgement = field(default_factory=Judgement)
     quiet_below: float = QUIET_BELOW
     readers: KeptReaders = field(default_factory=KeptReaders)
+    kept_ids: KeptIds = field(default_factory=KeptIds)
 
     def answer(self, cursor: Cursor) -> Answer:
         """The best text at the cursor by the time that it wants it."""
         begun = time.monotonic()
-        prompt = Prompt.of(self._nearest(cursor.prefix), self.coder)
+        prompt = Prompt.of(self._nearest(cursor.prefix), self.coder, self.kept_ids)
         with self._at(cursor, prompt) as place:
             asked = time.monotonic()
             lines = self._lines_at(place, cursor, prompt)
@@ -163,7 +166,7 @@ class Completer:
 
     def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
         """The line's text and how sure it is of all lines so far; None where that is not enough."""
-        last = before[-1] if before else _Sure(text="", confidence=1.0, probability=1.0, num_tokens=0)
+        last = before[-1] if before else _Sure(text="", confidence=1.0, probability=1.0, ids=())
         confidence = last.confidence * self.judgement.confidence(line)
         if confidence < self.quiet_below:
             return None
@@ -178,7 +181,7 @@ class Completer:
             text=text,
             confidence=confidence,
             probability=last.probability * line.probability,
-            num_tokens=len(line.ids),
+            ids=line.ids,
             is_whole=line.is_whole,
         )
 
@@ -190,7 +193,7 @@ class _Sure:
     text: str
     confidence: float
     probability: float
-    num_tokens: int
+    ids: tuple[int, ...]
     is_whole: bool = True
 
 
@@ -203,7 +206,7 @@ class Prompt:
     taken_back: tuple[int, ...]
 
     @classmethod
-    def of(cls, prefix: str, coder: TextCoder) -> Prompt:
+    def of(cls, prefix: str, coder: TextCoder, kept: KeptIds) -> Prompt:
         """No pre-tokenizer in use joins more than a word with one character before it."""
         word = _WORD.search(prefix[-MAX_WORD_CHARACTERS:])
         text = prefix[: len(prefix) - len(word.group() if word else "")]
@@ -211,7 +214,7 @@ class Prompt:
         if len(taken_back) > MAX_TAKEN_BACK:
             text += coder.spell(taken_back[:-MAX_TAKEN_BACK]).decode("utf-8", "replace")
             taken_back = taken_back[-MAX_TAKEN_BACK:]
-        return cls(text=text, ids=coder.encode(text), taken_back=tuple(taken_back))
+        return cls(text=text, ids=kept.of(text, coder), taken_back=tuple(taken_back))
 
 
 def _last_line(text: str) -> str:
@@ -230,6 +233,6 @@ def _joined(lines: list[_Sure], cursor: Cursor, **measured) -> Answer:
         confidence=last.confidence,
         probability=last.probability,
         is_whole=last.is_whole,
-        num_tokens=sum(line.num_tokens for line in lines),
+        ids=tuple(index for line in lines for index in line.ids),
         **measured,
     )

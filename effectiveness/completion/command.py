@@ -12,22 +12,19 @@ from pathlib import Path
 
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import UserError
-from effectiveness.common.seeding import rng_for
-from effectiveness.completion.confidence import Judgement, fit
+from effectiveness.completion.confidence import Judgement
+from effectiveness.completion.fitting import fit_joined, fit_rules, halves
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
-    JOINED,
-    MEMORY,
     Answered,
     Reading,
     Setup,
     bits_per_byte,
-    fit_joined,
     line_scores,
     read_files,
 )
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.completion.store import DIRECTORY, files_of, open_memory, write_judgement
+from effectiveness.completion.store import files_of, open_memory
 from effectiveness.trainer.arguments import Parser
 from effectiveness.trainer.console import Console
 from effectiveness.trainer.endings import Standing, ending_of
@@ -41,8 +38,6 @@ EXAMPLES = """examples:
 
 exit codes: 0 done, 1 failed, 2 usage or missing input"""
 
-FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
-FIT_QUESTIONS = 200  # about val files, from which confidence is fitted
 SHOWN_BEFORE = 3  # lines of the prompt in an example
 
 
@@ -105,9 +100,9 @@ def _run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     memory = open_memory(dataset, coder, say)
     index_s = time.perf_counter() - before
     say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
-    meeting, fitting = _halves(held_out["val"], arguments.seed)
+    meeting, fitting = halves(held_out["val"], arguments.seed)
     setup = _meet_model(arguments, Setup(coder=coder, memory=memory), meeting)
-    rules = _fit_rules(setup, fitting, dataset.directory / DIRECTORY, arguments.seed)
+    rules = fit_rules(setup, fitting, arguments.seed)
     files = _sample(held_out[arguments.score], arguments.max_tokens, arguments.seed)
     questions = draw_questions(files, coder, arguments.questions, arguments.seed)
     reading = read_files(setup, files, questions)
@@ -130,13 +125,6 @@ def _check(arguments: argparse.Namespace) -> None:
 # --- fitting on val ---------------------------------------------------------------------------------------
 
 
-def _halves(val: Sequence[HeldOutFile], seed: int) -> tuple[list[HeldOutFile], list[HeldOutFile]]:
-    """Files on which the memory meets a model, and those on which the rule for lines is fitted, in a drawn order."""
-    order = sorted(val, key=lambda file: file.path)
-    rng_for(seed, "halves").shuffle(order)
-    return order[::2], order[1::2]
-
-
 def _meet_model(arguments: argparse.Namespace, setup: Setup, val: Sequence[HeldOutFile]) -> Setup:
     """The setup with a model in it, if one is named, and the memory's weights for it, from these val files."""
     if arguments.model is None:
@@ -144,21 +132,8 @@ def _meet_model(arguments: argparse.Namespace, setup: Setup, val: Sequence[HeldO
     from effectiveness.completion.network import load_network
 
     network = load_network(arguments.model, setup.coder)
-    joined = fit_joined(setup.memory, network, val, FIT_TOKENS)
+    joined = fit_joined(setup.memory, network, val)
     return dataclasses.replace(setup, network=network, joined=joined)
-
-
-def _fit_rules(setup: Setup, val: Sequence[HeldOutFile], directory: Path, seed: int) -> dict[str, Judgement]:
-    """By arm, how to choose among candidates; from these val files."""
-    questions = draw_questions(val, setup.coder, FIT_QUESTIONS, seed)
-    asked = list({id(q.file): q.file for q in questions}.values())
-    answered = read_files(setup, asked, questions).answered
-    truths = [one.question.truth for one in answered]
-    rules = {arm: fit([one.lines[arm] for one in answered], truths) for arm in setup.arms}
-    for arm in (MEMORY, JOINED):
-        if arm in rules:
-            write_judgement(directory, arm, rules[arm])
-    return rules
 
 
 def _sample(files: Sequence[HeldOutFile], max_tokens: int, seed: int) -> list[HeldOutFile]:

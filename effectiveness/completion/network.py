@@ -194,9 +194,14 @@ def nearest(ids: list[int], room: int) -> list[int]:
 
 def open_model(directory: Path) -> tuple[TextCoder, Network]:
     """The finished model of a training and its tokenizer. Raises UserError where it is none."""
-    _refuse_unless_finished(directory)  # before its tokenizer is looked for
-    coder = TextCoder(directory)
+    coder = open_coder(directory)
     return coder, load_network(directory, coder)
+
+
+def open_coder(directory: Path) -> TextCoder:
+    """The tokenizer of a finished model. Raises UserError where there is no such model."""
+    _refuse_unless_finished(directory)  # before its tokenizer is looked for
+    return TextCoder(directory)
 
 
 def _refuse_unless_finished(directory: Path) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from effectiveness.completion.at_cursor import Cursor
 
 MAX_READERS = 3  # files somebody writes in at a time; each takes some 100 MB of address space
-MAX_PREFIX_CHARACTERS = 12_000  # some 3,000 tokens
+MAX_PREFIX_CHARACTERS = 200_000  # of what there is time for
 MAX_SUFFIX_CHARACTERS = 4_000
 MAX_EXTRA_CHARACTERS = 8_000
 MIN_CHARACTERS = 800
 PROBE_CHARACTERS = 200  # where a window that slid begins in what was read
-MAX_KEPT_CHARACTERS = 4 * MAX_PREFIX_CHARACTERS
+MAX_KEPT_CHARACTERS = 2 * MAX_PREFIX_CHARACTERS
 BLOCK_TOKENS = 512
-SHARE_OF_TIME = 0.5  # of what is left until the answer is wanted, for reading
+SHARE_OF_TIME = 0.3  # of what is left until the answer is wanted, for reading
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class KeptReaders:
     def at(self, memory: Memory, coder: TextCoder, cursor: Cursor, text: str) -> Iterator[Place]:
         """A place behind `text`; what is read within is taken back. Lines before the last one are read for good."""
         text = self._nearest(text, cursor.until)
-        lasting = stable_length(text)
+        lasting = stable_length(text, coder)
         place, start = self._open(memory, coder, cursor, text[:lasting])
         self._read(place, coder, text[start:lasting], cursor.until)
         with place.reader.trial():
@@ -96,9 +96,27 @@ class KeptReaders:
             self.characters_per_s = len(text) / max(1e-4, time.monotonic() - begun)
 
 
-def stable_length(text: str) -> int:
-    """Where the last line that is not blank begins: no token reaches over that place, whatever is typed."""
-    return text.rstrip().rfind("\n") + 1
+@dataclass(slots=True)
+class KeptIds:
+    """The ids of the last text up to its last line: of a long file a keystroke encodes its own line."""
+
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+
+    def of(self, text: str, coder: TextCoder) -> list[int]:
+        """The ids of `text`."""
+        stable = stable_length(text, coder)
+        if stable < len(self.text) or not text.startswith(self.text):
+            self.text, self.ids = "", []
+        self.ids = [*self.ids, *coder.encode(text[len(self.text) : stable])]
+        self.text = text[:stable]
+        return [*self.ids, *coder.encode(text[stable:])]
+
+
+def stable_length(text: str, coder: TextCoder) -> int:
+    """Where the last line that is not blank begins, or the white space before it: no token reaches over that place."""
+    begins = text.rstrip().rfind("\n") + 1
+    return begins if coder.parts_lines else len(text[:begins].rstrip())
 
 
 def read_so_far(read: str, text: str) -> int:

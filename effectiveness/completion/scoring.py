@@ -89,12 +89,14 @@ def _read_file(
 ) -> tuple[dict[str, np.ndarray], list[Answered]]:
     reader = setup.memory.reader(file.path)
     both = setup.joined.reader(file.path) if setup.joined is not None else None
+    # Lines are asked of one that read without the model, as an editor's does: a model reads no whole file in time.
+    served = setup.joined.reader(file.path) if setup.joined is not None else None
     nats = {arm: np.empty(len(file.ids)) for arm in setup.arms}
     answers: list[Answered] = []
     places = [q.place for q in questions]
     for first, last, rows in _stretches(setup, file, places):
         while len(answers) < len(questions) and places[len(answers)] == first:
-            answers.append(_answer(setup, questions[len(answers)], reader, both, clock))
+            answers.append(_answer(setup, questions[len(answers)], reader, served, clock))
         ids = file.ids[first:last]
         before = time.process_time()
         nats[MEMORY][first:last] = reader.feed(ids)
@@ -102,6 +104,8 @@ def _read_file(
         if both is not None and rows is not None:
             nats[MODEL][first:last] = -np.log(np.maximum(rows[np.arange(len(ids)), ids], 1e-30))
             nats[JOINED][first:last] = both.feed(ids, rows)
+        if served is not None:
+            served.feed(ids)
     return nats, answers
 
 
@@ -124,44 +128,28 @@ def _blocks(setup: Setup, file: HeldOutFile) -> Iterator[tuple[int, np.ndarray |
         yield from setup.network.over_file(file.ids)
 
 
-def _answer(setup: Setup, question: Question, reader, both, clock: _Clock) -> Answered:
+def _answer(setup: Setup, question: Question, reader, served, clock: _Clock) -> Answered:
     """Candidates of every arm at a place that the readers have reached."""
     stop, search = setup.coder.control, setup.search
     prompt = [*question.file.ids[: question.place].tolist(), *question.rest]
     lines: dict[str, list[Line]] = {}
     before = time.process_time()
-    with reader.trial(frozen=True):
+    with reader.trial():
         reader.feed(np.array(question.rest, np.uint32))
         lines[MEMORY] = likely_lines(
             MemoryPredictor(reader), setup.coder.token_bytes, search=search, stop=stop
         )
     clock.line_s += time.process_time() - before
-    if setup.network is None or both is None:
+    if setup.network is None or served is None:
         return Answered(question=question, lines=lines)
     lines[MODEL] = likely_lines(
         ModelPredictor(setup.network.after(prompt)), setup.coder.token_bytes, search=search, stop=stop
     )
-    with both.trial(frozen=True):
-        both.feed(np.array(question.rest, np.uint32))
-        predictor = JoinedPredictor(both, setup.network.after(prompt))
+    with served.trial():
+        served.feed(np.array(question.rest, np.uint32))
+        predictor = JoinedPredictor(served, setup.network.after(prompt))
         lines[JOINED] = likely_lines(predictor, setup.coder.token_bytes, search=search, stop=stop)
     return Answered(question=question, lines=lines)
-
-
-# --- fitting on val files ---------------------------------------------------------------------------------
-
-
-def fit_joined(memory: Memory, network: Network, files: Sequence[HeldOutFile], max_tokens: int) -> Memory:
-    """The memory with weights that have met the model: read on `files`, which nothing is reported on."""
-    reader, left = memory.reader(), max_tokens
-    for file in files:
-        if left <= 0:
-            break
-        reader.restart(file.path)
-        for first, rows in network.over_file(file.ids[:left]):
-            reader.feed(file.ids[first : first + len(rows)], rows)
-        left -= len(file.ids)
-    return memory.with_learned(reader.learned())
 
 
 # --- results ----------------------------------------------------------------------------------------------

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+import re
+from functools import cache, cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from effectiveness.common.boundary import reading
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import read_text
 
 BYTE_PIECE_LENGTH = len("<0x00>")
+_OVER = re.compile(rb"\n[^\r\n]")
 
 
 class TextCoder:
@@ -26,10 +29,23 @@ class TextCoder:
             settings = json.loads(text)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.file}: no tokenizer ({error}); build the dataset again") from error
-        self.tokenizer = Tokenizer.from_str(text)
+        with reading(f"{self.file}: no tokenizer", "build the dataset again"):
+            self.tokenizer = Tokenizer.from_str(text)
         self.tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
         self.control = frozenset(t["id"] for t in settings.get("added_tokens", []) if t.get("special"))
         self.token_bytes = _token_bytes(self.tokenizer, settings)
+
+    @cached_property
+    def parts_lines(self) -> bool:
+        """Whether no token reaches over the beginning of a line; GPT-2's cutting joins line ends to indentation."""
+        over = {
+            index: text.decode("utf-8", "replace")
+            for index, text in enumerate(self.token_bytes)
+            if _OVER.search(text)
+        }
+        return not any(
+            index in self.encode(f"a{text}{b}") for index, text in over.items() for b in ("b", " b")
+        )
 
     @property
     def sha256(self) -> str:

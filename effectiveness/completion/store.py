@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,16 @@ import numpy as np
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import LATER, SPLITS
 from effectiveness.common.regular_files import read_bytes
-from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory, build_memory
 from effectiveness.memory._native import LEARNED_BYTES
 from effectiveness.memory.store import FORMAT
-from effectiveness.trainer.rows import Dataset, open_rows
+from effectiveness.trainer.rows import Dataset, open_dataset, open_rows
 from effectiveness.trainer.whole_files import whole_files
 
 DIRECTORY = "memory"
-MADE_FROM, LINES = "made_from.json", "lines.json"
+MADE_FROM = "made_from.json"
 
 
 def files_of(dataset: Dataset, split: str) -> list[HeldOutFile]:
@@ -56,20 +56,31 @@ def memory_of_files(files: list[HeldOutFile], coder: TextCoder, directory: Path 
     return build_memory(ids, starts, list(texts), coder.token_bytes, directory, tokenizer_sha256=coder.sha256)
 
 
-def know_everything(memory: Memory, dataset: Dataset) -> int:
-    """For use, not for measuring: the held-out files become part of it. Returns how many."""
-    splits = [*SPLITS[1:], *([LATER] if dataset.has_later else [])]
-    files = {file.path: file for split in splits for file in files_of(dataset, split)}
-    for path, file in files.items():
-        memory.update(path, file.ids)
-    return len(files)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The memory of a dataset's training files, and the files that are held out of it."""
 
+    coder: TextCoder
+    memory: Memory
+    held_out: dict[str, list[HeldOutFile]]  # by split
 
-def write_judgement(directory: Path, arm: str, judgement: Judgement) -> None:
-    known = _read(directory / LINES) or {}
-    write_atomically(
-        directory / LINES, json.dumps(known | {arm: judgement.as_dict()}, indent=1).encode() + b"\n"
-    )
+    @classmethod
+    def open(cls, directory: Path, say: Callable[[str], None]) -> Kept:
+        """Raises UserError where `directory` is no finished dataset."""
+        dataset = open_dataset(directory)
+        coder = TextCoder(dataset.tokenizer)
+        splits = [*SPLITS[1:], *([LATER] if dataset.has_later else [])]
+        return cls(
+            coder=coder,
+            memory=open_memory(dataset, coder, say),
+            held_out={split: files_of(dataset, split) for split in splits},
+        )
+
+    def know_everything(self) -> int:
+        """For use, not for measuring: the held-out files become part of the memory. Returns how many."""
+        files = {file.path: file.ids for files in self.held_out.values() for file in files}
+        self.memory.update_all(files)
+        return len(files)
 
 
 def _stamp(dataset: Dataset, coder: TextCoder) -> dict:

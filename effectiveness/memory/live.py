@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +33,11 @@ class LiveFiles:
             self._cool_down()
         self.texts[path] = ids
         self.hot[path] = run_of([ids], self.spelling, self.symbols)
+
+    def update_all(self, texts: Mapping[str, np.ndarray]) -> None:
+        """Many files at once, none of which is being edited."""
+        self.texts = {path: ids for path, ids in self.texts.items() if path not in texts} | dict(texts)
+        self._cool_down()
 
     def _cool_down(self) -> None:
         """All files into the cold run; the one that is updated gets its own again."""

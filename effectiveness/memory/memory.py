@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,11 +85,27 @@ class Memory:
         start, end = self.file_starts[number] + 1, self.file_starts[number + 1]
         return self.index.text[start:end].astype(np.uint32)
 
+    @property
+    def known_paths(self) -> tuple[str, ...]:
+        """Files as they are now: those of the static part that nothing was said about since, and live ones."""
+        kept = [path for path in self.paths if path not in self._changed]
+        return (*kept, *self.live.texts)
+
+    def ids_now(self, path: str) -> np.ndarray:
+        """Ids uint32 [T] of a file of `known_paths`."""
+        return self.live.texts[path] if path in self._changed else self.file_ids(path)
+
     def update(self, path: str, ids: Sequence[int] | np.ndarray | None) -> None:
         """The file `path` now holds `ids`; None: it is gone. Readers opened from now on see that."""
         checked = None if ids is None else checked_ids(ids, self.vocab_size, path)
         self.live.update(path, checked)
         self._changed.add(path)
+
+    def update_all(self, texts: Mapping[str, Sequence[int] | np.ndarray]) -> None:
+        """Like `update` of each, in the time of one reading of them all."""
+        checked = {path: checked_ids(ids, self.vocab_size, path) for path, ids in texts.items()}
+        self.live.update_all(checked)
+        self._changed |= checked.keys()
 
     _changed: set[str] = field(init=False, default_factory=set, repr=False)
 

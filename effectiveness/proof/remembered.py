@@ -15,11 +15,11 @@ import numpy as np
 
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
+from effectiveness.completion.fitting import fit_joined
 from effectiveness.completion.greedy import MAX_LINE_TOKENS, bytes_to_heal, write_line
 from effectiveness.completion.network import Continuation, Network
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
 from effectiveness.completion.questions import HeldOutFile
-from effectiveness.completion.scoring import fit_joined
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader

@@ -17,6 +17,11 @@ from effectiveness.common.records import UserError
 if TYPE_CHECKING:
     from effectiveness.completion.network import Network
     from effectiveness.completion.spelling import TextCoder
+    from effectiveness.completion.store import Kept
+    from effectiveness.serve.background import Background
+    from effectiveness.serve.door import Door
+    from effectiveness.serve.knowledge import Knowledge
+    from effectiveness.serve.self_test import HeldOut
 
 PORT = 8012  # where llama.vim looks
 API_KEY = "EFFECTIVENESS_API_KEY"
@@ -25,6 +30,7 @@ SELF_TEST_GAPS = 60
 EXAMPLES = """examples:
   effectiveness serve --repository .                           what the repository itself says, without a model
   effectiveness serve models/mine --repository ~/projects/mine
+  effectiveness serve models/mine --dataset data --repository .  fitted on files that nobody learned from
   effectiveness serve --print-config llama.vim
   effectiveness serve --repository . --self-test               latency and exact matches on files left out, and end
 
@@ -44,6 +50,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("model", nargs="?", type=Path, metavar="MODEL", help="the --output of a training, e.g. models/mine")
     add(
         "--repository", type=Path, metavar="PATH", help="whose files, as they are now, are the memory, e.g. ."
+    )
+    add(
+        "--dataset",
+        type=Path,
+        metavar="DIR",
+        help="whose memory is served, fitted on files that nothing learned from",
     )
     add("--port", type=int, default=PORT, metavar="N", help=f"default: {PORT}; 0: any that is free")
     add(
@@ -72,17 +84,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
         print_line(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
         return 0
-    from effectiveness.serve import self_test
+    from effectiveness.serve.background import Background
     from effectiveness.serve.door import Door
-    from effectiveness.serve.knowledge import Background, open_knowledge
-    from effectiveness.serve.repository import LiveRepository
     from effectiveness.serve.routes import Routes
 
-    with ThreadPoolExecutor(1) as loader:  # reading modules and weights, while the repository is read
-        loading = loader.submit(_load_model, arguments.model)
-        repository = LiveRepository.open(arguments.repository) if arguments.repository else None
-        held_out = self_test.hold_out(repository) if repository and arguments.self_test else {}
-        knowledge = open_knowledge(repository, loading.result, arguments.quiet_below)
+    knowledge, held_out = _open(arguments)
     routes = Routes(knowledge=knowledge, max_lines=arguments.lines)
     try:
         door = Door((arguments.host, arguments.port), routes.respond, key)
@@ -115,6 +121,10 @@ def _checked_key(arguments: argparse.Namespace) -> str:
         if not low <= getattr(arguments, name) <= high:
             flag = name.replace("_", "-")
             raise UserError(f"--{flag} must be from {low} to {high}, got {getattr(arguments, name)}")
+    if arguments.self_test and arguments.dataset and arguments.repository:
+        raise UserError(
+            "--self-test of a --dataset asks about its test files, which the --repository holds; leave one out"
+        )
     if not is_loopback(arguments.host) and not key:
         raise UserError(
             f"--host {arguments.host} would show your code to others; give --api-key, or leave it out"
@@ -122,25 +132,74 @@ def _checked_key(arguments: argparse.Namespace) -> str:
     return key
 
 
-def _load_model(directory: Path | None) -> tuple[TextCoder, Network] | None:
+def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOut]:
+    """What answers, and for a self-test the files that are left out of it. The model is read beside the memory."""
+    from effectiveness.serve import self_test
+    from effectiveness.serve.knowledge import open_knowledge
+    from effectiveness.serve.repository import LiveRepository
+
+    with ThreadPoolExecutor(1) as loader:
+        coder = _coder_of(arguments.model)
+        loading = loader.submit(_load_model, arguments.model, coder)
+        kept = _open_dataset(arguments.dataset, coder)
+        repository = LiveRepository.open(arguments.repository) if arguments.repository else None
+        held_out = self_test.HeldOut()
+        if arguments.self_test:
+            held_out = self_test.hold_out(repository, kept)
+        elif kept is not None:
+            kept.know_everything()
+        return open_knowledge(repository, kept, loading.result, arguments.quiet_below, coder), held_out
+
+
+def _coder_of(model: Path | None) -> TextCoder | None:
+    if model is None:
+        return None
+    from effectiveness.completion.network import open_coder
+
+    return open_coder(model)
+
+
+def _load_model(directory: Path | None, coder: TextCoder | None) -> Network | None:
+    if directory is None or coder is None:
+        return None
+    from effectiveness.completion.network import load_network
+
+    return load_network(directory, coder)
+
+
+def _open_dataset(directory: Path | None, coder: TextCoder | None) -> Kept | None:
     if directory is None:
         return None
-    from effectiveness.completion.network import open_model
+    from effectiveness.completion.store import Kept
 
-    return open_model(directory)
+    kept = Kept.open(directory, print_line)
+    if coder is not None and coder.sha256 != kept.coder.sha256:
+        raise UserError(
+            f"--dataset {directory}: the model has another tokenizer; name the dataset it was trained on"
+        )
+    return kept
 
 
-def _self_test(door, background, held_out: dict[str, bytes], key: str) -> int:
-    from effectiveness.serve import self_test
+def _self_test(door: Door, background: Background, held_out: HeldOut, key: str) -> int:
+    """Every client at places of the held-out files; of a dataset also whether the library would have said the same."""
+    from effectiveness.serve import same_lines, self_test
 
-    gaps = self_test.draw_gaps(held_out, SELF_TEST_GAPS)
+    gaps = self_test.draw_gaps(held_out.texts, SELF_TEST_GAPS)
     if not gaps:
-        raise UserError("--self-test needs a --repository with a file of 1,500 characters to leave out")
+        raise UserError(
+            "--self-test needs a --repository with a file of 1,500 characters to leave out, or a --dataset"
+        )
     threading.Thread(target=door.serve_forever, daemon=True).start()
     try:
         background.fit()
-        print_line(f"asking  {len(gaps)} lines of {len(held_out)} files that are not in the memory")
+        print_line(f"asking  {len(gaps)} lines of {len(held_out.texts)} files that are not in the memory")
         lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
+        if held_out.files:
+            compared = same_lines.compare(
+                background.knowledge, held_out.files, self_test.asker(door.port, key)
+            )
+            more, is_same = same_lines.tell(compared)
+            lines, is_good = [*lines, *more], is_good and is_same
     finally:
         door.shutdown()
     for line in lines:

@@ -1,12 +1,11 @@
-"""Who answers in the server: memory and model of a repository, under one lock, kept up to date behind it."""
+"""Who answers in the server: memory and model of a repository or dataset, under one lock."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,35 +15,30 @@ from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.common.workers import map_large_blocks
 from effectiveness.completion.at_cursor import Answer, Completer, Cursor
-from effectiveness.completion.confidence import Judgement, fit
-from effectiveness.completion.lines import likely_lines
-from effectiveness.completion.network import KeptPrompt, Network
-from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
-from effectiveness.completion.questions import HeldOutFile, draw_questions
-from effectiveness.completion.scoring import fit_joined
+from effectiveness.completion.fitting import fit_joined, halves
+from effectiveness.completion.network import Network
+from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
+from effectiveness.completion.store import Kept
 from effectiveness.corpus.tokenization import Encoder, local_vocab_size, train_bpe
 from effectiveness.memory import Memory, build_memory
-from effectiveness.memory.build import FIT_TOKENS
-from effectiveness.memory.build import fit as fit_memory
 from effectiveness.serve.repository import LineIndex, LiveRepository
 
 SEED = 1
 FIRST_FIT_TOKENS = 8_000  # weights to begin with; the others are fitted while the server answers
 FIRST_MEETING_TOKENS = 2_000
-MEETING_TOKENS = 60_000
-JUDGED_QUESTIONS = 120
-MAX_QUESTION_TOKENS = 3_000
-POLL_S = 1.0
+SAMPLED_FILES, TOKENS_OF_A_SAMPLED_FILE = 120, 3_000
 
 
 @dataclass(slots=True, kw_only=True)
 class Knowledge:
-    """A completer, the repository behind it, and the lock that both are used under."""
+    """A completer, what is behind it, and the lock that both are used under."""
 
     completer: Completer
     repository: LiveRepository | None = None
     encoder: Encoder | None = None
+    val: Sequence[HeldOutFile] = ()  # that nothing learned from: weights and confidence are fitted on them
+    weights: bytes | np.ndarray | None = None  # of the memory alone, None where they are still to be fitted
     lines: LineIndex = field(default_factory=LineIndex)
     lock: threading.Lock = field(default_factory=threading.Lock)
     num_saved: int = 0
@@ -53,9 +47,14 @@ class Knowledge:
     @property
     def what(self) -> str:
         """Who answers, in words."""
-        memory, network = self.completer.memory, self.completer.network
-        files = f"memory of {len(self.repository.texts):,} files" if self.repository else ""
-        return " and ".join(filter(None, (files if memory else "", "model" if network else "")))
+        memory = f"memory of {len(self.paths):,} files" if self.completer.memory else ""
+        return " and ".join(filter(None, (memory, "model" if self.completer.network else "")))
+
+    @property
+    def paths(self) -> Collection[str]:
+        """Files that the memory knows."""
+        memory = self.completer.memory
+        return self.repository.texts if self.repository else memory.known_paths if memory else ()
 
     def answer(self, cursor: Cursor) -> Answer:
         """The answer by the time it is wanted; an empty one where others are served until then."""
@@ -69,10 +68,8 @@ class Knowledge:
             self.lock.release()
 
     def _path(self, cursor: Cursor) -> str:
-        """The file of the repository that the cursor is in: by its name where that is one, else by its lines."""
-        if self.repository is None:
-            return ""
-        known = self.repository.texts
+        """The file that the cursor is in: by its name where that is one we know, else by its lines."""
+        known = self.paths
         parts = cursor.path.replace("\\", "/").split("/")
         by_name = next((p for i in range(len(parts)) if (p := "/".join(parts[i:])) in known), "")
         return by_name or self.lines.path_of(cursor.prefix, cursor.suffix or "", known)
@@ -94,29 +91,65 @@ class Knowledge:
 
 def open_knowledge(
     repository: LiveRepository | None,
-    network_of: Callable[[], tuple[TextCoder, Network] | None],
+    kept: Kept | None,
+    network_of: Callable[[], Network | None],
     quiet_below: float,
+    coder: TextCoder | None = None,
 ) -> Knowledge:
-    """A repository's memory with first weights, joined to the model if there is one."""
+    """The memory of a repository, a dataset, or a dataset as its repository is now, joined to a model if there is one.
+
+    `coder`: the model's. `network_of` is asked for the model when the memory stands.
+    """
     map_large_blocks()  # readers come and go by the thread, whose blocks would stay
-    found = network_of()
-    if repository is None:
-        if found is None:
-            raise UserError("nothing to serve: name a MODEL, or --repository PATH, or both")
-        return Knowledge(
-            completer=Completer(coder=found[0], network=found[1], quiet_below=quiet_below), is_fitted=True
-        )
-    with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
-        coder = found[0] if found else _train_coder(repository.texts, Path(scratch))
-        encoder = Encoder(coder.file)
-    memory = memory_of_texts(repository.texts, encoder, coder)
-    network = found[1] if found else None
+    if repository is None and kept is None:
+        return Knowledge(completer=_model_alone(network_of(), coder, quiet_below), is_fitted=True)
+    coder, encoder, memory = _memory_of(repository, kept, coder)
+    val = kept.held_out["val"] if kept else _sample(memory)
+    weights = memory.learned if kept else None
+    network = network_of()
     if network is not None:
-        memory = fit_joined(memory, network, _sample_files(memory), FIRST_MEETING_TOKENS)
-    completer = Completer(coder=coder, memory=memory, network=network, quiet_below=quiet_below)
+        memory.learned = fit_joined(memory, network, halves(val)[0], FIRST_MEETING_TOKENS).learned
+    known = repository.texts if repository else _texts_of(memory, coder)
     return Knowledge(
-        completer=completer, repository=repository, encoder=encoder, lines=LineIndex.of(repository.texts)
+        completer=Completer(coder=coder, memory=memory, network=network, quiet_below=quiet_below),
+        repository=repository,
+        encoder=encoder,
+        val=val,
+        weights=weights,
+        lines=LineIndex.of(known),
     )
+
+
+def _model_alone(network: Network | None, coder: TextCoder | None, quiet_below: float) -> Completer:
+    if network is None or coder is None:
+        raise UserError("nothing to serve: name a MODEL, --repository PATH or --dataset DIR")
+    return Completer(coder=coder, network=network, quiet_below=quiet_below)
+
+
+def _memory_of(
+    repository: LiveRepository | None, kept: Kept | None, coder: TextCoder | None
+) -> tuple[TextCoder, Encoder, Memory]:
+    if kept is not None:
+        encoder = Encoder(kept.coder.file)
+        if repository is not None:
+            _take_over(kept.memory, repository, encoder)
+        return kept.coder, encoder, kept.memory
+    assert repository is not None
+    with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
+        coder = coder or _train_coder(repository.texts, Path(scratch))
+        encoder = Encoder(coder.file)
+        return coder, encoder, memory_of_texts(repository.texts, encoder, coder)
+
+
+def _take_over(memory: Memory, repository: LiveRepository, encoder: Encoder) -> None:
+    """The repository has gone on since its dataset was built."""
+    now = {path: encoder.encode(text) for path, text in repository.texts.items()}
+    then = {path: memory.ids_now(path) for path in memory.known_paths}
+    memory.update_all(
+        {path: ids for path, ids in now.items() if path not in then or not np.array_equal(ids, then[path])}
+    )
+    for path in then.keys() - now.keys():
+        memory.update(path, None)
 
 
 def _train_coder(texts: dict[str, bytes], directory: Path) -> TextCoder:
@@ -136,86 +169,18 @@ def memory_of_texts(texts: dict[str, bytes], encoder: Encoder, coder: TextCoder)
     )  # fmt: skip
 
 
-def _sample_files(memory: Memory) -> list[HeldOutFile]:
+def _sample(memory: Memory) -> list[HeldOutFile]:
+    """Beginnings of files of the memory: where no val file is, weights and confidence are fitted on these.
+
+    Each is read as if it were not in the memory; what a model learnt of them cannot be taken from it.
+    """
     paths = list(memory.paths)
     rng_for(SEED, "meeting").shuffle(paths)
-    return [HeldOutFile(path=path, ids=memory.file_ids(path)) for path in paths]
+    return [
+        HeldOutFile(path=path, ids=memory.file_ids(path)[:TOKENS_OF_A_SAMPLED_FILE])
+        for path in paths[:SAMPLED_FILES]
+    ]
 
 
-# --- while it answers -------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Background:
-    """Fits weights and confidence at the lowest priority, and looks for saved files every second."""
-
-    knowledge: Knowledge
-    say: Callable[[str], None]
-    stopped: threading.Event = field(default_factory=threading.Event)
-    threads: list[threading.Thread] = field(default_factory=list)
-
-    def start(self) -> None:
-        for work in (self._watch, self._fit_quietly):
-            thread = threading.Thread(target=work, daemon=True)
-            thread.start()
-            self.threads.append(thread)
-
-    def stop(self) -> None:
-        self.stopped.set()
-
-    def _watch(self) -> None:
-        while not self.stopped.wait(POLL_S):
-            try:
-                self.knowledge.refresh()
-            except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
-                self.say(f"repository  not read again: {error}")
-                self.stopped.wait(10 * POLL_S)
-
-    def _fit_quietly(self) -> None:
-        _step_back()
-        self.fit()
-
-    def fit(self) -> None:
-        """Weights and confidence from more of the repository than the first answers could wait for."""
-        knowledge = self.knowledge
-        if knowledge.is_fitted or knowledge.completer.memory is None:
-            return
-        memory, network = knowledge.completer.memory, knowledge.completer.network
-        apart = memory.with_learned(memory.learned)  # without live files, which others change meanwhile
-        if network is None:
-            learned: bytes | np.ndarray | None = fit_memory(apart, seed=SEED, tokens=FIT_TOKENS)
-        else:
-            network = replace(network, kept=KeptPrompt())
-            learned = fit_joined(apart, network, _sample_files(apart), MEETING_TOKENS).learned
-        apart = memory.with_learned(learned)
-        judgement = judge(knowledge.completer.coder, apart, network, self.stopped)
-        with knowledge.lock:
-            memory.learned = learned
-            knowledge.completer.judgement = judgement
-            knowledge.completer.readers.forget()
-            knowledge.is_fitted = True
-        self.say(f"fitted  weights and confidence, on {judgement.num_questions} lines of the repository")
-
-
-def judge(coder: TextCoder, memory: Memory, network: Network | None, stopped: threading.Event) -> Judgement:
-    """How sure to be of which probability: next lines of files, each asked as if it were not in the memory."""
-    files = _sample_files(memory)[:JUDGED_QUESTIONS]
-    candidates, truths = [], []
-    for question in draw_questions(files, coder, JUDGED_QUESTIONS, SEED):
-        if stopped.is_set():
-            break
-        before = [*question.file.ids[: question.place].tolist(), *question.rest]
-        reader = memory.reader(question.file.path)
-        reader.feed(np.array(before[-MAX_QUESTION_TOKENS:], np.uint32))
-        predictor = (
-            MemoryPredictor(reader) if network is None else JoinedPredictor(reader, network.after(before))
-        )
-        candidates.append(likely_lines(predictor, coder.token_bytes, stop=coder.control))
-        truths.append(question.truth)
-    return fit(candidates, truths)
-
-
-def _step_back() -> None:
-    """This thread alone is to wait for all others."""
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+def _texts_of(memory: Memory, coder: TextCoder) -> dict[str, bytes]:
+    return {path: coder.spell(memory.ids_now(path).tolist()) for path in memory.known_paths}

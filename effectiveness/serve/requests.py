@@ -12,7 +12,7 @@ from effectiveness.completion.reading import MAX_EXTRA_CHARACTERS
 DEFAULT_S, MIN_S, MAX_S = 1.0, 0.02, 8.0
 DEFAULT_TOKENS, MAX_TOKENS = 48, 256
 MAX_STOPS, MAX_EXTRA, MAX_PATH_CHARACTERS = 16, 64, 4096
-MAX_PREFIX_CHARACTERS, MAX_SUFFIX_CHARACTERS = 200_000, 50_000  # nearest the cursor; more is in no window
+MAX_SUFFIX_CHARACTERS = 50_000  # nearest the cursor; more is in no window
 # A gap that a client has marked by itself, in the spellings of StarCoder, Qwen and others.
 _MARK = re.compile(r"<\|?fim_(prefix|suffix|middle)\|?>")
 
@@ -54,7 +54,7 @@ def of_tabby(body: dict, max_lines: int) -> Cursor:
 
 def _cursor(body: dict, prefix: str, suffix: str | None, max_lines: int, tokens: str) -> Cursor:
     return Cursor(
-        prefix=prefix[-MAX_PREFIX_CHARACTERS:],
+        prefix=prefix,
         suffix=suffix and suffix[:MAX_SUFFIX_CHARACTERS],
         max_lines=max_lines,
         max_tokens=_tokens_of(body, tokens),

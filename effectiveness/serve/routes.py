@@ -61,6 +61,8 @@ def _llama_reply(answer: Answer, body: dict) -> Reply:
     if requests.wants_stream(body):
         first = {"content": answer.text, "stop": False}
         return Reply(parts=_events([first, whole | {"content": ""}]), content_type=EVENTS)
+    if body.get("return_tokens") is True:
+        whole["tokens"] = list(answer.ids)
     fields = body.get("response_fields")
     if isinstance(fields, list) and fields:
         whole = {name: whole[name] for name in fields if isinstance(name, str) and name in whole}
@@ -73,17 +75,17 @@ def _llama(answer: Answer) -> dict:
         "prompt_ms": 1000 * answer.prompt_s,
         "prompt_per_token_ms": 1000 * answer.prompt_s / max(1, answer.num_prompt_tokens),
         "prompt_per_second": answer.num_prompt_tokens / max(1e-6, answer.prompt_s),
-        "predicted_n": answer.num_tokens,
+        "predicted_n": len(answer.ids),
         "predicted_ms": 1000 * answer.search_s,
-        "predicted_per_token_ms": 1000 * answer.search_s / max(1, answer.num_tokens),
-        "predicted_per_second": answer.num_tokens / max(1e-6, answer.search_s),
+        "predicted_per_token_ms": 1000 * answer.search_s / max(1, len(answer.ids)),
+        "predicted_per_second": len(answer.ids) / max(1e-6, answer.search_s),
     }
     return {
         "content": answer.text,
         "stop": True,
         "model": NAME,
         "confidence": answer.confidence,
-        "tokens_predicted": answer.num_tokens,
+        "tokens_predicted": len(answer.ids),
         "tokens_evaluated": answer.num_prompt_tokens,
         "tokens_cached": answer.num_prompt_tokens,
         "truncated": False,
@@ -119,8 +121,8 @@ def completions(routes: Routes, body: dict) -> Reply:
         return Reply(parts=parts, content_type=EVENTS)
     usage = {
         "prompt_tokens": answer.num_prompt_tokens,
-        "completion_tokens": answer.num_tokens,
-        "total_tokens": answer.num_prompt_tokens + answer.num_tokens,
+        "completion_tokens": len(answer.ids),
+        "total_tokens": answer.num_prompt_tokens + len(answer.ids),
     }
     return Reply(head | {"choices": [choice], "usage": usage})
 

@@ -7,10 +7,11 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from effectiveness.common.seeding import rng_for
-from effectiveness.completion.questions import is_exact
+from effectiveness.completion.questions import HeldOutFile, is_exact
+from effectiveness.completion.store import Kept
 from effectiveness.serve.repository import LiveRepository
 from effectiveness.serve.routes import NAME
 
@@ -42,7 +43,23 @@ class Tried:
     problems: list[str]
 
 
-def hold_out(repository: LiveRepository) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Files that are not in the memory."""
+
+    texts: dict[str, bytes] = field(default_factory=dict)
+    files: Sequence[HeldOutFile] = ()  # the same as tokens, where they are those of a dataset
+
+
+def hold_out(repository: LiveRepository | None, kept: Kept | None) -> HeldOut:
+    """The dataset's test files, or such of the repository as are left out of it."""
+    if kept is not None:
+        files = kept.held_out["test"]
+        return HeldOut(texts={file.path: kept.coder.spell(file.ids.tolist()) for file in files}, files=files)
+    return HeldOut(texts=leave_out(repository) if repository else {})
+
+
+def leave_out(repository: LiveRepository) -> dict[str, bytes]:
     """Takes some files out of the repository's texts, and returns them: always the same ones."""
     order = sorted(
         repository.texts, key=lambda path: hashlib.sha256(path.encode("utf-8", "replace")).digest()
@@ -138,12 +155,17 @@ def try_clients(port: int, gaps: Sequence[Gap], api_key: str = "") -> list[Tried
     return [_try(port, client, gaps, api_key) for client in CLIENTS]
 
 
+def asker(port: int, api_key: str = "") -> Exchange:
+    """By which a body is sent to a path of the server at `port`."""
+    return lambda path, body: _exchange(port, path, body, api_key)
+
+
 def _try(port: int, client: str, gaps: Sequence[Gap], api_key: str) -> Tried:
     tried = Tried(client=client, milliseconds=[], texts=[], problems=[])
     for gap in gaps:
         begun = time.perf_counter()
         try:
-            tried.texts.append(CLIENTS[client](lambda path, body: _exchange(port, path, body, api_key), gap))
+            tried.texts.append(CLIENTS[client](asker(port, api_key), gap))
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AssertionError) as error:
             tried.texts.append("")
             tried.problems.append(f"{gap.path}: {type(error).__name__} {error}")

@@ -1,0 +1,83 @@
+"""What goes on while the server answers: saved files are read again, weights and confidence are fitted."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from effectiveness.common.records import UserError
+from effectiveness.completion.fitting import fit_joined, fit_rules, halves
+from effectiveness.completion.network import KeptPrompt
+from effectiveness.completion.scoring import Setup
+from effectiveness.memory.build import FIT_TOKENS, fit
+from effectiveness.serve.knowledge import SEED, Knowledge
+
+POLL_S = 1.0
+
+
+@dataclass(slots=True)
+class Background:
+    """Fits weights and confidence at the lowest priority, and looks for saved files every second."""
+
+    knowledge: Knowledge
+    say: Callable[[str], None]
+    stopped: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        for work in (self._watch, self._fit_quietly):
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def _watch(self) -> None:
+        while not self.stopped.wait(POLL_S):
+            try:
+                self.knowledge.refresh()
+            except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
+                self.say(f"repository  not read again: {error}")
+                self.stopped.wait(10 * POLL_S)
+
+    def _fit_quietly(self) -> None:
+        _step_back()
+        self.fit()
+
+    def fit(self) -> None:
+        """Weights and confidence as `effectiveness memory` fits them: the first answers could not wait for it."""
+        knowledge = self.knowledge
+        if knowledge.is_fitted or knowledge.completer.memory is None:
+            return
+        memory = knowledge.completer.memory
+        setup = self._setup()
+        meeting, judging = halves(knowledge.val)
+        if setup.network is not None:
+            setup = replace(setup, joined=fit_joined(setup.memory, setup.network, meeting))
+        arm = setup.arms[-1]
+        judgement = fit_rules(setup, judging)[arm]
+        with knowledge.lock:
+            memory.learned = (setup.joined or setup.memory).learned
+            knowledge.completer.judgement = judgement
+            knowledge.completer.readers.forget()
+            knowledge.is_fitted = True
+        self.say(f"fitted  weights and confidence, on {judgement.num_questions} lines")
+
+    def _setup(self) -> Setup:
+        """Memory and model apart from those that answer meanwhile: without live files, with another kept prompt."""
+        completer = self.knowledge.completer
+        assert completer.memory is not None
+        apart = completer.memory.with_learned(self.knowledge.weights)
+        if apart.learned is None:
+            apart.learned = fit(apart, seed=SEED, tokens=FIT_TOKENS)
+        network = completer.network and replace(completer.network, kept=KeptPrompt())
+        return Setup(coder=completer.coder, memory=apart, network=network)
+
+
+def _step_back() -> None:
+    """This thread alone is to wait for all others."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
