@@ -29,6 +29,8 @@ COMMANDS = {
     "ablate": ("effectiveness.ablation.command:main", "which technique pays, at equal steps and tokens"),
     "augment": ("effectiveness.corpus.augment.command:main", "the proven variants of a file or a tree"),
 }
+# Their matrices are small: multiplied before a second thread has begun, which spins then and takes a core from others.
+NUMPY_COMMANDS = ("complete", "serve", "memory")
 HELP_FLAGS = ("-h", "--help")
 
 
@@ -43,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _refuse(name)
+    if name in NUMPY_COMMANDS:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.argv[:] = [f"effectiveness {name}", *rest]  # as it is named in usage lines
     return main_of(name)(rest)
 

@@ -142,7 +142,7 @@ def test_a_prompt_is_cut_where_a_word_may_go_on():
         def spell(self, ids):
             return bytes(ids)
 
-    prompts = {text: Prompt.of(text, Letters(), KeptIds()) for text in ("a\n", "a b", "x.", "    ", "a ", "")}
+    prompts = {text: Prompt.of(text, Letters()) for text in ("a\n", "a b", "x.", "    ", "a ", "")}
     taken = {text: bytes(prompt.taken_back).decode() for text, prompt in prompts.items()}
     assert taken == {"a\n": "", "a b": " b", "x.": ".", "    ": " ", "a ": " ", "": ""}
     assert all(prompt.text + taken[text] == text for text, prompt in prompts.items())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import random
 import resource
+import shutil
 import socket
 import threading
 import time
@@ -17,8 +19,10 @@ import secret_kinds
 from test_at_cursor import NAMES, source
 
 from effectiveness.common.records import UserError
+from effectiveness.completion import fitting
 from effectiveness.completion.at_cursor import QUIET_BELOW, Cursor
-from effectiveness.serve import clients, door, requests
+from effectiveness.completion.store import Kept
+from effectiveness.serve import clients, door, requests, same_lines
 from effectiveness.serve import repository as serve_repository
 from effectiveness.serve.background import Background
 from effectiveness.serve.command import CLIENTS, main, make_parser
@@ -27,7 +31,7 @@ from effectiveness.serve.knowledge import Knowledge, open_knowledge
 from effectiveness.serve.repository import LineIndex, LiveRepository
 from effectiveness.serve.routes import NAME, ROUTES, Routes
 from effectiveness.serve.self_test import CLIENTS as ASKERS
-from effectiveness.serve.self_test import draw_gaps, hold_out, quantile, report, try_clients
+from effectiveness.serve.self_test import asker, draw_gaps, hold_out, quantile, report, try_clients
 
 BEFORE = "def load_figs(path, limit):\n"
 LINE = '    with open(path, encoding="utf-8") as source:'
@@ -575,6 +579,47 @@ def test_every_client_is_tried_and_scored_on_files_left_out(tmp_path):
         nobody.bind(("127.0.0.1", 0))
         closed = try_clients(nobody.getsockname()[1], gaps[:1])
     assert not report(closed, gaps[:1])[1]
+
+
+def test_the_server_of_a_dataset_says_token_for_token_what_the_library_says(
+    small_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fitting, "FIT_QUESTIONS", 6)
+    monkeypatch.setattr(same_lines, "LINES", 8)
+    shutil.copytree(small_dataset, tmp_path / "data")
+    kept = Kept.open(tmp_path / "data", lambda _: None)
+    held_out = hold_out(None, kept)
+    known = open_knowledge(None, kept, lambda: None, QUIET_BELOW)
+    assert not {file.path for file in held_out.files} & set(known.paths)
+    Background(known, lambda _: None).fit()
+    with serving(known) as opened:
+        compared = same_lines.compare(known, held_out.files, asker(opened.port))
+    assert len(compared) == 8 and any(one.ids for one in compared)
+    lines, is_same = same_lines.tell(compared)
+    assert is_same and "the same tokens in 8" in lines[0]
+    other = dataclasses.replace(compared[0], ids=(1, 2, 3))
+    lines, is_same = same_lines.tell([other, *compared[1:]])
+    assert not is_same and "the same tokens in 7" in lines[0]
+
+
+def test_a_dataset_is_served_as_its_repository_is_now(small_dataset, tmp_path):
+    shutil.copytree(small_dataset, tmp_path / "data")
+    kept = Kept.open(tmp_path / "data", lambda _: None)
+    gone, changed, *_ = kept.memory.paths
+    assert kept.know_everything() > 0
+    root = tmp_path / "repository"
+    for path in {*kept.memory.known_paths} - {gone}:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(kept.coder.spell(kept.memory.ids_now(path).tolist()))
+    (root / changed).write_text(source("figs") * 2)
+    (root / "new.py").write_text(source("dates"))
+    known = open_knowledge(LiveRepository.open(root), kept, lambda: None, 0.0)
+    held_out = {file.path for files in kept.held_out.values() for file in files}
+    assert gone not in kept.memory.known_paths and "new.py" in known.paths
+    assert set(kept.memory.live.texts) - held_out == {changed, "new.py"}
+    ids = kept.coder.encode(source("dates"))
+    before = Kept.open(tmp_path / "data", lambda _: None).memory.reader().feed(ids).sum()
+    assert kept.memory.reader().feed(ids).sum() < 0.7 * before
 
 
 def test_a_quantile_is_a_value_that_was_measured():

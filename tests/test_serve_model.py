@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from test_at_cursor import NAMES, source
 from test_serve import write_repository
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from effectiveness.common.records import UserError
 from effectiveness.complete import main as complete
 from effectiveness.completion.at_cursor import Completer, Cursor
-from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, KeptPrompt, Network, nearest, open_model
+from effectiveness.completion.decoder import Decoder, open_decoder
+from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, Network, nearest, open_model
+from effectiveness.completion.numpy_states import NumpyStates
+from effectiveness.completion.sharing import num_shared
+from effectiveness.completion.torch_states import TorchStates
 from effectiveness.corpus.tokenization import train_bpe
 from effectiveness.serve.background import Background
 from effectiveness.serve.knowledge import open_knowledge
 from effectiveness.serve.repository import LiveRepository
+from effectiveness.trainer.models import load_pretrained
 
 WINDOW = 256
 SETTINGS = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
@@ -43,12 +52,21 @@ def model_directory(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(model_directory):
-    return open_model(model_directory)
+def by_torch(model_directory) -> Network:
+    network = open_model(model_directory)[1]
+    model = load_pretrained(str(model_directory), window=1, vocab_size=network.vocab_size).eval()
+    return dataclasses.replace(network, model=model)
+
+
+@pytest.fixture(scope="module", params=["numpy", "torch"])
+def opened(model_directory, by_torch, request):
+    coder, network = open_model(model_directory)
+    assert isinstance(network.model, Decoder)
+    return coder, network if request.param == "numpy" else by_torch
 
 
 def fresh(network: Network) -> Network:
-    return dataclasses.replace(network, kept=KeptPrompt())
+    return network.apart()
 
 
 def test_a_prompt_whose_beginning_was_kept_says_what_it_says_when_read_anew(opened):
@@ -60,10 +78,10 @@ def test_a_prompt_whose_beginning_was_kept_says_what_it_says_when_read_anew(open
         for hypotheses in ([()], [(5,), (9,)], [(9, 7), (5, 1), (9, 2)]):
             rows = kept.probabilities(hypotheses)
             assert np.allclose(rows, anew.probabilities(hypotheses), atol=1e-5)
-    assert network.kept.beginning_of(network.kept.ids) == len(network.kept.ids) - 1
+    assert num_shared(network.states.ids, network.states.ids) == len(network.states.ids) - 1
 
 
-def test_hypotheses_side_by_side_say_what_each_says_alone(opened):
+def test_hypotheses_side_by_side_say_what_each_says_alone(opened, by_torch):
     coder, network = opened
     ids = coder.encode(source("apples"))[:80]
     continuation = fresh(network).after(ids)
@@ -74,11 +92,69 @@ def test_hypotheses_side_by_side_say_what_each_says_alone(opened):
         [(9, 2, 3), (5, 1, 3), (9, 2, 4)],
     ):
         for row, hypothesis in zip(continuation.probabilities(hypotheses), hypotheses, strict=True):
-            with torch.no_grad():
-                logits = network.model(input_ids=torch.tensor([[network.begin, *ids, *hypothesis]])).logits[
-                    0, -1
-                ]
-            assert np.allclose(row, torch.softmax(logits[: network.vocab_size], -1).numpy(), atol=1e-5)
+            inputs = [network.begin, *ids, *hypothesis]
+            [alone] = next(by_torch.rows(inputs, len(inputs) - 1))
+            assert np.allclose(row, alone, atol=1e-5)
+
+
+KINDS = {
+    "llama": {"num_key_value_heads": 2, "head_dim": 8},
+    "mistral": {"num_key_value_heads": 2, "sliding_window": None, "tie_word_embeddings": True},
+    "qwen2": {"num_key_value_heads": 1, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
+    "qwen3": {"num_key_value_heads": 4, "head_dim": 16, "tie_word_embeddings": True},
+}
+
+
+def write_model(directory: Path, kind: str, **settings) -> Path:
+    shape = {"vocab_size": 70, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+             "num_attention_heads": 4, "max_position_embeddings": 400}  # fmt: skip
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape | settings))
+    for parameter in model.parameters():  # as different from ones and zeros as those of a trained model
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(directory)
+    return directory
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpy_computes_what_transformers_computes(kind, tmp_path):
+    decoder = open_decoder(write_model(tmp_path, kind, **KINDS[kind]))
+    assert decoder is not None
+    model = load_pretrained(str(tmp_path), window=1, vocab_size=70).eval()
+    ids = np.random.default_rng(1).integers(0, 70, 300)  # more than a block of queries
+    expected = next(TorchStates(model).over(ids, 290, 60))
+    assert np.allclose(next(NumpyStates(decoder).over(ids, 290, 60)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("gpt2", {"n_embd": 32, "n_head": 2}),
+        ("llama", {"mlp_bias": True}),
+        ("llama", {"attention_bias": True}),
+        ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}),
+        ("mistral", {"sliding_window": 16}),
+        ("qwen2", {"dtype": "bfloat16"}),
+    ],
+)
+def test_what_numpy_does_not_compute_is_left_to_torch(kind, settings, tmp_path):
+    assert open_decoder(write_model(tmp_path, kind, **settings)) is None
+
+
+@pytest.mark.parametrize("harm", ["missing", "too many", "not a number", "another shape"])
+def test_weights_that_do_not_fit_are_refused_by_the_one_loader(harm, tmp_path, model_directory):
+    shutil.copytree(model_directory, tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(file)
+    name = "model.layers.1.mlp.down_proj.weight"
+    tensor = tensors.pop(name)
+    harmed = {"missing": {}, "too many": {name: tensor, "model.more": tensor.clone()},
+              "not a number": {name: tensor * np.nan}, "another shape": {name: tensor[1:]}}  # fmt: skip
+    save_file(
+        tensors | {key: value.contiguous() for key, value in harmed[harm].items()}, file, {"format": "pt"}
+    )
+    with pytest.raises(UserError, match="cannot load"):
+        open_model(tmp_path / "model")
 
 
 def test_a_long_prompt_keeps_its_end_and_is_cut_where_it_was_cut_before():
@@ -113,9 +189,10 @@ def test_a_model_alone_answers_and_heals_the_word_that_was_begun(opened, suffix)
     assert (again.text, again.probability) == (answer.text, pytest.approx(answer.probability, rel=1e-3))
 
 
-def test_memory_and_model_answer_together_and_are_fitted_for_each_other(opened, tmp_path):
+def test_memory_and_model_answer_together_and_are_fitted_for_each_other(model_directory, tmp_path):
+    coder, network = open_model(model_directory)
     repository = LiveRepository.open(write_repository(tmp_path / "repository"))
-    known = open_knowledge(repository, None, lambda: opened[1], 0.25, coder=opened[0])
+    known = open_knowledge(repository, None, lambda: network, 0.25, coder=coder)
     assert known.what == f"memory of {len(NAMES) + 1} files and model"
     cursor = Cursor(prefix="def load_figs(path, limit):\n    with op", suffix="\n")
     assert known.answer(cursor).text == 'en(path, encoding="utf-8") as source:'

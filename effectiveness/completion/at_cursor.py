@@ -80,15 +80,16 @@ class Completer:
     def answer(self, cursor: Cursor) -> Answer:
         """The best text at the cursor by the time that it wants it."""
         begun = time.monotonic()
-        prompt = Prompt.of(self._nearest(cursor.prefix), self.coder, self.kept_ids)
+        prompt = Prompt.of(self._nearest(cursor.prefix), self.coder)
+        ids = self.kept_ids.of(prompt.text, self.coder) if self.network else []
         with self._at(cursor, prompt) as place:
             asked = time.monotonic()
-            lines = self._lines_at(place, cursor, prompt)
+            lines = self._lines_at(place, cursor, prompt, ids)
         now = time.monotonic()
         return _joined(
             lines,
             cursor,
-            num_prompt_tokens=len(prompt.ids) + len(prompt.taken_back),
+            num_prompt_tokens=(len(ids) if place is None else place.num_tokens) + len(prompt.taken_back),
             prompt_s=asked - begun,
             search_s=now - asked,
         )
@@ -110,15 +111,13 @@ class Completer:
         with self.readers.at(self.memory, self.coder, cursor, prompt.text) as place:
             yield place
 
-    def _lines_at(self, place: Place | None, cursor: Cursor, prompt: Prompt) -> list[_Sure]:
+    def _lines_at(self, place: Place | None, cursor: Cursor, prompt: Prompt, ids: list[int]) -> list[_Sure]:
         """Line after line, each after those before it, as long as it is sure enough of all of them together."""
         lines: list[_Sure] = []
         written: list[int] = []
         while len(lines) < cursor.max_lines and len(written) < cursor.max_tokens:
-            taken_back = () if lines else prompt.taken_back
-            line = self._line(
-                place, cursor, [*prompt.ids, *written], taken_back, cursor.max_tokens - len(written)
-            )
+            begun = prompt if not lines else Prompt(text="", taken_back=())
+            line = self._line(place, cursor, [*ids, *written], begun, cursor.max_tokens - len(written))
             if line is None or (sure := self._judged(line, cursor, prompt, lines)) is None:
                 break
             lines.append(sure)
@@ -132,24 +131,24 @@ class Completer:
                 place.reader.feed(np.array(line.ids, np.uint32))
         return lines
 
-    def _line(
-        self, place, cursor: Cursor, ids: list[int], taken_back: tuple[int, ...], room: int
-    ) -> Line | None:
+    def _line(self, place, cursor: Cursor, ids: list[int], begun: Prompt, room: int) -> Line | None:
         predictor = self._predictor(place, cursor, ids)
-        search = dataclasses.replace(Search(), max_tokens=min(Search().max_tokens, room + len(taken_back)))
+        search = dataclasses.replace(
+            Search(), max_tokens=min(Search().max_tokens, room + len(begun.taken_back))
+        )
         found = likely_lines(
             predictor,
             self.coder.token_bytes,
             search=search,
-            taken_back=taken_back,
+            taken_back=begun.taken_back,
             stop=self.coder.control,
             must_stop=lambda: time.monotonic() > cursor.until,
         )
-        begun = _last_line(
-            self.coder.spell([*ids[-search.max_tokens :], *taken_back]).decode("utf-8", "replace")
-        )
-        num_taken_back = len(self.coder.spell(taken_back).decode("utf-8", "replace"))
-        new = [line for line in found if not repeats_line(begun + line.text[num_taken_back:], cursor.suffix)]
+        taken_back = self.coder.spell(begun.taken_back).decode("utf-8", "replace")
+        before = (begun.text + taken_back).rpartition("\n")[2]
+        new = [
+            line for line in found if not repeats_line(before + line.text[len(taken_back) :], cursor.suffix)
+        ]
         return self.judgement.best(new)
 
     def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]):
@@ -199,14 +198,13 @@ class _Sure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A text before a cursor as tokens, without its last word where it may go on."""
+    """A text before a cursor without its last word, which may go on, and the ids of that."""
 
-    text: str  # what `ids` spell
-    ids: list[int]
+    text: str
     taken_back: tuple[int, ...]
 
     @classmethod
-    def of(cls, prefix: str, coder: TextCoder, kept: KeptIds) -> Prompt:
+    def of(cls, prefix: str, coder: TextCoder) -> Prompt:
         """No pre-tokenizer in use joins more than a word with one character before it."""
         word = _WORD.search(prefix[-MAX_WORD_CHARACTERS:])
         text = prefix[: len(prefix) - len(word.group() if word else "")]
@@ -214,11 +212,7 @@ class Prompt:
         if len(taken_back) > MAX_TAKEN_BACK:
             text += coder.spell(taken_back[:-MAX_TAKEN_BACK]).decode("utf-8", "replace")
             taken_back = taken_back[-MAX_TAKEN_BACK:]
-        return cls(text=text, ids=kept.of(text, coder), taken_back=tuple(taken_back))
-
-
-def _last_line(text: str) -> str:
-    return text.rpartition("\n")[2]
+        return cls(text=text, taken_back=tuple(taken_back))
 
 
 def _joined(lines: list[_Sure], cursor: Cursor, **measured) -> Answer:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from effectiveness.common.records import UserError
+from effectiveness.completion.decoder import Decoder, open_decoder
+from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.spelling import TextCoder
 
 if TYPE_CHECKING:
@@ -19,20 +21,41 @@ if TYPE_CHECKING:
 
 NEW_TOKENS = 64  # of the window, kept free for what is written
 CUT_STEP = 128  # a prompt that slides by a token each time would share no beginning with the one before
-MAX_ROWS = 256  # distributions made at a time: 256 x 151,936 float32 are 156 MB
+
+
+class States(Protocol):
+    """What a model has read, kept from one prompt to the next: a keystroke changes only its end."""
+
+    ids: list[int]  # the last prompt
+
+    def over(self, ids: np.ndarray, first: int, vocab_size: int) -> Iterator[np.ndarray]:
+        """Float32 [t, V], some at a time: what follows `ids[: first + 1]` and each token after it; nothing is kept."""
+
+    def read(self, ids: list[int], vocab_size: int) -> np.ndarray:
+        """Float32 [1, V] after a prompt, of which only what differs from the last one is read."""
+
+    def grow(self, hypotheses: Sequence[Hypothesis], vocab_size: int) -> np.ndarray:
+        """Float32 [hypotheses, V]; each is one of the last call with a token more, behind the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """A model whose first `vocab_size` outputs are the ids of a memory."""
 
-    model: nn.Module
+    model: nn.Module | Decoder
     vocab_size: int
     begin: int  # control token before a file's first token
     window: int  # tokens it may see
     # Control tokens before prefix, suffix and middle, if it learnt to fill.
     fim: tuple[int, int, int] | None = None
-    kept: KeptPrompt = field(default_factory=lambda: KeptPrompt())  # what the next prompt may begin with
+    states: States = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", _states_of(self.model))
+
+    def apart(self) -> Network:
+        """The same model, which shares nothing that is kept: for another thread."""
+        return replace(self)
 
     def over_file(self, ids: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """(place, float32 [t, V]) of each next token from the file's first on, with window / 2 and more before it."""
@@ -47,13 +70,8 @@ class Network:
                 place += len(rows)
 
     def rows(self, inputs: Sequence[int] | np.ndarray, first: int = 0) -> Iterator[np.ndarray]:
-        """Float32 [t, V], at most MAX_ROWS at a time: what follows `inputs[: first + 1]` and each token after it."""
-        import torch
-
-        with torch.no_grad():
-            logits = self.model(input_ids=self._tensor([inputs]), use_cache=False).logits[0]
-        for place in range(first, len(inputs), MAX_ROWS):
-            yield self._shares(logits[place : place + MAX_ROWS])
+        """Float32 [t, V], some at a time: what follows `inputs[: first + 1]` and each token after it."""
+        return self.states.over(np.asarray(inputs, np.int64), first, self.vocab_size)
 
     def after(self, ids: Sequence[int]) -> Continuation:
         """What follows the end of a text, of which it sees what the window has room for."""
@@ -67,43 +85,22 @@ class Network:
         ahead = list(before)[-(room - len(behind)) :]
         return Continuation(self, [fim_prefix, *ahead, fim_suffix, *behind, fim_middle])
 
-    def _tensor(self, rows):
-        import torch
 
-        return torch.as_tensor(np.array(rows, dtype=np.int64), device=next(self.model.parameters()).device)
+def _states_of(model: nn.Module | Decoder) -> States:
+    if isinstance(model, Decoder):
+        return NumpyStates(model)
+    from effectiveness.completion.torch_states import TorchStates
 
-    def _shares(self, logits) -> np.ndarray:
-        import torch
-
-        return torch.softmax(logits[..., : self.vocab_size].float(), -1).cpu().numpy()
-
-
-@dataclass(slots=True)
-class KeptPrompt:
-    """Keys and values of the last prompt, one pair of tensors a layer: a keystroke changes only its end."""
-
-    ids: list[int] = field(default_factory=list)
-    layers: list[tuple] = field(default_factory=list)
-
-    def beginning_of(self, ids: list[int]) -> int:
-        """How many of the ids are known; the last one is always read again, for what follows it is asked for."""
-        shared = 0
-        for ours, theirs in zip(self.ids, ids[:-1], strict=False):
-            if ours != theirs:
-                break
-            shared += 1
-        return shared
+    return TorchStates(model)
 
 
 class Continuation:
-    """Distributions after a prompt and hypotheses that grow by a token at a time, on one key-value cache."""
+    """Distributions after a prompt and hypotheses that grow by a token at a time. The last one of a network answers."""
 
     def __init__(self, network: Network, ids: Sequence[int], room: int = NEW_TOKENS) -> None:
         self._network = network
         self._prompt = nearest(list(ids), network.window - room)
-        self._cache: Any = None  # of keys and values, as the model makes it
         self._rows: dict[Hypothesis, int] = {}
-        self._places: dict[Hypothesis, list[int]] = {}  # of each hypothesis' tokens in the cache
         self._shares = np.empty((0, network.vocab_size), np.float32)
 
     def probabilities(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
@@ -114,73 +111,13 @@ class Continuation:
         return self._shares[[self._rows[ids] for ids in wanted]]
 
     def _advance(self, wanted: list[Hypothesis]) -> None:
-        import torch
-
-        model = self._network.model.eval()
-        with torch.no_grad():
-            if self._cache is None:
-                done = self._read_prompt(model)
-                logits = done.logits[:, -1]
-            elif self._network.kept.layers:
-                done = self._grow(model, wanted)
-                logits = done.logits[0]
-            else:  # layers that forget places: each hypothesis has a copy of its own
-                self._cache.reorder_cache(torch.tensor([self._rows[ids[:-1]] for ids in wanted]))
-                inputs = self._network._tensor([[ids[-1]] for ids in wanted])
-                done = model(input_ids=inputs, past_key_values=self._cache, use_cache=True)
-                logits = done.logits[:, -1]
-        self._cache = done.past_key_values
-        self._shares = self._network._shares(logits)
+        states, vocab_size = self._network.states, self._network.vocab_size
+        if not self._rows:
+            self._shares = states.read(self._prompt, vocab_size)
+        else:
+            assert states.ids is self._prompt, "another prompt was read in between"
+            self._shares = states.grow(wanted, vocab_size)
         self._rows = {ids: row for row, ids in enumerate(wanted if len(wanted[0]) else [()])}
-
-    def _grow(self, model, wanted: list[Hypothesis]):
-        """All hypotheses in one sequence: each token sees the prompt, its own hypothesis so far, and itself.
-
-        Copies of the cache, one a hypothesis, took three quarters of the time.
-        """
-        import torch
-
-        known, place = len(self._prompt), self._cache.get_seq_length()
-        dtype = next(model.parameters()).dtype
-        mask = torch.full((1, 1, len(wanted), place + len(wanted)), torch.finfo(dtype).min, dtype=dtype)
-        mask[..., :known] = 0
-        places = {}
-        for row, ids in enumerate(wanted):
-            places[ids] = [*self._places.get(ids[:-1], []), place + row]
-            mask[0, 0, row, places[ids]] = 0
-        self._places = places
-        inputs = self._network._tensor([[ids[-1] for ids in wanted]])
-        positions = torch.full_like(inputs, known + len(wanted[0]) - 1)
-        return model(
-            input_ids=inputs,
-            attention_mask=mask.to(inputs.device),
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-
-    def _read_prompt(self, model):
-        """The part of the prompt that is not kept; what is read is kept for the next one."""
-        from transformers.cache_utils import DynamicCache
-
-        kept = self._network.kept
-        shared = kept.beginning_of(self._prompt) if kept.layers else 0
-        pairs = [(keys[..., :shared, :], values[..., :shared, :]) for keys, values in kept.layers]
-        cache = DynamicCache(pairs) if shared else None
-        inputs = self._network._tensor([self._prompt[shared:]])
-        done = model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        kept.ids, kept.layers = self._prompt, _layers_of(done.past_key_values, len(self._prompt))
-        return done
-
-
-def _layers_of(cache, length: int) -> list[tuple]:
-    """Its tensors, where every layer holds every place; nothing of others, which are read anew each time."""
-    layers = [(getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers]
-    is_whole = all(
-        keys is not None and keys.shape[-2] == length and not layer.is_sliding
-        for layer, (keys, _) in zip(cache.layers, layers, strict=True)
-    )
-    return layers if is_whole else []
 
 
 def nearest(ids: list[int], room: int) -> list[int]:
@@ -211,9 +148,8 @@ def _refuse_unless_finished(directory: Path) -> None:
 
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
-    from effectiveness.trainer.complete import num_positions
-    from effectiveness.trainer.gap_record import can_fill
-    from effectiveness.trainer.models import load_pretrained
+    from effectiveness.trainer.gap_record import model_on_disk_can_fill
+    from effectiveness.trainer.model_files import read_config
     from effectiveness.trainer.vocabulary import Vocabulary
 
     _refuse_unless_finished(directory)
@@ -223,13 +159,25 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
             f"{directory} has another tokenizer than the dataset (sha256 {vocabulary.sha256[:12]}, "
             f"{coder.sha256[:12]}); name a model that was trained on this dataset"
         )
-    vocab_size = len(coder.token_bytes)
-    model = load_pretrained(str(directory), window=1, vocab_size=vocab_size).eval()
-    control = vocabulary.control
+    vocab_size, control = len(coder.token_bytes), vocabulary.control
+    model, window = _load(directory, vocab_size)
+    can_fill = model_on_disk_can_fill(read_config(str(directory), directory), vocabulary, directory)
     return Network(
         model=model,
         vocab_size=vocab_size,
         begin=control.begin,
-        window=num_positions(model),
-        fim=control.fim if can_fill(model, vocabulary, directory) else None,
+        window=window,
+        fim=control.fim if can_fill else None,
     )
+
+
+def _load(directory: Path, vocab_size: int) -> tuple[nn.Module | Decoder, int]:
+    """The model and its window: in numpy where that can be, else by torch, which also says what is wrong with it."""
+    decoder = open_decoder(directory)
+    if decoder is not None and decoder.shape.vocab_size >= vocab_size:
+        return decoder, decoder.shape.context_tokens
+    from effectiveness.trainer.complete import num_positions
+    from effectiveness.trainer.models import load_pretrained
+
+    model = load_pretrained(str(directory), window=1, vocab_size=vocab_size).eval()
+    return model, num_positions(model)

@@ -23,8 +23,9 @@ MAX_EXTRA_CHARACTERS = 8_000
 MIN_CHARACTERS = 800
 PROBE_CHARACTERS = 200  # where a window that slid begins in what was read
 MAX_KEPT_CHARACTERS = 2 * MAX_PREFIX_CHARACTERS
-BLOCK_TOKENS = 512
+BLOCK_TOKENS = 256
 SHARE_OF_TIME = 0.3  # of what is left until the answer is wanted, for reading
+LATEST_SHARE_OF_TIME = 0.5
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Place:
     key: tuple
     reader: Reader
     text: str = ""
+    num_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -50,48 +52,53 @@ class KeptReaders:
     @contextmanager
     def at(self, memory: Memory, coder: TextCoder, cursor: Cursor, text: str) -> Iterator[Place]:
         """A place behind `text`; what is read within is taken back. Lines before the last one are read for good."""
-        text = self._nearest(text, cursor.until)
+        key = (cursor.path, (cursor.suffix or "")[:MAX_SUFFIX_CHARACTERS], cursor.extra)
         lasting = stable_length(text, coder)
-        place, start = self._open(memory, coder, cursor, text[:lasting])
+        place, start = self._known(key, text[:lasting])
+        room = self._room(cursor.until)
+        if lasting - start > room:
+            text = text[-room:].partition("\n")[2] or text[-room:]
+            lasting = stable_length(text, coder)
+            place, start = self._known(key, text[:lasting])
+        place = place or self._new(key, memory, coder)
+        self.places = [*[other for other in self.places if other is not place][-(MAX_READERS - 1) :], place]
         self._read(place, coder, text[start:lasting], cursor.until)
         with place.reader.trial():
             place.reader.feed(np.array(coder.encode(text[lasting:]), np.uint32))
             yield place
 
-    def _nearest(self, text: str, until: float) -> str:
-        """The end of the text that there is time for, from a line's beginning on."""
+    def _room(self, until: float) -> int:
+        """Characters that there is time to read."""
         left = max(0.0, until - time.monotonic())
-        room = int(
+        return int(
             min(MAX_PREFIX_CHARACTERS, max(MIN_CHARACTERS, SHARE_OF_TIME * left * self.characters_per_s))
         )
-        if len(text) <= room:
-            return text
-        tail = text[-room:]
-        return tail[tail.find("\n") + 1 :]
 
-    def _open(self, memory: Memory, coder: TextCoder, cursor: Cursor, lasting: str) -> tuple[Place, int]:
+    def _known(self, key: tuple, lasting: str) -> tuple[Place | None, int]:
         """A place that has read a beginning of `lasting` (or of more before it), and how much of it."""
-        suffix = (cursor.suffix or "")[:MAX_SUFFIX_CHARACTERS]
-        key = (cursor.path, suffix, cursor.extra)
-        for place in self.places:
+        for place in reversed(self.places):
             start = read_so_far(place.text, lasting)
             if place.key == key and start >= 0:
-                self.places.remove(place)
-                self.places.append(place)
                 return place, start
-        place = Place(key, memory.reader(cursor.path))
-        for _, extra in cursor.extra:
-            place.reader.observe(np.array(coder.encode(extra), np.uint32))
-        place.reader.observe(np.array(coder.encode(suffix), np.uint32))
-        self.places = [*self.places[-(MAX_READERS - 1) :], place]
-        return place, 0
+        return None, 0
+
+    def _new(self, key: tuple, memory: Memory, coder: TextCoder) -> Place:
+        path, suffix, extra = key
+        place = Place(key, memory.reader(path))
+        for text in (*(text for _, text in extra), suffix):
+            place.reader.observe(np.array(coder.encode(text), np.uint32))
+        return place
 
     def _read(self, place: Place, coder: TextCoder, text: str, until: float) -> None:
-        ids = np.array(coder.encode(text), np.uint32)
+        """For good; what would take too long, since the machine is busy, without learning from it."""
         begun = time.monotonic()
+        late = begun + LATEST_SHARE_OF_TIME * (until - begun)
+        ids = np.array(coder.encode(text), np.uint32)
         for first in range(0, len(ids), BLOCK_TOKENS):
-            place.reader.feed(ids[first : first + BLOCK_TOKENS])
+            read = place.reader.feed if time.monotonic() < late else place.reader.skim
+            read(ids[first : first + BLOCK_TOKENS])
         place.text += text
+        place.num_tokens += len(ids)
         if len(ids) >= BLOCK_TOKENS:
             self.characters_per_s = len(text) / max(1e-4, time.monotonic() - begun)
 

@@ -6,13 +6,13 @@ Names after llama.cpp's `gguf-py/gguf/constants.py` and its `convert_hf_to_gguf.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 
 from effectiveness.common.records import UserError
+from effectiveness.trainer.llama_shape import LlamaShape, OtherShape, read_llama_shape
 
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}  # by model_type
 WHOLE = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -35,67 +35,12 @@ _BLOCK = re.compile(r"model\.layers\.(\d+)\.([a-z_.]+)\.(weight|bias)")
 WAY_OUT = "llama.cpp's own convert_hf_to_gguf.py may know it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """Hyperparameters of a model as its config.json has them."""
-
-    architecture: str  # GGUF's name
-    context_tokens: int
-    hidden_size: int
-    num_layers: int
-    feed_forward: int
-    num_heads: int
-    num_key_value_heads: int
-    head_size: int
-    norm_epsilon: float
-    rope_base: float
-    vocab_size: int
-
-
-def read_shape(name: str, config: dict) -> Shape:
+def read_shape(name: str, config: dict) -> LlamaShape:
     """Raises UserError, one line, for a model that llama.cpp would compute differently under these names."""
-    kind = config.get("model_type")
-    if kind not in ARCHITECTURES:
-        raise UserError(
-            f"{name}: a {kind} model is not written as GGUF, only {', '.join(ARCHITECTURES)}; {WAY_OUT}"
-        )
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    _refuse_where(name, not isinstance(rope, dict), "its rope_parameters are no object")
-    scaled = rope.get("rope_type", "default") != "default" or any(isinstance(v, dict) for v in rope.values())
-    _refuse_where(name, scaled, "its positions are scaled (rope_type)")
-    _refuse_where(name, config.get("hidden_act", "silu") != "silu", "its hidden_act is not silu")
-    is_sliding = config.get("sliding_window") and config.get("use_sliding_window", kind == "mistral")
-    _refuse_where(name, bool(is_sliding), "its attention has a sliding window")
-    heads = _number(name, config, "num_attention_heads")
-    hidden = _number(name, config, "hidden_size")
-    return Shape(
-        architecture=ARCHITECTURES[kind],
-        context_tokens=_number(name, config, "max_position_embeddings"),
-        hidden_size=hidden,
-        num_layers=_number(name, config, "num_hidden_layers"),
-        feed_forward=_number(name, config, "intermediate_size"),
-        num_heads=heads,
-        num_key_value_heads=_number(name, config, "num_key_value_heads", heads),
-        head_size=_number(name, config, "head_dim", hidden // heads),
-        norm_epsilon=_number(name, config, "rms_norm_eps"),
-        rope_base=_number(name, rope, "rope_theta", config.get("rope_theta") or 10_000.0),
-        vocab_size=_number(name, config, "vocab_size"),
-    )
-
-
-def _number(name: str, config: dict, key: str, otherwise: float | None = None):
-    found = config.get(key)
-    found = otherwise if found is None else found
-    if not isinstance(found, int | float) or isinstance(found, bool) or found <= 0:
-        raise UserError(
-            f"{name}: {key} in config.json is {found!r}, no number above 0; give the --output of a training"
-        )
-    return found
-
-
-def _refuse_where(name: str, is_so: bool, why: str) -> None:
-    if is_so:
-        raise UserError(f"{name}: {why}, which is not written as GGUF; {WAY_OUT}")
+    try:
+        return read_llama_shape(config)
+    except OtherShape as why:
+        raise UserError(f"{name} is not written as GGUF: {why}; {WAY_OUT}") from None
 
 
 def tensor_name(name: str) -> str:
@@ -112,12 +57,12 @@ def tensor_name(name: str) -> str:
     raise UserError(f"the model has a tensor {name}, which has no name in GGUF; {WAY_OUT}")
 
 
-def as_llama_cpp_rotates(name: str, tensor: np.ndarray, shape: Shape) -> np.ndarray:
+def as_llama_cpp_rotates(name: str, tensor: np.ndarray, shape: LlamaShape) -> np.ndarray:
     """A tensor of the checkpoint, its rows in GGUF's order.
 
     transformers rotates the halves of a head against each other, llama.cpp's `llama` neighbouring rows.
     """
-    if shape.architecture != "llama" or ".self_attn." not in name:
+    if ARCHITECTURES[shape.kind] != "llama" or ".self_attn." not in name:
         return tensor
     heads = {"q_proj": shape.num_heads, "k_proj": shape.num_key_value_heads}.get(name.split(".")[-2])
     if heads is None:

@@ -12,10 +12,11 @@ import numpy as np
 from effectiveness.common.boundary import reading
 from effectiveness.common.durable import replacing
 from effectiveness.common.records import UserError
-from effectiveness.gguf.layout import Shape, as_llama_cpp_rotates, read_shape, tensor_name
+from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, read_shape, tensor_name
 from effectiveness.gguf.tokens import TokenTable, token_table
 from effectiveness.trainer import model_files
 from effectiveness.trainer.gap_record import model_on_disk_can_fill
+from effectiveness.trainer.llama_shape import LlamaShape
 from effectiveness.trainer.vocabulary import Vocabulary
 
 Q8_0_BLOCK = 32  # weights that share a scale
@@ -28,7 +29,7 @@ class Source:
     """A finished model, opened: everything that can be wrong with it was said."""
 
     directory: Path
-    shape: Shape
+    shape: LlamaShape
     vocabulary: Vocabulary
     table: TokenTable
     can_fill: bool
@@ -57,7 +58,7 @@ def write_gguf(source: Source, path: Path, kind: str, gguf: Any) -> int:
     with ExitStack() as stack:
         tensors = _open_tensors(source, stack)
         _, staged = stack.enter_context(replacing(path))
-        writer = gguf.GGUFWriter(staged, source.shape.architecture)
+        writer = gguf.GGUFWriter(staged, ARCHITECTURES[source.shape.kind])
         stack.callback(writer.close)
         _describe_model(writer, source, kind, gguf)
         _describe_tokens(writer, source, gguf)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from effectiveness.memory.tree import Tree, grow_tree
 BUCKET_PLACES = 16  # places in a bucket, about
 SMALL_TEXT = 20_000_000  # tokens; beyond, an index keeps fewer shapes of place
 _KEY_BYTES_AT_ONCE = 1 << 29
+THREADS = 2  # each needs room for one more kind of keys
 
 SHAPES = range(_native.NUM_ORDERS, _native.NUM_CONTEXTS)
 SMALL_GROUPS = (0, 1, 2, *SHAPES)
@@ -95,12 +98,16 @@ def _build_groups(text, spelling, symbols, contexts, num_places):
     bucket_bits = max(1, math.ceil(math.log2(max(num_places, 1) / BUCKET_PLACES)) if num_places > 16 else 1)
     key_bits = bucket_bits + _native.HASH_BITS_IN_HEAD + 16
     at_once = max(1, _KEY_BYTES_AT_ONCE // (8 * max(num_places, 1)))
-    spare = np.empty(num_places, np.uint64)
-    for first in range(0, len(contexts), at_once):
-        some = contexts[first : first + at_once]
-        for context, keys in zip(some, hash_places(text, spelling, some, bucket_bits, symbols), strict=True):
-            _native.sort_keys(keys, spare, key_bits)
-            buckets = np.empty(2**bucket_bits + 1, np.uint32)
-            units = np.empty(2 * num_places + 2, np.uint16)
-            used = _native.put_groups(keys, bucket_bits, buckets, units)
-            yield Groups(context=context, bucket_bits=bucket_bits, buckets=buckets, units=units[:used].copy())
+    with ThreadPoolExecutor(THREADS) as pool:  # native code, which waits for no other thread
+        for first in range(0, len(contexts), at_once):
+            some = contexts[first : first + at_once]
+            keys = hash_places(text, spelling, some, bucket_bits, symbols)
+            yield from pool.map(_build_group, some, keys, repeat(bucket_bits), repeat(key_bits))
+
+
+def _build_group(context: int, keys: np.ndarray, bucket_bits: int, key_bits: int) -> Groups:
+    _native.sort_keys(keys, np.empty_like(keys), key_bits)
+    buckets = np.empty(2**bucket_bits + 1, np.uint32)
+    units = np.empty(2 * len(keys) + 2, np.uint16)
+    used = _native.put_groups(keys, bucket_bits, buckets, units)
+    return Groups(context=context, bucket_bits=bucket_bits, buckets=buckets, units=units[:used].copy())

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from effectiveness.common.records import UserError
 from effectiveness.completion.fitting import fit_joined, fit_rules, halves
-from effectiveness.completion.network import KeptPrompt
 from effectiveness.completion.scoring import Setup
 from effectiveness.memory.build import FIT_TOKENS, fit
 from effectiveness.serve.knowledge import SEED, Knowledge
@@ -73,7 +72,7 @@ class Background:
         apart = completer.memory.with_learned(self.knowledge.weights)
         if apart.learned is None:
             apart.learned = fit(apart, seed=SEED, tokens=FIT_TOKENS)
-        network = completer.network and replace(completer.network, kept=KeptPrompt())
+        network = completer.network and completer.network.apart()
         return Setup(coder=completer.coder, memory=apart, network=network)
 
 

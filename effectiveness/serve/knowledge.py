@@ -25,7 +25,7 @@ from effectiveness.memory import Memory, build_memory
 from effectiveness.serve.repository import LineIndex, LiveRepository
 
 SEED = 1
-FIRST_FIT_TOKENS = 8_000  # weights to begin with; the others are fitted while the server answers
+FIRST_FIT_TOKENS = 6_000  # weights to begin with; the others are fitted while the server answers
 FIRST_MEETING_TOKENS = 2_000
 SAMPLED_FILES, TOKENS_OF_A_SAMPLED_FILE = 120, 3_000
 

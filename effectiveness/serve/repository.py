@@ -23,7 +23,7 @@ from effectiveness.corpus.secrets import redact_all
 MIN_LINE_CHARACTERS = 12  # shorter lines stand in every file
 MAX_FILES_OF_A_LINE = 4  # a line of more files says nothing about which one it is
 LINES_LOOKED_AT = 60
-MIN_SHARE = 0.5
+MIN_SHARE, MIN_SHARED = 0.5, 2  # of the rare lines: one alone may stand in another file, too
 
 Stamp = tuple[int, int, int]  # inode, size, time of the last change
 
@@ -155,8 +155,11 @@ class LineIndex:
                     files.append(path)
 
     def path_of(self, prefix: str, suffix: str, known: Collection[str]) -> str:
-        """The file that shares most of the rare lines around the cursor, if it shares half of them; else ""."""
-        lines = [*prefix.split("\n")[-LINES_LOOKED_AT - 1 : -1], *suffix.split("\n")[1 : LINES_LOOKED_AT + 1]]
+        """The file that shares most of the rare lines around the cursor, if it shares half of them and two; else ""."""
+        lines = [
+            *prefix.rsplit("\n", LINES_LOOKED_AT + 1)[-LINES_LOOKED_AT - 1 : -1],
+            *suffix.split("\n", LINES_LOOKED_AT + 1)[1 : LINES_LOOKED_AT + 1],
+        ]
         votes: Counter[str] = Counter()
         num_rare = 0
         for line in {line.strip().encode("utf-8", "replace") for line in lines}:
@@ -165,4 +168,4 @@ class LineIndex:
                 num_rare += 1
                 votes.update(files)
         [(path, count)] = votes.most_common(1) or [("", 0)]
-        return path if count and count >= MIN_SHARE * num_rare else ""
+        return path if count >= max(MIN_SHARED, MIN_SHARE * num_rare) else ""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from effectiveness.completion.lines import Line
-from effectiveness.completion.network import KeptPrompt
 from effectiveness.completion.questions import HeldOutFile, Question, draw_questions, is_exact
 from effectiveness.completion.scoring import Answered, Setup, read_files
 from effectiveness.serve.knowledge import Knowledge
@@ -56,7 +55,7 @@ def _setup(knowledge: Knowledge) -> Setup:
     assert memory is not None
     if network is None:
         return Setup(coder=completer.coder, memory=memory)
-    alone, apart = memory.with_learned(knowledge.weights), replace(network, kept=KeptPrompt())
+    alone, apart = memory.with_learned(knowledge.weights), network.apart()
     return Setup(coder=completer.coder, memory=alone, network=apart, joined=memory)
 
 

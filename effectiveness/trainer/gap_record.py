@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from effectiveness.common.boundary import read_json_object
 from effectiveness.trainer.gaps import ORDERS
 from effectiveness.trainer.model_files import A_MODEL, MAX_CONFIG_BYTES
 from effectiveness.trainer.other_readers import SPLITS_CONTROL_TEXTS
-from effectiveness.trainer.run_directory import FACTS_FILE
 from effectiveness.trainer.vocabulary import MAX_NAMES_BYTES, Vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Keys of an exported config.json.
 CAN_FILL = "fill_in_the_middle"
@@ -60,6 +61,8 @@ def _judged(recorded: object, vocabulary: Vocabulary, directory: Path | None, ad
 
 def _of_an_older_export(directory: Path) -> bool | None:
     """None where it is none of ours."""
+    from effectiveness.trainer.run_directory import FACTS_FILE  # with torch, which a newer export needs not
+
     if (directory / FACTS_FILE).is_file():
         facts = read_json_object(directory / FACTS_FILE, max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL)
         return _rate(facts) > 0

@@ -1,0 +1,55 @@
+"""What a decoder has read: its cache from one prompt to the next, hypotheses side by side behind the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from effectiveness.completion.decoder import Cache, Decoder
+from effectiveness.completion.sharing import MAX_ROWS, num_shared
+
+if TYPE_CHECKING:
+    from effectiveness.completion.lines import Hypothesis
+
+
+@dataclass(slots=True)
+class NumpyStates:
+    """See `network.States`."""
+
+    decoder: Decoder
+    ids: list[int] = field(default_factory=list)
+    _cache: Cache = field(init=False)
+    _places: dict[Hypothesis, list[int]] = field(
+        default_factory=dict
+    )  # of each hypothesis' tokens in the cache
+
+    def __post_init__(self) -> None:
+        self._cache = self.decoder.new_cache()
+
+    def over(self, ids: np.ndarray, first: int, vocab_size: int) -> Iterator[np.ndarray]:
+        hidden = self.decoder.read(ids, self.decoder.new_cache(len(ids)), first=first)
+        for place in range(0, len(hidden), MAX_ROWS):
+            yield self.decoder.shares(hidden[place : place + MAX_ROWS], vocab_size)
+
+    def read(self, ids: list[int], vocab_size: int) -> np.ndarray:
+        self._cache.length = num_shared(self.ids, ids)
+        new = np.array(ids[self._cache.length :], np.int64)
+        self.ids, self._places = ids, {}
+        return self.decoder.shares(self.decoder.read(new, self._cache, first=len(new) - 1), vocab_size)
+
+    def grow(self, hypotheses: Sequence[Hypothesis], vocab_size: int) -> np.ndarray:
+        known, place = len(self.ids), self._cache.length
+        seen = np.zeros((len(hypotheses), place + len(hypotheses)), bool)
+        seen[:, :known] = True
+        places = {}
+        for row, ids in enumerate(hypotheses):
+            places[ids] = [*self._places.get(ids[:-1], []), place + row]
+            seen[row, places[ids]] = True
+        self._places = places
+        positions = np.full(len(hypotheses), known + len(hypotheses[0]) - 1)
+        new = np.array([ids[-1] for ids in hypotheses], np.int64)
+        hidden = self.decoder.read(new, self._cache, positions=positions, seen=seen)
+        return self.decoder.shares(hidden, vocab_size)
