@@ -42,7 +42,7 @@ def test_the_shipped_file_holds_every_setting_with_its_default():
 def test_keys_of_the_founding_system_are_still_known():
     founding = {
         "model": "pretrained_model tokenizer_name torch_dtype max_position_embeddings",
-        "quantization": "load_in_4bit load_in_8bit lora_enabled lora_rank lora_alpha lora_dropout lora_target_modules lora_rslora lora_dora",
+        "quantization": "load_in_4bit load_in_8bit lora_enabled lora_rank lora_alpha lora_dropout lora_target_modules lora_rslora lora_dora lora_choose_scale",
         "optimization": "batch_size gradient_accumulation_steps learning_rate lr_scheduler warmup_steps warmup_ratio "
         "optimizer weight_decay max_grad_norm mixed_precision gradient_checkpointing",
         "training": "num_epochs max_steps save_steps save_total_limit eval_steps logging_steps seed patience",
@@ -65,7 +65,7 @@ def test_a_recipe_fills_in_what_is_left_auto_and_nothing_else(tmp_path):
 
 def test_an_unknown_recipe_is_one_line(tmp_path):
     assert error_of(tmp_path, "recipe: best\n").endswith(
-        ":1: recipe: expected one of auto, measured, founding, got best"
+        ":1: recipe: expected one of auto, measured, founding, adapter, got best"
     )
     assert "got best" in error_of(tmp_path, "", "recipe=best")
     assert "expected one value" in error_of(tmp_path, "recipe:\n  data: 1\n")

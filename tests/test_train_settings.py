@@ -12,7 +12,8 @@ import pytest
 import torch
 from training_fixtures import SmallFile, exact_metrics, program, use_tiny_models, write_dataset
 
-from effectiveness.trainer import devices, models
+from effectiveness.trainer import devices, finishing, models
+from effectiveness.trainer.adapters import share_of
 from effectiveness.trainer.config import SECTIONS
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.engines import Sharded, make_engine
@@ -112,6 +113,7 @@ REFUSED = {
     "device_backend.device": "mps",
 }
 SEEN_ELSEWHERE = {  # key -> the test below
+    "quantization.lora_choose_scale": "test_the_adapters_of_the_recipe_add_the_share_that_is_best_on_val",
     "optimization.gradient_checkpointing": "test_gradient_checkpointing_is_switched_on",
     "training.max_bad_steps": "test_max_bad_steps_is_counted",
     "device_backend.compile": "test_compile_is_chosen_where_it_pays_a_larger_model_sooner",
@@ -228,6 +230,37 @@ def test_memory_gib_is_what_may_be_used(sequences, tmp_path):
     finally:
         devices.limit_memory(device, None)
     assert devices.memory_bytes(device) == whole
+
+
+def test_the_adapters_of_the_recipe_add_the_share_that_is_best_on_val(
+    sequences, places, tmp_path, monkeypatch, capsys
+):
+    from safetensors.torch import load_file
+
+    whole, weaker = tmp_path / "whole", tmp_path / "weaker"
+    settings = {"recipe": "adapter", "model.pretrained_model": places["finished"]}
+    assert run(sequences, whole, settings | {"quantization.lora_choose_scale": "false"}) == 0
+    scored = finishing._score_split
+
+    def as_if_less_were_better(run, trainer, split, must_stop):
+        found = scored(run, trainer, split, must_stop)
+        nats = share_of(trainer.model) * found.headline.num_tokens
+        return dataclasses.replace(
+            found, headline=dataclasses.replace(found.headline, nats=nats, counted=None)
+        )
+
+    monkeypatch.setattr(finishing, "_score_split", as_if_less_were_better)
+    assert run(sequences, weaker, settings) == 0
+    said = capsys.readouterr().out
+    assert (
+        "adapters add 0.6 of what was trained: Val Loss 1.0000 with 1, 0.8000 with 0.8, 0.6000 with 0.6"
+        in said
+    )
+    tensors = [load_file(Path(place) / "model.safetensors") for place in (places["finished"], whole, weaker)]
+    base, full, part = (found["model.layers.0.mlp.up_proj.weight"] for found in tensors)
+    assert not torch.equal(base, full) and torch.allclose(part - base, 0.6 * (full - base), atol=1e-6)
+    described = json.loads((weaker / "adapter" / "adapter_config.json").read_text())
+    assert described["lora_alpha"] == pytest.approx(0.6 * 64)
 
 
 @pytest.mark.parametrize("limit", [2, 4])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from effectiveness.common.records import AUGMENTATION_KINDS
 
-AUTO, MEASURED, FOUNDING = "auto", "measured", "founding"
+AUTO, MEASURED, FOUNDING, ADAPTER = "auto", "measured", "founding", "adapter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ RECIPES: dict[str, Recipe] = {
         "weight, simple ones first",
     ),
 }
+# What the trainer can be asked for: `adapter` tunes a base on rows as `measured` has them.
+TRAINED = {**RECIPES, ADAPTER: RECIPES[MEASURED]}
 
 
 def recipe_of(metadata: dict) -> str:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from effectiveness.common.ownership import note_made
 from effectiveness.common.publish import write_atomically
-from effectiveness.trainer.adapters import adapted_parts
+from effectiveness.trainer.adapters import adapted_parts, share_of
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.new_rows import NewRows
 
@@ -28,9 +28,10 @@ def write_adapter(output: Path, model: PreTrainedModel, config, tokenizer: Path)
     parts = adapted_parts(model)
     layers = {name: part for name, part in parts.items() if isinstance(part, LoraLinear)}
     tables = {name: part for name, part in parts.items() if isinstance(part, NewRows)}
-    described = _described(
-        config, _targets(model, layers), {name: part.ids.tolist() for name, part in tables.items()}
-    )
+    described = _described(config, _targets(model, layers), share_of(model))
+    if tables:
+        ids = {name.rpartition(".")[2]: part.ids.tolist() for name, part in tables.items()}
+        described["trainable_token_indices"] = ids
     directory = output / DIRECTORY
     directory.mkdir(exist_ok=True)
     beside = [file for file in sorted(tokenizer.iterdir()) if file.is_file()] if tables else []
@@ -64,20 +65,17 @@ def _targets(model: PreTrainedModel, layers: dict[str, LoraLinear]) -> list[str]
     return sorted(layers if others else last)
 
 
-def _described(config, targets: list[str], tokens: dict[str, list[int]]) -> dict:
+def _described(config, targets: list[str], share: float) -> dict:
     quantization = config.quantization
-    described = {
+    return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": config.model.pretrained_model,
         "r": quantization.lora_rank,
-        "lora_alpha": quantization.lora_alpha,
+        "lora_alpha": share * quantization.lora_alpha,
         "lora_dropout": quantization.lora_dropout,
         "target_modules": targets,
         "use_rslora": quantization.lora_rslora,
         "use_dora": quantization.lora_dora,
         "bias": "none",
     }
-    if tokens:
-        described["trainable_token_indices"] = {name.rpartition(".")[2]: ids for name, ids in tokens.items()}
-    return described

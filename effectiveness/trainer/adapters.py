@@ -25,6 +25,19 @@ def adapted_parts(model: nn.Module) -> dict[str, LoraLinear | NewRows]:
     return {name: m for name, m in model.named_modules() if isinstance(m, LoraLinear | NewRows)}
 
 
+def take_share(model: nn.Module, share: float) -> None:
+    """Let adapters add so much of what was trained."""
+    for part in adapted_parts(model).values():
+        if isinstance(part, LoraLinear):
+            part.share = share
+
+
+def share_of(model: nn.Module) -> float:
+    """What `take_share` was given last; 1 without adapters."""
+    shares = [part.share for part in adapted_parts(model).values() if isinstance(part, LoraLinear)]
+    return next(iter(shares), 1.0)
+
+
 def quantize_base(model: PreTrainedModel, bits: int) -> None:
     """Put every linear layer but the head into `bits` bits; adapters stay around them."""
     head = model.get_output_embeddings()

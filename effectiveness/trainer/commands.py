@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from effectiveness.common.disk_errors import spell
-from effectiveness.common.recipes import MEASURED, recipe_of
+from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting_model
 from effectiveness.trainer.config import Config
@@ -222,6 +222,7 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
 def _read_of_built(run: setup.Run, num_rows: int) -> str:
     """What is read of what was built, and by which recipe that was."""
     name, built = run.config.recipe, recipe_of(run.dataset.metadata)
+    name = MEASURED if name == ADAPTER else name  # it reads the same rows
     in_all = run.dataset.metadata.get("train_sequences", num_rows)
     words = f"{num_rows:,} of the {in_all:,} training rows are read"
     words += f", --recipe {name} builds no others" if num_rows < in_all and name == MEASURED else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from effectiveness.common.boundary import printable, read_regular, reading
-from effectiveness.common.recipes import AUTO, MEASURED, RECIPES
+from effectiveness.common.recipes import AUTO, MEASURED, TRAINED
 from effectiveness.common.records import UserError
 from effectiveness.trainer.config import SECTIONS, Config, check_combinations
 
@@ -153,7 +153,7 @@ def _read_override(override: str, values: dict[str, typing.Any]) -> None:
 
 
 def _parse_recipe(value: str | list[str], where: str) -> str:
-    known = (AUTO, *RECIPES)
+    known = (AUTO, *TRAINED)
     if not isinstance(value, str) or value not in known:
         raise UserError(f"{where}: expected one of {', '.join(known)}, got {_short(value)}")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting_model
+from effectiveness.trainer.adapters import share_of, take_share
 from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import is_the_disk
@@ -27,11 +29,15 @@ from effectiveness.trainer.rows import open_rows
 from effectiveness.trainer.scores import Evaluation
 from effectiveness.trainer.training_facts import TrainingFacts
 
+SHARES = (1.0, 0.8, 0.6)
+
 
 def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
     """Take the best weights, score them on held-out files, export them, and write it all down."""
     trainer.forget_training()  # what remains to be done has more room than the training had
     best_step = _load_best(run, trainer.model, trainer.state)
+    if run.config.quantization.lora_choose_scale:
+        _choose_scale(run, trainer, journal.must_stop)
     val, test = (_score_split(run, trainer, split, journal.must_stop) for split in ("val", "test"))
     trainer.state.last_evaluation_is_finite &= all(e.is_finite for e in (val, test))
     for line in final_lines("Val at best", val, best_step):
@@ -51,6 +57,7 @@ def _hand_over(
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
         model = whole_model(run, recut.num_source_tokens(trainer.batches.rows))
         _load_best(run, model, trainer.state)
+        take_share(model, share_of(trainer.model))
     outcome = _outcome(run, model, best_step, journal, val, test)
     report = run.output / run_directory.REPORT_FILE
     if run.config.output.report:
@@ -91,6 +98,20 @@ def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callab
     max_windows = trainer.state.max_windows or 0
     held_out = setup.make_held_out(run, rows, fixed_shape=one_shape, max_windows=max_windows)
     return score(run, trainer.wrapped, held_out, split, must_stop)
+
+
+def _choose_scale(run: setup.Run, trainer: Trainer, must_stop: Callable[[], bool]) -> None:
+    """Let adapters add the share of what was trained that is best on val: after many passes a weaker one may be."""
+    if not run.dataset.num_held_out_bytes("val"):
+        return
+    nats: dict[float, float] = {}
+    for share in SHARES:
+        take_share(trainer.model, share)
+        nats[share] = _score_split(run, trainer, "val", must_stop).headline.nats_per_token
+    best = min(nats, key=lambda share: (not math.isfinite(nats[share]), nats[share]))
+    take_share(trainer.model, best)
+    told = ", ".join(f"{found:.4f} with {share:g}" for share, found in nats.items())
+    run.console.say(f"adapters add {best:g} of what was trained: Val Loss {told}")
 
 
 def _outcome(

@@ -42,7 +42,9 @@ class LoraLinear(nn.Module):
         super().__init__()
         self.base, self.dropout = base, nn.Dropout(dropout)
         self.is_transposed = not isinstance(base, nn.Linear)
-        self.scale = alpha / (math.sqrt(rank) if by_root else rank)
+        self.share = 1.0  # of what was trained
+        self._per_alpha = 1 / (math.sqrt(rank) if by_root else rank)
+        self._trained_alpha = alpha
         num_outputs, num_inputs = self._rows(base.weight).shape
         self.lora_a = nn.Parameter(torch.empty(rank, num_inputs))
         self.lora_b = nn.Parameter(torch.zeros(num_outputs, rank))
@@ -64,6 +66,14 @@ class LoraLinear(nn.Module):
         gain = self._gain(self.magnitude).to(x.dtype)
         without_bias = known if self.bias is None else known - self.bias
         return known + (gain - 1) * without_bias + gain * added
+
+    @property
+    def alpha(self) -> float:
+        return self.share * self._trained_alpha
+
+    @property
+    def scale(self) -> float:
+        return self.alpha * self._per_alpha
 
     def _rows(self, weight: torch.Tensor) -> torch.Tensor:
         """A row for each output."""

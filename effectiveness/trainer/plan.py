@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from effectiveness.common.recipes import RECIPES
+from effectiveness.common.recipes import TRAINED
 from effectiveness.trainer import defaults, devices, models, recut, setup, starting_model
 from effectiveness.trainer.batches import Batches, MicroBatch
 from effectiveness.trainer.config import filled
@@ -51,7 +51,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
         yield f"{name:<12}{line}"
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
     yield f"recipe      {defaults.in_words(run.config)}"
-    yield f"rows        {RECIPES[run.config.recipe].words}"
+    yield f"rows        {TRAINED[run.config.recipe].words}"
     yield f"data        {len(rows):,} rows, {recut.num_source_tokens(rows):,} source tokens"
     tokens, percent = int(plan.num_pairs.sum()), _percent_filled(run, plan)
     yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {percent:.1f} % filled"

@@ -36,6 +36,7 @@ RULES: dict[str, str] = {
     "quantization.lora_target_modules": REFUSED,
     "quantization.lora_rslora": REFUSED,
     "quantization.lora_dora": REFUSED,
+    "quantization.lora_choose_scale": HARMLESS,  # of the export
     "data.weighting": REFUSED,
     "data.curriculum": REFUSED,
     "data.curriculum_fraction": REFUSED,

@@ -357,7 +357,7 @@ def learning_rate(config: Config, model: PreTrainedModel, source: Path | None) -
     """The peak: as configured, else by size and kind of the model."""
     return config.optimization.learning_rate or default_learning_rate(
         models.num_parameters(model),
-        adapters=config.quantization.lora_enabled,
+        adapters=filled(config.quantization.lora_enabled),
         pretrained=source is not None or config.model.pretrained_model is not None,
     )
 
