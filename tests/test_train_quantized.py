@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import shutil
 
 import pytest
@@ -19,7 +20,7 @@ from effectiveness.trainer import models
 from effectiveness.trainer.adapters import lower_frozen
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.flops import flops_of
-from effectiveness.trainer.memory import measure_kept, plan_memory
+from effectiveness.trainer.memory import MemoryPlan, measure_kept, plan_memory
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.quantized import QuantizedLinear, quantized_layers
 from training.model_trainer_unified import main
@@ -135,3 +136,16 @@ def test_a_run_over_four_bits_resumes_bit_for_bit(tmp_path, monkeypatch, capsys)
     assert main(command(sequences, stopped, *flags, "--resume")) == 0
     one, two = (load_file(place / "model.safetensors") for place in (whole, stopped))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(1.5, "8.38 less, enough, with"), (3.0, "16.76 less, not enough, with")]
+)
+def test_a_plan_that_does_not_fit_says_what_is_trained_and_what_8_bits_would_save(size, said):
+    weight = int(4e9 * size)  # bytes, float32
+    plan = MemoryPlan(
+        micro_batch=1, checkpointing=True, weights=weight, gradients=weight, optimizer=2 * weight, average=0,
+        activations=1 << 30, libraries=0, work=2 << 30, usable=int(0.9 * 23.5 * (1 << 30)),
+    )  # fmt: skip
+    assert f"{16e9 * size / (1 << 30):.2f} GiB are of what is trained ({said}" in plan.lines()[-1]
+    assert len(dataclasses.replace(plan, usable=1 << 40).lines()) == 2

@@ -84,10 +84,22 @@ class MemoryPlan:
         parts = ("weights", "gradients", "optimizer", "average", "activations", "work", "libraries")
         held = [f"{name} {getattr(self, name) / devices.GIB:.2f}" for name in parts if getattr(self, name)]
         how = ", each block computed twice" if self.checkpointing else ""
-        return [
+        lines = [
             f"{self.peak / devices.GIB:.2f} GiB of {self.usable / devices.GIB:.1f} usable: {', '.join(held)}",
             f"micro-batches of {self.micro_batch} sequences{how}",
         ]
+        return lines if self.fits else [*lines, self._what_would_fit()]
+
+    def _what_would_fit(self) -> str:
+        """A trained weight takes 4 bytes, 4 its gradient, 8 both averages of AdamW; in 8 bits these would take 2."""
+        of_trained, saved = 2 * self.gradients + self.optimizer, self.optimizer * 3 // 4
+        enough = "enough" if self.peak - saved <= self.usable else "not enough"
+        gib = [f"{num_bytes / devices.GIB:.2f}" for num_bytes in (of_trained, saved)]
+        return (
+            f"it does not fit: {gib[0]} GiB are of what is trained ({gib[1]} less, {enough}, with averages in 8 bits, "
+            "which are not supported); take recipe: adapter, which trains few weights, a dataset of fewer --max-tokens, "
+            "or a smaller model"
+        )
 
 
 def plan_memory(

@@ -47,8 +47,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
         window=run.dataset.window,
         is_compiled=compiles,
     )
-    for name, line in zip(("memory", ""), memory.lines(), strict=True):
-        yield f"{name:<12}{line}"
+    yield from (f"{'' if number else 'memory':<12}{line}" for number, line in enumerate(memory.lines()))
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
     yield f"recipe      {defaults.in_words(run.config)}"
     yield f"rows        {TRAINED[run.config.recipe].words}"

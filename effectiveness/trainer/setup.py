@@ -321,7 +321,8 @@ def memory_plan(run: Run, objective: Objective, *, compiles: bool) -> MemoryPlan
         is_compiled=compiles,
     )
     if plan.micro_batch < optimization.batch_size or plan.checkpointing:
-        run.console.say(f"memory  {plan.lines()[1]}: {plan.lines()[0]}")
+        peak, *how = plan.lines()
+        run.console.say(f"memory  {how[0]}: {'; '.join([peak, *how[1:]])}")
     return plan
 
 
@@ -332,7 +333,7 @@ def _make_states(optimizers: list, run: Run) -> None:
         lambda: (
             f"out of memory before the first step: weights, gradients and optimizer state of {len(trained)} trained "
             f"tensors need about {need:.1f} GiB of {devices.memory_bytes(run.device) / devices.GIB:.1f}; train "
-            "adapters (quantization.lora_enabled: true), or a smaller model"
+            "adapters (recipe: adapter), or a smaller model"
         )
     ):
         make_states(optimizers)
