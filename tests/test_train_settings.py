@@ -71,6 +71,8 @@ CHANGES = {
     "data.curriculum_fraction": ("1.0", {"data.curriculum": "warmup_fraction"}),
     "data.variants": ("true", {}),
     "data.packing": ("false", {}),
+    "data.replay": ("{replayed}", {"optimization.batch_size": "4"}),
+    "data.replay_share": ("0.5", {"data.replay": "{replayed}", "optimization.batch_size": "4"}),
     "objectives.fim_rate": ("1.0", {}),
     "objectives.mask_rate": ("1.0", {"objectives.fim_rate": "0.0"}),
     "optimization.batch_size": ("3", {}),
@@ -153,7 +155,7 @@ def places(sequences, tmp_path_factory):
     assert run(sequences, finished, {}) == 0
     patch.undo()
     other = write_dataset(tmp_path_factory.mktemp("other") / "d", vocab_size=280).parent / "tokenizer"
-    return {"finished": str(finished), "other": str(other)}
+    return {"finished": str(finished), "other": str(other), "replayed": str(sequences.parent)}
 
 
 def run(sequences: Path, output: Path, settings: dict[str, str]) -> int:

@@ -59,6 +59,7 @@ class Pacing:
 class EpochPlan:
     """The visits of one epoch in packing order; pack p holds visits[pack_starts[p]:pack_starts[p + 1]]."""
 
+    epoch: int
     source: Rows
     rows: np.ndarray  # int64 [visits] index into source.table
     weights: np.ndarray  # float64 [visits] of each target in the loss
@@ -210,6 +211,7 @@ class Batches:
         order, pack_starts = pack(num_pairs[kept], source.window if self.packing else 0)
         order = np.flatnonzero(kept)[order]
         return EpochPlan(
+            epoch=epoch,
             source=source,
             rows=rows[order],
             weights=weights[order],
@@ -270,15 +272,13 @@ class Batches:
 
     def _assemble(self, plan: EpochPlan, epoch: int, packs: range, num_lines: int) -> MicroBatch:
         window = self._window_at(plan, epoch, packs)
-        packed = [
-            [
-                document
-                for visit in range(plan.pack_starts[p], plan.pack_starts[p + 1])
-                for document in self._documents(plan, epoch, visit, window)
-            ]
-            for p in packs
-        ]
+        packed = [self.documents_of(plan, pack, window) for pack in packs]
         return collate(packed, window=self.rows.window, pad=self.control.pad, num_lines=num_lines)
+
+    def documents_of(self, plan: EpochPlan, pack: int, window: int) -> list[Document]:
+        """What one sequence holds."""
+        visits = range(plan.pack_starts[pack], plan.pack_starts[pack + 1])
+        return [found for visit in visits for found in self._documents(plan, plan.epoch, visit, window)]
 
     def _window_at(self, plan: EpochPlan, epoch: int, packs: range) -> int:
         share = (epoch + packs.start / max(plan.num_packs, 1)) / max(self.pacing.num_epochs, 1e-9)

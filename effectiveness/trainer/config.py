@@ -59,6 +59,8 @@ class Data:
     overlap: bool | None = setting(None)
     variants: bool | None = setting(None)
     packing: bool = setting(True)
+    replay: str | None = setting(None)
+    replay_share: float = setting(0.05, above=0.0, high=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

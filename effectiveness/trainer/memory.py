@@ -97,7 +97,7 @@ class MemoryPlan:
         gib = [f"{num_bytes / devices.GIB:.2f}" for num_bytes in (of_trained, saved)]
         return (
             f"it does not fit: {gib[0]} GiB are of what is trained ({gib[1]} less, {enough}, with averages in 8 bits, "
-            "which are not supported); take recipe: adapter, which trains few weights, a dataset of fewer --max-tokens, "
+            "which are not supported); take recipe: adapter, which trains few weights, a dataset of shorter windows, "
             "or a smaller model"
         )
 

@@ -16,6 +16,7 @@ from effectiveness.trainer import setup
 from effectiveness.trainer.checkpoint import Checkpoint
 from effectiveness.trainer.config import Config, filled
 from effectiveness.trainer.loop import State, Trainer
+from effectiveness.trainer.replay import num_replayed
 from effectiveness.trainer.schedule import make_schedule
 
 HARMLESS, CHANGEABLE, PACED, REFUSED = "harmless", "changeable", "paced", "refused"
@@ -45,6 +46,8 @@ RULES: dict[str, str] = {
     "data.overlap": REFUSED,
     "data.variants": REFUSED,
     "data.packing": REFUSED,
+    "data.replay": REFUSED,
+    "data.replay_share": REFUSED,
     "objectives.fim_rate": REFUSED,
     "objectives.mask_rate": CHANGEABLE,
     "optimization.batch_size": CHANGEABLE,  # the place in the epoch is kept in packs
@@ -171,7 +174,8 @@ def _rows(dataset: dict) -> dict:
     """What makes rows these rows, wherever the dataset lies and whatever else its metadata says."""
     files = dataset.get("files") or {}
     digests = {name: files.get(name) for name in DATASET_FILES.values()}
-    return {"window": dataset.get("window"), "train": dataset.get("train_sha256")} | digests
+    asked = {key: dataset.get(key) for key in ("window", "train_sha256", "replay")}
+    return asked | digests
 
 
 # --- the place in the epoch ------------------------------------------------------------------------------
@@ -188,7 +192,7 @@ def state_of(found: Checkpoint, config: Config) -> State:
     if config.optimization.batch_size != sizes[0]:
         state.micro_batch_size = config.optimization.batch_size
     if packs_per_step(config) != sizes[0] * sizes[1]:
-        state.first_pack += state.step_in_epoch * sizes[0] * sizes[1]
+        state.first_pack += state.step_in_epoch * _own(sizes[0] * sizes[1], config)
         state.step_in_epoch = 0
         state.schedule_is_due = True
     if config.training.patience != before["training"]["patience"]:
@@ -198,6 +202,12 @@ def state_of(found: Checkpoint, config: Config) -> State:
 
 def packs_per_step(config: Config) -> int:
     return config.optimization.batch_size * config.optimization.gradient_accumulation_steps
+
+
+def _own(num_packs: int, config: Config) -> int:
+    """Of the sequences of a step those that are not replayed."""
+    share = config.data.replay_share
+    return num_packs - (num_replayed(num_packs, share) if config.data.replay else 0)
 
 
 def place(trainer: Trainer, config: Config) -> None:

@@ -10,7 +10,7 @@ import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -36,6 +36,7 @@ from effectiveness.trainer.optimizers import (
     make_states,
 )
 from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
+from effectiveness.trainer.replay import WithReplay, num_replayed
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import BEST as BEST
 from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
@@ -139,11 +140,15 @@ def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, s
 
 def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
     """Rows of a split; the first process parses, the others find its cache."""
+    return _rows_of_split(run, run.dataset, split, write_cache=write_cache)
+
+
+def _rows_of_split(run: Run, dataset: Dataset, split: str, *, write_cache: bool = True) -> Rows:
     if run.engine.rank == 0:
-        rows = open_rows(run.dataset, split, write_cache=write_cache)
+        rows = open_rows(dataset, split, write_cache=write_cache)
     run.engine.barrier()
     if run.engine.rank != 0:
-        rows = open_rows(run.dataset, split, write_cache=False)
+        rows = open_rows(dataset, split, write_cache=False)
     return rows
 
 
@@ -197,23 +202,7 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         )
     if config.objectives.mask_rate and control.mask is None:
         raise UserError("objectives.mask_rate needs a mask_token in the tokenizer; set it to 0")
-    optimization = config.optimization
-    batches = Batches(
-        rows,
-        control,
-        Pacing(curriculum="none", fraction=0.0, num_epochs=filled(config.training.num_epochs)),
-        seed=config.training.seed,
-        packs_per_step=optimization.batch_size * optimization.gradient_accumulation_steps,
-        weighting=filled(config.data.weighting),
-        packing=config.data.packing,
-        reading=Reading(
-            fim_rate=config.objectives.fim_rate or 0.0,
-            mask_rate=config.objectives.mask_rate,
-            window_growth=filled(config.data.window_growth),
-            spelling=run.vocabulary,
-        ),
-        fresh_cuts=can_cut_anew(config.data) and config.data.fresh_cuts is not False,
-    )
+    batches = _batches(run, rows)
     batches.pace(
         Pacing(
             curriculum=filled(config.data.curriculum),
@@ -222,6 +211,54 @@ def make_batches(run: Run, rows: Rows) -> Batches:
         )
     )
     return batches
+
+
+def _batches(run: Run, rows: Rows) -> Batches:
+    config, optimization = run.config, run.config.optimization
+    num_packs = optimization.batch_size * optimization.gradient_accumulation_steps
+    common: dict[str, Any] = {
+        "control": run.vocabulary.control,
+        "pacing": Pacing(curriculum="none", fraction=0.0, num_epochs=filled(config.training.num_epochs)),
+        "seed": config.training.seed,
+        "packing": config.data.packing,
+    }
+    reading = Reading(
+        fim_rate=config.objectives.fim_rate or 0.0,
+        mask_rate=config.objectives.mask_rate,
+        window_growth=filled(config.data.window_growth),
+        spelling=run.vocabulary,
+    )
+    own: dict[str, Any] = common | {
+        "weighting": filled(config.data.weighting),
+        "reading": reading,
+        "fresh_cuts": can_cut_anew(config.data) and config.data.fresh_cuts is not False,
+    }
+    if config.data.replay is None:
+        return Batches(rows, packs_per_step=num_packs, **own)
+    few = num_replayed(num_packs, config.data.replay_share)
+    if few >= num_packs:
+        raise UserError(
+            "data.replay needs steps of two sequences at least; set a larger optimization.batch_size"
+        )
+    again = replace(reading, window_growth=0.0)
+    replayed = Batches(_replay_rows(run), packs_per_step=few, weighting="none", reading=again, **common)
+    run.console.say(f"replay  {few} of {num_packs} sequences of each step are of {config.data.replay}")
+    return WithReplay(rows, packs_per_step=num_packs - few, replay=replayed, num_replayed=few, **own)
+
+
+def _replay_rows(run: Run) -> Rows:
+    """Originals of the dataset that is replayed. Raises UserError where it has other tokens or longer windows."""
+    dataset = open_dataset(Path(filled(run.config.data.replay)))
+    vocabulary = Vocabulary(dataset.tokenizer)
+    if vocabulary.sha256 != run.vocabulary.sha256 or dataset.window > run.dataset.window:
+        raise UserError(
+            f"data.replay: {dataset.directory} has another tokenizer or longer windows than {run.dataset.directory}; "
+            f"build it with --tokenizer {run.dataset.tokenizer} --max-tokens {run.dataset.window}"
+        )
+    rows = side_by_side(only(_rows_of_split(run, dataset, "train"), ()))
+    if len(rows) == 0:
+        raise UserError(f"data.replay: {rows.path} has no rows; build it from a larger repository")
+    return rows
 
 
 def _num_epochs(config: Config, batches: Batches) -> float:
@@ -410,11 +447,12 @@ def facts(run: Run, what: str, model: PreTrainedModel) -> dict:
 
 def dataset_facts(run: Run) -> dict:
     """Which rows a run trains on: a resumed one needs the same."""
-    metadata, train = run.dataset.metadata, run.dataset.train
+    metadata, train, replay = run.dataset.metadata, run.dataset.train, run.config.data.replay
     return {
         "source_repo": metadata.get("source_repo"),
         "repository_commit": metadata.get("repository_commit"),
         "window": run.dataset.window,
         "train_sha256": None if train.name in (metadata.get("files") or {}) else digest(train).sha256,
         "files": metadata.get("files"),
+        "replay": replay and digest(open_dataset(Path(replay)).train).sha256,
     }
