@@ -46,6 +46,7 @@ TREES = {
     "TypeScript": str(ROOT / "oracles" / "node_modules"),
     "C": "/usr/include",
     "Bash": "/usr/lib/git-core",
+    "TOML": "/usr/share/cargo/registry",
 }
 NOTHING_TO_DO = {
     "no function",

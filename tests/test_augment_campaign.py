@@ -13,8 +13,9 @@ from effectiveness.corpus.augment.edits import Edit
 from effectiveness.languages.syntax import parse, table_of
 from tests import augment_campaign
 from tests.augment_campaign import TREES, Campaign
+from tests.augment_cases import CASES
 from tests.augment_mistakes import mistaken, mutants
-from tests.augment_trees import judge_of, tree_of, units
+from tests.augment_trees import JUDGES, judge_of, tree_of, units
 
 # language -> (part of its tree, files). Names and macros are collected from all of a tree, so small ones.
 SLICE = {
@@ -24,6 +25,7 @@ SLICE = {
     "JavaScript": ("@babel/traverse", 15),
     "C": ("linux/netfilter*", 8),
     "Bash": (".", 3),
+    "TOML": ("tokio-1*", 5),
 }
 
 
@@ -87,6 +89,15 @@ def test_every_planted_mistake_in_a_small_tree_is_caught(tmp_path: Path) -> None
     campaign.run(tree_of(write(tmp_path, 12), "Python", seed=1), 0, num_mutants=0, every=1)
     assert campaign.wrong == campaign.missed == []
     assert total(campaign, "planted") == total(campaign, "caught") == 36
+
+
+@pytest.mark.parametrize("language", [name for name, judge in JUDGES.items() if judge == "lexed"] + ["TOML"])
+def test_a_judge_without_a_compiler_catches_every_planted_mistake(language: str) -> None:
+    campaign = Campaign()
+    for seed in range(4):
+        campaign.run(tree_of(CASES / language, language, seed), 0, num_mutants=0, every=1)
+    assert campaign.wrong == campaign.missed == []
+    assert total(campaign, "planted") == total(campaign, "caught") > 10
 
 
 def test_files_are_drawn_the_same_way_again_and_all_when_no_number_is_given(tmp_path: Path) -> None:
