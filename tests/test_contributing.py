@@ -14,7 +14,8 @@ from small_repository import make_repository
 
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = "create_training_dataset_effectiveness.py"
-PLAIN = "effectiveness/languages/plain.py"
+LANGUAGES = "effectiveness/languages"
+PLAIN = f"{LANGUAGES}/plain.py"
 VENDORS = "effectiveness/corpus/secrets/vendors.py"
 WORDS = "effectiveness/corpus/secrets/words.py"
 AUGMENT = "effectiveness/corpus/augment"
@@ -71,18 +72,28 @@ def build(copy: Path, repository: Path, augmentations: str) -> dict:
     return json.loads((copy / "out" / "dataset_metadata.json").read_text("utf-8"))
 
 
-def test_a_language_with_a_grammar_and_no_rules_is_one_row(copy, tmp_path):
+def test_a_language_is_one_row_and_its_rules_are_a_file_and_its_name(copy, tmp_path):
     row = 'Language(name="Newcomer", suffixes=(".newcomer",), grammar="tree_sitter_java:language"),'
     add(copy, PLAIN, '    Language(name="Markdown"', f"    {row}\n")
+    rules = (copy / LANGUAGES / "java.py").read_text("utf-8")
+    rules = rules.replace('name="Java"', 'name="Ruled"').replace('(".java",)', '(".ruled",)')
+    (copy / LANGUAGES / "ruled.py").write_text(rules, "utf-8")
+    add(copy, f"{LANGUAGES}/__init__.py", "java bash ", "ruled ")
     repository = make_repository(tmp_path / "repository")
-    for n in range(12):
-        (repository / f"counter{n}.newcomer").write_text(JAVA.format(n=n) * 3)
+    for n in range(24):
+        name = f"counter{n}.{('newcomer', 'ruled')[n % 2]}"
+        (repository / name).write_text(JAVA.format(n=n) * 3)
     metadata = build(copy, repository, "all")
-    assert metadata["rows_per_language"]["Newcomer"] > 12
-    outcomes = {kind: found["Newcomer"] for kind, found in metadata["augmentation"].items()}
-    assert outcomes.pop("token_masking")["changed"] > 0
-    reasons = {reason for found in outcomes.values() for reason in found["refused"]}
-    assert reasons == {"not varied in this language", "not renamed in this language"}
+    for language in ("Newcomer", "Ruled"):
+        assert metadata["rows_per_language"][language] > 12
+    assert metadata["augmentation"]["token_masking"]["Newcomer"]["changed"] > 0
+    for kind in ("comment_toggle", "format_variation"):
+        outcomes = metadata["augmentation"][kind]
+        assert set(outcomes["Newcomer"]["refused"]) == {"not varied in this language"}
+        assert outcomes["Ruled"]["changed"] == 12
+    for language in ("Newcomer", "Ruled"):
+        refused = metadata["augmentation"]["variable_renaming"][language]["refused"]
+        assert set(refused) == {"not renamed in this language"}
 
 
 def test_a_vendor_s_token_is_one_row_and_a_telling_word_is_one_row(copy):

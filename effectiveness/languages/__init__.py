@@ -2,7 +2,7 @@
 grammar parses it, and what scoring and variants must know of the grammar's nodes. What may be renamed stands in
 `effectiveness/corpus/augment/roles/`.
 
-Adding one is a row in `plain`, or a file whose `ROWS` are named here, and the requirement that brings its grammar.
+Adding one is a row in `plain`, or a file with `ROWS` that `_FILES` names, and the requirement that brings its grammar.
 """
 
 from __future__ import annotations
@@ -11,51 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
-from effectiveness.languages import (
-    bash,
-    c,
-    csharp,
-    css,
-    go,
-    java,
-    javascript,
-    json,
-    kotlin,
-    lua,
-    php,
-    plain,
-    python,
-    ruby,
-    rust,
-    scala,
-    shared_suffixes,
-    swift,
-    toml,
-)
+from effectiveness.languages import shared_suffixes
 from effectiveness.languages.editor_lines import word_for_editors
 from effectiveness.languages.linguist import Entry, read_table
 from effectiveness.languages.record import Language
 
-_ROWS = (
-    *rust.ROWS,
-    *python.ROWS,
-    *go.ROWS,
-    *javascript.ROWS,
-    *c.ROWS,
-    *java.ROWS,
-    *bash.ROWS,
-    *lua.ROWS,
-    *ruby.ROWS,
-    *php.ROWS,
-    *csharp.ROWS,
-    *kotlin.ROWS,
-    *swift.ROWS,
-    *scala.ROWS,
-    *css.ROWS,
-    *toml.ROWS,
-    *json.ROWS,
-    *plain.ROWS,
+_FILES = "rust python go javascript c java bash lua ruby php csharp kotlin swift scala css toml json plain"
+_ROWS: tuple[Language, ...] = tuple(
+    row for name in _FILES.split() for row in import_module(f"effectiveness.languages.{name}").ROWS
 )
 _TEMPLATE = re.compile(
     r"(?:\.(?:in|tmpl|template|dist|example|sample|eex|tp)|-tpl)$", re.IGNORECASE
