@@ -184,6 +184,18 @@ def test_in_scala_only_blank_lines_above_declarations_change() -> None:
     assert verbose(source, "Scala") == source.replace(b"\n  val", b"\n\n  val")
 
 
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("Kotlin", b"fun f(a: Int) {\n    when (a)\n    {\n        1 -> b()\n    }\n}\n"),
+        ("Swift", b"struct A\n{\n    var b: Int\n    {\n        1\n    }\n}\n"),
+    ],
+)
+def test_no_blank_line_comes_above_a_bracket_on_a_line_of_its_own(language: str, source: bytes) -> None:
+    text = verbose(source, language)
+    assert isinstance(text, bytes) and b"\n\n" not in text
+
+
 def test_a_value_in_css_keeps_its_white_space() -> None:
     source = b"a {\n    --b: c\n        d;\n\n    e: f\n        g;\n}\n"
     assert compact(source, "CSS") == b"a {\n  --b: c\n        d;\n  e: f\n        g;\n}\n"

@@ -17,6 +17,7 @@ _LAYOUT = Layout(
     atoms="string_literal multiline_string_literal character_literal line_comment block_comment shebang "
     "file_annotation",
     blocks="source_file block class_body enum_class_body lambda_literal when_expression",
+    closers="{",  # of a `when`, on a line of its own
     lists="value_arguments function_value_parameters class_parameters collection_literal",
     declarations="function_declaration class_declaration object_declaration companion_object secondary_constructor "
     "anonymous_initializer if_expression when_expression for_statement while_statement do_while_statement "

@@ -20,6 +20,7 @@ _LAYOUT = Layout(
     "shebang_line attribute directive diagnostic macro_invocation custom_operator",
     blocks="source_file statements function_body class_body enum_class_body protocol_body computed_property",
     bare="statements",
+    closers="{",  # on a line of its own
     lists="value_arguments array_literal dictionary_literal",
     declarations="function_declaration class_declaration protocol_declaration init_declaration deinit_declaration "
     "subscript_declaration if_statement guard_statement for_statement while_statement repeat_while_statement "
