@@ -190,6 +190,26 @@ def test_a_training_file_out_of_order_is_called_out(tmp_path):
     assert "not so: train.jsonl never gets simpler" in page_of(tmp_path, rows)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "said", "unsaid"),
+    [
+        (
+            "measured",
+            ("reads every row alike", "reads it shuffled"),
+            ("is visited 3 : 1 : 0.3", "rows times weight", "starts simple"),
+        ),
+        (
+            "founding",
+            ("is visited 3 : 1 : 0.3", "rows times weight", "starts simple"),
+            ("reads every row alike", "shuffled."),
+        ),
+    ],
+)
+def test_the_page_describes_the_training_that_will_happen(tmp_path, recipe, said, unsaid):
+    page = page_of(tmp_path, sample_rows(2_000), options={"recipe": recipe})
+    assert all(text in page for text in said) and not any(text in page for text in unsaid)
+
+
 def test_entries_that_were_neither_read_nor_counted_are_called_out(tmp_path):
     assert "not so: every entry is read or counted" in page_of(tmp_path, num_entries=10**6)
 

@@ -19,6 +19,7 @@ from effectiveness.common.html import (
     table,
     tag,
 )
+from effectiveness.common.recipes import RECIPES, recipe_of
 from effectiveness.common.records import ROLES, SHARE_TOLERANCE, SHARES, SPLITS, WEIGHTS
 from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, Tally
 
@@ -99,43 +100,49 @@ def _dominant(names: list[str], tokens: list[int], whole: int) -> str:
 def roles(metadata: dict, counted: Tally) -> Html:
     weights = [metadata["weighting_strategy"][f"{WEIGHTS[role][1]}_priority"] for role in ROLES]
     in_train = counted.by_split_role[0]
-    visits = in_train * np.array(weights)
-    rows = [
+    is_weighted = RECIPES[recipe_of(metadata)].weighting == "visits"
+    seen = in_train * np.array(weights) if is_weighted else in_train
+    shares = [("Rows in train", in_train), ("What training sees, rows times weight", seen)]
+    return section(
+        "Roles and weights",
+        "Library code teaches more about a project than its tests do. A row has a weight, which a training can "
+        "follow; no row is copied.",
+        finding(_seen_in_words(weights, in_train, seen, is_weighted)),
+        *(
+            figure(caption, charts.stacked(_role_parts(values), f"{caption}: {_in_words(values)}."))
+            for caption, values in shares[: 1 + is_weighted]
+        ),
+        table(
+            ("role", "files", "rows in train", "weight", "share of rows", "share of what training sees"),
+            _role_rows(metadata, weights, in_train, seen),
+            numeric=(1, 2, 3, 4, 5),
+        ),
+    )
+
+
+def _seen_in_words(weights: list[float], in_train: np.ndarray, seen: np.ndarray, is_weighted: bool) -> str:
+    share = percent(in_train[0], in_train.sum())
+    if not is_weighted:
+        return f"Training reads every row alike: core code is {share} of the training rows and of what training sees."
+    ratio = " : ".join(f"{weight:g}" for weight in weights)
+    return (
+        f"A row of core, util and test code is visited {ratio}, so core code is {share} of the training rows and "
+        f"{percent(seen[0], seen.sum())} of what training sees."
+    )
+
+
+def _role_rows(metadata: dict, weights: list[float], in_train: np.ndarray, seen: np.ndarray) -> list[tuple]:
+    return [
         (
             role,
             num(metadata["files_per_role"].get(role, 0)),
             num(in_train[i]),
             f"{weights[i]:g}",
             percent(in_train[i], in_train.sum()),
-            percent(visits[i], visits.sum()),
+            percent(seen[i], seen.sum()),
         )
         for i, role in enumerate(ROLES)
     ]
-    drawings = [
-        figure(caption, charts.stacked(_role_parts(values), f"{caption}: {_in_words(values)}."))
-        for caption, values in (
-            ("Rows in train", in_train),
-            ("What training sees, rows times weight", visits),
-        )
-    ]
-    ratio = " : ".join(f"{weight:g}" for weight in weights)
-    return section(
-        "Roles and weights",
-        "Library code teaches more about a project than its tests do. A row's weight says how often "
-        "training visits it; "
-        "no row is copied.",
-        finding(
-            f"A row of core, util and test code is visited {ratio}, so core code is "
-            f"{percent(in_train[0], in_train.sum())} of the "
-            f"training rows and {percent(visits[0], visits.sum())} of what training sees."
-        ),
-        *drawings,
-        table(
-            ("role", "files", "rows in train", "weight", "share of rows", "share of visits"),
-            rows,
-            numeric=(1, 2, 3, 4, 5),
-        ),
-    )
 
 
 def _role_parts(values: np.ndarray) -> list[tuple[str, float, str]]:
@@ -188,11 +195,12 @@ def curriculum(metadata: dict, counted: Tally) -> Html:
     train = counted.curves["train"]
     top = max([float(curve.high.max()) for curve in counted.curves.values() if curve.num_rows] or [1.0])
     steps = f"{num(train.num_descents)} of {num(max(train.num_rows - 1, 0))} steps"
-    says = (
-        f"Training starts simple and never steps back: {steps} in train.jsonl go down."
-        if not train.num_descents
-        else f"train.jsonl is not in order: {steps} go down."
-    )
+    if train.num_descents:
+        says = f"train.jsonl is not in order: {steps} go down."
+    elif RECIPES[recipe_of(metadata)].curriculum == "none":
+        says = f"The file stands simple first ({steps} go down); training with this recipe reads it shuffled."
+    else:
+        says = f"Training starts simple and never steps back: {steps} in train.jsonl go down."
     panels = [_panel(name, counted.curves[name], top) for name in SPLITS]
     return section(
         "Curriculum",
