@@ -117,9 +117,10 @@ def band(
 
 
 def drawing(parts: Sequence[Html], width: int, height: float, title: str) -> Html:
-    """A picture in its own units, scaled as a whole to the width at hand."""
+    """A picture in its own units, scaled to the width at hand; it scrolls where its words would be too small."""
     view = {"viewBox": f"0 0 {width} {height:.0f}"}
-    return tag("svg", tag("title", title), *parts, role="img", class_="scaled", **view)
+    picture = tag("svg", tag("title", title), *parts, role="img", class_="scaled", **view)
+    return tag("div", picture, class_="scroll", tabindex=0)
 
 
 def _points(x: np.ndarray, y: np.ndarray, top: float) -> str:

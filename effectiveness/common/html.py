@@ -95,6 +95,14 @@ def note(*parts: object) -> Html:
     return tag("p", *parts, class_="note")
 
 
+def facts(named: Iterable[tuple[object, object, object]]) -> Html:
+    """Figures in a row: (name, value, what it means)."""
+    cells = [
+        tag("div", tag("dt", name), tag("dd", value, tag("small", words))) for name, value, words in named
+    ]
+    return tag("dl", *cells, class_="facts")
+
+
 def figure(caption: object, *drawing: object) -> Html:
     return tag("figure", tag("figcaption", caption), *drawing)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from effectiveness.common.charts import drawing
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, document, join, note, table, tag
-from effectiveness.proof.card import CONTROL, POOLED, TRAINED, TRAINED_MEMORY
+from effectiveness.proof.card import CONTROL, MEMORY, POOLED, TRAINED, TRAINED_MEMORY
 from effectiveness.proof.card_text import (
     QUESTION_COLUMNS,
     answer_cell,
@@ -20,7 +21,8 @@ from effectiveness.proof.card_text import (
     number,
 )
 
-WIDTH, LABELS, BAR, GAP = 720, 260, 18, 6  # of pictures, in their own units
+WIDTH, LABELS, BAR, GAP = 760, 310, 18, 6  # of pictures, in their own units
+USED = {TRAINED: "the model alone", MEMORY: "the memory alone", TRAINED_MEMORY: "both together"}
 BAR_COLOURS = {TRAINED: "t0", TRAINED_MEMORY: "t2", CONTROL: "t3"}
 
 
@@ -31,6 +33,7 @@ def write_page(path: Path, card: dict) -> None:
         tag("h1", f"Proof card: {card['dataset']['source_repo']}"),
         *([tag("p", card["leak"], class_="shout")] if card["leak"] else []),
         _headline(card),
+        *_other_pages(path, card),
         *(_held_out(name, held_out) for name, held_out in card["sets"].items()),
         note(sentence(mixture_words(card))),
         *(_questions(kind, of_kind) for kind, of_kind in card["questions"].items()),
@@ -52,7 +55,49 @@ def _headline(card: dict) -> Html:
     made_of = card["controls"][0]["made of"] if card["controls"] else "none"
     said = f"Trained minus control: {card['headline']['verdict']}"
     control = f"The control: the same model, trained the same way on {made_of}"
-    return tag("div", said, tag("small", small), tag("small", control), class_="head")
+    return tag(
+        "div",
+        said,
+        tag("small", _what_to_use(card)),
+        tag("small", small),
+        tag("small", control),
+        class_="head",
+    )
+
+
+def _what_to_use(card: dict) -> str:
+    """Whether the model is worth serving, in words: what predicts unseen files best."""
+    scores = {
+        name: values["all"] for name, values in next(iter(card["sets"].values()))["bits_per_byte"].items()
+    }
+    known = {
+        words: scores[arm]
+        for arm, words in (
+            (TRAINED, "the model alone"),
+            (MEMORY, "the memory alone"),
+            (TRAINED_MEMORY, "both together"),
+        )
+        if scores.get(arm) is not None
+    }
+    if len(known) < 2:
+        return "Without a memory beside it: nothing is known of what it adds to one."
+    best, *others = sorted(known, key=lambda words: known[words])
+    told = ", ".join(f"{words} {number(known[words], 3)}" for words in others)
+    return f"To use: {best}, at {number(known[best], 3)} bits per byte of unseen files ({told})."
+
+
+def _other_pages(path: Path, card: dict) -> list[Html]:
+    """Links to the pages of the training and of the dataset, where they lie as usual."""
+    known = {
+        "the training's page": path.parent.parent / "training_report.html",
+        "the dataset's page": Path(card["dataset"]["directory"]) / "report.html",
+    }
+    links = [
+        tag("a", words, href=os.path.relpath(page.resolve(), path.parent.resolve()))
+        for words, page in known.items()
+        if page.is_file()
+    ]
+    return [note("See also ", *(part for link in links for part in (link, " ")))] if links else []
 
 
 # --- held-out files --------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.common.charts import drawing
+from effectiveness.common.coloured import coloured
 from effectiveness.common.durable import write_atomically
-from effectiveness.common.html import Html, document, join, table, tag
+from effectiveness.common.html import Html, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
 from effectiveness.trainer.scores import Evaluation, Score
 
@@ -34,50 +35,97 @@ class Outcome:
 
 
 def write_report(path: Path, outcome: Outcome) -> None:
-    """Write the page; nothing in it refers to anything outside it."""
+    """Write the page; what it links to lies beside it, and nothing of it is loaded."""
     page = document(
         "Training report",
-        tag("h1", "Training report"),
-        _facts_table(outcome),
-        tag("h2", "Loss"),
-        _loss_picture(outcome.records),
-        tag("h2", "Held-out files, by role"),
-        _held_out_pictures(outcome.records),
-        tag("h2", "Held-out files, with the best weights"),
-        *(
-            join((tag("h3", f"{name}, {evaluation.windows}"), _score_table(evaluation)))
-            for name, evaluation in (("Validation", outcome.val), ("Test", outcome.test))
+        tag("h1", tag("small", "Training on"), outcome.facts["dataset"]["source_repo"]),
+        _verdict(outcome),
+        facts(_facts_of(outcome)),
+        section(
+            "Loss",
+            "What a token costs, in nats. Where the line of held-out files turns up, the model begins to learn the "
+            "training files by heart.",
+            _loss_picture(outcome.records),
+            tag("h3", "Held-out files, by role"),
+            _held_out_pictures(outcome.records),
         ),
-        tag("h2", "Completions of test files"),
-        _completion_table(outcome.completion_scores),
-        *(
-            _completion(kind, c)
-            for kind, found in outcome.completions.items()
-            for c in found[:MAX_COMPLETIONS]
+        section(
+            "Held-out files",
+            "With the best weights. No file here was trained on, nor one like it.",
+            *(
+                join((tag("h3", f"{name}, {evaluation.windows}"), _score_table(evaluation)))
+                for name, evaluation in (("Validation", outcome.val), ("Test", outcome.test))
+            ),
         ),
-        tag("h2", "Configuration"),
-        tag("pre", json.dumps(outcome.facts["config"], indent=1)),
+        section(
+            "Completions",
+            "Lines of test files that nobody has seen. Green is what the model wrote, red what stands there.",
+            _completion_table(outcome.completion_scores),
+            *(
+                _completion(kind, c)
+                for kind, found in outcome.completions.items()
+                for c in _best_first(found)[:MAX_COMPLETIONS]
+            ),
+        ),
+        section(
+            "Configuration",
+            "Every setting of this run.",
+            tag("pre", json.dumps(outcome.facts["config"], indent=1)),
+        ),
     )
     write_atomically(path, page.encode("utf-8"))
 
 
-def _facts_table(outcome: Outcome) -> Html:
-    facts, dataset = outcome.facts, outcome.facts["dataset"]
-    rows = {
-        "Model": f"{facts['model']}, {facts['num_parameters']:,} parameters",
-        "Data": f"{dataset['source_repo']} at {str(dataset['repository_commit'])[:12] or 'no commit'}",
-        "Device": f"{facts['device']}, {facts['precision']}, {facts['num_processes']} process(es)",
-        "Best step": f"{outcome.best_step:,}",
-        "Held-out bits per byte": _course(outcome.records),
-        "Versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
-    }
-    return table(("", ""), rows.items())
+def _verdict(outcome: Outcome) -> Html:
+    """What somebody takes away who reads nothing else."""
+    bits = _bits(outcome.records)
+    said = "Nothing was measured on held-out files."
+    if bits:
+        less = 100 * (1 - min(bits) / bits[0])
+        said = f"A byte of held-out code costs {min(bits):.3f} bits, {less:.1f} % less than before."
+    ended = "It fell to the end: a longer training would go on." if bits and bits[-1] == min(bits) else (
+        f"It was best after step {outcome.best_step:,}; what followed made it worse, and a longer training would, too."
+    )  # fmt: skip
+    exact = [
+        f"{scores['exact_match_share']:.0%} of {kind}s exactly as they stand there"
+        for kind, scores in outcome.completion_scores.items()
+        if scores
+    ]
+    wrote = f"Of test files it wrote {', '.join(exact)}. " if exact else ""
+    proof = tag("a", "proof card", href="proof/proof.html")
+    return tag(
+        "div",
+        said,
+        tag("small", ended if bits else ""),
+        tag("small", wrote, "Whether that is the training's doing, and more than the repository's memory knows, is "
+            "on the ", proof, ", once effectiveness proof has written it."),
+        class_="head",
+    )  # fmt: skip
+
+
+def _facts_of(outcome: Outcome) -> list[tuple[object, object, object]]:
+    known, dataset = outcome.facts, outcome.facts["dataset"]
+    versions = ", ".join(f"{name} {number}" for name, number in known["versions"].items())
+    return [
+        ("Parameters", f"{known['num_parameters']:,}", known["model"]),
+        ("Best step", f"{outcome.best_step:,}", _course(outcome.records)),
+        ("Repository", short(dataset["source_repo"], 24), str(dataset["repository_commit"])[:12] or "no commit"),
+        ("Device", str(known["device"]).partition(" ")[0],
+         f"{known['device']}, {known['precision']}, {known['num_processes']} process(es); {versions}"),
+    ]  # fmt: skip
 
 
 def _course(records: Sequence[dict]) -> str:
     """Before training, at best, at the end."""
-    bits = [r["bits_per_byte"] for r in records if r["event"] == "evaluation" and r.get("bits_per_byte")]
-    return f"{bits[0]:.4f} at first, {min(bits):.4f} at best, {bits[-1]:.4f} at the end" if bits else "none"
+    bits = _bits(records)
+    if not bits:
+        return "none"
+    return f"{bits[0]:.4f} bits per byte at first, {min(bits):.4f} at best, {bits[-1]:.4f} at the end"
+
+
+def _bits(records: Sequence[dict]) -> list[float]:
+    """Held-out bits per byte, one for each evaluation."""
+    return [r["bits_per_byte"] for r in records if r["event"] == "evaluation" and r.get("bits_per_byte")]
 
 
 # --- pictures --------------------------------------------------------------------------------------------
@@ -144,8 +192,8 @@ class _Scale:
             y = self.y(value)
             parts.append(tag("line", x1=MARGIN, x2=WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"))
             parts.append(tag("text", f"{value:.3g}", x=MARGIN - 6, y=f"{y + 4:.1f}", class_="end"))
-            parts.append(tag("text", f"{step:,.0f}", x=f"{self.x(step):.1f}", y=HEIGHT - 16, class_="middle"))
-        return [*parts, tag("text", f"{unit} over steps", x=MARGIN, y=HEIGHT - 2)]
+            parts.append(tag("text", f"{step:,.0f}", x=f"{self.x(step):.1f}", y=HEIGHT - 20, class_="middle"))
+        return [*parts, tag("text", f"{unit} over steps", x=MARGIN, y=HEIGHT - 5)]
 
 
 # --- tables ----------------------------------------------------------------------------------------------
@@ -181,11 +229,18 @@ def _completion_table(scores: dict[str, dict[str, float]]) -> Html:
     return table(("", *(name.replace("_", " ") for name in names)), rows, numeric=range(1, len(names) + 1))
 
 
+def _best_first(completions: Sequence[Completion]) -> list[Completion]:
+    return sorted(completions, key=lambda completion: not _is_right(completion))
+
+
+def _is_right(completion: Completion) -> bool:
+    return completion.first_line.strip() == completion.gap.truth.strip()
+
+
 def _completion(kind: str, completion: Completion) -> Html:
     gap = completion.gap
     prefix = "\n".join(gap.prefix.split("\n")[-6:])
     suffix = "\n".join((gap.suffix or "").split("\n")[:3])
-    same = completion.first_line.strip() == gap.truth.strip()
-    truth = () if same else (tag("del", gap.truth),)
-    code = tag("pre", prefix, tag("mark", completion.first_line), *truth, suffix)
-    return join((tag("p", f"{kind}, {gap.source_file}"), code))
+    truth = () if _is_right(completion) else (tag("del", gap.truth),)
+    code = tag("pre", coloured(prefix), tag("mark", completion.first_line), *truth, coloured(suffix))
+    return join((tag("p", f"{kind}, {gap.source_file}", class_="note"), code))

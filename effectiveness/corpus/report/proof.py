@@ -10,6 +10,7 @@ from effectiveness.common.charts import bar
 from effectiveness.common.html import (
     Html,
     count,
+    facts,
     figure,
     finding,
     note,
@@ -36,7 +37,7 @@ def headline(metadata: dict, counted: Tally) -> Html:
         f"{num(metadata['augmented_sequences'])} variants of it."
     )
     plan = metadata["hardware"]
-    facts = (
+    named = (
         (
             "Files read",
             num(metadata["source_files_scanned"]),
@@ -56,15 +57,12 @@ def headline(metadata: dict, counted: Tally) -> Html:
         ("Recipe", recipe_of(metadata), RECIPES[recipe_of(metadata)].words),
         ("Vocabulary", num(metadata["vocab_size"]), _tokenizer(metadata)),
     )
-    cells = [
-        tag("div", tag("dt", name), tag("dd", value, tag("small", words))) for name, value, words in facts
-    ]
     title = tag("h1", tag("small", "Dataset of"), " ", short(metadata["source_repo"], 80))
     return tag(
         "header",
         title,
         tag("p", lede, class_="lede"),
-        tag("dl", *cells, class_="facts"),
+        facts(named),
         tag("p", "Checked on the rows while this page was written", class_="over"),
         checks(metadata, counted),
         class_="top",
@@ -148,7 +146,7 @@ def later(metadata: dict) -> Html:
         key: num(metadata[f"later_{key}"]) for key in ("sequences", "files", "scored_tokens", "commits")
     }
     leaks = metadata["leak_report"].get(LATER, {})
-    facts = [
+    named = [
         ("the dataset is the state at", metadata["until"]),
         ("its commit", metadata["repository_commit"]),
         ("committed", metadata["commit_date"]),
@@ -162,7 +160,7 @@ def later(metadata: dict) -> Html:
         finding(
             f"{count_of['sequences']} windows of {count_of['files']} files hold {count_of['scored_tokens']} new tokens."
         ),
-        table(("what", "value"), [(name, tag("code", value)) for name, value in facts]),
+        table(("what", "value"), [(name, tag("code", value)) for name, value in named]),
         *_taken_back(leaks),
     )
 
@@ -199,7 +197,7 @@ def _shared_files(held_out: dict) -> list[Html]:
 
 def reproduce(metadata: dict) -> Html:
     commit = metadata["repository_commit"] or "not a git repository"
-    facts = [
+    named = [
         ("repository", short(metadata["source_repo"])),
         ("its commit", commit),
         ("seed", metadata["seed"]),
@@ -220,7 +218,7 @@ def reproduce(metadata: dict) -> Html:
         "of workers.",
         finding("One command gives these files again, byte for byte:"),
         tag("pre", tag("code", command_line(metadata))),
-        table(("what", "value"), [(name, tag("code", value)) for name, value in facts]),
+        table(("what", "value"), [(name, tag("code", value)) for name, value in named]),
         table(("file", "bytes", "sha256"), files, numeric=(1,)),
     )
 
