@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import llama_cpp
+from safetensors.torch import save_file
 from test_train_loss import model_of
 from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
@@ -147,6 +148,97 @@ def test_llama_cpp_continues_as_the_exported_model_does(exported, written, name)
         stop = ours.index(end) if end in ours else length
         assert ours[: min(length, stop)] == theirs[: min(length, stop)]
     assert sum(map(len, found)) > 40
+
+
+@pytest.fixture
+def adapter(exported):
+    """name -> a LoRA adapter over all layers of a model, as peft writes it, and the model with it merged."""
+
+    def make(name: str, **settings) -> tuple[Path, torch.nn.Module]:
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(exported.places[name]).eval()
+        directory = exported.places[name] / "adapter"
+        directory.mkdir(exist_ok=True)
+        config = {
+            "peft_type": "LORA",
+            "r": 4,
+            "lora_alpha": 6,
+            "base_model_name_or_path": "org/base",
+        } | settings
+        scale = config["lora_alpha"] / (4**0.5 if config.get("use_rslora") else 4)
+        generator, tensors = torch.Generator().manual_seed(9), {}
+        for path, layer in model.named_modules():
+            if path.endswith("_proj"):
+                down = torch.randn(4, layer.in_features, generator=generator)
+                up = torch.randn(layer.out_features, 4, generator=generator) * 0.1
+                tensors |= {
+                    f"base_model.model.{path}.lora_{key}.weight": value
+                    for key, value in (("A", down), ("B", up))
+                }
+                layer.weight.data += scale * up @ down
+        save_file(tensors, directory / "adapter_model.safetensors")
+        (directory / "adapter_config.json").write_text(json.dumps(config))
+        return directory, model
+
+    return make
+
+
+@needs_package
+@needs_llama_cpp
+@pytest.mark.parametrize(
+    ("name", "settings"), [("preset", {}), ("llama", {"use_rslora": True}), ("qwen2", {})]
+)
+def test_llama_cpp_continues_with_an_adapter_as_the_merged_model_does(
+    exported, written, adapter, name, settings, tmp_path, capsys
+):
+    directory, merged = adapter(name, **settings)
+    output = tmp_path / "adapter.gguf"
+    assert main([str(directory), "--type", "f32", "--output", str(output)]) == 0
+    prompts = [
+        exported.vocabulary.encode(text)[:12] for text in ("def total(", "    return ", "x = 1\n", "a b c d")
+    ]
+    base = llama_cpp.ask(written(name), prompts=prompts, numTokens=NUM_TOKENS)["written"]
+    found = llama_cpp.ask(written(name), prompts=prompts, numTokens=NUM_TOKENS, lora=str(output))["written"]
+    assert found != base
+    end = exported.vocabulary.control.end
+    for prompt, theirs in zip(prompts, found, strict=True):
+        ids = torch.tensor([prompt])
+        ours = merged.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=len(theirs), do_sample=False,
+                               min_new_tokens=len(theirs), eos_token_id=None)[0, len(prompt) :].tolist()  # fmt: skip
+        stop = ours.index(end) if end in ours else len(ours)
+        assert ours[:stop] == theirs[:stop]
+
+
+@needs_package
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"trainable_token_indices": {"embed_tokens": [3]}}, "new tokens"),
+        ({"rank_pattern": {"q_proj": 8}}, "ranks differ"),
+        ({"peft_type": "IA3"}, "no LoRA adapter"),
+        ({"r": None}, "no numbers"),
+    ],
+)
+def test_an_adapter_that_llama_cpp_would_compute_differently_is_refused(
+    adapter, settings, said, tmp_path, capsys
+):
+    directory, _ = adapter("qwen3")
+    config = json.loads((directory / "adapter_config.json").read_text())
+    (directory / "adapter_config.json").write_text(json.dumps(config | settings))
+    assert main([str(directory), "--output", str(tmp_path / "a.gguf")]) == 2
+    line, _ = capsys.readouterr().err.splitlines()
+    assert said in line and "merged" in line
+    assert not list(tmp_path.glob("a.*"))
+
+
+@needs_package
+def test_an_adapters_modelfile_names_its_base_and_it(adapter, tmp_path):
+    directory, _ = adapter("preset")
+    assert main([str(directory), "--output", str(tmp_path / "a.gguf")]) == 0
+    recipe = (tmp_path / "a.Modelfile").read_text()
+    assert "FROM ./base-f16.gguf\nADAPTER ./a.gguf\n" in recipe and ".Suffix" in recipe
 
 
 @needs_package

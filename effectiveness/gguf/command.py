@@ -21,6 +21,7 @@ MAGIC = b"GGUF"
 EXAMPLES = """examples:
   effectiveness gguf models/mine                      models/mine-f16.gguf and models/mine-f16.Modelfile
   effectiveness gguf models/mine --type q8_0 --output mine.gguf
+  effectiveness gguf models/mine/adapter              the LoRA adapter alone, for llama-server --lora
   llama-server -m models/mine-f16.gguf -c 1024 -b 512 --port 8012        then llama.vim finds it
   ollama create mine -f models/mine-f16.Modelfile
 
@@ -31,13 +32,18 @@ def make_parser() -> argparse.ArgumentParser:
     """All flags."""
     parser = OneLineParser(
         prog="effectiveness gguf",
-        description="Write a finished model as one file for llama.cpp, Ollama and LM Studio.",
+        description="Write a finished model, or its adapter, as one file for llama.cpp, Ollama and LM Studio.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="the --output of a training, e.g. models/mine")
+    add(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="the --output of a training, or the adapter in it, e.g. models/mine/adapter",
+    )
     add("--type", choices=TYPES, default="f16", help="of the weights; q8_0 is half of f16, default: f16")
     add("--output", type=Path, metavar="FILE", help="default: MODEL-TYPE.gguf, beside the model's directory")
     return parser
@@ -50,10 +56,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     gguf = _package()
+    from effectiveness.gguf.adapter import is_adapter
+
+    _write_adapter(arguments, gguf) if is_adapter(arguments.model) else _write_model(arguments, gguf)
+    print_line("COMPLETE")
+    return 0
+
+
+def _write_model(arguments: argparse.Namespace, gguf) -> None:
     source = _open(arguments.model)
     output = arguments.output or _beside(arguments.model, arguments.type)
-    recipe = output.with_name(f"{output.name.removesuffix('.gguf')}.Modelfile")
-    _refuse_foreign(output, recipe)
+    recipe = _recipe_beside(output)
 
     from effectiveness.common.durable import write_atomically
     from effectiveness.gguf.modelfile import modelfile
@@ -61,12 +74,38 @@ def _run(arguments: argparse.Namespace) -> int:
 
     with one_line_for(output, BAD_PLACE | WRITE_FAILED):
         num_bytes = write_gguf(source, output, arguments.type, gguf)
-        write_atomically(recipe, modelfile(source, output).encode())
+        write_atomically(recipe, modelfile(source, output.name).encode())
     gaps = "fills gaps" if source.can_fill else "never learnt to fill gaps, and does not offer it"
     print_line(f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, {gaps}")
     print_line(f"ollama  {spell(recipe)}")
-    print_line("COMPLETE")
-    return 0
+
+
+def _write_adapter(arguments: argparse.Namespace, gguf) -> None:
+    from effectiveness.common.durable import write_atomically
+    from effectiveness.gguf.adapter import open_adapter, write_adapter
+    from effectiveness.gguf.modelfile import modelfile
+
+    if arguments.type == "q8_0":
+        raise UserError("--type q8_0 is for models; an adapter's rows are too short for it: take f16 or f32")
+    adapter = open_adapter(arguments.model)
+    output = arguments.output or _beside(arguments.model, arguments.type)
+    recipe, base = _recipe_beside(output), f"{adapter.base_name}-{arguments.type}.gguf"
+    with one_line_for(output, BAD_PLACE | WRITE_FAILED):
+        num_bytes = write_adapter(adapter, output, arguments.type, gguf)
+        write_atomically(recipe, modelfile(adapter.base, base, output.name).encode())
+    print_line(
+        f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, an adapter for {adapter.base_name}"
+    )
+    print_line(
+        f"ollama  {spell(recipe)}, which wants {base} beside it: effectiveness gguf with the base's directory"
+    )
+
+
+def _recipe_beside(output: Path) -> Path:
+    """The Modelfile's place; both must be free, or ours."""
+    recipe = output.with_name(f"{output.name.removesuffix('.gguf')}.Modelfile")
+    _refuse_foreign(output, recipe)
+    return recipe
 
 
 def _package():

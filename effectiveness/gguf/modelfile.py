@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from effectiveness.gguf.writing import Source
 
 WRITTEN_BY = "# Written by effectiveness gguf"
 
 
-def modelfile(source: Source, weights: Path) -> str:
-    """For `weights`, a file beside it. Without a `.Suffix` in the template Ollama refuses to fill gaps."""
+def modelfile(source: Source, weights: str, adapter: str = "") -> str:
+    """For `weights`, and an `adapter` over them, files beside it. Without `.Suffix` Ollama refuses to fill gaps."""
     control, texts = source.vocabulary.control, source.table.texts
     template = "{{ .Prompt }}"
     if source.can_fill and control.fim:
@@ -20,7 +18,8 @@ def modelfile(source: Source, weights: Path) -> str:
     return "\n".join(
         [
             f"{WRITTEN_BY}; ollama create NAME -f THIS_FILE",
-            f"FROM ./{weights.name}",
+            f"FROM ./{weights}",
+            *([f"ADAPTER ./{adapter}"] if adapter else []),
             f"PARAMETER num_ctx {source.shape.context_tokens}",
             "PARAMETER temperature 0",
             f'PARAMETER stop "{texts[control.end]}"',

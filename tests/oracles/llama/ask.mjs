@@ -11,7 +11,7 @@ const llama = await getLlama({gpu: false, build: "never", skipDownload: true, ma
                               logLevel: LlamaLogLevel.error});
 const model = await llama.loadModel({modelPath: asked.model, gpuLayers: 0});
 const context = await model.createContext({contextSize: asked.contextSize, sequences: 1, flashAttention: false,
-                                           experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32"});
+                                           lora: asked.lora || undefined, experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32"});
 const sequence = context.getSequence();
 const written = [];
 for (const prompt of asked.prompts) {
