@@ -239,6 +239,7 @@ def test_an_adapters_modelfile_names_its_base_and_it(adapter, tmp_path):
     assert main([str(directory), "--output", str(tmp_path / "a.gguf")]) == 0
     recipe = (tmp_path / "a.Modelfile").read_text()
     assert "FROM ./base-f16.gguf\nADAPTER ./a.gguf\n" in recipe and ".Suffix" in recipe
+    assert command._beside(Path("/models/mine/adapter"), "f16") == Path("/models/mine-adapter-f16.gguf")
 
 
 @needs_package

@@ -128,7 +128,10 @@ def _open(directory: Path) -> Source:
 
 def _beside(model: Path, kind: str) -> Path:
     directory = model.resolve()
-    return directory.with_name(f"{directory.name}-{kind}.gguf")
+    name = directory.name
+    if name == "adapter":  # not into the model's directory, where a training would meet it as somebody else's
+        directory, name = directory.parent, f"{directory.parent.name}-adapter"
+    return directory.with_name(f"{name}-{kind}.gguf")
 
 
 def _refuse_foreign(output: Path, recipe: Path) -> None:

@@ -12,7 +12,8 @@ _LLAMA_VSCODE = """\
 // settings.json of VS Code with the extension ggml-org.llama-vscode
 {{ "llama-vscode.endpoint": "{url}", "llama-vscode.n_predict": 48,
   "llama-vscode.launch_training_completion":
-    "effectiveness dataset . && effectiveness train --sequences training_data_effectiveness/training_data_train.jsonl --output models/mine" }}
+    "effectiveness dataset . --output data && effectiveness train --sequences data/training_data_train.jsonl \
+--output models/mine" }}
 """
 _CONTINUE = """\
 # config.yaml of Continue, in VS Code and JetBrains
