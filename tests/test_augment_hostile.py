@@ -21,6 +21,8 @@ HOSTILE = {
     "operators": b"ab <>&| cd\n" * 12_000,
     "quotes": b'"' * 100_000,
     "conditions": b"if (a) {} else " * 20_000,
+    # A scanner that wrote down the levels that are open wrote past its buffer at the 254th.
+    "indentation": b"".join(b" " * level + b"a:\n" for level in range(400)) + b"((((",
 }
 
 
