@@ -21,6 +21,7 @@ from effectiveness.common.records import METADATA_FILE
 from effectiveness.corpus.scan import ignoring
 from effectiveness.corpus.scan.absent import Absent, absent_from
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
+from effectiveness.corpus.scan.directories import BUILT, foreign_reason, is_built_module, written_reason
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
@@ -37,20 +38,6 @@ EXCLUDED = "excluded by --exclude"
 _ALWAYS_CLOSED = frozenset({OWN_OUTPUT, EXCLUDED})  # whatever --include says
 
 _METADATA = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS", b".jj"})
-_CACHES = frozenset(
-    {
-        b"__pycache__",
-        b".mypy_cache",
-        b".pytest_cache",
-        b".ruff_cache",
-        b".tox",
-        b".nox",
-        b".gradle",
-        b".terraform",
-    }
-)
-_INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
-_THIRD_PARTY = frozenset({b"third_party", b"third-party", b"thirdparty"})
 _VENDOR_MARKS = frozenset({b"modules.txt", b"autoload.php", b"composer", b"bundle"})  # Go, PHP, PHP, Ruby
 _CACHE_MARK = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
 _UNFINISHED = re.compile(STAGING.pattern.encode(), re.DOTALL)  # left behind by a killed run
@@ -170,6 +157,7 @@ class _Walk:
         self.candidates: list[Candidate] = []
         self.tally = Tally()
         self.packages: set[bytes] = set()
+        self._npm_packages: set[bytes] = set()  # directories with a package.json
 
     def run(self) -> None:
         waiting = [b""]
@@ -191,6 +179,8 @@ class _Walk:
             return []
         if b"__init__.py" in names and directory and b"/" not in directory:
             self.packages.add(directory)
+        if b"package.json" in names:
+            self._npm_packages.add(directory)
         self._selection.enter(directory, names, self._place)
         self._attributes.enter(directory, names, self._place)
         return self._sort_entries(directory, sorted(names))
@@ -207,7 +197,7 @@ class _Walk:
         return False
 
     def _sort_entries(self, directory: bytes, names: list[bytes]) -> list[bytes]:
-        directories = []
+        directories, all_names = [], frozenset(names)
         descriptor = self._place.directory(directory)
         for name in names:
             path = directory + b"/" + name if directory else name
@@ -220,6 +210,8 @@ class _Walk:
                 directories.append(path)
             elif reason := self._entry_reason(path, name, found):
                 self.tally.add(reason, path)
+            elif is_built_module(name, all_names) and not self._picks.includes(path):
+                self.tally.add(BUILT, path)
             else:
                 self.candidates.append(self._candidate(path, found.st_size))
         return directories
@@ -266,13 +258,10 @@ class _Walk:
             return EXCLUDED
         if reason := self._selection.directory_reason(path):
             return reason
-        if name in _CACHES:
-            return "tool cache"
-        if self._not_vendored(path):
-            return ""
-        if name in _INSTALLED:
-            return f"installed packages ({name.decode()})"
-        return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or path == b"vendor" else ""
+        beside_package_json = path.rpartition(b"/")[0] in self._npm_packages
+        if reason := written_reason(path, beside_package_json=beside_package_json):
+            return reason
+        return "" if self._not_vendored(path) else foreign_reason(path)
 
     def _content_reason(self, path: bytes, names: frozenset[bytes]) -> str:
         """Why a directory with these names in it is not walked; "" to walk it."""

@@ -79,4 +79,6 @@ def _reason(name: str, text: bytes, language: Language, candidate: Candidate) ->
         return "" if text.strip() else EMPTY
     if candidate.path.endswith(notebooks.SUFFIX):
         language = replace(language, long_lines=True)  # of its prose a paragraph is a line
-    return language_reason(name, language) or drop_reason(text, language, handwritten=candidate.handwritten)
+    handwritten = candidate.handwritten
+    reason = language_reason(name, language, len(text), handwritten=handwritten)
+    return reason or drop_reason(text, language, handwritten=handwritten)

@@ -33,6 +33,9 @@ NO_WORDS = "data: no words"
 TABLE = "data: a table"
 TEST_DATA = "test data of no known language"
 LIST = "data: a list of single words"
+LARGE_TEST_DATA = f"test data: over {MAX_DATA_BYTES >> 10} kB"
+GENERATED_NAME = "generated: by its name"
+RECORDED = "recorded output"
 
 _LANGUAGES = {
     "data table": "2-Dimensional Array|CSV|TSV|CoNLL-U|NL|MiniZinc Data|TSPLIB data|STAR|Raw token data|Checksums|"
@@ -48,7 +51,7 @@ _LANGUAGES = {
     "mail, calendar or chat": "E-mail|IRC log|iCalendar|vCard|Git Commit",
     "patch": "Diff|Darcs Patch",
     "key or credentials": "Public Key|Dotenv",
-    "recorded output": "Jest Snapshot|Python traceback|ObjDump|C-ObjDump|Cpp-ObjDump|D-ObjDump",
+    RECORDED: "Jest Snapshot|Python traceback|ObjDump|C-ObjDump|Cpp-ObjDump|D-ObjDump",
     "written by a tool": "Linux Kernel Module|Microsoft Developer Studio Project|Windows Registry Entries|"
     "JetBrains MPS|XPages|Rich Text Format|JAR Manifest",
     "lock file": "Gemfile.lock|Go Checksums",
@@ -68,9 +71,12 @@ _SUFFIXES = {
 }
 _TEST_DATA = frozenset(
     {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "golden", "goldens", "expected"}
-    | {"snapshots", "__snapshots__", "baselines", "corpus", "corpora"}
+    | {"snapshots", "__snapshots__", "baseline", "baselines", "corpus", "corpora"}
 )
+OFTEN_DATA = frozenset({"TOML", "Text", "XML", "JSON", "YAML", "HTML"})
 _NAMES = {
+    "written by a tool": "PKG-INFO",
+    "data table": "MD5 MD5SUMS SHA1SUMS SHA256SUMS SHA512SUMS",
     "lock file": "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml bun.lockb conda-lock.yml go.sum "
     "go.work.sum Package.resolved packages.lock.json project.assets.json gradle.lockfile "
     ".cargo-checksum.json .terraform.lock.hcl",
@@ -85,6 +91,18 @@ _BY_LANGUAGE = {name: reason for reason, names in _LANGUAGES.items() for name in
 _BY_NAME = {name: reason for reason, names in _NAMES.items() for name in names.split()}
 _BY_SUFFIX = {suffix: reason for reason, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 _ENVIRONMENT = re.compile(r"\.env\.(?!example$|sample$|template$|dist$|schema$)[\w.-]+")
+# src/generated/a.h, a.generated.ts, a_generated.h, zz_generated.deepcopy.go
+_GENERATED_NAME = re.compile(
+    r"(?:^|/)(?:__)?(?:auto)?generated(?:__)?/|[._]generated[._][^/]*$", re.IGNORECASE
+)
+_DECLARATIONS = re.compile(r"(?:^|/)lib\.(?:dom|es\d|esnext|webworker|scripthost)[\w.]*\.d\.ts$")
+# What programs under test have written, in whatever language: tests/baselines/reference/a.js
+_RECORDED = re.compile(r"(?:^|/)(?:expected|goldens?|snapshots|__snapshots__|baselines?)/")
+_MINIFIED = re.compile(r"[.-]min\.(?:[cm]?js|css)$", re.IGNORECASE)
+_OF_SPHINX = re.compile(
+    r"(?:^|/)_static/(?:searchtools|doctools|language_data|documentation_options|sphinx_highlight|"
+    r"_sphinx_javascript_frameworks_compat|jquery(?:-[\d.]+)?|underscore(?:-[\d.]+)?)\.js$"
+)
 _ONE_WORD = re.compile(rb"^[\w'\x80-\xff-]+[ \t\r]*$", re.MULTILINE)
 
 
@@ -99,6 +117,12 @@ def name_reason(path: str) -> str:
         return reason
     if _ENVIRONMENT.fullmatch(name):
         return "key or credentials"
+    if _DECLARATIONS.search(name):
+        return "vendored (TypeScript's own declarations)"
+    if _MINIFIED.search(name):
+        return "minified: by its name"
+    if _OF_SPHINX.search(path):
+        return "vendored (Sphinx's own scripts)"
     low = name.lower()
     if low.endswith("~"):
         return _BY_SUFFIX["~"]
@@ -107,13 +131,24 @@ def name_reason(path: str) -> str:
     return next((reason for ending in endings if (reason := _BY_SUFFIX.get(ending))), "")
 
 
-def language_reason(path: str, language: Language) -> str:
-    """Why texts of this language are left out, "" where they are wanted.
+def language_reason(path: str, language: Language, num_bytes: int, *, handwritten: bool = False) -> str:
+    """Why a text of this language and length is left out, "" where it is wanted.
 
-    What has no known language and lies among a test's data is what a program reads or writes, not what people wrote.
+    What has no known language and lies among a test's data is what a program reads or writes, not what people wrote;
+    so is what is long and in a language that programs write as often. `handwritten`: names do not count.
     """
+    if not handwritten and _GENERATED_NAME.search(path) and not path.rpartition("/")[2].startswith("test"):
+        return GENERATED_NAME
+    if _RECORDED.search(path) and _is_below_tests(path):
+        return RECORDED
     if language is UNKNOWN and _is_test_data(path):
         return TEST_DATA
+    if (
+        num_bytes > MAX_DATA_BYTES
+        and language.name in OFTEN_DATA
+        and (_is_test_data(path) or _is_below_tests(path))
+    ):
+        return LARGE_TEST_DATA
     return _BY_LANGUAGE.get(language.name, "")
 
 
@@ -121,14 +156,22 @@ def _is_test_data(path: str) -> bool:
     *directories, name = path.split("/")
     if not _TEST_DATA.isdisjoint(directories):
         return True
-    is_test = not TEST_COMPONENTS.isdisjoint(map(os.fsencode, directories))
-    return is_test and ("." not in name or "data" in directories)
+    return _is_below_tests(path) and ("." not in name or "data" in directories)
+
+
+def _is_below_tests(path: str) -> bool:
+    return not TEST_COMPONENTS.isdisjoint(map(os.fsencode, path.split("/")[:-1]))
 
 
 def data_reason(text: bytes, *, is_unknown: bool = False) -> str:
     """Why a text that is configuration, a schema or of no known language is left out as data; "" to keep it."""
     if len(text) > (MAX_UNKNOWN_BYTES if is_unknown else MAX_DATA_BYTES):
         return LARGE_UNKNOWN if is_unknown else LARGE
+    return shape_reason(text)
+
+
+def shape_reason(text: bytes) -> str:
+    """Why a text of no syntax is data by its shape; "" to keep it."""
     if len(text) < MIN_BYTES:
         return ""
     solid = text.translate(None, b" \t\r\n\f\v")

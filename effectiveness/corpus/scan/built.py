@@ -1,0 +1,130 @@
+"""What programs make of sources that lie elsewhere, by the marks that each kind of them leaves without a word of
+"generated": builds and bundles of JavaScript, pages of documentation tools, a line repeated with other numbers.
+
+Cheap tests first: of nearly all files a few bytes at both ends are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.scan.unwanted import OFTEN_DATA
+from effectiveness.languages import Language
+
+SOURCE_MAP = "generated: it names its source map"
+COMPILED = "generated: compiled to JavaScript"
+BUNDLE = "generated: a bundle of modules"
+PAGE = "generated: a page of a documentation tool"
+RENDERED = "generated: a manual page as text"
+LINKS = "generated: a page that is mostly links"
+SAME_LINES = "data: the same lines with other numbers and strings"
+
+_OF_THE_WEB = frozenset({"JavaScript", "TypeScript", "TSX", "CSS"})
+_END_BYTES = 4096
+_HEAD_BYTES = 4096
+_MAP_LINE = re.compile(rb"^[ \t]{0,8}(?://|/\*)[#@] sourceMappingURL=", re.MULTILINE)
+_ES_MODULE = re.compile(
+    rb"^(?:Object\.defineProperty\(exports, [\"']__esModule[\"'], \{ ?value: (?:true|!0) ?\}\)|"
+    rb"exports\.__esModule = true)",
+    re.MULTILINE,
+)
+# What webpack, esbuild and rollup write around and between the modules that they join.
+_BUNDLER = re.compile(
+    rb"^(?:/\*{6}/ )?[ \t]{0,8}function __webpack_require__\(|"
+    rb"^var __(?:defProp|create|getOwnPropNames) = Object\.|^// node_modules/|"
+    rb"\(global = typeof globalThis !== 'undefined' \? globalThis : global \|\| self, ",
+    re.MULTILINE,
+)
+# A name of one module that another has, too: rollup writes `error$1`. Nobody chooses such names often.
+_RENAMED = re.compile(rb"[^\w$'\"`\\/](\w{2,}\$[1-9])(?=[\s(),;.:\[\]])")
+MIN_BUNDLE_BYTES = 64 << 10
+MIN_RENAMED = 8
+
+_TOOLS = (
+    rb"docutils|sphinx|doxygen|javadoc|typedoc|jsdoc|yard|rdoc|haddock|odoc|ocamldoc|pdoc|epydoc|pydoc|mkdocs|rustdoc|"
+    rb"ex_?doc|edoc|ldoc|scaladoc|dokka|phpdoc(?:umentor)?|apigen|asciidoctor|asciidoc|texi2html|makeinfo|texinfo|"
+    rb"latex2html|docbook|gtk-doc|hotdoc|jekyll|hugo|hexo|docusaurus|vuepress|vitepress|gitbook|bookdown|pkgdown|"
+    rb"knitr|quarto|pandoc|org[- ]mode|mdbook|publican|staticjscss|jazzy|swift-docc|godoc|naturaldocs|f2html|ford"
+)
+_GENERATOR = re.compile(
+    rb"<meta[^>]{0,80}?generator[\"'][^>]{0,20}?content=[\"'][^\"'>]{0,40}?\b(?:%s)\b" % _TOOLS, re.IGNORECASE
+)
+_FOOTER = re.compile(
+    rb"\b(?:generated|produced|created|built|made)\b[^.]{0,60}?\b(?:by|with|using)\b[^.]{0,30}?(?:<a[^>]{0,200}>)?\s{0,3}(?:%s)\b"
+    % _TOOLS,
+    re.IGNORECASE,
+)
+
+# LS(1)          User Commands          LS(1)
+_MANUAL = re.compile(rb"\s{0,20}([A-Z][\w.+-]{0,40}\([1-9]\w{0,4}\)) {2,80}[^\n]{0,80} {2,80}\1[ \t]*\n")
+_PANDOC_FONT = rb"\f[R]"  # people write \fR
+MIN_PANDOC_FONTS = 4
+MIN_LINKS_BYTES = 16 << 10
+LINKS_SHARE = 1 / 3  # of the bytes, in lines with a link; what people write has a tenth
+
+MIN_SAME_BYTES = 64 << 10  # smaller ones are the constants of somebody's device
+MIN_SAME_LINES = 64
+MAX_DISTINCT_SHARE = (
+    0.15  # of the lines without numbers and strings; hand-written files of this size stay above
+)
+MIN_NUMBERED_SHARE = 0.5  # of the lines have one
+_STRINGS = re.compile(rb"\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'")
+_NUMBERS = re.compile(rb"\d[\w.]*(?:#\w+)?")  # 0x1f, 1.5e3, zmm30, and Erlang's 16#fe
+
+
+def built_reason(text: bytes, language: Language) -> str:
+    """Why a text is taken for what a program made; "" to keep it."""
+    if language.name in _OF_THE_WEB:
+        reason = _web_reason(text)
+    elif language.name == "HTML":
+        reason = _page_reason(text)
+    elif language.name.startswith("Roff"):
+        reason = PAGE if text.count(_PANDOC_FONT) >= MIN_PANDOC_FONTS else ""
+    else:
+        reason = RENDERED if _MANUAL.match(text) else ""
+    if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
+        return reason
+    return SAME_LINES if len(text) > MIN_SAME_BYTES and _repeats_lines(text) else ""
+
+
+def _web_reason(text: bytes) -> str:
+    last_lines = b"\n".join(text[-_END_BYTES:].rstrip().rsplit(b"\n", 2)[-2:])
+    if b"sourceMappingURL=" in last_lines and _MAP_LINE.search(last_lines):
+        return SOURCE_MAP
+    head = text[:_HEAD_BYTES]
+    if b"__esModule" in head and _ES_MODULE.search(head):
+        return COMPILED
+    if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
+        return BUNDLE
+    return ""
+
+
+def _has_renamed(text: bytes) -> bool:
+    """Whether so many names were made different from others of the same name that modules were joined."""
+    names: set[bytes] = set()
+    for found in _RENAMED.finditer(text):
+        names.add(found[1])
+        if len(names) >= MIN_RENAMED:
+            return True
+    return False
+
+
+def _page_reason(text: bytes) -> str:
+    if _GENERATOR.search(text[:_HEAD_BYTES]) or _FOOTER.search(text[-_END_BYTES:]):
+        return PAGE
+    if len(text) < MIN_LINKS_BYTES:
+        return ""
+    return (
+        LINKS
+        if sum(len(line) for line in text.split(b"\n") if b"<a " in line) > LINKS_SHARE * len(text)
+        else ""
+    )
+
+
+def _repeats_lines(text: bytes) -> bool:
+    """Whether nearly all lines are few ones, but for numbers and strings: code points, opcodes, pixels, names."""
+    bare = _NUMBERS.sub(b"0", _STRINGS.sub(b"0", text))
+    lines = [line for line in map(bytes.strip, bare.split(b"\n")) if len(line) > 2]
+    if len(lines) < MIN_SAME_LINES or len(set(lines)) > MAX_DISTINCT_SHARE * len(lines):
+        return False
+    return sum(b"0" in line for line in lines) > MIN_NUMBERED_SHARE * len(lines)
