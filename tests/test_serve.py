@@ -554,6 +554,15 @@ def test_weights_and_confidence_are_fitted_behind_the_answers(tmp_path):
     assert said and "fitted" in said[0]
 
 
+def test_files_are_looked_at_often_while_somebody_asks_and_never_for_more_than_a_share_of_a_core(knowledge):
+    background = Background(knowledge, lambda _: None)
+    knowledge.asked_at = time.monotonic()
+    assert background._pause_s(0.001) <= 0.05
+    assert 0.3 <= background._pause_s(0.02) <= 0.5
+    knowledge.asked_at -= 3600
+    assert background._pause_s(0.001) == 1.0
+
+
 # --- the command ------------------------------------------------------------------------------------------
 
 

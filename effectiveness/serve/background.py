@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -13,12 +14,14 @@ from effectiveness.completion.scoring import Setup
 from effectiveness.memory.build import FIT_TOKENS, fit
 from effectiveness.serve.knowledge import SEED, Knowledge
 
-POLL_S = 1.0
+POLL_S, QUICK_POLL_S = 1.0, 0.05  # between two looks at the files; quick while somebody asks
+ASKED_LATELY_S = 60.0
+SHARE_OF_TIME = 0.05  # of a core at most, for looking: a large tree is looked at less often
 
 
 @dataclass(slots=True)
 class Background:
-    """Fits weights and confidence at the lowest priority, and looks for saved files every second."""
+    """Fits weights and confidence at the lowest priority, and looks for saved files."""
 
     knowledge: Knowledge
     say: Callable[[str], None]
@@ -35,12 +38,20 @@ class Background:
         self.stopped.set()
 
     def _watch(self) -> None:
-        while not self.stopped.wait(POLL_S):
+        pause_s = QUICK_POLL_S
+        while not self.stopped.wait(pause_s):
+            begun = time.thread_time()
             try:
                 self.knowledge.refresh()
             except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
                 self.say(f"repository  not read again: {error}")
                 self.stopped.wait(10 * POLL_S)
+            pause_s = self._pause_s(time.thread_time() - begun)
+
+    def _pause_s(self, looked_s: float) -> float:
+        """Until the next look, after one that took `looked_s` of this thread's processor time."""
+        is_asked = time.monotonic() - self.knowledge.asked_at < ASKED_LATELY_S
+        return max(QUICK_POLL_S if is_asked else POLL_S, min(10 * POLL_S, looked_s / SHARE_OF_TIME))
 
     def _fit_quietly(self) -> None:
         _step_back()

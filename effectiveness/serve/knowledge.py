@@ -42,6 +42,7 @@ class Knowledge:
     lines: LineIndex = field(default_factory=LineIndex)
     lock: threading.Lock = field(default_factory=threading.Lock)
     num_saved: int = 0
+    asked_at: float = field(default_factory=time.monotonic)  # the last time
     is_fitted: bool = False
 
     @property
@@ -58,6 +59,7 @@ class Knowledge:
 
     def answer(self, cursor: Cursor) -> Answer:
         """The answer by the time it is wanted; an empty one where others are served until then."""
+        self.asked_at = time.monotonic()
         if not self.lock.acquire(
             timeout=max(0.0, min(cursor.until - time.monotonic(), threading.TIMEOUT_MAX))
         ):

@@ -24,11 +24,12 @@ class Compared:
     question: Question
     ours: Line | None
     text: str
-    ids: tuple[int, ...]
+    ids: tuple[int, ...]  # of all lines that were served
 
     @property
     def is_same(self) -> bool:
-        return self.ids == (self.ours.ids if self.ours else ())
+        """Whether what is served begins with the library's one line."""
+        return self.ids[: len(self.ours.ids)] == self.ours.ids if self.ours else not self.ids
 
 
 def compare(knowledge: Knowledge, files: Sequence[HeldOutFile], ask: Exchange) -> list[Compared]:
