@@ -171,11 +171,20 @@ def test_a_long_prompt_keeps_its_end_and_is_cut_where_it_was_cut_before():
 def test_a_gap_of_any_length_fits_into_the_window(opened):
     coder, network = opened
     ids = coder.encode(source(*NAMES))
-    continuation = fresh(network).between(ids, ids)
-    assert len(continuation._prompt) <= WINDOW - NEW_TOKENS
-    marks = [continuation._prompt.count(mark) for mark in network.fim]
-    assert marks == [1, 1, 1] and continuation._prompt[-1] == network.fim[2]
-    assert continuation.probabilities([()]).sum() == pytest.approx(1, abs=1e-4)
+    for is_suffix_first, last in ((False, network.fim[2]), (True, ids[-1])):
+        asked = dataclasses.replace(fresh(network), fills_suffix_first=is_suffix_first)
+        continuation = asked.between(ids, ids)
+        assert len(continuation._prompt) <= WINDOW - NEW_TOKENS
+        marks = [continuation._prompt.count(mark) for mark in network.fim]
+        assert marks == [1, 1, 1] and continuation._prompt[-1] == last
+        assert continuation.probabilities([()]).sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_keystroke_in_a_gap_with_the_suffix_first_changes_only_the_end_of_the_prompt(opened):
+    coder, network = opened
+    asked, ids = dataclasses.replace(fresh(network), fills_suffix_first=True), coder.encode(source(*NAMES))
+    before, after = (asked.between(ids[:end], ids)._prompt for end in (20, 21))
+    assert after[: len(before)] == before and len(after) == len(before) + 1
 
 
 @pytest.mark.parametrize("suffix", [None, "\n    return found\n"])

@@ -13,9 +13,10 @@ import pytest
 from training_fixtures import command, open_trainer, use_tiny_models, write_dataset
 
 from effectiveness.trainer.batches import Batches, Pacing
+from effectiveness.trainer.complete import prompt_ids
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.documents import Reading
-from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS
+from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS, fills_suffix_first
 from effectiveness.trainer.gaps import fill_in_the_middle
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.tokenizer_match import with_fim_rate
@@ -173,7 +174,19 @@ def test_whether_and_how_a_model_was_trained_for_gaps_stands_in_its_configuratio
     assert described[HOW_IT_FILLS] == {
         "rate": 0.5,
         "orders": ["prefix-suffix-middle", "suffix-prefix-middle"],
+        "cuts": {"characters": 0.5, "rest of line": 0.25, "lines": 0.25},
     }
+
+
+def test_a_model_that_was_trained_with_the_suffix_first_is_asked_so_and_one_that_does_not_say_is_not(
+    trained, vocabulary
+):
+    described = json.loads((trained / "config.json").read_text("utf-8"))
+    assert fills_suffix_first(described)
+    assert not fills_suffix_first({}) and not fills_suffix_first({HOW_IT_FILLS: {"rate": 0.5}})
+    control, (before, after) = vocabulary.control, map(vocabulary.encode, ("def ", "return"))
+    asked = prompt_ids(vocabulary, "def ", "return", 100, suffix_first=True)
+    assert asked == [control.fim_prefix, control.fim_suffix, *after, control.fim_middle, *before]
 
 
 def test_a_base_whose_tokenizer_has_no_gaps_is_tuned_without_them(trained, sequences, tmp_path, capsys):

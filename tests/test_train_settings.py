@@ -73,6 +73,7 @@ CHANGES = {
     "data.packing": ("false", {}),
     "data.replay": ("{replayed}", {"optimization.batch_size": "4"}),
     "data.replay_share": ("0.5", {"data.replay": "{replayed}", "optimization.batch_size": "4"}),
+    "data.repository_context": ("1.0", {"data.variants": "false"}),
     "objectives.fim_rate": ("1.0", {}),
     "objectives.mask_rate": ("1.0", {"objectives.fim_rate": "0.0"}),
     "optimization.batch_size": ("3", {}),

@@ -29,6 +29,7 @@ AS_THEY_STAND = (
         "model.dropout=0.0",
         "objectives.fim_rate=0.0",
         "objectives.mask_rate=0.0",
+        "data.repository_context=0.0",
         "optimization.ema_decay=0.0",
     ),
 )
@@ -135,6 +136,7 @@ ARMS: dict[str, Arm] = {
     "originals": ORIGINALS,
     **_with("originals", ORIGINALS),
     "recipe": RECIPE,
+    "recipe-with-repository-context": _changed(RECIPE, "recipe", "data.repository_context=0.3"),
 }
 
 

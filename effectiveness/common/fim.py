@@ -26,3 +26,16 @@ FIM_SPELLINGS: tuple[tuple[str, str, str], ...] = (
 def own_spelling(vocabulary: Container[str]) -> tuple[str, str, str] | None:
     """(prefix, middle, suffix) as this vocabulary spells them, None where it has no such tokens."""
     return next((row for row in FIM_SPELLINGS if all(text in vocabulary for text in row)), None)
+
+
+# Before the repository's name, and before each file's path.
+CONTEXT_SPELLINGS: tuple[tuple[str, str], ...] = (
+    ("<|repo_name|>", "<|file_sep|>"),  # ours; Qwen2.5-Coder
+    ("<repo_name>", "<file_sep>"),  # StarCoder2
+    ("<reponame>", "<filename>"),  # StarCoder, Granite Code
+)
+
+
+def own_context_spelling(vocabulary: Container[str]) -> tuple[str, str] | None:
+    """(repository, file) as this vocabulary spells them, None where it has no such tokens."""
+    return next((row for row in CONTEXT_SPELLINGS if all(text in vocabulary for text in row)), None)

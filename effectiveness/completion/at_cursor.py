@@ -19,7 +19,7 @@ import numpy as np
 
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.lines import Line, Search, likely_lines
-from effectiveness.completion.network import Network
+from effectiveness.completion.network import NOWHERE, About, Network
 from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
 from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, Place
@@ -155,13 +155,19 @@ class Completer:
         if self.network is None:
             assert place is not None, "a completer has a memory, a network, or both"
             return MemoryPredictor(place.reader)
+        about = self._about(cursor)
         if cursor.suffix and self.network.fim:
-            continuation = self.network.between(
-                ids, self.coder.encode(cursor.suffix[: 4 * self.network.window])
-            )
+            behind = self.coder.encode(cursor.suffix[: 4 * self.network.window])
+            continuation = self.network.between(ids, behind, about)
         else:
-            continuation = self.network.after(ids)
+            continuation = self.network.after(ids, about)
         return ModelPredictor(continuation) if place is None else JoinedPredictor(place.reader, continuation)
+
+    def _about(self, cursor: Cursor) -> About:
+        if self.network is None or self.network.context is None:
+            return NOWHERE
+        extra = tuple((path, tuple(self.coder.encode(text))) for path, text in cursor.extra)
+        return About(path=cursor.path, extra=extra)
 
     def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
         """The line's text and how sure it is of all lines so far; None where that is not enough."""

@@ -81,12 +81,17 @@ class Knowledge:
         if self.repository is None or self.encoder is None or self.completer.memory is None:
             return 0
         changes = self.repository.changes()
+        saved: dict[str, np.ndarray | None] = {}
         for change in changes:
-            ids = None if change.text is None else self.encoder.encode(change.text)
+            ids = saved[change.path] = None if change.text is None else self.encoder.encode(change.text)
             with self.lock:
                 self.completer.memory.update(change.path, ids)
                 self.completer.readers.forget(change.path)
                 self.lines.add(change.path, change.text or b"")
+        if saved and self.completer.network is not None:
+            network = self.completer.network.knowing(saved)
+            with self.lock:
+                self.completer.network = network
         self.num_saved += len(changes)
         return len(changes)
 
@@ -110,6 +115,8 @@ def open_knowledge(
     weights = memory.learned if kept else None
     network = network_of()
     if network is not None:
+        if network.context is not None:
+            network = network.knowing({path: memory.ids_now(path) for path in memory.known_paths})
         memory.learned = fit_joined(memory, network, halves(val)[0], FIRST_MEETING_TOKENS).learned
     known = repository.texts if repository else _texts_of(memory, coder)
     return Knowledge(

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from effectiveness.common.repository_context import CONTEXT_SHARE
 from effectiveness.common.seeding import key_for
 from effectiveness.trainer.attention import has_kernel
+from effectiveness.trainer.context_rows import ContextRows
 from effectiveness.trainer.documents import (
     AS_THEY_STAND,
     ControlTokens,
@@ -64,7 +66,8 @@ class EpochPlan:
     rows: np.ndarray  # int64 [visits] index into source.table
     weights: np.ndarray  # float64 [visits] of each target in the loss
     fills: np.ndarray  # bool [visits] fill-in-the-middle
-    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document
+    quotes: np.ndarray  # bool [visits] behind excerpts of other files
+    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document, without what it quotes
     pack_starts: np.ndarray  # int64 [packs + 1]
     packs_per_step: int
     first_pack: int = 0  # those before it were trained on in steps of another size
@@ -132,17 +135,20 @@ class Batches:
         weighting: str = "visits",
         packing: bool = True,
         reading: Reading = AS_THEY_STAND,
+        context: ContextRows | None = None,
+        context_rate: float = 0.0,  # share of texts that are cut to be read behind other files
         fresh_cuts: bool = False,  # of originals that hold every token once, each visited once an epoch
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
         self.packs_per_step, self.packing, self.reading = packs_per_step, packing, reading
+        self.context = context
         self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
         table = rows.table
         ones = np.full(len(table), MICRO, dtype=np.int64)
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
-        self._cuts = FreshCuts(rows, seed) if fresh_cuts else None
+        self._cuts = FreshCuts(rows, seed, context_rate if context else 0.0) if fresh_cuts else None
         self._begin = 0, 0
         self._offsets = _even_offsets(self.visit_weights, seed)
         self.pace(pacing)
@@ -205,10 +211,15 @@ class Batches:
         table = source.table[rows]
         fills = self._fills(epoch, table)
         filled = np.minimum(table["length"] + NUM_CONTROL_TOKENS - 1, source.window)
-        num_pairs = np.where(fills, filled, document_pairs(table, source.window))
+        quotes = source.quotes[rows] if isinstance(source, CutRows) else np.zeros(len(rows), dtype=bool)
+        own = np.where(quotes, table["length"] + table["is_last"], document_pairs(table, source.window))
+        num_pairs = np.where(fills, filled, own)
         weights = np.ones(len(rows)) if self._cuts else self.loss_weights[rows]
         kept = num_pairs > 0  # a file of a single window of one token may have nothing to predict
-        order, pack_starts = pack(num_pairs[kept], source.window if self.packing else 0)
+        sizes = np.where(
+            quotes, np.minimum(num_pairs + int(CONTEXT_SHARE * source.window), source.window), num_pairs
+        )
+        order, pack_starts = pack(sizes[kept], source.window if self.packing else 0)
         order = np.flatnonzero(kept)[order]
         return EpochPlan(
             epoch=epoch,
@@ -216,6 +227,7 @@ class Batches:
             rows=rows[order],
             weights=weights[order],
             fills=fills[order],
+            quotes=quotes[order],
             num_pairs=num_pairs[order],
             pack_starts=pack_starts,
             packs_per_step=self.packs_per_step,
@@ -285,11 +297,18 @@ class Batches:
         return self.reading.window_at(share, self.rows.window)
 
     def _documents(self, plan: EpochPlan, epoch: int, visit: int, window: int) -> list[Document]:
-        row, fills, source = int(plan.rows[visit]), bool(plan.fills[visit]), plan.source
-        draw = Draw(seed=self.seed, epoch=epoch, visit=visit)
-        pieces = self.reading.pieces(source, row, self.control, draw, fills=fills, window=window)
+        row, source, weight = int(plan.rows[visit]), plan.source, plan.weights[visit]
+        draw, fills = Draw(seed=self.seed, epoch=epoch, visit=visit), bool(plan.fills[visit])
         origin = source.origin(row) if isinstance(source, CutRows) else row
-        return [(origin, *pairs, plan.weights[visit]) for pairs in pieces]
+        if not plan.quotes[visit]:
+            pieces = self.reading.pieces(source, row, self.control, draw, fills=fills, window=window)
+            return [(origin, *pairs, weight) for pairs in pieces]
+        assert self.context is not None, "nothing is quoted without it"
+        quoting = self.context.pieces(source, row, self.control, draw, fills=fills, window=window)
+        return [
+            (origin, inputs, targets, np.where(np.arange(len(targets)) < quoted, 0, weight))
+            for inputs, targets, quoted in quoting
+        ]
 
 
 def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.devices import autocast
+from effectiveness.trainer.gap_record import fills_suffix_first
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
 
@@ -46,8 +47,10 @@ class Completion:
         return self.text.split("\n", 1)[0]
 
 
-def prompt_ids(vocabulary: Vocabulary, text: str, suffix: str | None, room: int) -> list[int]:
-    """Ids to continue from, at most `room`: the end of `text`, or prefix, suffix and the middle token.
+def prompt_ids(
+    vocabulary: Vocabulary, text: str, suffix: str | None, room: int, *, suffix_first: bool = False
+) -> list[int]:
+    """Ids to continue from, at most `room`: the end of `text`, or prefix and suffix of a gap in one of two orders.
 
     Raises UserError for a suffix without fill-in-the-middle tokens.
     """
@@ -59,7 +62,7 @@ def prompt_ids(vocabulary: Vocabulary, text: str, suffix: str | None, room: int)
         raise UserError("--suffix needs a tokenizer with fill-in-the-middle tokens; this one has none")
     after = vocabulary.encode(suffix)[: (room - 3) // 2]
     before = prefix[-(room - 3 - len(after)) :]
-    return control.around(before, after)
+    return control.around(before, after, suffix_first=suffix_first)
 
 
 @torch.no_grad()
@@ -106,7 +109,8 @@ def complete_text(
     torch.manual_seed(key_for(seed, "sampling"))
     positions = num_positions(model)
     new_tokens = min(settings["max_new_tokens"], positions // 2)
-    ids = prompt_ids(vocabulary, text, suffix, positions - new_tokens)
+    suffix_first = fills_suffix_first(model.config.to_dict())
+    ids = prompt_ids(vocabulary, text, suffix, positions - new_tokens, suffix_first=suffix_first)
     return generate(model, vocabulary, ids, **(settings | {"max_new_tokens": new_tokens}))
 
 
@@ -180,15 +184,12 @@ def complete_gaps(model: PreTrainedModel, vocabulary: Vocabulary, gaps: list[Gap
     }
     if room < 8:
         return []
-    return [
-        Completion(
-            gap=gap,
-            text=generate(
-                model, vocabulary, prompt_ids(vocabulary, gap.prefix, gap.suffix, room), **settings
-            ),
-        )
-        for gap in gaps
-    ]
+    suffix_first = fills_suffix_first(model.config.to_dict())
+    found = []
+    for gap in gaps:
+        ids = prompt_ids(vocabulary, gap.prefix, gap.suffix, room, suffix_first=suffix_first)
+        found.append(Completion(gap=gap, text=generate(model, vocabulary, ids, **settings)))
+    return found
 
 
 def completion_scores(completions: list[Completion]) -> dict[str, float]:

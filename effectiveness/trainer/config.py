@@ -61,6 +61,7 @@ class Data:
     packing: bool = setting(True)
     replay: str | None = setting(None)
     replay_share: float = setting(0.05, above=0.0, high=0.5)
+    repository_context: float = setting(0.0, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +221,13 @@ def check_combinations(config: Config) -> None:
         raise UserError(
             f"quantization.load_in_{quantization.bits}bit is of a frozen base, whose weights no step can change by so "
             "little; train adapters on it (quantization.lora_enabled: true), or leave it out"
+        )
+    if config.data.repository_context and not (
+        can_cut_anew(config.data) and config.data.fresh_cuts is not False
+    ):
+        raise UserError(
+            "data.repository_context is for originals that are cut anew every epoch; it needs data.weighting and "
+            "data.curriculum none, data.overlap and data.variants false, data.fresh_cuts not false"
         )
     if not config.output.directory.strip():
         raise UserError("output.directory is empty; name a directory")

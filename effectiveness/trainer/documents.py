@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from effectiveness.common.repository_context import ContextTokens
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.gaps import NUM_CONTROL_TOKENS, Spelling, fill_in_the_middle
 from effectiveness.trainer.rows import Rows
@@ -33,6 +34,7 @@ class ControlTokens:
     fim_middle: int | None = None
     fim_suffix: int | None = None
     mask: int | None = None
+    context: ContextTokens | None = None  # before other files of the repository
 
     @property
     def can_fill(self) -> bool:
@@ -45,10 +47,12 @@ class ControlTokens:
             return None
         return self.fim_prefix, self.fim_suffix, self.fim_middle
 
-    def around(self, before: Sequence[int], after: Sequence[int]) -> list[int]:
+    def around(self, before: Sequence[int], after: Sequence[int], *, suffix_first: bool = False) -> list[int]:
         """What asks for the text between two others, [before + after + NUM_CONTROL_TOKENS - 1]; only if `can_fill`."""
         assert self.fim is not None, "ask can_fill first"
         prefix, suffix, middle = self.fim
+        if suffix_first:
+            return [prefix, suffix, *after, middle, *before]
         return [prefix, *before, suffix, *after, middle]
 
 
@@ -101,7 +105,7 @@ class Reading:
         if fills:
             rng = rng_for(draw.seed, "cut", draw.epoch, int(rows.table["seq_id"][row]), draw.visit)
             tokens, at, found = rows.tokens_of(row), 0, []
-            for size in _even_sizes(min(len(tokens) + NUM_CONTROL_TOKENS - 1, rows.window), window):
+            for size in even_sizes(min(len(tokens) + NUM_CONTROL_TOKENS - 1, rows.window), window):
                 part = tokens[at : at + size - NUM_CONTROL_TOKENS + 1]
                 found.append(fill_in_the_middle(part, control, size, rng, self.spelling))
                 at += len(part)
@@ -110,7 +114,7 @@ class Reading:
         if self.mask_rate and rows.table["label_offset"][row] < 0:
             assert control.mask is not None, "a run is refused without it"
             inputs = self._masked(inputs, control.mask, draw)
-        bounds = np.cumsum(_even_sizes(len(inputs), window))[:-1]
+        bounds = np.cumsum(even_sizes(len(inputs), window))[:-1]
         return list(zip(np.split(inputs, bounds), np.split(targets, bounds), strict=True))
 
     def _masked(self, inputs: np.ndarray, mask: int, draw: Draw) -> np.ndarray:
@@ -123,7 +127,7 @@ class Reading:
         return np.where(is_masked, mask, inputs)
 
 
-def _even_sizes(total: int, most: int) -> list[int]:
+def even_sizes(total: int, most: int) -> list[int]:
     """As few sizes of at most `most` as add up to `total`, as even as can be; [total] where it fits."""
     count = max(1, -(-total // most))
     return [total * (i + 1) // count - total * i // count for i in range(count)]

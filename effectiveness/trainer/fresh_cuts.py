@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from effectiveness.common.seeding import key_for
+from effectiveness.trainer.context_rows import longest_behind_context
 from effectiveness.trainer.rows import Rows
 
 
@@ -22,6 +23,7 @@ class CutRows(Rows):
     order: np.ndarray  # int64 [rows of source] by file and place
     first: np.ndarray  # int64 [windows]: place in `order` of the row that a window begins in
     skip: np.ndarray  # int64 [windows]: tokens of that row before it
+    quotes: np.ndarray  # bool [windows]: read behind excerpts of other files, and half as long for that
 
     def tokens_of(self, index: int) -> np.ndarray:
         place, skip, left = int(self.first[index]), int(self.skip[index]), int(self.table["length"][index])
@@ -43,8 +45,8 @@ class CutRows(Rows):
 class FreshCuts:
     """Cuts rows that hold every token once. Where a window of a text is missing, what follows is a text of its own."""
 
-    def __init__(self, rows: Rows, seed: int) -> None:
-        self.rows, self.seed = rows, seed
+    def __init__(self, rows: Rows, seed: int, context_rate: float = 0.0) -> None:
+        self.rows, self.seed, self.context_rate = rows, seed, context_rate
         table = rows.table
         self._order = np.lexsort((table["start_token"], table["file"]))
         lengths = table["length"][self._order].astype(np.int64)
@@ -58,7 +60,7 @@ class FreshCuts:
 
     def of(self, epoch: int) -> CutRows:
         """The windows of an epoch: a pure function of seed and epoch."""
-        starts, lengths = self._windows(epoch)
+        starts, lengths, quotes = self._windows(epoch)
         first = np.searchsorted(self._ends, starts, side="right")
         last = np.searchsorted(self._ends, starts + lengths, side="left")
         source = self.rows.table[self._order]
@@ -80,16 +82,23 @@ class FreshCuts:
             order=self._order,
             first=first,
             skip=skip,
+            quotes=quotes,
         )
 
-    def _windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(start in all rows end to end, length), int64 [windows]: a text's first window is as long as is drawn."""
-        window = self.rows.window
-        rng = np.random.Generator(np.random.Philox(key=key_for(self.seed, "fresh cut", epoch)))
-        heads = rng.integers(1, window + 1, len(self._text_lengths))
+    def _windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(start in all rows end to end, length, quotes) of windows: a text's first one is as long as is drawn."""
+        longest, count = self.rows.window, len(self._text_lengths)
+        quotes = _generator(self.seed, "context", epoch).random(count) < self.context_rate
+        window = np.where(quotes, longest_behind_context(longest), longest)
+        drawn = _generator(self.seed, "fresh cut", epoch).integers(1, longest + 1, count)
+        heads = -(-drawn * window // longest)
         heads = np.where(self._text_lengths <= window, self._text_lengths, heads)
         counts = 1 + -(-(self._text_lengths - heads) // window)
         text = np.repeat(np.arange(len(counts)), counts)
         nth = np.arange(len(text)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = self._text_starts[text] + np.where(nth, heads[text] + (nth - 1) * window, 0)
-        return starts, np.diff(starts, append=self._ends[-1:])
+        starts = self._text_starts[text] + np.where(nth, heads[text] + (nth - 1) * window[text], 0)
+        return starts, np.diff(starts, append=self._ends[-1:]), quotes[text]
+
+
+def _generator(seed: int, *what: str | int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=key_for(seed, *what)))

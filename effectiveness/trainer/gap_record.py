@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from effectiveness.common.boundary import read_json_object
-from effectiveness.trainer.gaps import ORDERS
+from effectiveness.trainer.gaps import CUTS, ORDERS, SUFFIX_FIRST_ORDER
 from effectiveness.trainer.model_files import A_MODEL, MAX_CONFIG_BYTES
 from effectiveness.trainer.other_readers import SPLITS_CONTROL_TEXTS
 from effectiveness.trainer.vocabulary import MAX_NAMES_BYTES, Vocabulary
@@ -23,7 +23,18 @@ HOW_IT_FILLS = "fill_in_the_middle_training"
 def record_gaps(model: nn.Module, fim_rate: float) -> None:
     """Have the model's configuration say that it was trained with this share of gaps."""
     setattr(model.config, CAN_FILL, True)
-    setattr(model.config, HOW_IT_FILLS, {"rate": fim_rate, "orders": list(ORDERS)})
+    setattr(model.config, HOW_IT_FILLS, {"rate": fim_rate, "orders": list(ORDERS), "cuts": dict(CUTS)})
+
+
+def fills_suffix_first(config: dict) -> bool:
+    """Whether a model of this config.json may be asked with the suffix first.
+
+    The middle then goes on from the prefix without a seam: the smaller a model, the better it does so (LOG.md), and a
+    keystroke changes only the end of the prompt.
+    """
+    recorded = config.get(HOW_IT_FILLS)
+    orders = recorded.get("orders") if isinstance(recorded, dict) else None
+    return isinstance(orders, list) and SUFFIX_FIRST_ORDER in orders
 
 
 def how_it_fills(model: nn.Module) -> str:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from effectiveness.trainer.documents import ControlTokens
 
 NUM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
-AT_RANDOM, TO_A_LINES_END = 0.5, 0.25  # shares of gaps; the rest is whole lines
+CHARACTERS, REST_OF_LINE, LINES = "characters", "rest of line", "lines"
+CUTS = {CHARACTERS: 0.5, REST_OF_LINE: 0.25, LINES: 0.25}  # shares of gaps
 NUM_LINES = (1, 1, 1, 2, 4, 8)  # of a gap that ends with a line, drawn from these
 SUFFIX_FIRST = 0.5  # share of gaps
-ORDERS = ("prefix-suffix-middle", "suffix-prefix-middle")
+SUFFIX_FIRST_ORDER = "suffix-prefix-middle"
+ORDERS = ("prefix-suffix-middle", SUFFIX_FIRST_ORDER)
 LEAST_TOKENS = 3  # of a window that is cut
 
 
@@ -55,19 +57,27 @@ class Place:
 def fill_in_the_middle(
     tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: Spelling | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets, int64, min(len(tokens) + 3, window) each: every token is a target, the end token too.
+    """Inputs and targets, int64, min(len(tokens) + 3, window) each: every token is a target, the end token too."""
+    return gap_pairs(*cut_a_gap(tokens, control, window, rng, spelling), control)
+
+
+def gap_pairs(asked: list[int], middle: list[int], control: ControlTokens) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets of a gap and its middle."""
+    sequence = np.array([*asked, *middle, control.end], dtype=np.int64)
+    return sequence[:-1], sequence[1:]
+
+
+def cut_a_gap(
+    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: Spelling | None
+) -> tuple[list[int], list[int]]:
+    """(what asks for the middle, the middle), as many ids as tokens and three more, or `window`.
 
     Without a `spelling` cuts lie between tokens. Cutting a token makes more of it; what is too much then is left
     out farthest from the gap.
     """
     tokens = tokens[: window - NUM_CONTROL_TOKENS + 1]
     prefix, middle, suffix = _fitted(tokens, *_draw(tokens, rng, spelling), spelling)
-    if rng.random() < SUFFIX_FIRST:
-        asked = [*control.around((), suffix), *prefix]
-    else:
-        asked = control.around(prefix, suffix)
-    sequence = np.array([*asked, *middle, control.end], dtype=np.int64)
-    return sequence[:-1], sequence[1:]
+    return control.around(prefix, suffix, suffix_first=rng.random() < SUFFIX_FIRST), middle
 
 
 def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> tuple[Place, Place]:
@@ -75,11 +85,11 @@ def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> 
     if spelling is None:
         return _sorted(Place(rng.randrange(len(tokens) + 1)) for _ in range(2))
     ends = np.cumsum(spelling.num_bytes[tokens])
+    [kind] = rng.choices(list(CUTS), list(CUTS.values()))
     lines = np.flatnonzero(spelling.line_ends[tokens] >= 0)  # tokens in which a line ends
-    kind = rng.random()
-    if kind < AT_RANDOM or not len(lines):
+    if kind == CHARACTERS or not len(lines):
         return _sorted(_at_byte(rng.randrange(int(ends[-1]) + 1), ends) for _ in range(2))
-    if kind < AT_RANDOM + TO_A_LINES_END:
+    if kind == REST_OF_LINE:
         first = _at_byte(rng.randrange(int(ends[-1]) + 1), ends)
     else:
         first = Place(int(rng.choice((-1, *lines))) + 1)

@@ -48,6 +48,7 @@ RULES: dict[str, str] = {
     "data.packing": REFUSED,
     "data.replay": REFUSED,
     "data.replay_share": REFUSED,
+    "data.repository_context": REFUSED,  # the plan of an epoch follows from it
     "objectives.fim_rate": REFUSED,
     "objectives.mask_rate": CHANGEABLE,
     "optimization.batch_size": CHANGEABLE,  # the place in the epoch is kept in packs

@@ -21,6 +21,8 @@ from effectiveness.trainer import defaults, devices, models
 from effectiveness.trainer.batches import Batches, Pacing
 from effectiveness.trainer.config import Config, can_cut_anew, filled, with_base
 from effectiveness.trainer.console import Console
+from effectiveness.trainer.context_record import name_of
+from effectiveness.trainer.context_rows import ContextRows, context_of
 from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.evaluate import HeldOut
@@ -231,6 +233,8 @@ def _batches(run: Run, rows: Rows) -> Batches:
     own: dict[str, Any] = common | {
         "weighting": filled(config.data.weighting),
         "reading": reading,
+        "context": _context_rows(run, rows) if config.data.repository_context else None,
+        "context_rate": config.data.repository_context,
         "fresh_cuts": can_cut_anew(config.data) and config.data.fresh_cuts is not False,
     }
     if config.data.replay is None:
@@ -259,6 +263,16 @@ def _replay_rows(run: Run) -> Rows:
     if len(rows) == 0:
         raise UserError(f"data.replay: {rows.path} has no rows; build it from a larger repository")
     return rows
+
+
+def _context_rows(run: Run, rows: Rows) -> ContextRows:
+    """The training split's own files before each other. Raises UserError where the tokenizer cannot say so."""
+    if run.vocabulary.control.context is None:
+        raise UserError(
+            "data.repository_context needs <|repo_name|> and <|file_sep|> in the tokenizer; set it to 0"
+        )
+    context = context_of(rows, run.vocabulary, name_of(run.dataset))
+    return ContextRows.of(rows, context, run.vocabulary)
 
 
 def _num_epochs(config: Config, batches: Batches) -> float:

@@ -10,6 +10,7 @@ from torch import nn
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, devices, models
 from effectiveness.trainer.adapters import lower_frozen
+from effectiveness.trainer.context_record import name_of, record_context
 from effectiveness.trainer.fitting import one_line_where_memory_ends
 from effectiveness.trainer.gap_record import CAN_FILL, can_fill, record_gaps
 from effectiveness.trainer.setup import CHECKPOINTS, Run, finished_model
@@ -36,6 +37,8 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         what = f"{what}, weights of {run.source}"
     if run.config.objectives.fim_rate:
         record_gaps(model, run.config.objectives.fim_rate)
+    if run.config.data.repository_context:
+        record_context(model, run.config.data.repository_context, name_of(run.dataset))
     if run.config.quantization.lora_enabled:
         count = models.adapt(model, run.config.quantization, run.config.training.seed, new_ids)
         what = f"{what}, LoRA on {count} layers"
@@ -93,6 +96,8 @@ def _to_learn(run: Run, added: frozenset[int]) -> frozenset[int]:
     control, objectives = run.vocabulary.control, run.config.objectives
     needed: set[int | None] = {control.begin, control.end}
     needed |= {control.fim_prefix, control.fim_middle, control.fim_suffix} if objectives.fim_rate else set()
+    quoting = control.context if run.config.data.repository_context else None
+    needed |= set(quoting.ids) if quoting else set()
     needed |= {control.mask} if objectives.mask_rate else set()
     return added if needed & added else frozenset()
 

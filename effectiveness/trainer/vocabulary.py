@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.boundary import read_json_object, reading
-from effectiveness.common.fim import own_spelling
+from effectiveness.common.fim import own_context_spelling, own_spelling
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
+from effectiveness.common.repository_context import ContextTokens
 from effectiveness.trainer.documents import ControlTokens
 
 MAX_TOKENIZER_BYTES = 256 << 20
@@ -59,6 +60,7 @@ class Vocabulary:
             end=end,
             pad=end if pad is None else pad,
             mask=self._named_id(names, "mask_token"),
+            context=self._context_tokens(),
             **self._fim_ids(),
         )
 
@@ -66,6 +68,13 @@ class Vocabulary:
         spelling = own_spelling(self.tokenizer.get_vocab(with_added_tokens=True)) or ()
         names = ("fim_prefix", "fim_middle", "fim_suffix")
         return {name: self.tokenizer.token_to_id(text) for name, text in zip(names, spelling, strict=False)}
+
+    def _context_tokens(self) -> ContextTokens | None:
+        spelling = own_context_spelling(self.tokenizer.get_vocab(with_added_tokens=True))
+        if spelling is None:
+            return None
+        repository, file = map(self.tokenizer.token_to_id, spelling)
+        return ContextTokens(repository=repository, file=file)
 
     def _named_id(self, names: dict, key: str) -> int | None:
         token = names.get(key)
