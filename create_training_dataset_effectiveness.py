@@ -71,6 +71,11 @@ def find_repository(asked: str | None) -> Path:
     asked = asked or os.environ.get(REPOSITORY_VARIABLE)
     if asked:
         root = path_of("the repository", asked)
+        if root.is_file():
+            raise UserError(
+                f"{spell(root)} is a file, and a repository is a directory; name the one it lies in: "
+                f"{spell(root.parent)}"
+            )
         if not root.is_dir():
             raise FileNotFoundError(
                 f"{spell(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
@@ -181,7 +186,12 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(f"--seed must fit in 64 bits, got {flags.seed}; any small number will do")
     require_working_directory()
     for flag in ("core", "test", "include", "exclude"):
-        require_utf8(f"--{flag}", getattr(flags, flag))
+        globs = getattr(flags, flag)
+        require_utf8(f"--{flag}", globs)
+        if not all(map(str.strip, globs)):
+            raise UserError(
+                f"--{flag} '' matches nothing; give a pattern as in a .gitignore, e.g. --{flag} 'docs/'"
+            )
     if flags.report_secrets and flags.keep_secrets:
         raise UserError(
             "--report-secrets lists what is redacted and --keep-secrets redacts nothing; drop one of them"

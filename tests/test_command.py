@@ -214,6 +214,15 @@ def test_no_repository_at_all_names_the_clone_command(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_for_a_repository_and_an_empty_pattern_are_refused_with_the_way_out(repository):
+    file = next(path for path in repository.rglob("*") if path.is_file())
+    done = run(file)
+    assert done.returncode == 2 and f"name the one it lies in: {file.parent}" in done.stderr
+    for flag in ("--core", "--test", "--include", "--exclude"):
+        done = run(repository, flag, "")
+        assert done.returncode == 2 and f"{flag} '' matches nothing; give a pattern" in done.stderr
+
+
 def test_the_environment_names_the_repository(repository, tmp_path):
     env = environment(EFFECTIVENESS_REPO=str(repository), HOME=str(tmp_path))
     done = run("--output", "dataset", "--tokenizer", "local", "--max-tokens", "128", cwd=tmp_path, env=env)
