@@ -44,7 +44,8 @@ run: $(READY) $(NATIVE)
 	@echo; echo "Memory and model together, on lines of files that neither has seen:"
 	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" --model "$(MODEL)" $(SAMPLE)
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
-	@echo "Next, in your editor: $(BIN)/python -m effectiveness serve --repository REPOSITORY"
+	@echo "Next, in your editor: $(BIN)/python -m effectiveness serve $(MODEL) --dataset $(OUTPUT) --repository $(REPO)"
+	@echo "and for its settings: $(BIN)/python -m effectiveness serve --print-config llama.vim"
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" -n auto --maxprocesses 8 --dist loadfile

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from effectiveness.common import html
+from effectiveness.common.coloured import coloured
 from effectiveness.proof.page import bars
 from effectiveness.trainer.complete import Completion, Gap
 from effectiveness.trainer.report import _completion, picture
@@ -45,3 +48,25 @@ def test_no_other_module_escapes_markup_or_brings_a_style_of_its_own():
             for alias in node.names
         }
         assert path.name == "html.py" or ("html" not in imported and "<style" not in text), path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'return "<b>" # a',
+        "x = 'it",
+        "/* a",
+        "#[derive(Debug)]\nfn f(a: u8) -> u8 { 0x1F }",
+        "a\u202eb // \u202e",
+        "`" * 9,
+    ],
+)
+def test_code_in_colours_keeps_every_character(code):
+    markup = coloured(code)
+    assert unescape(re.sub(r"</?span[^>]*>", "", markup)) == html.visible(code)
+    assert "<b>" not in markup
+
+
+def test_colours_tell_words_texts_comments_and_numbers_apart():
+    found = re.findall(r'<span class="(\w+)">(.*?)</span>', coloured('if x == 12:\n    y = "if"  # if\n'))
+    assert found == [("word", "if"), ("number", "12"), ("text", "&quot;if&quot;"), ("comment", "# if")]

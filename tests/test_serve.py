@@ -544,6 +544,8 @@ def test_a_buffer_without_a_name_is_found_by_its_lines():
     text = source("plums")
     assert index.path_of(text[:150], text[150:], texts) == "plums.py"
     assert index.path_of("entirely_different(text)\n" * 3, "", texts) == ""
+    alike = text[:150] + source("quinces", "medlars")  # a new file that began as a copy
+    assert index.path_of(alike[:300], alike[300:], texts) == ""
 
 
 def test_weights_and_confidence_are_fitted_behind_the_answers(tmp_path):

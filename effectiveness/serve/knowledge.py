@@ -39,6 +39,7 @@ class Knowledge:
     encoder: Encoder | None = None
     val: Sequence[HeldOutFile] = ()  # that nothing learned from: weights and confidence are fitted on them
     weights: bytes | np.ndarray | None = None  # of the memory alone, None where they are still to be fitted
+    paths: Collection[str] = ()  # of files that the memory knows; those of a repository change with it
     lines: LineIndex = field(default_factory=LineIndex)
     lock: threading.Lock = field(default_factory=threading.Lock)
     num_saved: int = 0
@@ -50,12 +51,6 @@ class Knowledge:
         """Who answers, in words."""
         memory = f"memory of {len(self.paths):,} files" if self.completer.memory else ""
         return " and ".join(filter(None, (memory, "model" if self.completer.network else "")))
-
-    @property
-    def paths(self) -> Collection[str]:
-        """Files that the memory knows."""
-        memory = self.completer.memory
-        return self.repository.texts if self.repository else memory.known_paths if memory else ()
 
     def answer(self, cursor: Cursor) -> Answer:
         """The answer by the time it is wanted; an empty one where others are served until then."""
@@ -125,6 +120,7 @@ def open_knowledge(
         encoder=encoder,
         val=val,
         weights=weights,
+        paths=known.keys(),
         lines=LineIndex.of(known),
     )
 
