@@ -3,7 +3,7 @@
     python3 benchmarks/reading.py names --linguist CLONE TREE...       one sample each of 100 languages and 40 names
     python3 benchmarks/reading.py bytes --gem "ruby -I ..." TREE...    of what linguist calls code or markup
     python3 benchmarks/reading.py rows --seed 7 --number 300 TREE...   random pieces of what is read, for the eye
-    python3 benchmarks/reading.py show TREE...                         what a build says, and five random rows
+    python3 benchmarks/reading.py show TREE... [--file NAME]           what a build says, and five rows, or a file's
 
 `names` takes linguist's own samples from a clone of it, and where it has none, of the trees; `bytes` asks its gem.
 Pieces are drawn by a seed, from each tree as many as from the others.
@@ -46,7 +46,7 @@ TABLE = read_table()
 HEAD_BYTES = 1024
 SAMPLE_BYTES = 4000  # the smallest ones are one-liners and odd cases, the largest are whole libraries
 PIECE_BYTES = 420
-NUM_ROWS, ROW_CHARS = 5, 360
+NUM_ROWS, ROW_CHARS = 5, 200
 MOST_SHOWN = 5
 
 
@@ -213,14 +213,14 @@ def pieces(trees: list[Path], number: int, seed: int) -> Iterator[str]:
 # --- show ------------------------------------------------------------------------------------------------
 
 
-def shown(trees: list[Path], seed: int) -> Iterator[str]:
-    """Markdown: of each repository what the command says of its scan, and five rows of it."""
+def shown(trees: list[Path], seed: int, file: str) -> Iterator[str]:
+    """Markdown: of each repository what the command says of its scan, and five rows of it, or all of one file."""
     for tree in trees:
         with tempfile.TemporaryDirectory(prefix="reading-") as room:
-            yield _shown(tree, Path(room, "dataset"), seed)
+            yield _shown(tree, Path(room, "dataset"), seed, file)
 
 
-def _shown(tree: Path, output: Path, seed: int) -> str:
+def _shown(tree: Path, output: Path, seed: int, file: str) -> str:
     command = [*python(ROOT / "create_training_dataset_effectiveness.py"), str(tree), "--output", str(output)]
     done = run(
         [*command, "--tokenizer", "local", "--max-tokens", "256", "--device", "cpu"],
@@ -242,16 +242,21 @@ def _shown(tree: Path, output: Path, seed: int) -> str:
     ]
     return "\n".join(
         [f"## {tree.name}", "", "```", *said, "```", "", *table, "", "Left out:", "", *(left_out or ["- nothing"]), "",
-         *_five_rows(output, seed)]
+         *_rows(output, seed, file)]
     )  # fmt: skip
 
 
-def _five_rows(output: Path, seed: int) -> Iterator[str]:
-    """The first characters of five random rows of train."""
+def _rows(output: Path, seed: int, file: str) -> Iterator[str]:
+    """The first characters of five random rows of train, or those of all rows of `file`."""
     tokenizer = Tokenizer.from_file(str(output / "tokenizer" / "tokenizer.json"))
-    rows = (output / "training_data_train.jsonl").read_text("utf-8").splitlines()
-    for line in random.Random(seed).sample(rows, min(NUM_ROWS, len(rows))):
-        row = json.loads(line)
+    splits = ("train", "val", "test") if file else ("train",)
+    lines = [
+        line for split in splits for line in open(output / f"training_data_{split}.jsonl", encoding="utf-8")
+    ]
+    rows = [json.loads(line) for line in lines]
+    of_file = [row for row in rows if row["metadata"]["source_file"] == file]
+    of_file.sort(key=lambda row: row["metadata"]["chunk_index"])
+    for row in of_file if file else random.Random(seed).sample(rows, min(NUM_ROWS, len(rows))):
         about = row["metadata"]
         text = tokenizer.decode(row["tokens"][: about["length"]], skip_special_tokens=False)[:ROW_CHARS]
         where = f"`{about['source_file']}`, {about['language']}, window {about['chunk_index'] + 1} of"
@@ -266,6 +271,7 @@ def main() -> None:
     parser.add_argument("trees", nargs="*", type=Path)
     parser.add_argument("--linguist", type=Path, help="a clone of github-linguist/linguist")
     parser.add_argument("--gem", default="ruby", help="how ruby finds the gem github-linguist")
+    parser.add_argument("--file", default="", help="whose rows `show` shows")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--number", type=int, default=300)
     flags = parser.parse_intermixed_args()
@@ -273,7 +279,7 @@ def main() -> None:
         "names": lambda: name_table(flags.linguist, flags.trees),
         "bytes": lambda: byte_table(shlex.split(flags.gem), flags.trees),
         "rows": lambda: pieces(flags.trees, flags.number, flags.seed),
-        "show": lambda: shown(flags.trees, flags.seed),
+        "show": lambda: shown(flags.trees, flags.seed, flags.file),
     }
     for line in lines[flags.what]():
         print(line, flush=True)

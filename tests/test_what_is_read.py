@@ -128,6 +128,13 @@ def test_data_of_no_known_kind_is_told_from_words(text, reason):
     assert data_reason(text) == reason
 
 
+def test_a_long_list_of_pairs_is_data_and_a_short_one_and_sentences_are_not():
+    pairs = b"".join(b"\xc4\xa0p%c r%c\n" % (97 + n % 26, 97 + n % 23) for n in range(12_000))
+    assert data_reason(pairs, is_unknown=True) == LIST
+    assert data_reason(pairs[:9000], is_unknown=True) == ""
+    assert data_reason(b"Some words of it.\nAnd more\n" * 9000, is_unknown=True) == ""
+
+
 def test_data_under_a_name_that_we_list_is_not_judged_by_its_size(root, spool):
     text = json.dumps({f"name {n}": "some words" for n in range(4000)}, indent=1)
     write(root, a_DOT_json=text, b_DOT_avsc=text, c_DOT_zzz=text)

@@ -32,7 +32,7 @@ NUMBERS = "data: mostly numbers"
 NO_WORDS = "data: no words"
 TABLE = "data: a table"
 TEST_DATA = "test data of no known language"
-LIST = "data: a list of single words"
+LIST = "data: a list of words"
 LARGE_TEST_DATA = f"test data: over {MAX_DATA_BYTES >> 10} kB"
 GENERATED_NAME = "generated: by its name"
 RECORDED = "recorded output"
@@ -103,6 +103,7 @@ _OF_SPHINX = re.compile(
     r"(?:^|/)_static/(?:searchtools|doctools|language_data|documentation_options|sphinx_highlight|"
     r"_sphinx_javascript_frameworks_compat|jquery(?:-[\d.]+)?|underscore(?:-[\d.]+)?)\.js$"
 )
+_TWO_WORDS = re.compile(rb"^\S+(?:[ \t]+\S+)?[ \t\r]*$", re.MULTILINE)
 _ONE_WORD = re.compile(rb"^[\w'\x80-\xff-]+[ \t\r]*$", re.MULTILINE)
 
 
@@ -182,7 +183,10 @@ def shape_reason(text: bytes) -> str:
     lines = [line for line in map(bytes.strip, text.split(b"\n")) if line]
     if len(lines) >= MIN_TABLE_LINES and any(_is_table(lines, separator) for separator in b"\t,;|"):
         return TABLE
-    is_list = len(lines) >= MIN_LIST_LINES and len(_ONE_WORD.findall(text)) > TABLE_SHARE * len(lines)
+    few_words = (
+        _TWO_WORDS if len(text) > MAX_DATA_BYTES else _ONE_WORD
+    )  # pairs for a tokenizer, edges of a graph
+    is_list = len(lines) >= MIN_LIST_LINES and len(few_words.findall(text)) > TABLE_SHARE * len(lines)
     return LIST if is_list else ""
 
 
