@@ -250,10 +250,8 @@ def _rows(output: Path, seed: int, file: str) -> Iterator[str]:
     """The first characters of five random rows of train, or those of all rows of `file`."""
     tokenizer = Tokenizer.from_file(str(output / "tokenizer" / "tokenizer.json"))
     splits = ("train", "val", "test") if file else ("train",)
-    lines = [
-        line for split in splits for line in open(output / f"training_data_{split}.jsonl", encoding="utf-8")
-    ]
-    rows = [json.loads(line) for line in lines]
+    texts = [(output / f"training_data_{split}.jsonl").read_text("utf-8") for split in splits]
+    rows = [json.loads(line) for text in texts for line in text.splitlines()]
     of_file = [row for row in rows if row["metadata"]["source_file"] == file]
     of_file.sort(key=lambda row: row["metadata"]["chunk_index"])
     for row in of_file if file else random.Random(seed).sample(rows, min(NUM_ROWS, len(rows))):

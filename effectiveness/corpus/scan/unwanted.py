@@ -93,7 +93,9 @@ _BY_SUFFIX = {suffix: reason for reason, suffixes in _SUFFIXES.items() for suffi
 _ENVIRONMENT = re.compile(r"\.env\.(?!example$|sample$|template$|dist$|schema$)[\w.-]+")
 # src/generated/a.h, a.generated.ts, a_generated.h, zz_generated.deepcopy.go
 _GENERATED_NAME = re.compile(
-    r"(?:^|/)(?:__)?(?:auto)?generated(?:__)?/|[._]generated[._][^/]*$", re.IGNORECASE
+    r"(?:^|/)(?:__)?(?:auto)?generated(?:__)?/|"
+    r"[._]generated[._](?:[^/]*[._])?(?:h|hh|hpp|hxx|c|cc|cpp|go|rs|[cm]?[jt]s|dart|swift|cs|java|kt)$",
+    re.IGNORECASE,
 )
 _DECLARATIONS = re.compile(r"(?:^|/)lib\.(?:dom|es\d|esnext|webworker|scripthost)[\w.]*\.d\.ts$")
 # What programs under test have written, in whatever language: tests/baselines/reference/a.js
