@@ -13,6 +13,7 @@ COMPILED, EAGER = "device_backend.compile=on", "device_backend.compile=off"
 CARD = "device_backend.memory_gib=23.5"  # what a card of 24 GB has
 TOGETHER = 3  # on one device, so that they compile at one time
 AGAIN = "optimization.gradient_checkpointing=true"
+IN_4_BITS = "quantization.load_in_4bit=true"
 
 
 def _batch(size: int) -> str:
@@ -97,7 +98,7 @@ def lora_profile(bench: Bench, note) -> None:
 
 
 def estimate(bench: Bench, note) -> None:
-    """Planned against seen in twelve runs; each plan is made before its first step."""
+    """Planned against seen in thirteen runs; each plan is made before its first step."""
     muon = (_batch(4), "optimization.ema_decay=0.99", "model.dropout=0.2")
     cases = [
         Case(label="small, Muon, 4, dropout 0.2, EMA", preset="small", settings=(EAGER, *muon)),
@@ -123,6 +124,7 @@ def estimate(bench: Bench, note) -> None:
         _half_billion("LoRA, 2", _batch(2), EAGER),
         _half_billion("LoRA, 4, compiled", _batch(4), COMPILED),
         _larger("LoRA, 2, checkpointing", _batch(2), AGAIN, EAGER),
+        _larger("LoRA over 4 bits, 2, checkpointing", _batch(2), AGAIN, EAGER, IN_4_BITS),
         _larger("LoRA, 4, compiled, checkpointing", _batch(4), AGAIN, COMPILED),
     ]
     cases = [replace(case, steps=1) for case in cases]

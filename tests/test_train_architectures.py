@@ -17,9 +17,10 @@ from effectiveness.trainer import foreign_model
 from effectiveness.trainer.adapters import add_adapters
 from effectiveness.trainer.attention import MASKED, NAME
 from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import merged_tensors
 from effectiveness.trainer.lora import LoraLinear
-from effectiveness.trainer.models import check_causal
+from effectiveness.trainer.models import adapt, check_causal
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
 
@@ -113,6 +114,45 @@ def test_a_layer_whose_weight_is_read_instead_of_called_has_its_adapter_trained_
     plain = model_of("mamba", vocab_size=VOCAB_SIZE).eval()
     plain.load_state_dict(merged_tensors(model, torch.float32))
     assert torch.allclose(plain(input_ids=ids, use_cache=False).logits, adapted, atol=1e-4)
+
+
+def check_adapted(family: str, settings: list[str]) -> None:
+    """Adapters and rows of new tokens, merged into a plain model: it computes what they do."""
+    model = model_of(family, vocab_size=VOCAB_SIZE, strength=1.0)
+    config = load_config(None, ["quantization.lora_enabled=true", "model.pretrained_model=x", *settings])
+    adapt(model, config.quantization, 1, new_ids=(3, 300, 319))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("lora_b", "rows")):
+                torch.nn.init.normal_(weight, std=0.1)
+    ids = torch.tensor([[5, 300, 7, 3, 3, 319, 8, 9]])
+    adapted = model.eval()(input_ids=ids, use_cache=False).logits
+    adapted.square().sum().backward()
+    assert all(bool(p.grad.any()) for name, p in model.named_parameters() if name.endswith("rows"))
+    plain = model_of(family, vocab_size=VOCAB_SIZE, strength=1.0).eval()
+    plain.load_state_dict(merged_tensors(model, torch.float32))
+    assert torch.allclose(plain(input_ids=ids, use_cache=False).logits, adapted, atol=1e-4, rtol=1e-4)
+
+
+KINDS = {
+    "plain": [],
+    "lengths": ["quantization.lora_dora=true"],
+    "4 bits": ["quantization.load_in_4bit=true"],
+}
+
+
+@pytest.mark.parametrize("family", ["gemma2", "falcon", "phi", "mamba", "ctrl"])
+def test_adapters_and_new_tokens_are_merged_to_what_they_compute(family):
+    check_adapted(family, KINDS["plain"])
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_adapters_of_every_kind_are_merged_to_what_they_compute_in_every_family(family, kind):
+    if family not in known_families():
+        pytest.skip(f"this transformers does not know {family}")
+    check_adapted(family, KINDS[kind])
 
 
 @pytest.mark.parametrize(

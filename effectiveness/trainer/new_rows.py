@@ -51,8 +51,8 @@ class NewRowsOfEmbedding(NewRows):
 
     def __init__(self, base: nn.Embedding, ids: torch.Tensor, rows: nn.Parameter) -> None:
         super().__init__(base, ids, rows)
-        slots = torch.full((base.num_embeddings,), -1)
-        slots[ids] = torch.arange(len(ids))
+        slots = torch.full((base.num_embeddings,), -1, device=ids.device)
+        slots[ids] = torch.arange(len(ids), device=ids.device)
         self.register_buffer("slots", slots, persistent=False)
         self.looks_up = _of_the_same_class(base, rows)
 
@@ -90,8 +90,8 @@ def train_rows(model: PreTrainedModel, ids: Collection[int]) -> None:
         return
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     _refuse_unless_tables(model, embedding, head)
-    indices = torch.tensor(sorted(ids))
-    probe = torch.cat([torch.arange(2), indices[:6]])[None].to(model.device)
+    indices = torch.tensor(sorted(ids), device=model.device)
+    probe = torch.cat([torch.arange(2, device=model.device), indices[:6]])[None]
     before = model(input_ids=probe, use_cache=False).logits
     rows = _taken(embedding, indices)
     of_head = rows if head.weight is embedding.weight else _taken(head, indices)
