@@ -69,6 +69,7 @@ WRONG = {
     "C++": (b"int f(int a, int b) { auto g = [=] { return a - b; }; return g(); }", (b"a - b", b"b - a")),
     "Bash": (b"f() { local a=1; echo $a; }\n", (b"$a", b"$b")),
     "PHP": (b"<?php function f($a) { $b = $a; $c = 1; return $b - $c; }", (b"$b - $c", b"$c - $c")),
+    "C#": (b"class A { int f(int a, int b) { return a - b; } }", (b"a - b", b"b - b")),
     "Ruby": (b"def f(a, b) a - b end", (b"a - b", b"b - b")),
     "Lua": (b"function f(a, b) return a - b end\n", (b"a - b", b"b - b")),
 }

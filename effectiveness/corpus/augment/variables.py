@@ -20,6 +20,7 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     c,
+    csharp,
     go,
     java,
     javascript,
@@ -45,6 +46,7 @@ ROLES: dict[str, Roles] = {
     "Ruby": ruby.ROLES,
     "C": c.ROLES,
     "C++": c.CXX_ROLES,
+    "C#": csharp.ROLES,
 }
 
 Variable = tuple[bytes, list[int]]  # a name, and the leaves of one function that spell it

@@ -1,0 +1,164 @@
+"""C#: locals that live on the stack alone; a parameter can be named by its callers, and a captured local becomes a
+field."""
+
+from __future__ import annotations
+
+import re
+
+from effectiveness.corpus.augment.roles import (
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    nearest,
+)
+
+_FUNCTIONS = (
+    "accessor_declaration",
+    "constructor_declaration",
+    "conversion_operator_declaration",
+    "destructor_declaration",
+    "method_declaration",
+    "operator_declaration",
+)
+_WITH_MEMBERS = ("object_creation_expression", "implicit_object_creation_expression", "assignment_expression")
+_KEYWORDS = (
+    b"abstract add alias and args as ascending async await base bool break by byte case catch char checked class const "
+    b"continue decimal default delegate descending do double dynamic else enum equals event explicit extern false "
+    b"field file finally fixed float for foreach from get global goto group if implicit in init int interface "
+    b"internal into is join let lock long managed nameof namespace new nint not notnull nuint null object on operator "
+    b"or orderby out override params partial private protected public readonly record ref remove required return "
+    b"sbyte scoped sealed select set short sizeof stackalloc static string struct switch this throw true try typeof "
+    b"uint ulong unchecked unmanaged unsafe ushort using value var virtual void volatile when where while with yield"
+)
+# Code that makes fields of locals, or text of their names.
+_SEEING = re.compile(rb"\b(?:async|await|yield|nameof|ThrowIf\w*|__arglist|CallerArgumentExpression)\b")
+
+
+def _declared_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    """A local is seen in its whole block; one of a `for`, `using` or `fixed` in that statement."""
+    kind, parent = code.table.kind, code.table.parent
+    statement = parent[parent[binder]]
+    if kind[statement] == "local_declaration_statement":
+        block = nearest(code, statement, ("block", "switch_body"))
+        return None if block is None else code.span(block)
+    known = ("for_statement", "using_statement", "fixed_statement")
+    return code.span(statement) if kind[statement] in known else None
+
+
+def _loop_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.child_span(binder, "body")
+
+
+def _catch_scope(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.span(code.table.parent[binder])
+
+
+def _in_argument(code: Code, leaf: int) -> str:
+    """An argument is used; what stands in a tuple names a part of it."""
+    above = code.table.kind[code.table.parent[code.table.parent[leaf]]]
+    return USE if above in ("argument_list", "bracketed_argument_list") else POISON
+
+
+def _assigned(code: Code, leaf: int) -> str:
+    """`x = 1` uses x, but in `new T { X = 1 }` it is a member."""
+    kind, parent = code.table.kind, code.table.parent
+    above = parent[parent[leaf]]
+    if kind[above] != "initializer_expression":
+        return USE
+    return FREE if kind[parent[above]] in _WITH_MEMBERS else POISON
+
+
+def _kept_words(code: Code) -> set[bytes]:
+    """`@x` is another spelling of x."""
+    texts = map(code.text, code.nodes["identifier"])
+    return {text[1:] for text in texts if text.startswith(b"@")}
+
+
+def _refuses(code: Code) -> str:
+    spelled = any(b"\\" in code.text(leaf) for leaf in code.nodes["identifier"])
+    return "names may be spelled with escapes" if spelled else ""
+
+
+def _poisoned(code: Code) -> list[int]:
+    """Functions in which a local is more than a place on the stack."""
+    functions = (node for kind in _FUNCTIONS for node in code.nodes[kind])
+    return [node for node in functions if _SEEING.search(code.text(node))]
+
+
+_USES = (
+    ("assignment_expression", "right"),
+    ("binary_expression", "left"),
+    ("binary_expression", "right"),
+    ("as_expression", "left"),
+    ("cast_expression", "value"),
+    ("checked_expression", None),
+    ("conditional_access_expression", "condition"),
+    ("conditional_expression", "alternative"),
+    ("conditional_expression", "condition"),
+    ("conditional_expression", "consequence"),
+    ("do_statement", "condition"),
+    ("element_access_expression", "expression"),
+    ("for_statement", "condition"),
+    ("for_statement", "update"),
+    ("foreach_statement", "right"),
+    ("if_statement", "condition"),
+    ("initializer_expression", None),
+    ("interpolation", None),
+    ("invocation_expression", "function"),
+    ("is_expression", "left"),
+    ("is_pattern_expression", "expression"),
+    ("lock_statement", None),
+    ("member_access_expression", "expression"),
+    ("parenthesized_expression", None),
+    ("postfix_unary_expression", None),
+    ("prefix_unary_expression", None),
+    ("range_expression", None),
+    ("return_statement", None),
+    ("switch_expression", None),
+    ("switch_statement", "value"),
+    ("throw_expression", None),
+    ("throw_statement", None),
+    ("using_statement", None),
+    ("variable_declarator", None),
+    ("while_statement", "condition"),
+)
+
+ROLES = Roles(
+    functions=frozenset(_FUNCTIONS),
+    names=frozenset({"identifier"}),
+    places={
+        **dict.fromkeys(_USES, USE),
+        ("argument", None): _in_argument,
+        ("argument", "name"): FREE,
+        ("assignment_expression", "left"): _assigned,
+        ("member_access_expression", "name"): FREE,
+        ("member_binding_expression", "name"): FREE,
+        ("method_declaration", "name"): FREE,
+    },
+    binders={
+        ("catch_declaration", "name"): _catch_scope,
+        ("foreach_statement", "left"): _loop_scope,
+        ("variable_declarator", "name"): _declared_scope,
+    },
+    patterns=frozenset(),
+    regions=frozenset(
+        {
+            "anonymous_method_expression",
+            "attribute_list",
+            "lambda_expression",
+            "local_function_statement",
+            "query_expression",
+        }
+    ),
+    strings=frozenset(
+        {"raw_string_content", "string_content", "string_literal_content", "verbatim_string_literal"}
+    ),
+    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    reserved=frozenset(_KEYWORDS.split()),
+    kept_words=_kept_words,
+    refuses=_refuses,
+    poisoned=_poisoned,
+)
