@@ -46,6 +46,9 @@ TREES = {
     "TypeScript": str(ROOT / "oracles" / "node_modules"),
     "C": "/usr/include",
     "Bash": "/usr/lib/git-core",
+    "Lua": "/usr/share/nvim/runtime/lua",
+    "PHP": "/usr/share/php",
+    "Ruby": "/usr/lib/ruby",
     "TOML": "/usr/share/cargo/registry",
 }
 NOTHING_TO_DO = {

@@ -25,6 +25,8 @@ SLICE = {
     "JavaScript": ("@babel/traverse", 15),
     "C": ("linux/netfilter*", 8),
     "Bash": (".", 3),
+    "Lua": ("vim/lsp", 4),
+    "Ruby": ("3.*/csv", 5),
     "TOML": ("tokio-1*", 5),
 }
 

@@ -40,7 +40,7 @@ ROWS = (
         layout=_LAYOUT,
         kept_comments=_KEPT,
         kept_headers=r"coding[:=]",  # works on the first line, and below a `#!`
-        reads_itself=rb"(?:read|open|lines|foreach)\w*[ (]+(?:__FILE__|\$0|\$PROGRAM_NAME)|RDoc.{0,3}usage",
+        reads_itself=rb"(?:read|open|lines|foreach)\w{0,20}[ (]{1,20}(?:__FILE__|\$0|\$PROGRAM_NAME)|RDoc.{0,3}usage",
         is_read_by_lines=True,
         oracle="ruby",
     ),

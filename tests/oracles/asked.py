@@ -13,9 +13,16 @@ from effectiveness.common import programs
 def ask(command: tuple[str, ...], question: dict[str, str]) -> bool | None:
     judge = _started(command)
     assert judge.stdin is not None and judge.stdout is not None
-    judge.stdin.write(json.dumps(question) + "\n")
-    judge.stdin.flush()
-    return json.loads(judge.stdout.readline())
+    try:
+        judge.stdin.write(json.dumps(question) + "\n")
+        judge.stdin.flush()
+        answer = judge.stdout.readline()
+    except BrokenPipeError:
+        answer = ""
+    if not answer:  # some texts crash Ruby's own compiler
+        _started.cache_clear()
+        return None
+    return json.loads(answer)
 
 
 @cache

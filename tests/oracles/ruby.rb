@@ -17,7 +17,7 @@ end
 def compiled(text, mode)
   text = text.gsub("__LINE__", "0")
   bare(RubyVM::InstructionSequence.compile(text, "file.rb", "file.rb", 1).to_a, mode)
-rescue SyntaxError
+rescue SyntaxError, StandardError
   nil
 end
 

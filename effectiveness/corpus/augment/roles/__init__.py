@@ -70,6 +70,8 @@ class Code:
         return None if child is None else self.span(child)
 
 
+_MAX_LEVELS = 1000  # what is nested deeper is not varied: `verify.MAX_DEPTH`
+
 # Scope rules say where a binding can be seen: (code, binder node, name leaf) -> span, or None to poison, or
 # USE where a pattern only assigns.
 ScopeRule = Callable[[Code, int, int], Span | str | None]
@@ -131,13 +133,23 @@ def child_of_binder(field: str) -> ScopeRule:
 
 
 def nearest(code: Code, node: int, kinds: tuple[str, ...]) -> int | None:
-    """`node` or its nearest ancestor whose kind is among `kinds`."""
+    """`node` or its nearest ancestor whose kind is among `kinds`; None, too, where that is too far above."""
     kind, parent = code.table.kind, code.table.parent
-    while node >= 0:
-        if kind[node] in kinds:
-            return node
+    for _ in range(_MAX_LEVELS):
+        if node < 0 or kind[node] in kinds:
+            break
         node = parent[node]
-    return None
+    return node if node >= 0 and kind[node] in kinds else None
+
+
+def outermost(code: Code, kinds: Collection[str]) -> tuple[list[int], list[int]]:
+    """The nodes of `kinds` that lie in no other one, and those that do."""
+    outer: list[int] = []
+    inner: list[int] = []
+    for node in sorted(node for kind in kinds for node in code.nodes[kind]):
+        is_inner = bool(outer) and node < code.table.subtree_end[outer[-1]]
+        (inner if is_inner else outer).append(node)
+    return outer, inner
 
 
 def nested_in(code: Code, outer: Collection[str], kinds: Collection[str]) -> list[int]:

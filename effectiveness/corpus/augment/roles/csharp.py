@@ -13,6 +13,7 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     nearest,
+    outermost,
 )
 
 _FUNCTIONS = (
@@ -84,8 +85,7 @@ def _refuses(code: Code) -> str:
 
 def _poisoned(code: Code) -> list[int]:
     """Functions in which a local is more than a place on the stack."""
-    functions = (node for kind in _FUNCTIONS for node in code.nodes[kind])
-    return [node for node in functions if _SEEING.search(code.text(node))]
+    return [node for node in outermost(code, _FUNCTIONS)[0] if _SEEING.search(code.text(node))]
 
 
 _USES = (

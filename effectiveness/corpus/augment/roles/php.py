@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
 from effectiveness.corpus.augment.roles import (
     BIND,
@@ -11,7 +12,7 @@ from effectiveness.corpus.augment.roles import (
     Code,
     Roles,
     Span,
-    nearest,
+    outermost,
 )
 
 _FUNCTIONS = ("function_definition", "method_declaration")
@@ -34,10 +35,9 @@ def _in_variable(code: Code, leaf: int) -> str:
     return _VARIABLES.get((kind[parent[variable]], field[variable]), BIND)
 
 
-def _function_scope(code: Code, binder: int, leaf: int) -> Span | None:
-    """A variable is seen in its whole function."""
-    owner = nearest(code, binder, _FUNCTIONS)
-    return None if owner is None else code.span(owner)
+def _function_scope(code: Code, binder: int, leaf: int) -> Span:
+    """A variable is seen in its whole function, and no other is asked about."""
+    return 0, len(code.source)
 
 
 def _loop_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
@@ -65,11 +65,15 @@ def _poisoned(code: Code) -> list[int]:
     seeing = [
         node for kind in _SEEING for node in code.nodes[kind] if not code.has_child(node, ("name",))
     ]  # "${x}"
-    seeing += [
-        call for call in code.nodes["function_call_expression"] if _SEEING_CALL.fullmatch(code.text(call + 1))
-    ]
-    found = [nearest(code, node, _FUNCTIONS) for node in seeing]
-    return sorted({node for node in found if node is not None})
+    seeing += [call for call in code.nodes["function_call_expression"] if _sees(code, call + 1)]
+    functions = outermost(code, _FUNCTIONS)[0]
+    found = {functions[max(0, bisect_right(functions, node) - 1)] for node in seeing if functions}
+    return sorted(found)
+
+
+def _sees(code: Code, callee: int) -> bool:
+    kind = code.table.kind[callee]
+    return kind in ("name", "qualified_name") and bool(_SEEING_CALL.fullmatch(code.text(callee)))
 
 
 _VARIABLE_USES = (

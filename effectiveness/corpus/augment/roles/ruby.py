@@ -16,6 +16,7 @@ from effectiveness.corpus.augment.roles import (
     Span,
     nearest,
     nested_in,
+    outermost,
 )
 
 _METHODS = ("method", "singleton_method")
@@ -28,6 +29,7 @@ _KEYWORDS = (
     b"fail sleep rand srand gets open exit abort test trap warn caller freeze dup clone hash method methods object_id "
     b"display extend tap then class inspect instance_of is_a"
 )
+_LONGEST_LINE = 1000  # bytes
 # Code that reaches variables by what they are called, or opens a session among them.
 _SEEING = re.compile(rb"\b(?:\w*eval|\w*binding|local_variable\w*|irb|pry|byebug|debugger|ERB)\b")
 
@@ -35,11 +37,12 @@ _SEEING = re.compile(rb"\b(?:\w*eval|\w*binding|local_variable\w*|irb|pry|byebug
 def _rest_of_scope(code: Code, binder: int, leaf: int) -> Span | None:
     """From the name on to the end of the method or block."""
     scope = nearest(code, binder, _SCOPES)
-    line = code.source.rfind(b"\n", 0, code.table.start[leaf]) + 1
-    if scope is None or b"<<" in code.source[line : code.table.start[leaf]]:
-        return (
-            None  # a heredoc, which begins before it on this line, is read before it though it stands below
-        )
+    before = code.source[max(0, code.table.start[leaf] - _LONGEST_LINE) : code.table.start[leaf]]
+    line = before[before.rfind(b"\n") + 1 :]
+    if (
+        scope is None or len(line) == _LONGEST_LINE or b"<<" in line
+    ):  # a heredoc before it on its line is read first
+        return None
     return code.table.end[leaf], code.table.end[scope]
 
 
@@ -57,16 +60,9 @@ def _in_pair(code: Code, leaf: int) -> str:
 
 def _poisoned(code: Code) -> list[int]:
     """Methods in which variables may be reached by name, and what inside of a method sees none of its variables."""
-    seen = [node for kind in _METHODS for node in code.nodes[kind] if _SEEING.search(code.text(node))]
-    return [*seen, *_definitions_inside(code)]
-
-
-def _definitions_inside(code: Code) -> list[int]:
-    classes = nested_in(code, _METHODS, _CLASSES)
-    methods = (node for each in _METHODS for node in code.nodes[each])
-    return classes + [
-        node for node in methods if nearest(code, code.table.parent[node], _METHODS) is not None
-    ]
+    methods, inside = outermost(code, _METHODS)
+    seen = [node for node in methods if _SEEING.search(code.text(node))]
+    return [*seen, *inside, *nested_in(code, _METHODS, _CLASSES)]
 
 
 _USES = (
