@@ -10,24 +10,22 @@ import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fault_points import ALL, ARRIVES, KILLED, WRITING, at, every_kind, places
 from faults import WHY_NOT, build_shim, fingerprint
+from product_scenes import NAMES, ProductScene, product_scenes
 from training_fixtures import command, exact_metrics, write_dataset
 from warm_trainer import Ended, Point, WarmTrainer
 
-from effectiveness.common.seeding import rng_for
 from effectiveness.trainer import checkpoint
 from effectiveness.trainer.training_facts import read_training_facts
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
-WRITING = ("write", "fsync", "close", "rename", "exchange", "remove", "create")
-ALL = (*WRITING, "open")
-KILLED, SHORT, ARRIVES, BY_BYTES = -1, -2, -100, 2  # as in faults_shim.c
 SETTINGS = {
     "model.dropout": 0.1,
     "optimization.ema_decay": 0.9,
@@ -41,23 +39,6 @@ SETTINGS = {
     "output.tensorboard": "true",
 }
 FLAGS = ["--epochs", "2"] + [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
-
-
-def every_kind(seed: int) -> Iterator[tuple[str, Point, int]]:
-    """(name, the point without its place, how many places): the campaign."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    yield "kill", Point(calls=ALL, kind=KILLED), 60
-    for number in signals:
-        yield f"signal {number}", Point(calls=ALL, kind=ARRIVES - number), 20
-    yield "short write", Point(calls=("write",), kind=SHORT), 15
-    yield "EIO", Point(calls=ALL, kind=errno.EIO), 40
-    yield "ENOSPC", Point(calls=WRITING, kind=errno.ENOSPC), 30
-    yield "disk stays full", Point(calls=("write", "create"), kind=errno.ENOSPC, sticky=1), 40
-    yield "a disk of so many bytes", Point(calls=("write",), kind=errno.ENOSPC, sticky=BY_BYTES), 40
-    yield "EACCES", Point(calls=("create", "open"), kind=errno.EACCES), 20
-    yield "EMFILE", Point(calls=("create", "open"), kind=errno.EMFILE, sticky=1), 15
-    yield "nobody reads", Point(calls=("stdout",), kind=errno.EPIPE, sticky=1), 20
-    yield "log is full", Point(calls=("stdout",), kind=errno.ENOSPC, sticky=1), 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,46 +127,52 @@ class Scene:
             assert fingerprint(self.output) == before, where
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """A warm trainer, the directory where faults count, and one beside it where they do not."""
+
+    trainer: WarmTrainer
+    base: Path
+    scratch: Path
+    sequences: Path
+
+
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
+def workshop(tmp_path_factory) -> Iterator[Workshop]:
     base, scratch = tmp_path_factory.mktemp("under"), tmp_path_factory.mktemp("aside")
-    sequences, output = write_dataset(base / "d"), base / "place" / "m"
-    arguments = command(sequences, output, *FLAGS)
+    sequences = write_dataset(base / "d")
     warm_up = command(sequences, scratch / "warm", *FLAGS)
     with WarmTrainer(build_shim(scratch), base, scratch, warm_up) as trainer:
-        assert trainer.run(arguments).exit_code == 0
-        whole = Whole.of(output)
-        shutil.move(output, scratch / "finished")
-        assert trainer.run(arguments, Point(step=3, signal_number=signal.SIGKILL)).exit_code == -9
-        shutil.move(output, scratch / "half")
-        common = {"trainer": trainer, "output": output, "cache": base / "d" / ".cache", "whole": whole}
-        yield {
-            "new": Scene(arguments=arguments, before=None, go_on="--resume", **common),
-            "resumed": Scene(
-                arguments=[*arguments, "--resume"], before=scratch / "half", go_on="--resume", **common
-            ),
-            "overwriting": Scene(
-                arguments=[*arguments, "--overwrite"],
-                before=scratch / "finished",
-                go_on="--overwrite",
-                **common,
-            ),
-        }
+        yield Workshop(trainer=trainer, base=base, scratch=scratch, sequences=sequences)
 
 
-def places(count: int, num_places: int, seed: int) -> list[int]:
-    """Of 1..count: a third evenly, a third the last ones, where the model is exported, the rest anywhere."""
-    if count > 100_000:  # bytes
-        return [count * part // (num_places + 1) for part in range(1, num_places + 1)]
-    third, rng = max(1, num_places // 3), rng_for(seed, "places")
-    evenly = range(1, count + 1, max(1, count // third))
-    chosen = {*evenly[:third], *range(max(1, count - third + 1), count + 1)}
-    left = [place for place in range(1, count + 1) if place not in chosen]
-    return sorted(chosen | set(rng.sample(left, min(len(left), num_places - len(chosen)))))
+@pytest.fixture(scope="module")
+def scenes(workshop) -> dict[str, Scene]:
+    trainer, base, scratch, output = (
+        workshop.trainer,
+        workshop.base,
+        workshop.scratch,
+        workshop.base / "place" / "m",
+    )
+    arguments = command(workshop.sequences, output, *FLAGS)
+    assert trainer.run(arguments).exit_code == 0
+    whole = Whole.of(output)
+    shutil.move(output, scratch / "finished")
+    assert trainer.run(arguments, Point(step=3, signal_number=signal.SIGKILL)).exit_code == -9
+    shutil.move(output, scratch / "half")
+    common = {"trainer": trainer, "output": output, "cache": base / "d" / ".cache", "whole": whole}
+    half, finished = scratch / "half", scratch / "finished"
+    resumed, overwriting = [*arguments, "--resume"], [*arguments, "--overwrite"]
+    return {
+        "new": Scene(arguments=arguments, before=None, go_on="--resume", **common),
+        "resumed": Scene(arguments=resumed, before=half, go_on="--resume", **common),
+        "overwriting": Scene(arguments=overwriting, before=finished, go_on="--overwrite", **common),
+    }
 
 
-def at(point: Point, place: int) -> Point:
-    return Point(calls=point.calls, at=place, kind=point.kind, sticky=point.sticky)
+@pytest.fixture(scope="module")
+def products(workshop) -> Callable[[str], ProductScene]:
+    return product_scenes(workshop.trainer, workshop.base / "products", workshop.scratch)
 
 
 SLICE = [  # somewhere in the middle, or where a model is exported
@@ -233,3 +220,31 @@ def test_whatever_happens_to_a_training_its_words_are_true_and_it_can_be_gone_on
 def test_a_signal_after_any_step_loses_nothing(scenes, number):
     for step in range(1, scenes["new"].whole.state["step"] + 1):
         scenes["new"].meet(Point(step=step, signal_number=number))
+
+
+def test_a_file_for_llama_cpp_is_the_old_one_or_the_new_one_and_who_stops_it_is_told_which(products):
+    pytest.importorskip("gguf")
+    scene = products("gguf")
+    scene.meet(Point(calls=ALL, kind=KILLED, at=12))
+    scene.meet(Point(calls=WRITING, kind=errno.ENOSPC, at=9))
+    number = scene.count(Point(calls=ALL))
+    late = scene.meet(Point(calls=ALL, kind=ARRIVES - signal.SIGINT, at=number))
+    assert late.exit_code == 130 and "are new and complete" in late.stderr  # it said "nothing was changed"
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("kind", "point", "num_places"), list(every_kind(0)), ids=lambda part: str(part))
+def test_whatever_happens_to_a_command_it_leaves_what_was_or_what_is_whole(
+    products, name, kind, point, num_places
+):
+    scene = products(name)
+    count = scene.count(point)
+    seen, wrong = Counter(), []
+    for place in places(count, max(4, num_places // 5), seed=len(kind)):
+        try:
+            seen[scene.meet(at(point, place)).exit_code] += 1
+        except AssertionError as error:
+            wrong.append(str(error))
+    print(f"{kind}, {name}: {count} operations, {sum(seen.values())} met, exit codes {dict(seen)}")
+    assert not wrong, "\n".join([f"{len(wrong)} wrong", *wrong[:5]])

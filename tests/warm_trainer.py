@@ -1,4 +1,4 @@
-"""The training command in forked children of a process that has torch imported: a start costs 10 ms, not 5 s.
+"""The training command or another, in forked children of a process that has torch imported: 10 ms a start, not 5 s.
 
 A child behaves as a started command: standard streams of its own, signals as a shell leaves them, faults armed
 (faults_shim.c) before its first line.
@@ -76,9 +76,10 @@ class WarmTrainer:
         self._process.wait(20)
         self._process.stdout.close()
 
-    def run(self, argv: list[str], point: Point | None = None) -> Ended:
+    def run(self, argv: list[str], point: Point | None = None, name: str = "train") -> Ended:
+        """`name`: of the command, as after `effectiveness`."""
         streams = [str(self.scratch / name) for name in ("stdout", "stderr", "count")]
-        request = {"argv": argv, "point": asdict(point or Point()), "streams": streams}
+        request = {"name": name, "argv": argv, "point": asdict(point or Point()), "streams": streams}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         exit_code = int(self._process.stdout.readline())
@@ -112,7 +113,7 @@ def _run_in_child(request: dict, shim: str, under: str) -> int:
         try:
             _become_a_command(request["streams"])
             _meet(request["point"], shim, under)
-            exit_code = _call_main(request["argv"])
+            exit_code = _call_main(request["name"], request["argv"])
             Path(request["streams"][2]).write_text(str(ctypes.CDLL(shim).fault_count()))
         except BaseException:  # noqa: BLE001 - as at the top of a program
             traceback.print_exc()
@@ -163,11 +164,11 @@ def _signal_after(step: int, number: int) -> None:
     Trainer._one_step = counted
 
 
-def _call_main(argv: list[str]) -> int:
-    from training.model_trainer_unified import main
+def _call_main(name: str, argv: list[str]) -> int:
+    from effectiveness.cli import main_of
 
     try:
-        exit_code = main(argv)
+        exit_code = main_of(name)(argv)
     except SystemExit as ended:
         exit_code = ended.code or 0
     except BaseException:  # noqa: BLE001 - as at the top of a program

@@ -61,11 +61,11 @@ class Publication:
 
     def expect(self, target: Path, staging: Path) -> None:
         """From now on `target` counts as replaced when it is the directory that is called `staging` now."""
-        self._target, self._staged = target, _identity(staging)
+        self._target, self._staged = target, identity(staging)
 
     @property
     def is_done(self) -> bool:
-        return self._target is not None and _identity(self._target) == self._staged
+        return self._target is not None and identity(self._target) == self._staged
 
     def in_words(self) -> str:
         if self._target is not None and self.is_done:
@@ -73,17 +73,18 @@ class Publication:
         return "nothing was changed"
 
 
-def _identity(directory: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file or directory is called so; None where nothing is."""
     try:
-        found = os.stat(directory)
+        found = os.stat(path)
     except OSError:  # not there
         return None
     return found.st_dev, found.st_ino
 
 
-def ending_of(command: Callable[[Publication], int]) -> int:
+def ending_of(command: Callable[[Publication], int], publication: Publication | None = None) -> int:
     """The exit code of `command`, or of what ended it, which is told in one line. Call it in the main thread."""
-    publication, stopping = Publication(), _Stopping()
+    publication, stopping = publication or Publication(), _Stopping()
     sys.unraisablehook = raise_again
     try:
         try:

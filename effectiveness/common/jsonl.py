@@ -23,7 +23,7 @@ import orjson
 
 from effectiveness.common.boundary import read_regular
 from effectiveness.common.disk_errors import spell
-from effectiveness.common.durable import sync, write_all
+from effectiveness.common.durable import sync, write_all, write_atomically
 from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import open_binary
 
@@ -186,19 +186,14 @@ def _are_integers(values: Any) -> bool:
 
 
 def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
-    """Write `metadata` and the sha256 of it under DIGEST_KEY as canonical JSON, fsynced.
+    """Replace a file by `metadata` and the sha256 of it under DIGEST_KEY, as canonical JSON: whole or not at all.
 
     Raises TypeError or ValueError for what would not read back equal: NaN, keys that are not strings.
     """
     unsigned = {key: value for key, value in metadata.items() if key != DIGEST_KEY}
     orjson.dumps(unsigned, option=orjson.OPT_SERIALIZE_NUMPY)  # stricter: a key 1 would read back as "1"
     digest = hashlib.sha256(_canonical(unsigned)).hexdigest()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    try:
-        write_all(fd, _canonical(unsigned | {DIGEST_KEY: digest}))
-        sync(fd)
-    finally:
-        os.close(fd)
+    write_atomically(path, _canonical(unsigned | {DIGEST_KEY: digest}))
 
 
 MAX_METADATA_BYTES = 1 << 30  # it names every file of the repository

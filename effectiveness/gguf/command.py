@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from effectiveness.common.disk_errors import BAD_PLACE, WRITE_FAILED, one_line_for, spell
-from effectiveness.common.endings import OneLineParser, ending_of, print_line
+from effectiveness.common.endings import OneLineParser, Publication, ending_of, identity, print_line
 from effectiveness.common.records import UserError
 from effectiveness.common.regular_files import read_head
 
@@ -51,22 +51,49 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return ending_of(lambda publication: _run(make_parser().parse_args(argv)))
+    written = _Written()
+    return ending_of(lambda _: _run(make_parser().parse_args(argv), written), written)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+class _Written(Publication):
+    """Which of the two files took the place of what was there: asked of the disk, as a signal may come at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: dict[Path, tuple[int, int] | None] = {}
+
+    def expect_files(self, *files: Path) -> None:
+        """From now on a file counts as written when another one is called so than now."""
+        self._before = {file: identity(file) for file in files}
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self._before) and len(self._new()) == len(self._before)
+
+    def in_words(self) -> str:
+        new = self._new()
+        if not new:
+            return "nothing was changed"
+        return f"{' and '.join(map(spell, new))} {'are' if len(new) > 1 else 'is'} new and complete"
+
+    def _new(self) -> list[Path]:
+        return [file for file, before in self._before.items() if identity(file) != before]
+
+
+def _run(arguments: argparse.Namespace, written: _Written) -> int:
     gguf = _package()
     from effectiveness.gguf.adapter import is_adapter
 
-    _write_adapter(arguments, gguf) if is_adapter(arguments.model) else _write_model(arguments, gguf)
+    write = _write_adapter if is_adapter(arguments.model) else _write_model
+    write(arguments, written, gguf)
     print_line("COMPLETE")
     return 0
 
 
-def _write_model(arguments: argparse.Namespace, gguf) -> None:
+def _write_model(arguments: argparse.Namespace, written: _Written, gguf) -> None:
     source = _open(arguments.model)
     output = arguments.output or _beside(arguments.model, arguments.type)
-    recipe = _recipe_beside(output)
+    recipe = _recipe_beside(output, written)
 
     from effectiveness.common.durable import write_atomically
     from effectiveness.gguf.modelfile import modelfile
@@ -80,7 +107,7 @@ def _write_model(arguments: argparse.Namespace, gguf) -> None:
     print_line(f"ollama  {spell(recipe)}")
 
 
-def _write_adapter(arguments: argparse.Namespace, gguf) -> None:
+def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> None:
     from effectiveness.common.durable import write_atomically
     from effectiveness.gguf.adapter import open_adapter, write_adapter
     from effectiveness.gguf.modelfile import modelfile
@@ -89,7 +116,7 @@ def _write_adapter(arguments: argparse.Namespace, gguf) -> None:
         raise UserError("--type q8_0 is for models; an adapter's rows are too short for it: take f16 or f32")
     adapter = open_adapter(arguments.model)
     output = arguments.output or _beside(arguments.model, arguments.type)
-    recipe, base = _recipe_beside(output), f"{adapter.base_name}-{arguments.type}.gguf"
+    recipe, base = _recipe_beside(output, written), f"{adapter.base_name}-{arguments.type}.gguf"
     with one_line_for(output, BAD_PLACE | WRITE_FAILED):
         num_bytes = write_adapter(adapter, output, arguments.type, gguf)
         write_atomically(recipe, modelfile(adapter.base, base, output.name).encode())
@@ -101,10 +128,11 @@ def _write_adapter(arguments: argparse.Namespace, gguf) -> None:
     )
 
 
-def _recipe_beside(output: Path) -> Path:
+def _recipe_beside(output: Path, written: _Written) -> Path:
     """The Modelfile's place; both must be free, or ours."""
     recipe = output.with_name(f"{output.name.removesuffix('.gguf')}.Modelfile")
     _refuse_foreign(output, recipe)
+    written.expect_files(output, recipe)
     return recipe
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from effectiveness.corpus.secrets.chosen import is_chosen
 from effectiveness.corpus.secrets.logins import is_drawn_password
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by
+from effectiveness.corpus.secrets.values import is_short_material
 
 _SENT = re.compile(
     rb"(?:(?<=se)nd(?: --)?[ ]\"|(?<=sendl)ine\([\"'])(?P<secret>[^\s\"']{6,64}?)(?:\\[rn])?[\"']"
@@ -59,6 +61,22 @@ COMMANDS = (
                 ).encode()
             ),
             is_drawn_password,
+        ),
+    ),
+    Rule(
+        "password in a command",
+        frozenset({b"--us"}),
+        find_by(
+            re.compile(rb"--user[ =][\"']?[\w.@+-]{1,64}:(?P<secret>[^\s\"'`;|&<>]{6,256}+)"),
+            is_drawn_password,
+        ),
+    ),
+    Rule(
+        "password in a command",
+        frozenset({b" -p "}),
+        find_by(
+            re.compile(rb" -P [\"']?(?P<secret>[^\s\"'`;|&<>/\[\]()]{8,64}+)(?=[\s\"']|$)"),
+            lambda match: is_chosen(match["secret"]) or is_short_material(match["secret"]),
         ),
     ),
     Rule(  # HTTPie

@@ -30,7 +30,7 @@ from effectiveness.corpus.secrets.words import (
 ASSIGNED = "literal assigned to a secret name"
 
 _HEAD_BYTES = 32
-_OWNER_BYTES = 32
+_LINE_BYTES = 80
 _OWNERS = tuple(sorted(KEY_OWNERS))
 
 # ---------------------------------------------------------------- what may stand between a name and its value
@@ -45,13 +45,14 @@ _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|::(?=[ ])|[=:])"
 _NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|td\b|dd\b))"
 _OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}[ ]is[: ]{1,2}|"
 _BETWEEN = re.compile(
-    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}]?+(?:"
+    rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
     rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|:\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?:example|default|value): "
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
-    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}\(\s{0,8}|[\"']?[ ](?:with|as|to|is)[ ]"
+    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}(?:\(\s{0,8}|[ ]?=[ ]?)|[\"']?[ ](?:with|as|to|is)[ ]"
     rb"|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</(?:key|name)>|" + _NEXT_ELEMENT + rb")\s{0,40}"
@@ -70,6 +71,10 @@ _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "spaced")
 _LOGINS = (b"bind", b"root", b"admin", b"user", b"master")  # `bindpw`, `masterauth`
+_KEY = re.compile(
+    rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}"
+    rb"|(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/_-]{20,256}={0,2}"
+)
 _IS_ENVIRONMENT = re.compile(
     rb"(?:env(?:iron)?(?:\[[\"']|\.|:)|env(?:iron)?\(\s?[\"']?|ENV )[A-Z0-9_]{1,24}_$"
 )
@@ -109,6 +114,8 @@ def _given_value(
         text[span[0] : min(span[1], span[0] + BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]
     ):
         return None
+    if stem in (b"key", b"keys") and not (_is_owned(name.before) or _KEY.fullmatch(text[slice(*span)])):
+        return None
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
     if is_harmless_name(head + b"_" + between["rest"]):
         return None
@@ -129,7 +136,7 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
         if not stem or place < scan.named_until:
             return None
         stem_text = stem[0].lower()
-        if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _OWNER_BYTES) : place], stem_text):
+        if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _LINE_BYTES) : place], stem_text):
             return None
         between = _BETWEEN.match(text, stem.end())
         span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
@@ -151,11 +158,17 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
 def _can_tell(head: bytes, stem: bytes) -> bool:
     """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
     if stem in (b"key", b"keys"):
-        folded = head.lower()
-        return folded.rstrip(b"_-.").endswith(_OWNERS) or (
-            folded.endswith(b"_") and b"env" in folded and _IS_ENVIRONMENT.search(head) is not None
-        )
+        return head.endswith(b"_") or _is_owned(head)
     return not (stem in _SHORT_STEMS and head[-1:].isalpha()) or head.lower().endswith(_LOGINS)
+
+
+def _is_owned(head: bytes) -> bool:
+    """Whether it is said whose key: `api_key`, `--key`, `os.environ["X_KEY"]`. Of others only what is drawn is one."""
+    return (
+        head.lower().rstrip(b"_-.").endswith(_OWNERS)
+        or head.endswith(b"--")
+        or (head.endswith(b"_") and b"env" in head.lower() and _IS_ENVIRONMENT.search(head) is not None)
+    )
 
 
 def _value_span(scan: Scan, between: re.Match[bytes], name: Name) -> Span | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates, num_classes
+from effectiveness.corpus.secrets.chosen import is_chosen
 from effectiveness.corpus.secrets.commands import COMMANDS
 from effectiveness.corpus.secrets.credential_files import IN_FILES
 from effectiveness.corpus.secrets.logins import (
@@ -139,6 +140,7 @@ _CALL = re.compile(
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
 _APP_PASSWORD = re.compile(rb"[a-z]{16}")  # of a mail account; that no words are made of it was asked before
+_ORACLE = re.compile(rb"\w{1,40}/(?P<secret>[^/@]{6,64})@")
 _MAX_CALL_BYTES = 200
 
 
@@ -151,6 +153,11 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
     stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
     found = None
     for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
+        source = _ORACLE.match(argument["secret"])
+        if source and is_chosen(source["secret"]):
+            return argument.start("secret") + source.start("secret"), argument.start("secret") + source.end(
+                "secret"
+            )
         secret = argument["secret"]
         if (
             is_drawn_password(argument)

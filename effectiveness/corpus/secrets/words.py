@@ -18,7 +18,7 @@ PASSWORD_WORDS = (
     ("pwd", rb"pwd"),
     ("by ',by \"", rb"(?:(?<=identified )|(?<=_password ))by"),
     ("pw=,pw:,pw\",pw',pw ", rb"pw"),
-    ("psk", rb"psk"),
+    ("psk,shar", rb"psk|shared[_-]?key"),
     ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
     ("rase,clav,senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
     ("mdp,mot_,motd", rb"mdp|mot_?de_?passe"),
@@ -92,6 +92,8 @@ _OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
     session tenant user username webhook
 """)
+# In one word with others, too: `algoliasearch`.
+_VENDOR = re.compile(b"(?i:" + b"|".join(sorted(word for word in _TELLING if len(word) >= 6)) + b")")
 _OF_CHECKSUMS = _HARMLESS - word_set("id ids url path file version data src href page tree next cache path")
 _OF_CODECS = word_set(
     "encode encoded decode decoded import imports require hex fromhex unhexlify hexlify fmt format img"
@@ -118,9 +120,11 @@ def is_harmless_name(name: bytes) -> bool:
 
 
 def is_client_text(text: bytes) -> bool:
-    """Whether the text tells of a service that one logs in to."""
+    """Whether the text tells of a service that one logs in to, or names one."""
     words = words_of(text)
-    return not words.isdisjoint(_OF_CLIENTS) and words.isdisjoint(_OF_CHECKSUMS)
+    if not words.isdisjoint(_OF_CHECKSUMS):
+        return False
+    return not words.isdisjoint(_OF_CLIENTS) or _VENDOR.search(text) is not None
 
 
 def is_harmless_line(line: bytes) -> bool:
