@@ -199,6 +199,9 @@ MORE: dict[str, dict[str, Shape]] = {
         "modifiers": repeated("private ", per_line=10),
         "using": repeated("//> using dep a:b:1\n"),
         "end markers": repeated("end f\n"),
+        "no tokens": repeated("\u0301 "),
+        "no tokens, lines": repeated("\u0301 ", per_line=600),
+        "a long line": repeated("f(x); "),
         "colons": repeated("a:\n"),
     },
     "CSS": {

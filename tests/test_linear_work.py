@@ -27,7 +27,7 @@ ONCE_QUADRATIC = [
     *[("Python", name) for name in ("/* on lines", "\\ on lines", "[ in rows")],
     *[("Python", name) for name in ("arguments", "equal methods", "numbers of one hash")],
     *[("Bash", name) for name in ("pipe open", "operators", "extglob", "heredoc expansions")],
-    *[("Rust", "raw strings"), ("TypeScript", "generic open"), ("C++", "attributes")],
+    *[("Rust", "raw strings"), ("TypeScript", "generic open"), ("C++", "attributes"), ("Scala", "no tokens")],
 ]
 SLICE = random.Random(12).sample([(language, name) for language, name, _ in all_shapes()], 8)
 

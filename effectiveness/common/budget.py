@@ -160,6 +160,17 @@ def leaves_angles_open(source: bytes, language: str) -> bool:
     return num_pairs > max(MIN_ATTRIBUTE_PAIRS, MAX_ATTRIBUTE_PAIRS_PER_BYTE * len(source))
 
 
+# A scanner that asks for its column has its line walked from the start, without a report and once for every character
+# that begins no token: 8 KB of them on one line took 3 s, thousands of lines of 2 KB 3 s a megabyte.
+MAX_LINE_BYTES = {"Scala": 2048}
+
+
+def has_a_long_line(source: bytes, language: str) -> bool:
+    """Whether a line of `source` is longer than the grammar of `language` can bear."""
+    limit = MAX_LINE_BYTES.get(language)
+    return limit is not None and any(len(line) > limit for line in source.split(b"\n"))
+
+
 def why_unread(source: bytes) -> str:
     """The reason for which `syntax.parse` left a text unread."""
     return TOO_DENSE if is_dense(source) else TOO_LONG

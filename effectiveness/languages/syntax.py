@@ -101,6 +101,7 @@ def parse(language: str, source: bytes) -> tree_sitter.Tree:
         budget.is_dense(source)
         or budget.breaks_off(source, language)
         or budget.has_many_attributes(source, language)
+        or budget.has_a_long_line(source, language)
         or budget.leaves_angles_open(source, language)
     ):
         return parser.parse(b"")
