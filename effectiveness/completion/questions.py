@@ -27,7 +27,7 @@ class Question:
 
     file: HeldOutFile
     place: int  # tokens
-    rest: tuple[int, ...]  # where the line end lies within a token: the ids of its first part
+    rest: tuple[int, ...]  # where the line end lies within a token: the ids of the line up to there
     truth: str  # the line, without its line end
 
 
@@ -65,13 +65,19 @@ def _line_at(text: bytes, offset: int) -> str:
 
 def _question(file: HeldOutFile, coder: TextCoder, offset: int, truth: str) -> Question:
     ends = np.cumsum([len(coder.token_bytes[index]) for index in file.ids.tolist()])
-    place = int(np.searchsorted(ends, offset, side="right"))
-    begin = int(ends[place - 1]) if place else 0
+    place, begin = _token_at(ends, offset)
     rest: tuple[int, ...] = ()
-    if begin < offset:
-        part = coder.token_bytes[int(file.ids[place])][: offset - begin]
-        rest = tuple(coder.encode(part.decode("utf-8", "replace")))
+    if begin < offset:  # within a token: the line is read as if nothing followed, as an editor's buffer is
+        text = coder.spell(file.ids.tolist())
+        place, begin = _token_at(ends, text.rfind(b"\n", 0, begin) + 1)
+        rest = tuple(coder.encode(text[begin:offset].decode("utf-8", "replace")))
     return Question(file=file, place=place, rest=rest, truth=truth)
+
+
+def _token_at(ends: np.ndarray, offset: int) -> tuple[int, int]:
+    """Which token an offset in bytes lies in, and where that begins; `ends`: of each token."""
+    place = int(np.searchsorted(ends, offset, side="right"))
+    return place, int(ends[place - 1]) if place else 0
 
 
 def is_exact(answer: str, truth: str) -> bool:
