@@ -539,11 +539,12 @@ def test_planted_secrets_are_not_completed_and_would_be_if_they_were_not_redacte
 
 
 def test_a_buffer_without_a_name_is_found_by_its_lines():
-    texts = {f"{name}.py": source(name).encode() for name in NAMES}
+    texts = {f"{name}.py": source(name, f"green_{name}").encode() for name in NAMES}
     index = LineIndex.of(texts)
-    text = source("plums")
+    text = source("plums", "green_plums")
     assert index.path_of(text[:150], text[150:], texts) == "plums.py"
     assert index.path_of("entirely_different(text)\n" * 3, "", texts) == ""
+    assert index.path_of(source("plums")[:150], "", texts) == ""  # two lines: a licence's head is as long
     alike = text[:150] + source("quinces", "medlars")  # a new file that began as a copy
     assert index.path_of(alike[:300], alike[300:], texts) == ""
 

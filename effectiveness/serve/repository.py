@@ -23,7 +23,7 @@ from effectiveness.corpus.secrets import redact_all
 MIN_LINE_CHARACTERS = 12  # shorter lines stand in every file
 MAX_FILES_OF_A_LINE = 4  # a line of more files says nothing about which one it is
 LINES_LOOKED_AT = 60
-MIN_SHARE, MIN_SHARED = 0.75, 2  # of the rare lines: files that are much alike share half of them
+MIN_SHARE, MIN_SHARED = 0.75, 3  # of the rare lines: files that are much alike share half of them
 
 Stamp = tuple[int, int, int]  # inode, size, time of the last change
 
@@ -155,7 +155,7 @@ class LineIndex:
                     files.append(path)
 
     def path_of(self, prefix: str, suffix: str, known: Collection[str]) -> str:
-        """The file with most of the rare lines around the cursor, if it has three of four, and two; else ""."""
+        """The file with most of the rare lines around the cursor, if it has three of four, and three; else ""."""
         lines = [
             *prefix.rsplit("\n", LINES_LOOKED_AT + 1)[-LINES_LOOKED_AT - 1 : -1],
             *suffix.split("\n", LINES_LOOKED_AT + 1)[1 : LINES_LOOKED_AT + 1],
