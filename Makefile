@@ -21,8 +21,8 @@ REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib
 OUTPUT ?= training_data_effectiveness
 MODEL ?= models/short-run
 TRAINER := $(BIN)/python training/model_trainer_unified.py
-# About half a million tokens: enough to see the loss fall, far from what the model could learn.
-SHORT := --set model.preset=tiny --set optimization.batch_size=8 --set training.max_steps=60 \
+# About a million tokens through the smallest preset: enough to see the loss fall, far from what the model could learn.
+SHORT := --set model.preset=nano --set optimization.batch_size=8 --set training.max_steps=120 \
 	--set evaluation.completions=8
 TRAIN ?= --resume
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
