@@ -110,7 +110,7 @@ def test_reported_secrets_name_file_line_and_rule_never_the_value(repository, tm
 WRONG_USES = {
     "unknown flag": (("--frobnicate",), 2, "unrecognized arguments: --frobnicate"),
     "no such repository": (("/no/such/place",), 2, "git clone"),
-    "a file for a repository": ((str(COMMAND),), 2, "no directory"),
+    "a file for a repository": ((str(COMMAND),), 2, "is a file, and a repository is a directory"),
     "unknown kind": ((".", "--augmentations", "renaming"), 2, "unknown kind 'renaming'"),
     "overlap of one": ((".", "--overlap", "1.0"), 2, "--overlap must be in [0, 0.95]"),
     "window of nothing": ((".", "--max-tokens", "0"), 2, "--max-tokens must be in [8,"),
