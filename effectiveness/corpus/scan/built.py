@@ -37,6 +37,8 @@ _BUNDLER = re.compile(
 )
 # A name of one module that another has, too: rollup writes `error$1`. Nobody chooses such names often.
 _RENAMED = re.compile(rb"[^\w$'\"`\\/](\w{2,}\$[1-9])(?=[\s(),;.:\[\]])")
+_LOWERED = b" == null ? void 0 : "  # what compilers make of `?.`
+MIN_LOWERED = 2
 MIN_BUNDLE_BYTES = 64 << 10
 MIN_RENAMED = 8
 
@@ -49,6 +51,7 @@ _TOOLS = (
 _GENERATOR = re.compile(
     rb"<meta[^>]{0,80}?generator[\"'][^>]{0,20}?content=[\"'][^\"'>]{0,40}?\b(?:%s)\b" % _TOOLS, re.IGNORECASE
 )
+_NOTE = re.compile(rb"<!--\s{0,20}generated (?:automatically )?(?:from|by|with|using)\b", re.IGNORECASE)
 _FOOTER = re.compile(
     rb"\b(?:generated|produced|created|built|made)\b[^.]{0,60}?\b(?:by|with|using)\b[^.]{0,30}?(?:<a[^>]{0,200}>)?\s{0,3}(?:%s)\b"
     % _TOOLS,
@@ -91,7 +94,7 @@ def _web_reason(text: bytes) -> str:
     if b"sourceMappingURL=" in last_lines and _MAP_LINE.search(last_lines):
         return SOURCE_MAP
     head = text[:_HEAD_BYTES]
-    if b"__esModule" in head and _ES_MODULE.search(head):
+    if (b"__esModule" in head and _ES_MODULE.search(head)) or text.count(_LOWERED) >= MIN_LOWERED:
         return COMPILED
     if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
         return BUNDLE
@@ -109,17 +112,22 @@ def _has_renamed(text: bytes) -> bool:
 
 
 def _page_reason(text: bytes) -> str:
-    if b"{%" in text or b"{{" in text:  # the template of such pages
-        return ""
-    if _GENERATOR.search(text[:_HEAD_BYTES]) or _FOOTER.search(text[-_END_BYTES:]):
+    head, end = text[:_HEAD_BYTES], text[-_END_BYTES:]
+    if not _is_template(head) and (_GENERATOR.search(head) or _NOTE.search(head)):
         return PAGE
-    if len(text) < MIN_LINKS_BYTES:
+    if not _is_template(end) and _FOOTER.search(end):
+        return PAGE
+    if len(text) < MIN_LINKS_BYTES or _is_template(text):
         return ""
     return (
         LINKS
         if sum(len(line) for line in text.split(b"\n") if b"<a " in line) > LINKS_SHARE * len(text)
         else ""
     )
+
+
+def _is_template(text: bytes) -> bool:
+    return b"{%" in text or b"{{" in text
 
 
 def _repeats_lines(text: bytes) -> bool:

@@ -9,7 +9,10 @@ _CACHES = frozenset(b"__pycache__ .mypy_cache .pytest_cache .ruff_cache .tox .no
 _PACKAGE_RECORDS = (b".egg-info", b".dist-info")  # what setuptools and pip note down of a package
 _OF_A_MODULE = (b".d.cts", b".d.ts", b".cjs", b".js")
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
-_THIRD_PARTY = frozenset({b"third_party", b"third-party", b"thirdparty"})
+_THIRD_PARTY = frozenset(b"third_party third-party thirdparty _vendor _vendored vendored".split())
+_OF_A_PAGE = frozenset(
+    b"static public assets js css".split()
+)  # what a server hands out; vendor/ there is jQuery
 
 
 def written_reason(path: bytes, *, beside_package_json: bool) -> str:
@@ -38,8 +41,13 @@ def is_built_module(name: bytes, names: frozenset[bytes]) -> bool:
 
 
 def foreign_reason(path: bytes) -> str:
-    """Why a directory is taken for what others wrote; "" to go on."""
+    """Why a directory is taken for what others wrote; "" to go on.
+
+    >>> foreign_reason(b"pip/_vendor"), foreign_reason(b"admin/static/js/vendor"), foreign_reason(b"shop/vendor")
+    ('vendored (_vendor/)', 'vendored (vendor/)', '')
+    """
     name = path.rpartition(b"/")[2]
     if name in _INSTALLED:
         return f"installed packages ({name.decode()})"
-    return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or path == b"vendor" else ""
+    is_vendor = name == b"vendor" and (path == name or not _OF_A_PAGE.isdisjoint(path.split(b"/")))
+    return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or is_vendor else ""
