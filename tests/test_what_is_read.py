@@ -381,6 +381,7 @@ MADE = {
     "docs/_static/searchtools.js": ("f();\n", "vendored (Sphinx's own scripts)"),
     "types/lib.es2015.core.d.ts": ("interface A {}\n", "vendored (TypeScript's own declarations)"),
     "tests/baselines/reference/a.js": ("f();\n", "recorded output"),
+    "tests/testthat/_snaps/across.md": ("Output\n", "recorded output"),
     "tests/files/large.xml": ("<a>Some words of it.</a>\n" * 4000, LARGE_TEST_DATA),
     "examples/pairs.txt": ("C41D11.8\tAH9.25\n" * 5000, NUMBERS),
 }

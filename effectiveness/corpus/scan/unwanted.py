@@ -99,7 +99,7 @@ _GENERATED_NAME = re.compile(
 )
 _DECLARATIONS = re.compile(r"(?:^|/)lib\.(?:dom|es\d|esnext|webworker|scripthost)[\w.]*\.d\.ts$")
 # What programs under test have written, in whatever language: tests/baselines/reference/a.js
-_RECORDED = re.compile(r"(?:^|/)(?:expected|goldens?|snapshots|__snapshots__|baselines?)/")
+_RECORDED = re.compile(r"(?:^|/)(?:expected|goldens?|snapshots|__snapshots__|_snaps|baselines?)/")
 _MINIFIED = re.compile(r"[.-]min\.(?:[cm]?js|css)$", re.IGNORECASE)
 _OF_SPHINX = re.compile(
     r"(?:^|/)_static/(?:searchtools|doctools|language_data|documentation_options|sphinx_highlight|"
