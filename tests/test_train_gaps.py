@@ -17,7 +17,7 @@ from effectiveness.trainer.complete import prompt_ids
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.documents import Reading
 from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS, fills_suffix_first
-from effectiveness.trainer.gaps import fill_in_the_middle
+from effectiveness.trainer.gaps import CUTS, fill_in_the_middle
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.tokenizer_match import with_fim_rate
 from effectiveness.trainer.vocabulary import Vocabulary
@@ -174,7 +174,7 @@ def test_whether_and_how_a_model_was_trained_for_gaps_stands_in_its_configuratio
     assert described[HOW_IT_FILLS] == {
         "rate": 0.5,
         "orders": ["prefix-suffix-middle", "suffix-prefix-middle"],
-        "cuts": {"characters": 0.5, "rest of line": 0.25, "lines": 0.25},
+        "cuts": CUTS,
     }
 
 

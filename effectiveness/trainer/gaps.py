@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from effectiveness.trainer.nodes import draw_node
+
 if TYPE_CHECKING:
     from effectiveness.trainer.documents import ControlTokens
 
 NUM_CONTROL_TOKENS = 4  # prefix, suffix, middle, end
-CHARACTERS, REST_OF_LINE, LINES = "characters", "rest of line", "lines"
-CUTS = {CHARACTERS: 0.5, REST_OF_LINE: 0.25, LINES: 0.25}  # shares of gaps
+CHARACTERS, REST_OF_LINE, LINES, NODES = "characters", "rest of line", "lines", "nodes"
+CUTS = {CHARACTERS: 0.34, REST_OF_LINE: 0.17, LINES: 0.16, NODES: 0.33}  # shares of gaps
 NUM_LINES = (1, 1, 1, 2, 4, 8)  # of a gap that ends with a line, drawn from these
 SUFFIX_FIRST = 0.5  # share of gaps
 SUFFIX_FIRST_ORDER = "suffix-prefix-middle"
@@ -41,6 +43,9 @@ class Spelling(Protocol):
     @property
     def line_ends(self) -> np.ndarray:
         """Bytes of each id behind which a line ends, -1: none ends in it; int64 [vocabulary]."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids."""
 
     def halves(self, index: int, num_bytes: int) -> tuple[list[int], list[int]] | None:
         """Ids of a token's first `num_bytes` bytes and of the rest; None where they are no texts of their own."""
@@ -86,6 +91,8 @@ def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> 
         return _sorted(Place(rng.randrange(len(tokens) + 1)) for _ in range(2))
     ends = np.cumsum(spelling.num_bytes[tokens])
     [kind] = rng.choices(list(CUTS), list(CUTS.values()))
+    if kind == NODES and (node := draw_node(_text(tokens, ends, spelling), rng)) is not None:
+        return _sorted(_at_byte(number, ends) for number in node)
     lines = np.flatnonzero(spelling.line_ends[tokens] >= 0)  # tokens in which a line ends
     if kind == CHARACTERS or not len(lines):
         return _sorted(_at_byte(rng.randrange(int(ends[-1]) + 1), ends) for _ in range(2))
@@ -94,6 +101,12 @@ def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> 
     else:
         first = Place(int(rng.choice((-1, *lines))) + 1)
     return first, _line_end_behind(first, tokens, lines, rng, spelling)
+
+
+def _text(tokens: np.ndarray, ends: np.ndarray, spelling: Spelling) -> bytes:
+    """What the tokens spell; nothing where a character is cut at an end."""
+    text = spelling.decode(tokens).encode()
+    return text if len(text) == ends[-1] else b""
 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, Place]:
