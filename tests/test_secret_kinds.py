@@ -120,6 +120,7 @@ continuation_token = "a81bc81b-dead-4e5d-abff-90865d1e13b1"
 cursor_token = 'b3BhcXVlQ3Vyc29yOjEyMzQ1Njc4'
 primary_key = "q8Zr4Tv1Yb6x8Fk2Lm9Qa7Zr"
 foreign_key = "user_account_v2_id9f3"
+key: "checkout.step2.btnPay3Label4x9"
 cache_key = "5d41402abc4b2a76b9719d911017c592"
 sort_key = "Zx81Yw72Xv63Wu54"
 s3_key = "data/2024/x1y2z3/part-0001.parquet"

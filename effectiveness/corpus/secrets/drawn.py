@@ -121,7 +121,9 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     if is_key_line(line):
         line = _line_above(text, start - len(line)) + line
     is_mixed = not is_hex(value) and num_classes(value) >= 3 and len(value) >= _MIN_ALONE_BYTES
-    if is_mixed and (names_a_secret_key(line) or _KEYED.search(line)) and not _is_encoded_text(value):
+    # `key` alone names as often what is translated or sorted: checkout.step2.btnPay3Label4x9
+    is_keyed = names_a_secret_key(line) or (_KEYED.search(line) and not holds_word(value))
+    if is_mixed and is_keyed and not _is_encoded_text(value):
         return True
     return is_telling_line(line) or _is_of_kubernetes_secret(text, start)
 
