@@ -47,6 +47,19 @@ def shared_keys() -> contextlib.AbstractContextManager:
     return mock.patch.object(attention, "_repeat", lambda states, groups: states)
 
 
+@contextlib.contextmanager
+def flash_attention_3() -> Iterator[None]:
+    """Kernels for Hopper behind torch's attention; ModuleNotFoundError without `flash_attn_interface`."""
+    from torch.nn.attention import activate_flash_attention_impl, restore_flash_attention_impl
+
+    activate_flash_attention_impl("FA3")
+    try:
+        yield
+    finally:
+        restore_flash_attention_impl()
+
+
 CANDIDATES: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
-    work.__name__: work for work in (as_autograd_keeps, keeps_more, larger_chunks, shared_keys)
+    work.__name__: work
+    for work in (as_autograd_keeps, keeps_more, larger_chunks, shared_keys, flash_attention_3)
 }

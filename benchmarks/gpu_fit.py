@@ -51,7 +51,8 @@ def candidates(bench: Bench, note) -> None:
     cases.append(replace(eight, label=f"{eight.label}, no dropout", settings=dropped))
     cases.append(_larger("LoRA, 23.5 GiB, compiled, blocks computed twice", CARD, COMPILED, AGAIN))
     base = Case(label="base, 16, compiled", preset="base", settings=(_batch(16), COMPILED), steps=10)
-    cases += [base, replace(base, label=f"{base.label}, keeps_more", candidate="keeps_more")]
+    of_base = "keeps_more", "flash_attention_3"
+    cases += [base, *(replace(base, label=f"{base.label}, {name}", candidate=name) for name in of_base)]
     if bench.is_small:
         cases = [replace(cases[0], settings=(_batch(2), EAGER))]
     run_cases(bench, note, cases, together=TOGETHER)

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from training_fixtures import write_dataset
 
+from benchmarks import gpu_candidates
 from benchmarks.gpu import UNFINISHED, Results, main
 from benchmarks.gpu_memory import at_peak
 from benchmarks.gpu_sections import SECTIONS
+from effectiveness.trainer import attention, objective
+from effectiveness.trainer.lora import LoraLinear
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,20 @@ def test_what_is_held_at_the_peak_counts_what_was_there_before_and_not_what_is_f
     ]
     most, sizes = at_peak({1: 10, 9: 0}, events)
     assert most == 60 and sizes[30] == 2 and sizes[10] == 0
+
+
+@pytest.mark.parametrize("name", gpu_candidates.CANDIDATES)
+def test_a_candidate_is_in_place_for_the_time_of_a_run_or_names_the_package_it_lacks(name):
+    made = gpu_candidates.CANDIDATES[name]
+    if name == "flash_attention_3":
+        with pytest.raises(ModuleNotFoundError, match="flash_attn_interface"), gpu_candidates.applied(name):
+            pass
+        return
+    before = what_candidates_change()
+    with made():
+        assert what_candidates_change() != before
+    assert what_candidates_change() == before
+
+
+def what_candidates_change() -> list:
+    return [{**objective.CHUNK_ELEMENTS}, {**objective.MAKE_TWICE}, attention._repeat, LoraLinear.forward]
