@@ -29,10 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from effectiveness.common.console import Console
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
 from effectiveness.common.hardware import DEVICES
-from effectiveness.common.names import path_of, require_utf8, require_working_directory
+from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
 from effectiveness.common.recipes import MEASURED, RECIPES
 from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores

@@ -17,9 +17,9 @@ import numpy as np
 from dataset_facts import Facts, file_values, first_few, named, role_masks
 from dataset_rows import FILE_KEYS
 
+from effectiveness.common.boundary import open_binary, read_bytes, read_text
 from effectiveness.common.paths import no_time
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SET_LANGUAGE, SPLITS, VARIANTS
-from effectiveness.common.regular_files import open_binary, read_bytes, read_text
 from effectiveness.corpus.data_card import data_card
 from effectiveness.corpus.describe import FORMAT_VERSION
 from effectiveness.languages import LANGUAGES, may_be

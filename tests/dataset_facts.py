@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dataset_later import Later
     from dataset_texts import Findings
 
+from effectiveness.common.boundary import open_binary, read_bytes
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS, VARIANTS
-from effectiveness.common.regular_files import open_binary, read_bytes
 
 PART_BYTES = 8 << 20
 FLUSH_ROWS = 4096

@@ -18,8 +18,8 @@ from dataset_facts import LATER_SPLIT, Facts, first_few, named
 from dataset_rows import SPAN_TOKENS, Bad, Layout, Problems, RowReader, parse_strictly
 from dataset_windows import overlaps_agree, windows_stand_once
 
+from effectiveness.common.boundary import open_binary
 from effectiveness.common.records import LATER_FILE, METADATA_FILE, SPLITS
-from effectiveness.common.regular_files import open_binary
 
 if TYPE_CHECKING:
     from dataset_later_texts import LaterTexts

@@ -19,8 +19,8 @@ from dataset_later import SPAN, Later, later_of
 from dataset_rows import MASKED, SPAN_TOKENS, RowReader, digest_of
 from dataset_texts import BUDGET_TOKENS, Judge, Stream, UnreadableTokenizer, plain_tokenizer
 
+from effectiveness.common.boundary import open_binary
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, SPLITS
-from effectiveness.common.regular_files import open_binary
 
 
 @dataclass(frozen=True)

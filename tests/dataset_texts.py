@@ -24,8 +24,8 @@ from dataset_facts import Facts
 from dataset_rows import MASKED, SHOWN_PER_TOPIC, digest_of
 from dataset_variants import RULES, line_ends_differ
 
+from effectiveness.common.boundary import open_binary, read_bytes
 from effectiveness.common.records import DATASET_FILES, ORIGINAL, SPLITS, VARIANTS
-from effectiveness.common.regular_files import open_binary, read_bytes
 from effectiveness.common.seeding import rng_for
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import features_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from effectiveness.common import html
-from effectiveness.common.coloured import coloured
+from effectiveness.common.html import coloured
 from effectiveness.proof.page import bars
 from effectiveness.trainer.complete import Completion, Gap
 from effectiveness.trainer.report import _completion, picture

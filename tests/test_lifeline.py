@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from faults import end_session, num_left, start
 
-from effectiveness.common.lifeline import die_with_parent
+from effectiveness.common.workers import die_with_parent
 
 PARENT = """
 import multiprocessing, sys, time
 from concurrent.futures import ProcessPoolExecutor
-from effectiveness.common.lifeline import die_with_parent
+from effectiveness.common.workers import die_with_parent
 
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])

@@ -11,9 +11,8 @@ import pytest
 
 from effectiveness.ablation.results import read_results
 from effectiveness.common import jsonl
-from effectiveness.common.boundary import read_regular
+from effectiveness.common.boundary import open_regular, read_bytes, read_regular
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import open_regular, read_bytes
 from effectiveness.corpus.tokenization.reader import read_tokenizer
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.metrics import read_metrics

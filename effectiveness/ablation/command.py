@@ -18,9 +18,9 @@ from effectiveness.ablation import table as table
 from effectiveness.ablation import tables, trial
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
 from effectiveness.ablation.results import Key, append_result, is_finite, key_of, read_results
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import print_line
 from effectiveness.common.hardware import DEVICES
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.common.workers import Crew
 from effectiveness.trainer.arguments import Parser

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 
 Key = tuple[str, int, str, str]
 NEEDED = (

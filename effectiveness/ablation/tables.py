@@ -7,11 +7,11 @@ import os
 import re
 from pathlib import Path
 
-from effectiveness.common.disk_errors import BAD_PLACE, WRITE_FAILED, one_line_for, spell
-from effectiveness.common.durable import write_atomically
+from effectiveness.common.boundary import read_bytes
+from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for, write_atomically
 from effectiveness.common.jsonl import read_metadata, write_metadata
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 
 MARKDOWN, JSON = ".md", ".json"
 _SIGNED = re.compile(

@@ -1,4 +1,7 @@
-"""Where files are read that others wrote: whatever a library makes of them is one line for the user.
+"""Files that others wrote: opened without being held up, and whatever a library makes of them is one line for the user.
+
+A FIFO, a device, a socket or a directory in the place of a file is refused. Links are followed: users name files
+through links. (`corpus.scan.beneath` reads trees of strangers and follows none.)
 
 A list of the exceptions that a parser raises is never complete: of odd model directories and tokenizers one in
 three ended in a traceback while the exceptions were named one by one. So here, and only here, everything is caught.
@@ -7,16 +10,61 @@ three ended in a traceback while the exceptions were named one by one. So here, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import open_binary
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def open_regular(path: Path | str) -> int:
+    """A descriptor of a regular file, without waiting. Raises OSError: EISDIR for a directory, ENOTSUP for the rest."""
+    descriptor = os.open(path, _FLAGS)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind == stat.S_IFREG:
+        return descriptor
+    os.close(descriptor)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    what = f"{_KINDS.get(kind, 'something else')}, not a regular file"
+    raise OSError(errno.ENOTSUP, what, os.fspath(path))
+
+
+def open_binary(path: Path | str, buffering: int = -1):
+    """`open(path, "rb")`, for regular files."""
+    return os.fdopen(open_regular(path), "rb", buffering)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The whole of a regular file. Raises OSError."""
+    with open_binary(path) as file:
+        return file.read()
+
+
+def read_text(path: Path | str) -> str:
+    """The whole of a regular file of UTF-8. Raises OSError and UnicodeDecodeError."""
+    return read_bytes(path).decode("utf-8")
+
+
+def read_head(path: Path | str, num_bytes: int) -> bytes:
+    """At most the first bytes of a regular file. Raises OSError."""
+    with open_binary(path) as file:
+        return file.read(num_bytes)
+
 
 MAX_REASON_CHARACTERS = 200
 # How pyo3, through which Python calls Rust, tells of a panic: no Exception, and named once a library.

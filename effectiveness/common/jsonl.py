@@ -21,11 +21,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 
-from effectiveness.common.boundary import read_regular
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.boundary import open_binary, read_regular
 from effectiveness.common.durable import sync, write_all, write_atomically
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import open_binary
 
 DIGEST_KEY = "metadata_sha256"
 

@@ -17,10 +17,16 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from effectiveness.common.disk_errors import BAD_PLACE, DEVICE_FAILED, one_line_for, spell
-from effectiveness.common.durable import is_temporary_of, write_atomically
+from effectiveness.common.boundary import open_binary
+from effectiveness.common.durable import (
+    BAD_PLACE,
+    DEVICE_FAILED,
+    is_temporary_of,
+    one_line_for,
+    write_atomically,
+)
+from effectiveness.common.paths import spell
 from effectiveness.common.records import METADATA_FILE, UserError
-from effectiveness.common.regular_files import open_binary
 
 MARKER = ".effectiveness.json"
 DATASET, MODEL, PROOF, CONTROL = "dataset", "model", "proof", "control"

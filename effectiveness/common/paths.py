@@ -1,4 +1,6 @@
-"""File names are bytes; the dataset is UTF-8. One reversible spelling joins the two.
+"""File names, as they are spelled in a UTF-8 dataset and as users give them on the command line.
+
+File names are bytes; the dataset is UTF-8. One reversible spelling joins the two.
 
 A name is written as its UTF-8 text, with every byte that is not valid UTF-8, every control character and
 the backslash itself written as `\\xNN`. So a row's `source_file` is valid for strict JSON parsers, can be
@@ -8,7 +10,11 @@ would take for a time gets its first digit written so, too.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
+
+from effectiveness.common.records import UserError
 
 _LIKE_A_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.,Z+-]*)?")
 
@@ -25,6 +31,11 @@ def escape_path(raw: bytes) -> str:
     return "".join(_escape_char(char) for char in text)
 
 
+def spell(path: Path) -> str:
+    """A path as `escape_path` spells it, for a line to the user."""
+    return escape_path(os.fsencode(path))
+
+
 def no_time(text: str) -> str:
     r"""Readers that infer types (Arrow's, and so `datasets`) turn a column of such texts into time stamps, and fail at
     the first other text.
@@ -39,3 +50,42 @@ def _escape_char(char: str) -> str:
     if char != "\\" and char.isprintable():
         return char
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def path_of(what: str, text: str) -> Path:
+    """The path that `text` names, "~" expanded. Raises UserError, which begins with `what`, when it can name none."""
+    if not text.strip():
+        raise UserError(f"{what} is empty; name a directory, e.g. /data/mine")
+    if "\0" in text:
+        raise UserError(f"{what} holds a NUL character, which no name can; name another")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # all that pathlib tells
+        raise UserError(
+            f"{what} {spell(Path(text))}: there is no such user; write the directory out"
+        ) from None
+    if too_long := next((part for part in path.parts if len(os.fsencode(part)) > 255), ""):
+        raise UserError(
+            f"{what}: a name of {len(os.fsencode(too_long))} bytes ({spell(Path(too_long[:20]))}...), "
+            "at most 255 can be; name a shorter one"
+        )
+    return path
+
+
+def require_utf8(what: str, globs: list[str]) -> None:
+    """Raises UserError for a pattern that the metadata, which is UTF-8, could not hold."""
+    for glob in globs:
+        try:
+            glob.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{what} {spell(Path(glob))} is not UTF-8; write ? for each byte that is shown as \\x.."
+            ) from None
+
+
+def require_working_directory() -> None:
+    """Raises UserError where the directory one stands in was removed: then no relative name means anything."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working directory is gone ({error.strerror}); cd to one that exists") from None

@@ -28,19 +28,16 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
-from effectiveness.common.disk_errors import (
+from effectiveness.common.durable import (
     BAD_PLACE,
     DEVICE_FAILED,
     WRITE_FAILED,
     available_bytes,
-    no_space,
-    one_line_for,
-    spell,
-)
-from effectiveness.common.durable import (
     exchange,
     files_and_directories,
     name_stem,
+    no_space,
+    one_line_for,
     remove_tree,
     sync_path,
     umask,
@@ -49,7 +46,7 @@ from effectiveness.common.durable import (
 from effectiveness.common.durable import write_atomically as write_atomically
 from effectiveness.common.endings import Publication, signals_waiting, tell_on_stderr
 from effectiveness.common.ownership import is_dataset
-from effectiveness.common.paths import escape_path
+from effectiveness.common.paths import escape_path, spell
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
 
 SCRATCH = ".scratch"  # a directory of this name in the staging directory is removed before publishing

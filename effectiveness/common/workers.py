@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
@@ -25,7 +26,6 @@ from types import TracebackType
 from typing import TypeVar
 
 from effectiveness.common.endings import STOPPING, signals_waiting
-from effectiveness.common.lifeline import die_with_parent
 from effectiveness.common.records import UserError
 
 Task = TypeVar("Task")
@@ -320,3 +320,20 @@ def cut_into_shards(sizes: Iterable[int], shard_bytes: int) -> Iterator[range]:
             first, total = index + 1, 0
     if first <= index:
         yield range(first, index + 1)
+
+
+def die_with_parent() -> None:
+    """To be called first in a worker process, forked or spawned.
+
+    A forked worker holds the writing end of its own work queue, so after a kill -9 of the parent it never
+    sees the queue end. It would keep its memory, and the files it has open, until the machine restarts.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("die_with_parent() was called outside a worker process")
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)  # sys.exit would end this thread only

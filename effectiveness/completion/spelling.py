@@ -9,10 +9,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from effectiveness.common.boundary import reading
+from effectiveness.common.boundary import read_text, reading
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_text
 
 BYTE_PIECE_LENGTH = len("<0x00>")
 _OVER = re.compile(rb"\n[^\r\n]")

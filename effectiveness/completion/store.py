@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import LATER, SPLITS
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory, build_memory

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.jsonl import FileDigest, digest
+from effectiveness.common.paths import spell
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     AUGMENTATION_KINDS,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.paths import spell
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     DATASET_FILES,

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effectiveness.common.disk_errors import BAD_PLACE, WRITE_FAILED, one_line_for, spell
+from effectiveness.common.boundary import read_head
+from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for
 from effectiveness.common.endings import OneLineParser, Publication, ending_of, identity, print_line
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_head
 
 if TYPE_CHECKING:
     from effectiveness.gguf.writing import Source

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.publish import publishing
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.memory.index import Groups, Index
 from effectiveness.memory.text import Spelling
 from effectiveness.memory.tree import Tree

@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common import programs
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import files_and_directories, write_atomically
 from effectiveness.common.ownership import CONTROL, claim, note_made
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.common.seeding import rng_for
 from effectiveness.proof.finished import Finished
 from effectiveness.proof.overlap import SPAN_TOKENS, all_spans, num_common, spans

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.ownership import PROOF, claim, note_made
+from effectiveness.common.paths import spell
 from effectiveness.common.records import LATER, SPLITS, UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.proof import card as cards
 from effectiveness.proof import finished
 from effectiveness.proof.card_text import card_lines

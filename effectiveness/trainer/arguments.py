@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import NoReturn
 
-from effectiveness.common.boundary import reading
+from effectiveness.common.boundary import read_text, reading
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_text
 
 
 class Parser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.paths import spell
 from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting_model

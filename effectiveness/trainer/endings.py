@@ -16,7 +16,6 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from effectiveness.common.boundary import printable
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.endings import (
     CannotPrint,
     claim_standard_streams,
@@ -26,6 +25,7 @@ from effectiveness.common.endings import (
     tell_on_stderr,
 )
 from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.trainer.stopping import exit_code_of, interrupting
 

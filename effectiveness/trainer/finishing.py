@@ -9,9 +9,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting_model
 from effectiveness.trainer.adapters import share_of, take_share

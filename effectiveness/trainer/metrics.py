@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.common.charts import drawing
-from effectiveness.common.coloured import coloured
 from effectiveness.common.durable import write_atomically
-from effectiveness.common.html import Html, document, facts, join, section, short, table, tag
+from effectiveness.common.html import Html, coloured, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
 from effectiveness.trainer.scores import Evaluation, Score
 

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.durable import remove_tree
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint
 from effectiveness.trainer.event_files import FILE_NAME

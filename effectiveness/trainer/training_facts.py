@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.common.disk_errors import spell
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.trainer.run_directory import FACTS_FILE
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.console import Console
 from effectiveness.common.durable import name_stem, remove_tree, umask
 from effectiveness.common.endings import (
@@ -28,7 +29,6 @@ from effectiveness.common.endings import (
     print_bytes,
 )
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
 from effectiveness.corpus.augment.facts import local_names, macro_names
 from effectiveness.isolation import distrust

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from effectiveness.common import programs
+from effectiveness.common.boundary import open_regular
 from effectiveness.common.paths import escape_path
 from effectiveness.common.programs import find_program
-from effectiveness.common.regular_files import open_regular
 from effectiveness.corpus.scan.gitplace import SHA, ForeignGit, GitPlace, check_objects, read_small
 
 TIMEOUT_S = 20  # a million files need seconds

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from effectiveness.common.boundary import read_head
 from effectiveness.common.paths import escape_path
-from effectiveness.common.regular_files import read_head
 
 MAX_SMALL_BYTES = 16 << 20  # of packed-refs; the others have a line
 SHA = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.boundary import read_bytes
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.corpus.tokenization import trials
 from effectiveness.corpus.tokenization.pieces import PIECE_CHARS, pieces
 

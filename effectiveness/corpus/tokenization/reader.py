@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from effectiveness.common.boundary import read_json_object, read_regular, reading
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 
 MAX_TOKENIZER_BYTES = 256 << 20  # the largest in use have 35 MB

@@ -15,12 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.common.boundary import read_regular, reading
-from effectiveness.common.disk_errors import spell
+from effectiveness.common.boundary import read_bytes, read_regular, reading
 from effectiveness.common.fim import FIM_SPELLINGS, own_spelling
-from effectiveness.common.names import path_of
+from effectiveness.common.paths import path_of, spell
 from effectiveness.common.records import UserError
-from effectiveness.common.regular_files import read_bytes
 from effectiveness.corpus.tokenization import (
     END_OF_TEXT,
     MASK,
