@@ -8,11 +8,13 @@ import pytest
 from effectiveness.corpus import known_languages
 from effectiveness.languages import (
     LANGUAGES,
+    NOTEBOOK,
     OURS,
     UNKNOWN,
     language_called,
     language_of,
     may_be,
+    names_of,
     shared_suffixes,
 )
 from effectiveness.languages.linguist import read_table
@@ -180,6 +182,26 @@ def test_an_alias_in_any_spelling_names_its_language():
 def test_the_language_of_a_name_may_be_what_a_rule_tells_and_nothing_else():
     assert may_be("a.h", "Objective-C") and not may_be("a.h", "Python")
     assert may_be("a.ipynb", "R") and may_be("tool", "Ruby") and not may_be("a.py", "Text")
+
+
+SCRIPTS = (b"", b"#!/usr/bin/env python3\n", b"#!/usr/bin/perl -w\n", b"hello\n")
+
+
+@pytest.mark.parametrize("stem", ["", "a", "a.b", "a.blade"])
+def test_no_name_of_the_table_is_refused_for_the_language_that_it_was_read_as(stem):
+    names = [stem + word for language in LANGUAGES for word in names_of(language)]
+    found = {(name, row.name) for name in names for text in SCRIPTS if (row := language_of(name, text))}
+    assert len(found) > 1_000
+    assert [pair for pair in sorted(found) if pair[1] != NOTEBOOK and not may_be(*pair)] == []
+
+
+def test_a_name_that_one_language_has_alone_is_not_judged_by_its_ending():
+    for name, language in (
+        ("go.mod", "Go Module"),
+        ("requirements.txt", "Pip Requirements"),
+        ("a.blade.php", "Blade"),
+    ):
+        assert may_be(name, language) and not may_be(name, "Text"), name
 
 
 HOSTILE = [

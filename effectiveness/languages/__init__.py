@@ -119,10 +119,16 @@ def names_of(language: str) -> list[str]:
 def may_be(path: str, language: str) -> bool:
     """Whether a file with this name can be of the language; where the text alone tells, all can."""
     filename = path.rpartition("/")[2]
+    if filename in _BY_FILENAME:
+        return language == _BY_FILENAME[filename].name
     for suffix in _suffixes(filename):
         claimants = _CLAIMANTS.get(suffix, frozenset())
+        if suffix in shared_suffixes.RULES and not shared_suffixes.told_by_text(suffix, b""):
+            return True  # where no rule finds its own, the `#!` line tells, which may name any
         if suffix in shared_suffixes.RULES or len(claimants) > 1:
             return language in claimants.union(shared_suffixes.candidates(suffix), ("Text",))
+        if suffix in _BY_SUFFIX:
+            break
     by_name = language_of(path)
     if by_name is not None and by_name.name == NOTEBOOK:
         return True
