@@ -13,6 +13,7 @@ from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting_model
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.endings import Standing
+from effectiveness.trainer.engines import joined
 from effectiveness.trainer.finishing import finish
 from effectiveness.trainer.journal import Journal
 from effectiveness.trainer.loop import State, Stopped, Trainer
@@ -27,12 +28,12 @@ def train(config: Config, arguments: argparse.Namespace, standing: Standing | No
     """
     _refuse_overwriting_the_source(config, arguments.checkpoint)
     run = setup.open_run(config, arguments)
-    with stop_requests() as stop:  # to the very end: what is said of a signal is then true
+    # The signals to the very end: what is said of one is then true.
+    with stop_requests() as stop, joined(run.engine, lambda: _what_is_saved(run)):
         try:
             return _train(run, arguments, stop, standing or Standing())
         finally:
             run.console.close()
-            run.engine.close()
 
 
 def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, standing: Standing) -> int:
@@ -76,10 +77,11 @@ def _train_and_finish(
         if not problem:
             _stands(run, standing)
     except Stopped:
-        if run.console.trouble and not stop():
+        number = run.engine.largest(stop.signal_number)  # it may have come to another process
+        if run.console.trouble and not number:
             raise run.console.trouble from None
         run.console.say(f"stopped by a signal at step {trainer.state.step}; go on with --resume")
-        return 128 + stop.signal_number
+        return 128 + number if number else 1
     finally:
         journal.close()
     if problem:

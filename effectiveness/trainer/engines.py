@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import torch.distributed as dist
 from torch import nn
 
 from effectiveness.common.records import UserError
+from effectiveness.trainer.endings import fail
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -50,9 +52,13 @@ class SingleProcess:
         """`values` summed over processes, on every one."""
         return values
 
+    def largest(self, number: int) -> int:
+        """The largest that any process gives."""
+        return number
+
     def any(self, flag: bool) -> bool:
         """Whether any process says so."""
-        return flag
+        return bool(self.largest(int(flag)))
 
     def barrier(self) -> None:
         """Wait until every process is here."""
@@ -83,8 +89,10 @@ class DataParallel(SingleProcess):
         dist.all_reduce(placed)
         return placed.to(values.device)
 
-    def any(self, flag: bool) -> bool:
-        return bool(self.sum(torch.tensor(float(flag), device=self.device)).item())
+    def largest(self, number: int) -> int:
+        placed = torch.tensor(number, device=self.device)
+        dist.all_reduce(placed, dist.ReduceOp.MAX)
+        return int(placed.item())
 
     def barrier(self) -> None:
         dist.barrier()
@@ -130,6 +138,31 @@ def make_engine(device: torch.device, distributed: str) -> SingleProcess:
     if device.type == "mps":
         raise UserError("torchrun with several processes needs --device cuda or cpu, not mps")
     return Sharded(device) if distributed == "fsdp" else DataParallel(device)
+
+
+@contextlib.contextmanager
+def joined(
+    engine: SingleProcess, in_words: Callable[[], str] = lambda: "nothing was changed"
+) -> Iterator[None]:
+    """The work of the processes together; each leaves at its end, or with one line where another is gone.
+
+    `in_words`: what stands on the disk then.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if engine.world_size == 1 or not is_lost_process(error):
+            raise
+        line = f"another process of this run has ended, or does not answer; {in_words()}"
+        # Here and now: gloo's destructors wait for who is gone, half an hour long.
+        os._exit(fail(line, 1))
+    finally:
+        engine.close()
+
+
+def is_lost_process(error: RuntimeError) -> bool:
+    """Whether the others cannot be reached: gloo says so in a RuntimeError without a class of its own."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

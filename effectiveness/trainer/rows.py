@@ -170,6 +170,11 @@ def _parse(path: Path, dataset: Dataset, written: FileDigest) -> Rows:
     limits = Limits(
         window=dataset.window, vocab_size=dataset.vocab_size, pad=dataset.metadata["pad_token_id"]
     )
+    if 2 * limits.window * written.num_lines > written.num_bytes:  # a digit and a comma for each token
+        raise UserError(
+            f"{path} is too short for {written.num_lines:,} rows of {limits.window:,} tokens, which {METADATA_FILE} "
+            "promises; build the dataset again"
+        )
     parsed = parse_rows(path, written.num_lines, limits)
     return Rows(
         path=path,

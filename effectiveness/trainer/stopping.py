@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A terminal sends Ctrl-C to torchrun and to all that it started, and torchrun sends it to them once more.
+ECHO_S = 2.0 if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
 
 
 @dataclass(slots=True)
@@ -21,16 +24,19 @@ class StopRequest:
     """Set by the first signal of STOPPING; a second one ends the process at once."""
 
     signal_number: int = 0
+    heard_at_s: float = 0.0
 
     def __call__(self) -> bool:
         return self.signal_number != 0
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal_number and time.monotonic() - self.heard_at_s < ECHO_S:
+            return
         if self.signal_number:
             with suppress(OSError):
                 os.write(2, b"stopped at once; what was saved before is there, go on with --resume\n")
             os._exit(128 + number)
-        self.signal_number = number
+        self.signal_number, self.heard_at_s = number, time.monotonic()
 
 
 class Interrupted(KeyboardInterrupt):

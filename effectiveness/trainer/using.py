@@ -13,6 +13,7 @@ from effectiveness.trainer import setup, starting_model
 from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text
 from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import choose_device
+from effectiveness.trainer.engines import joined
 from effectiveness.trainer.evaluation_text import full_lines
 from effectiveness.trainer.export import generation_settings
 from effectiveness.trainer.gap_record import can_fill, how_it_fills
@@ -26,7 +27,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
     """Score val and test files with the model of --checkpoint (or --output). Changes no byte on disk."""
     arguments.checkpoint = arguments.checkpoint or Path(config.output.directory)
     run = setup.open_run(config, arguments)
-    try:
+    with joined(run.engine):
         refuse_nothing_held_out(run.dataset, "val", "test", LATER)
         model, what = starting_model.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model, run.precision))
@@ -38,8 +39,6 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
             scored = score(run, wrapped, setup.make_held_out(run, rows, variants=True), split)
             for line in full_lines(label, scored):
                 run.console.say(line)
-    finally:
-        run.engine.close()
     run.console.say_end("COMPLETE")
     return 0
 
@@ -49,11 +48,9 @@ def show_plan(config: Config, arguments: argparse.Namespace) -> int:
     from effectiveness.trainer.plan import make_plan
 
     run = setup.open_run(config, arguments)
-    try:
+    with joined(run.engine):
         for line in make_plan(run):
             run.console.say(line)
-    finally:
-        run.engine.close()
     return 0
 
 

@@ -86,6 +86,7 @@ def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo
         with reading("it", WAY_OUT):
             names = _add_control_tokens(tokenizer, roles)
             whole = tokenizer.to_str().encode()
+            _refuse_shared_ids(whole, names)
             (directory / "tokenizer.json").write_bytes(whole)
             prove(Encoder(directory / "tokenizer.json"))
     except TokenizerError as error:
@@ -93,6 +94,13 @@ def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo
     except UserError as error:
         raise UserError(f"--tokenizer {choice.name}: cannot be used: {error}") from error
     return describe_tokenizer(choice, directory, names)
+
+
+def _refuse_shared_ids(whole: bytes, names: dict[str, str]) -> None:
+    """A vocabulary that lacks a number gives it to the next new token: of two with one id only one is kept."""
+    kept = {token["content"] for token in json.loads(whole)["added_tokens"]}
+    if lost := sorted(set(names.values()) - kept):
+        raise TokenizerError(f"{lost[0]} gets no id of its own, for numbers are missing in its vocabulary")
 
 
 def unusable(name: str, why: Exception) -> UserError:
