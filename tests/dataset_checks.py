@@ -186,8 +186,11 @@ def files_are_described_once(facts: Facts) -> list[str]:
 
 TEST_PARTS = {"test", "tests", "spec", "specs", "__tests__", "testdata"}
 CORE_PARTS = {"src", "crates", "lib", "pkg", "internal", "core"}
+TEST_PROJECT = re.compile(r".*[a-z0-9.]Tests?", re.DOTALL)
 TEST_NAME = re.compile(
-    r"test_[^/]*\.py|[^/]*_test\.(py|go|rs)|[^/]*\.(test|spec)\.[^/]*|[^/]*Test\.java|conftest\.py"
+    r"(test_.*|tests|conftest|.*_test)\.py|.*_test\.(go|rs|rb|exs|dart)|.*_spec\.rb|.*\.(test|spec)\.[^.]+"
+    r"|.*Tests?\.(java|kt|scala|groovy|swift|cs|fs|vb|php)|.*Spec\.(hs|scala|groovy)",
+    re.DOTALL,
 )
 
 
@@ -198,11 +201,15 @@ def roles_follow_paths(facts: Facts) -> list[str]:
     told = []
     for path, _, _, _, is_core, is_test, *_ in facts.files:
         *parts, name = path.split("/")
-        expect_test = bool(TEST_PARTS & set(parts) or TEST_NAME.fullmatch(name))
+        lower = {part.lower() for part in parts}
+        expect_test = bool(
+            TEST_PARTS & lower or TEST_NAME.fullmatch(name) or any(map(TEST_PROJECT.fullmatch, parts))
+        )
+        core_parts = CORE_PARTS & lower | {"Source", "Sources"} & set(parts)
         if is_test != expect_test:
             told.append(f"{path}: is_test must be {expect_test}, got {is_test}")
-        elif not is_test and CORE_PARTS & set(parts) and not is_core:
-            told.append(f"{path}: lies in {sorted(CORE_PARTS & set(parts))}, so is_core must be true")
+        elif not is_test and core_parts and not is_core:
+            told.append(f"{path}: lies in {sorted(core_parts)}, so is_core must be true")
         elif is_core and not parts:
             told.append(f"{path}: lies at the top, so is_core must be false")
     return first_few(told)

@@ -20,6 +20,13 @@ PLAIN = Roles((), (), frozenset({b"engine"}))
             "src/attestation.rs",
             "src/chain_spec.rs",
         ),
+        *(
+            "SRC/x.c",
+            "Src/Serializer.cs",
+            "Sources/Parsing/Parser.swift",
+            "Source/Latest.swift",
+            "src/Attest.cs",
+        ),
         *("src/contest.py", "src/testing.py", "src/inspect.rs", "src/test_data.rs", "src/greatest_test.c"),
     ],
 )
@@ -40,6 +47,19 @@ def test_code_directories_and_top_level_packages_are_core(path):
             "src/x.spec.tsx",
         ),
         *("src/FooTest.java", "src/conftest.py", "engine/tests/x.py", "crates/a/tests/src/x.rs"),
+        *(
+            "Tests/ParsingTests/IntTests.swift",
+            "ParsingTests/Helper.swift",
+            "src/Dapper.Tests/Helper.cs",
+            "app/tests.py",
+        ),
+        *(
+            "app/src/androidTest/java/Rule.kt",
+            "src/PlantDaoTest.kt",
+            "src/OwnerTests.java",
+            "app/UserTest.php",
+        ),
+        *("lib/a_spec.rb", "lib/a_test.rb", "lib/a_test.exs", "lib/a_test.dart", "src/ParserSpec.hs"),
     ],
 )
 def test_tests_are_tests_even_in_code_directories(path):
@@ -51,7 +71,15 @@ def test_tests_are_tests_even_in_code_directories(path):
     [
         *("latest.rs", "attestation.rs", "chain_spec.rs", "score/x.py", "srcs/x.py", "library/x.py", "src"),
         *("contests/x.py", "x.py", "tools/engine/x.py", "testing/x.py", "test.py", "testFoo.java", "core.py"),
-        *("x_test.c", "test_x.rs", "spec.md", "Test.javac", "SRC/x.c"),
+        *("x_test.c", "test_x.rs", "spec.md", "Test.javac", "source/conf.py", "Latest/x.cs"),
+        *(
+            "Attest.cs",
+            "KeySpec.java",
+            "chain_spec/x.rs",
+            "hosts/drupal.test.conf.j2",
+            "Contest.kt",
+            "TESTING.md",
+        ),
     ],
 )
 def test_everything_else_is_util_and_substrings_mean_nothing(path):

@@ -10,11 +10,24 @@ from collections.abc import Iterable
 
 from effectiveness.corpus.scan.globs import compile_glob, covers
 
+# Of path components, in any case: Swift and C# write Sources/, Tests/, Src/.
 CORE_COMPONENTS = frozenset({b"src", b"crates", b"lib", b"pkg", b"internal", b"core"})
 TEST_COMPONENTS = frozenset({b"test", b"tests", b"spec", b"specs", b"__tests__", b"testdata"})
+SOURCES = frozenset({b"Source", b"Sources"})  # source/ in small letters is often documentation's
+# Projects of C#, Swift and Kotlin that hold tests: Dapper.Tests, ParsingTests, androidTest.
+_TEST_PROJECT = re.compile(rb".*[a-z0-9.]Tests?", re.DOTALL)
 _TEST_NAME = re.compile(
-    rb"test_.*\.py|.*_test\.(?:py|go|rs)|.*\.(?:test|spec)\.[^.]+|.*Test\.java|conftest\.py", re.DOTALL
+    rb"test_.*\.py|tests\.py|conftest\.py|.*_test\.(?:py|go|rs|rb|exs|dart)|.*_spec\.rb|.*\.(?:test|spec)\.[^.]+"
+    rb"|.*Tests?\.(?:java|kt|scala|groovy|swift|cs|fs|vb|php)|.*Spec\.(?:hs|scala|groovy)",
+    re.DOTALL,
 )
+
+
+def _is_test(directories: list[bytes], name: bytes) -> bool:
+    return (
+        any(part.lower() in TEST_COMPONENTS or _TEST_PROJECT.fullmatch(part) for part in directories)
+        or _TEST_NAME.fullmatch(name) is not None
+    )
 
 
 class Roles:
@@ -41,10 +54,12 @@ class Roles:
         if covers(self._core, path):
             return "core"
         *directories, name = path.split(b"/")
-        if not TEST_COMPONENTS.isdisjoint(directories) or _TEST_NAME.fullmatch(name):
+        if _is_test(directories, name):
             return "test"
         if is_documentation:
             return "util"
-        if not CORE_COMPONENTS.isdisjoint(directories) or (directories and directories[0] in self._packages):
+        if any(part.lower() in CORE_COMPONENTS or part in SOURCES for part in directories):
+            return "core"
+        if directories and directories[0] in self._packages:
             return "core"
         return "util"
