@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from effectiveness.common.publish import publishing
+from effectiveness.common.records import UserError
 from effectiveness.completion.confidence import Judgement, fit, rising_shares
 from effectiveness.completion.lines import NOTHING, Line, Search, consistent_tokens, likely_lines
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact, similarity
@@ -181,6 +183,27 @@ def test_the_memory_of_a_dataset_is_made_once_and_again_when_its_rows_change(sma
     train = dataset.train.read_bytes()
     dataset.train.write_bytes(train)  # the same bytes, written again: a new time stamp
     assert open_memory(dataset, coder, said.append).digest == first.digest
+
+
+def test_a_dataset_is_built_again_over_one_that_has_a_memory_but_not_over_a_note_in_it(
+    small_dataset, tmp_path
+):
+    copy = tmp_path / "dataset"
+    shutil.copytree(small_dataset, copy)
+    open_memory(*coder_and_files(copy), print)
+    assert (copy / "memory" / "memory.json").is_file()
+    killed = copy / ".memory.staging-1234-0123abcd"  # what a killed build of it leaves
+    killed.mkdir()
+    (killed / "text.bin").write_bytes(b"half")
+    (copy / "memory" / "note.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"did not write \(memory/note.txt\)"), publishing(copy):
+        pytest.fail("somebody's note would have been deleted")
+    (copy / "memory" / "note.txt").unlink()
+    with publishing(copy) as staging:
+        shutil.copytree(small_dataset, staging, dirs_exist_ok=True)
+    assert sorted(path.name for path in copy.iterdir()) == sorted(
+        path.name for path in small_dataset.iterdir()
+    )
 
 
 def test_a_memory_that_another_version_made_is_made_again(small_dataset, tmp_path):

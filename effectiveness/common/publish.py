@@ -58,6 +58,12 @@ DATASET_OWNED = (
     "report.html",
     "tokenizer/*",
     ".cache/*",  # parsed rows that the trainer keeps beside the files
+    *(
+        "memory/*.bin",
+        "memory/*.json",
+        "memory/.*.tmp-*",
+    ),  # of the training files; of others it would be made again
+    *(".memory.lock", ".memory.previous/*", ".memory.staging-*"),  # what a killed build of it leaves
     ".DS_Store",  # left by looking at the directory on a Mac
 )
 
