@@ -315,6 +315,24 @@ def test_a_clone_without_a_checkout_says_so_where_it_finds_nothing(source, tmp_p
     assert scan_tree(tmp_path / "empty", tmp_path / "spool")[0].absent == ""
 
 
+def test_a_checkout_that_was_broken_off_is_not_taken_for_the_whole_repository(source, tmp_path, spool):
+    place = tmp_path / "half"
+    git(tmp_path, "clone", "-q", "--no-checkout", f"file://{source}", "half")
+    (place / "src").mkdir()
+    (place / "src/m1.py").write_text("mine = 1\n")  # what a full disk left, or what was edited since
+    result, _, _ = scan_tree(place, spool)
+    head = git(source, "rev-parse", "HEAD")[:12]
+    commands = "git reset --quiet; git checkout-index --all --quiet"
+    assert result.absent == f"files may be missing, the checkout of commit {head} was broken off: {commands}"
+    for command in commands.split("; "):
+        subprocess.run(
+            ["git", "-C", place, *command.split()[1:]], check=False
+        )  # 1 where a file stands already
+    result, _, _ = scan_tree(place, tmp_path / "again")
+    assert result.absent == "" and len(paths(result)) == 12
+    assert (place / "src/m1.py").read_text() == "mine = 1\n"
+
+
 def test_a_partial_clone_whose_files_are_gone_says_what_fetches_them(source, tmp_path, spool):
     git(source, "config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "-q", "--filter=blob:none", f"file://{source}", "partial")

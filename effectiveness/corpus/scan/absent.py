@@ -15,6 +15,7 @@ from effectiveness.corpus.scan.gitplace import GitPlace, find_git, settings_of
 LARGE_SHARE = 0.1  # of the tracked files; fewer are in the metadata alone
 ABSENT = "tracked files that are not there"
 _SPARSE = re.compile(rb"^\s*sparsecheckout\s*=\s*\"?(?:true|yes|on|1)\b", re.IGNORECASE | re.MULTILINE)
+BROKEN_OFF = "was broken off: git reset --quiet; git checkout-index --all --quiet"
 _PARTIAL = re.compile(rb"^\s*(?:partialclone(?:filter)?|promisor)\s*=", re.IGNORECASE | re.MULTILINE)
 
 
@@ -28,12 +29,14 @@ class Absent(NamedTuple):
     @property
     def note(self) -> dict[str, int]:
         """For the metadata: a reason and how often."""
+        if self.why.endswith(BROKEN_OFF):
+            return {self.why: 1}
         return {f"{ABSENT}: {self.why}": self.num_files} if self.num_files else {}
 
     @property
     def in_words(self) -> str:
         """What the reader should know; "" where it is little."""
-        if not self.num_tracked:
+        if not self.num_tracked or self.why.endswith(BROKEN_OFF):
             return self.why
         if self.num_files <= LARGE_SHARE * self.num_tracked:
             return ""
@@ -47,10 +50,13 @@ def absent_from(root: Path, num_files: int, num_tracked: int) -> Absent:
 
 
 def _why(place: GitPlace, num_tracked: int) -> str:
+    has_index = (place.git_dir / "index").exists()  # git writes it when all files are there
+    if not has_index and (commit := head_commit(place)):
+        if not num_tracked:
+            return f"nothing of commit {commit[:12]} is checked out: git checkout"
+        return f"files may be missing, the checkout of commit {commit[:12]} {BROKEN_OFF}"
     if not num_tracked:
-        commit = head_commit(place)
-        is_bare_of_files = commit and not (place.git_dir / "index").exists()
-        return f"nothing of commit {commit[:12]} is checked out: git checkout" if is_bare_of_files else ""
+        return ""
     settings = settings_of(place.common_dir) + b"\n" + settings_of(place.git_dir)
     if _SPARSE.search(settings):
         return "a sparse checkout: git sparse-checkout disable"
