@@ -30,7 +30,7 @@ class Absent(NamedTuple):
     def note(self) -> dict[str, int]:
         """For the metadata: a reason and how often."""
         if self.why.endswith(BROKEN_OFF):
-            return {self.why: 1}
+            return {"a checkout that was broken off": 1}
         return {f"{ABSENT}: {self.why}": self.num_files} if self.num_files else {}
 
     @property
