@@ -1,7 +1,8 @@
 """Where a name may stand, for each language: the tables the renaming engine reads.
 
-A place is `(kind of the parent, field)`. A place that no table lists poisons the name that stands there: a
-grammar rule nobody thought of costs yield, never correctness.
+A place is `(kind of the parent, field)`, written `kind` or `kind.field`, several fields of a kind with `|` between. A
+place that no table lists poisons the name that stands there: a grammar rule nobody thought of costs yield, never
+correctness.
 """
 
 from __future__ import annotations
@@ -9,11 +10,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeVar
 
 from effectiveness.languages.syntax import SyntaxTable
 
 Place = tuple[str, str | None]
 Span = tuple[int, int]  # [start, end) in bytes
+Role = TypeVar("Role")
+
+CAMEL_CASE = re.compile(rb"[a-z][A-Za-z0-9_]*")  # names that may be renamed, where a capital may follow
+
+
+def at(places: str, role: Role) -> dict[Place, Role]:
+    """The same role for many places.
+
+    >>> at("return_statement binary.left|right", "use")
+    {('return_statement', None): 'use', ('binary', 'left'): 'use', ('binary', 'right'): 'use'}
+    """
+    written = [word.partition(".") for word in places.split()]
+    return {(kind, field or None): role for kind, _, fields in written for field in fields.split("|")}
+
+
+def kinds(words: str) -> frozenset[str]:
+    return frozenset(words.split())
 
 
 _NOT_IN_WORDS = bytes(

@@ -13,7 +13,9 @@ from effectiveness.corpus.augment.roles import (
     Code,
     Roles,
     Span,
+    at,
     child_of_binder,
+    kinds,
     nearest,
     nested_in,
     words_of,
@@ -163,85 +165,43 @@ def _callers_of_strangers(code: Code, known: set[bytes]) -> list[int]:
     return sorted(set(callers))
 
 
-_USES = (
-    ("argument_list", None),
-    ("array_declarator", "size"),
-    ("assignment_expression", "left"),
-    ("assignment_expression", "right"),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("call_expression", "function"),
-    ("cast_expression", "value"),
-    ("comma_expression", "left"),
-    ("comma_expression", "right"),
-    ("conditional_expression", "alternative"),
-    ("conditional_expression", "condition"),
-    ("conditional_expression", "consequence"),
-    ("expression_statement", None),
-    ("field_expression", "argument"),
-    ("for_statement", "condition"),
-    ("for_statement", "initializer"),
-    ("for_statement", "update"),
-    ("init_declarator", "value"),
-    ("initializer_list", None),
-    ("initializer_pair", "value"),
-    ("parenthesized_expression", None),
-    ("pointer_expression", "argument"),
-    ("return_statement", None),
-    ("sizeof_expression", "value"),
-    ("subscript_expression", "argument"),
-    ("subscript_expression", "index"),
-    ("unary_expression", "argument"),
-    ("update_expression", "argument"),
-)
-_CXX_USES = (
-    ("condition_clause", "value"),
-    ("declaration", "value"),
-    ("delete_expression", None),
-    ("for_range_loop", "right"),
-    ("lambda_capture_specifier", None),
-    ("new_declarator", "length"),
-    ("subscript_argument_list", None),
-    ("throw_statement", None),
-)
+_USES = """
+    argument_list array_declarator.size assignment_expression.left|right binary_expression.left|right
+    call_expression.function cast_expression.value comma_expression.left|right
+    conditional_expression.alternative|condition|consequence expression_statement field_expression.argument
+    for_statement.condition|initializer|update init_declarator.value initializer_list initializer_pair.value
+    parenthesized_expression pointer_expression.argument return_statement sizeof_expression.value
+    subscript_expression.argument|index unary_expression.argument update_expression.argument
+"""
+_CXX_USES = """
+    condition_clause.value declaration.value delete_expression for_range_loop.right lambda_capture_specifier
+    new_declarator.length subscript_argument_list throw_statement
+"""
 
 ROLES = Roles(
-    functions=frozenset({"function_definition"}),
-    names=frozenset({"identifier", "type_identifier", "namespace_identifier"}),
-    places={
-        **dict.fromkeys(_USES, USE),
-        ("function_declarator", "declarator"): POISON,
-        ("type_descriptor", "type"): POISON,
-    },
+    functions=kinds("function_definition"),
+    names=kinds("identifier type_identifier namespace_identifier"),
+    places={**at(_USES, USE), **at("function_declarator.declarator type_descriptor.type", POISON)},
     binders={
         ("declaration", "declarator"): _declared_scope,
         ("parameter_declaration", "declarator"): _parameter_scope,
     },
-    patterns=frozenset(
-        {"array_declarator", "init_declarator", "parenthesized_declarator", "pointer_declarator"}
-    ),
-    regions=frozenset({"attribute_specifier", "attribute_declaration"}),
-    strings=frozenset({"string_content", "preproc_arg", "raw_string_content"}),
+    patterns=kinds("array_declarator init_declarator parenthesized_declarator pointer_declarator"),
+    regions=kinds("attribute_specifier attribute_declaration"),
+    strings=kinds("string_content preproc_arg raw_string_content"),
     reserved=frozenset(_KEYWORDS.split()) | _STANDARD,
     kept_words=_kept_words,
     refuses=_refuses,
     poisoned=_poisoned,
-    watched=frozenset(
-        {
-            "call_expression",
-            "enumerator",
-            "field_declaration_list",
-            "function_declarator",
-            "gnu_asm_expression",
-            "init_declarator",
-            "preproc_include",
-        }
+    watched=kinds(
+        "call_expression enumerator field_declaration_list function_declarator gnu_asm_expression "
+        "init_declarator preproc_include"
     ),
 )
 
 CXX_ROLES = replace(
     ROLES,
-    places={**ROLES.places, **dict.fromkeys(_CXX_USES, USE), ("qualified_identifier", "name"): FREE},
+    places={**ROLES.places, **at(_CXX_USES, USE), ("qualified_identifier", "name"): FREE},
     binders={
         **ROLES.binders,
         ("optional_parameter_declaration", "declarator"): _parameter_scope,

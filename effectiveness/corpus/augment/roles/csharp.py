@@ -6,12 +6,15 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.augment.roles import (
+    CAMEL_CASE,
     FREE,
     POISON,
     USE,
     Code,
     Roles,
     Span,
+    at,
+    kinds,
     nearest,
     outermost,
 )
@@ -88,55 +91,30 @@ def _poisoned(code: Code) -> list[int]:
     return [node for node in outermost(code, _FUNCTIONS)[0] if _SEEING.search(code.text(node))]
 
 
-_USES = (
-    ("assignment_expression", "right"),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("as_expression", "left"),
-    ("cast_expression", "value"),
-    ("checked_expression", None),
-    ("conditional_access_expression", "condition"),
-    ("conditional_expression", "alternative"),
-    ("conditional_expression", "condition"),
-    ("conditional_expression", "consequence"),
-    ("do_statement", "condition"),
-    ("element_access_expression", "expression"),
-    ("for_statement", "condition"),
-    ("for_statement", "update"),
-    ("foreach_statement", "right"),
-    ("if_statement", "condition"),
-    ("initializer_expression", None),
-    ("interpolation", None),
-    ("invocation_expression", "function"),
-    ("is_expression", "left"),
-    ("is_pattern_expression", "expression"),
-    ("lock_statement", None),
-    ("member_access_expression", "expression"),
-    ("parenthesized_expression", None),
-    ("postfix_unary_expression", None),
-    ("prefix_unary_expression", None),
-    ("range_expression", None),
-    ("return_statement", None),
-    ("switch_expression", None),
-    ("switch_statement", "value"),
-    ("throw_expression", None),
-    ("throw_statement", None),
-    ("using_statement", None),
-    ("variable_declarator", None),
-    ("while_statement", "condition"),
-)
+_USES = """
+    assignment_expression.right binary_expression.left|right as_expression.left cast_expression.value
+    checked_expression conditional_access_expression.condition
+    conditional_expression.alternative|condition|consequence do_statement.condition
+    element_access_expression.expression for_statement.condition|update foreach_statement.right
+    if_statement.condition initializer_expression interpolation invocation_expression.function is_expression.left
+    is_pattern_expression.expression lock_statement member_access_expression.expression parenthesized_expression
+    postfix_unary_expression prefix_unary_expression range_expression return_statement switch_expression
+    switch_statement.value throw_expression throw_statement using_statement variable_declarator
+    while_statement.condition
+"""
 
 ROLES = Roles(
     functions=frozenset(_FUNCTIONS),
-    names=frozenset({"identifier"}),
+    names=kinds("identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
+        **at(_USES, USE),
         ("argument", None): _in_argument,
-        ("argument", "name"): FREE,
+        **at(
+            "argument.name member_access_expression.name member_binding_expression.name "
+            "method_declaration.name",
+            FREE,
+        ),
         ("assignment_expression", "left"): _assigned,
-        ("member_access_expression", "name"): FREE,
-        ("member_binding_expression", "name"): FREE,
-        ("method_declaration", "name"): FREE,
     },
     binders={
         ("catch_declaration", "name"): _catch_scope,
@@ -144,19 +122,12 @@ ROLES = Roles(
         ("variable_declarator", "name"): _declared_scope,
     },
     patterns=frozenset(),
-    regions=frozenset(
-        {
-            "anonymous_method_expression",
-            "attribute_list",
-            "lambda_expression",
-            "local_function_statement",
-            "query_expression",
-        }
+    regions=kinds(
+        "anonymous_method_expression attribute_list lambda_expression local_function_statement "
+        "query_expression"
     ),
-    strings=frozenset(
-        {"raw_string_content", "string_content", "string_literal_content", "verbatim_string_literal"}
-    ),
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    strings=kinds("raw_string_content string_content string_literal_content verbatim_string_literal"),
+    name_shape=CAMEL_CASE,
     reserved=frozenset(_KEYWORDS.split()),
     kept_words=_kept_words,
     refuses=_refuses,

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import re
 
-from effectiveness.corpus.augment.roles import BIND, FREE, POISON, USE, Code, Roles, Span
+from effectiveness.corpus.augment.roles import (
+    BIND,
+    CAMEL_CASE,
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    at,
+    kinds,
+)
 
-_FUNCTIONS = frozenset({"function_declaration", "method_declaration", "func_literal"})
+_FUNCTIONS = kinds("function_declaration method_declaration func_literal")
 _KEYWORDS = (
     b"break case chan const continue default defer else fallthrough for func go goto if import interface map "
     b"package range return select struct switch type var any append bool byte cap clear close comparable "
@@ -15,18 +26,9 @@ _KEYWORDS = (
     b"uintptr init main C"
 )
 # What a declaration can stand in, and see the rest of.
-_BLOCKS = frozenset(
-    {
-        "block",
-        "communication_case",
-        "default_case",
-        "expression_case",
-        "expression_switch_statement",
-        "if_statement",
-        "statement_list",
-        "type_case",
-        "type_switch_statement",
-    }
+_BLOCKS = kinds(
+    "block communication_case default_case expression_case expression_switch_statement if_statement statement_list "
+    "type_case type_switch_statement"
 )
 
 
@@ -88,58 +90,34 @@ def _refuses(code: Code) -> str:
     )
 
 
-_USES = (
-    ("argument_list", None),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("call_expression", "function"),
-    ("dec_statement", None),
-    ("expression_statement", None),
-    ("expression_switch_statement", "value"),
-    ("for_clause", "condition"),
-    ("for_statement", None),
-    ("if_statement", "condition"),
-    ("inc_statement", None),
-    ("index_expression", "operand"),
-    ("index_expression", "index"),
-    ("parenthesized_expression", None),
-    ("range_clause", "right"),
-    ("selector_expression", "operand"),
-    ("send_statement", "channel"),
-    ("send_statement", "value"),
-    ("slice_expression", "operand"),
-    ("slice_expression", "start"),
-    ("slice_expression", "end"),
-    ("slice_expression", "capacity"),
-    ("type_assertion_expression", "operand"),
-    ("type_conversion_expression", "operand"),
-    ("type_switch_statement", "value"),
-    ("unary_expression", "operand"),
-    ("variadic_argument", None),
-)
+_USES = """
+    argument_list binary_expression.left|right call_expression.function dec_statement expression_statement
+    expression_switch_statement.value for_clause.condition for_statement if_statement.condition inc_statement
+    index_expression.operand|index parenthesized_expression range_clause.right selector_expression.operand
+    send_statement.channel|value slice_expression.operand|start|end|capacity type_assertion_expression.operand
+    type_conversion_expression.operand type_switch_statement.value unary_expression.operand variadic_argument
+"""
 
 ROLES = Roles(
     functions=_FUNCTIONS,
-    names=frozenset({"identifier", "package_identifier", "type_identifier"}),
+    names=kinds("identifier package_identifier type_identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
+        **at(_USES, USE),
         ("expression_list", None): _in_list,
         ("literal_element", None): _in_literal,
         ("function_declaration", "name"): FREE,
     },
     binders={
-        ("short_var_declaration", "left"): _rest_of_block,
-        ("var_spec", "name"): _rest_of_block,
+        **at("short_var_declaration.left var_spec.name", _rest_of_block),
         ("range_clause", "left"): _range_scope,
         ("receive_statement", "left"): _receive_scope,
-        ("parameter_declaration", "name"): _parameter_scope,
-        ("variadic_parameter_declaration", "name"): _parameter_scope,
+        **at("parameter_declaration.name variadic_parameter_declaration.name", _parameter_scope),
         ("type_switch_statement", "alias"): _type_switch_scope,
     },
-    patterns=frozenset({"expression_list"}),
-    regions=frozenset({"const_declaration", "type_declaration"}),
-    strings=frozenset({"interpreted_string_literal_content", "raw_string_literal_content"}),
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    patterns=kinds("expression_list"),
+    regions=kinds("const_declaration type_declaration"),
+    strings=kinds("interpreted_string_literal_content raw_string_literal_content"),
+    name_shape=CAMEL_CASE,
     reserved=frozenset(_KEYWORDS.split()),
     kept_words=lambda code: {b"make", b"new"},  # the grammar reads their arguments as types
     refuses=_refuses,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from effectiveness.corpus.augment.roles import (
+    CAMEL_CASE,
     FREE,
     USE,
     Code,
     Roles,
     Span,
+    at,
     child_of_binder,
+    kinds,
     nearest,
     nested_in,
 )
@@ -103,59 +104,34 @@ def _poisoned(code: Code) -> list[int]:
     return nested_in(code, _FUNCTIONS, _BODIES)
 
 
-_USES = (
-    ("argument_list", None),
-    ("array_access", "array"),
-    ("array_access", "index"),
-    ("array_initializer", None),
-    ("assert_statement", None),
-    ("assignment_expression", "left"),
-    ("assignment_expression", "right"),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("cast_expression", "value"),
-    ("dimensions_expr", None),
-    ("enhanced_for_statement", "value"),
-    ("expression_statement", None),
-    ("field_access", "object"),
-    ("for_statement", "condition"),
-    ("instanceof_expression", "left"),
-    ("lambda_expression", "body"),
-    ("method_invocation", "object"),
-    ("parenthesized_expression", None),
-    ("return_statement", None),
-    ("ternary_expression", "condition"),
-    ("ternary_expression", "consequence"),
-    ("ternary_expression", "alternative"),
-    ("throw_statement", None),
-    ("unary_expression", "operand"),
-    ("update_expression", None),
-    ("variable_declarator", "value"),
-    ("yield_statement", None),
-)
+_USES = """
+    argument_list array_access.array|index array_initializer assert_statement assignment_expression.left|right
+    binary_expression.left|right cast_expression.value dimensions_expr enhanced_for_statement.value
+    expression_statement field_access.object for_statement.condition instanceof_expression.left
+    lambda_expression.body method_invocation.object parenthesized_expression return_statement
+    ternary_expression.condition|consequence|alternative throw_statement unary_expression.operand update_expression
+    variable_declarator.value yield_statement
+"""
 
 ROLES = Roles(
     functions=frozenset(_FUNCTIONS),
-    names=frozenset({"identifier", "type_identifier"}),
+    names=kinds("identifier type_identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
-        ("field_access", "field"): FREE,
-        ("method_invocation", "name"): FREE,
-        ("method_declaration", "name"): FREE,
+        **at(_USES, USE),
+        **at("field_access.field method_invocation.name method_declaration.name", FREE),
     },
     binders={
         ("variable_declarator", "name"): _declared_scope,
         ("formal_parameter", "name"): _parameter_scope,
         ("catch_formal_parameter", "name"): _catch_scope,
-        ("enhanced_for_statement", "name"): child_of_binder("body"),
         ("resource", "name"): _resource_scope,
-        ("inferred_parameters", None): _lambda_scope,
-        ("lambda_expression", "parameters"): _lambda_scope,
+        **at("inferred_parameters lambda_expression.parameters", _lambda_scope),
+        ("enhanced_for_statement", "name"): child_of_binder("body"),
     },
     patterns=frozenset(),
     regions=frozenset(_ANNOTATIONS),
-    strings=frozenset({"string_fragment", "multiline_string_fragment"}),
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    strings=kinds("string_fragment multiline_string_fragment"),
+    name_shape=CAMEL_CASE,
     reserved=frozenset(_KEYWORDS.split()),
     refuses=_refuses,
     poisoned=_poisoned,

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from effectiveness.corpus.augment.roles import BIND, POISON, USE, Code, Roles, Span, nearest
+from effectiveness.corpus.augment.roles import (
+    BIND,
+    CAMEL_CASE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    at,
+    kinds,
+    nearest,
+)
 
 _FUNCTIONS = (
     "arrow_function",
@@ -16,11 +26,9 @@ _FUNCTIONS = (
     "method_definition",
 )
 _VAR_SCOPES = (*_FUNCTIONS, "class_static_block")
-_ANONYMOUS = frozenset({"arrow_function", "class", "function_expression", "generator_function"})
-_WRAPPERS = frozenset(
-    {"parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression"}
-)
-_MODIFIERS = frozenset({"accessibility_modifier", "decorator", "override_modifier", "readonly"})
+_ANONYMOUS = kinds("arrow_function class function_expression generator_function")
+_WRAPPERS = kinds("parenthesized_expression as_expression satisfies_expression non_null_expression")
+_MODIFIERS = kinds("accessibility_modifier decorator override_modifier readonly")
 _KEYWORDS = (
     b"abstract any arguments as assert async asserts await bigint boolean break case catch class const continue "
     b"debugger declare default delete do else enum eval export extends false finally for from function get "
@@ -109,89 +117,49 @@ def _refuses(code: Code) -> str:
     return ""
 
 
-_USES = (
-    ("arguments", None),
-    ("array", None),
-    ("arrow_function", "body"),
-    ("as_expression", None),
-    ("assignment_expression", "right"),
-    ("assignment_pattern", "right"),
-    ("augmented_assignment_expression", "right"),
-    ("await_expression", None),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("call_expression", "function"),
-    ("computed_property_name", None),
-    ("expression_statement", None),
-    ("field_definition", "value"),
-    ("for_in_statement", "right"),
-    ("for_statement", "condition"),
-    ("jsx_expression", None),
-    ("member_expression", "object"),
-    ("new_expression", "constructor"),
-    ("non_null_expression", None),
-    ("object", None),
-    ("object_assignment_pattern", "right"),
-    ("pair", "value"),
-    ("parenthesized_expression", None),
-    ("public_field_definition", "value"),
-    ("required_parameter", "value"),
-    ("return_statement", None),
-    ("satisfies_expression", None),
-    ("sequence_expression", None),
-    ("spread_element", None),
-    ("subscript_expression", "index"),
-    ("subscript_expression", "object"),
-    ("switch_case", "value"),
-    ("template_substitution", None),
-    ("ternary_expression", "alternative"),
-    ("ternary_expression", "condition"),
-    ("ternary_expression", "consequence"),
-    ("throw_statement", None),
-    ("unary_expression", "argument"),
-    ("update_expression", "argument"),
-    ("variable_declarator", "value"),
-    ("yield_expression", None),
-)
+_USES = """
+    arguments array arrow_function.body as_expression assignment_expression.right assignment_pattern.right
+    augmented_assignment_expression.right await_expression binary_expression.left|right call_expression.function
+    computed_property_name expression_statement field_definition.value for_in_statement.right
+    for_statement.condition jsx_expression member_expression.object new_expression.constructor non_null_expression
+    object object_assignment_pattern.right pair.value parenthesized_expression public_field_definition.value
+    required_parameter.value return_statement satisfies_expression sequence_expression spread_element
+    subscript_expression.index|object switch_case.value template_substitution
+    ternary_expression.alternative|condition|consequence throw_statement unary_expression.argument
+    update_expression.argument variable_declarator.value yield_expression
+"""
 
 ROLES = Roles(
     functions=frozenset(_FUNCTIONS),
-    names=frozenset({"identifier", "shorthand_property_identifier", "shorthand_property_identifier_pattern"}),
+    names=kinds("identifier shorthand_property_identifier shorthand_property_identifier_pattern"),
     places={
-        **dict.fromkeys(_USES, USE),
-        ("assignment_expression", "left"): _used_unless_naming,
-        ("augmented_assignment_expression", "left"): _used_unless_naming,
-        ("assignment_pattern", "left"): _bound_unless_naming,
-        ("variable_declarator", "name"): _bound_unless_naming,
-        ("required_parameter", "pattern"): _bound_unless_naming,
+        **at(_USES, USE),
+        **at("assignment_expression.left augmented_assignment_expression.left", _used_unless_naming),
+        **at(
+            "assignment_pattern.left variable_declarator.name required_parameter.pattern",
+            _bound_unless_naming,
+        ),
         ("object_assignment_pattern", "left"): POISON,  # `{ x = 1 }` would have to become `{ x: new = 1 }`
     },
     binders={
         ("variable_declarator", "name"): _declared_scope,
         ("for_in_statement", "left"): _for_in_scope,
-        ("formal_parameters", None): _parameter_scope,
-        ("arrow_function", "parameter"): _parameter_scope,
+        **at("formal_parameters arrow_function.parameter", _parameter_scope),
         ("catch_clause", "parameter"): _catch_scope,
         ("assignment_expression", "left"): lambda code, binder, leaf: USE,
     },
-    patterns=frozenset(
-        {"array_pattern", "assignment_pattern", "object_pattern", "pair_pattern", "rest_pattern"}
-    ),
-    regions=frozenset({"enum_declaration", "type_query"}),
-    strings=frozenset({"string_fragment", "jsx_text"}),
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    patterns=kinds("array_pattern assignment_pattern object_pattern pair_pattern rest_pattern"),
+    regions=kinds("enum_declaration type_query"),
+    strings=kinds("string_fragment jsx_text"),
+    name_shape=CAMEL_CASE,
     reserved=frozenset(_KEYWORDS.split()),
-    shorthands=frozenset({"shorthand_property_identifier", "shorthand_property_identifier_pattern"}),
+    shorthands=kinds("shorthand_property_identifier shorthand_property_identifier_pattern"),
     untouchable=frozenset([b"eval"]),
     kept_words=lambda code: {b"arguments", b"async", b"await", b"let", b"of", b"undefined", b"yield"},
     refuses=_refuses,
-    watched=frozenset({"with_statement"}),
+    watched=kinds("with_statement"),
     same_shape=(
-        (
-            "(shorthand_property_identifier)",
-            "(pair key: (property_identifier) value: (identifier))",
-            3,
-        ),
+        ("(shorthand_property_identifier)", "(pair key: (property_identifier) value: (identifier))", 3),
         (
             "(shorthand_property_identifier_pattern)",
             "(pair_pattern key: (property_identifier) value: (identifier))",
@@ -204,7 +172,6 @@ TYPED_ROLES = replace(
     ROLES,
     binders={
         **ROLES.binders,
-        ("required_parameter", "pattern"): _parameter_scope,
-        ("optional_parameter", "pattern"): _parameter_scope,
+        **at("required_parameter.pattern optional_parameter.pattern", _parameter_scope),
     },
 )

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from effectiveness.corpus.augment.roles import CAMEL_CASE, FREE, POISON, USE, Code, Roles, Span, at, kinds
 
-from effectiveness.corpus.augment.roles import (
-    FREE,
-    POISON,
-    USE,
-    Code,
-    Roles,
-    Span,
-)
-
-_FUNCTIONS = frozenset({"function_declaration", "function_definition"})
+_FUNCTIONS = kinds("function_declaration function_definition")
 _KEYWORDS = (
     b"and break do else elseif end false for function global goto if in local nil not or repeat return then true until "
     b"while self arg _ENV _G assert collectgarbage dofile error getmetatable ipairs load loadfile loadstring module "
@@ -53,54 +44,36 @@ def _in_field(code: Code, leaf: int) -> str:
     return USE if code.table.kind[leaf - 1] == "[" else FREE
 
 
-_USES = (
-    ("arguments", None),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("bracket_index_expression", "field"),
-    ("bracket_index_expression", "table"),
-    ("dot_index_expression", "table"),
-    ("elseif_statement", "condition"),
-    ("expression_list", None),
-    ("expression_list", "value"),
-    ("field", "value"),
-    ("for_numeric_clause", "end"),
-    ("for_numeric_clause", "start"),
-    ("for_numeric_clause", "step"),
-    ("function_call", "name"),
-    ("if_statement", "condition"),
-    ("method_index_expression", "table"),
-    ("parenthesized_expression", None),
-    ("repeat_statement", "condition"),
-    ("unary_expression", "operand"),
-    ("while_statement", "condition"),
-)
+_USES = """
+    arguments binary_expression.left|right bracket_index_expression.field|table dot_index_expression.table
+    elseif_statement.condition expression_list expression_list.value field.value for_numeric_clause.end|start|step
+    function_call.name if_statement.condition method_index_expression.table parenthesized_expression
+    repeat_statement.condition unary_expression.operand while_statement.condition
+"""
 
 ROLES = Roles(
     functions=_FUNCTIONS,
-    names=frozenset({"identifier"}),
+    names=kinds("identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
-        ("attribute", None): FREE,
-        ("dot_index_expression", "field"): FREE,
+        **at(_USES, USE),
+        **at(
+            "attribute dot_index_expression.field goto_statement label_statement "
+            "method_index_expression.method",
+            FREE,
+        ),
         ("field", "name"): _in_field,
         ("function_declaration", "name"): POISON,
-        ("goto_statement", None): FREE,
-        ("label_statement", None): FREE,
-        ("method_index_expression", "method"): FREE,
     },
     binders={
         ("assignment_statement", None): _assigned_scope,
-        ("for_generic_clause", None): _body_scope,
-        ("for_numeric_clause", "name"): _body_scope,
-        ("parameters", "name"): _body_scope,
+        **at("for_generic_clause for_numeric_clause.name parameters.name", _body_scope),
         ("variable_declaration", None): _declared_scope,
     },
-    patterns=frozenset({"variable_list"}),
+    patterns=kinds("variable_list"),
     regions=frozenset(),
-    strings=frozenset({"string_content"}),
+    strings=kinds("string_content"),
     reserved=frozenset(_KEYWORDS.split()),
     untouchable=frozenset({b"getlocal", b"setlocal", b"getupvalue", b"setupvalue", b"getinfo"}),  # of `debug`
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    name_shape=CAMEL_CASE,
     kept_words=lambda code: {b"self", b"arg"},  # bound without being written
 )

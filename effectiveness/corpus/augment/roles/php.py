@@ -7,11 +7,14 @@ from bisect import bisect_right
 
 from effectiveness.corpus.augment.roles import (
     BIND,
+    CAMEL_CASE,
     FREE,
     USE,
     Code,
     Roles,
     Span,
+    at,
+    kinds,
     outermost,
 )
 
@@ -76,105 +79,48 @@ def _sees(code: Code, callee: int) -> bool:
     return kind in ("name", "qualified_name") and bool(_SEEING_CALL.fullmatch(code.text(callee)))
 
 
-_VARIABLE_USES = (
-    ("argument", None),
-    ("array_element_initializer", None),
-    ("arrow_function", "body"),
-    ("assignment_expression", "right"),
-    ("augmented_assignment_expression", "left"),
-    ("augmented_assignment_expression", "right"),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("case_statement", "value"),
-    ("cast_expression", "value"),
-    ("clone_expression", None),
-    ("conditional_expression", "alternative"),
-    ("conditional_expression", "body"),
-    ("conditional_expression", "condition"),
-    ("echo_statement", None),
-    ("encapsed_string", None),
-    ("error_suppression_expression", None),
-    ("expression_statement", None),
-    ("function_call_expression", "function"),
-    ("heredoc_body", None),
-    ("match_condition_list", None),
-    ("match_conditional_expression", "return_expression"),
-    ("match_default_expression", "return_expression"),
-    ("member_access_expression", "object"),
-    ("member_call_expression", "object"),
-    ("nullsafe_member_access_expression", "object"),
-    ("nullsafe_member_call_expression", "object"),
-    ("object_creation_expression", None),
-    ("parenthesized_expression", None),
-    ("print_intrinsic", None),
-    ("return_statement", None),
-    ("scoped_call_expression", "scope"),
-    ("sequence_expression", None),
-    ("sequence_expression", "left"),
-    ("sequence_expression", "right"),
-    ("subscript_expression", None),
-    ("throw_expression", None),
-    ("unary_op_expression", "argument"),
-    ("unset_statement", None),
-    ("update_expression", "argument"),
-    ("variadic_unpacking", None),
-    ("yield_expression", None),
-)
+_VARIABLE_USES = """
+    argument array_element_initializer arrow_function.body assignment_expression.right
+    augmented_assignment_expression.left|right binary_expression.left|right case_statement.value
+    cast_expression.value clone_expression conditional_expression.alternative|body|condition echo_statement
+    encapsed_string error_suppression_expression expression_statement function_call_expression.function heredoc_body
+    match_condition_list match_conditional_expression.return_expression match_default_expression.return_expression
+    member_access_expression.object member_call_expression.object nullsafe_member_access_expression.object
+    nullsafe_member_call_expression.object object_creation_expression parenthesized_expression print_intrinsic
+    return_statement scoped_call_expression.scope sequence_expression sequence_expression.left|right
+    subscript_expression throw_expression unary_op_expression.argument unset_statement update_expression.argument
+    variadic_unpacking yield_expression
+"""
 _VARIABLES: dict[tuple[str, str | None], str] = {
-    **dict.fromkeys(_VARIABLE_USES, USE),
+    **at(_VARIABLE_USES, USE),
     ("scoped_property_access_expression", "name"): FREE,
 }
 # Names without `$`: functions, methods, properties, classes, constants.
-_OTHER_NAMES = (
-    ("argument", None),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("catch_clause", "type"),
-    ("class_constant_access_expression", None),
-    ("function_call_expression", "function"),
-    ("function_definition", "name"),
-    ("member_access_expression", "name"),
-    ("member_call_expression", "name"),
-    ("method_declaration", "name"),
-    ("named_type", None),
-    ("namespace_name", None),
-    ("nullsafe_member_access_expression", "name"),
-    ("nullsafe_member_call_expression", "name"),
-    ("object_creation_expression", None),
-    ("qualified_name", None),
-    ("scoped_call_expression", "name"),
-    ("scoped_call_expression", "scope"),
-    ("scoped_property_access_expression", "scope"),
-    ("subscript_expression", None),
-    ("array_element_initializer", None),
-    ("assignment_expression", "right"),
-    ("return_statement", None),
-    ("argument", "name"),
-)
+_OTHER_NAMES = """
+    argument binary_expression.left|right catch_clause.type class_constant_access_expression
+    function_call_expression.function function_definition.name member_access_expression.name
+    member_call_expression.name method_declaration.name named_type namespace_name
+    nullsafe_member_access_expression.name nullsafe_member_call_expression.name object_creation_expression
+    qualified_name scoped_call_expression.name|scope scoped_property_access_expression.scope subscript_expression
+    array_element_initializer assignment_expression.right return_statement argument.name
+"""
 
 ROLES = Roles(
     functions=frozenset(_FUNCTIONS),
-    names=frozenset({"name"}),
-    places={**dict.fromkeys(_OTHER_NAMES, FREE), ("variable_name", None): _in_variable},
+    names=kinds("name"),
+    places={**at(_OTHER_NAMES, FREE), ("variable_name", None): _in_variable},
     binders={
-        ("assignment_expression", "left"): _function_scope,
-        ("catch_clause", "name"): _function_scope,
+        **at("assignment_expression.left catch_clause.name list_literal", _function_scope),
         ("foreach_statement", None): _loop_scope,
-        ("list_literal", None): _function_scope,
         ("pair", None): _pair_scope,
     },
-    patterns=frozenset({"variable_name"}),
-    regions=frozenset(
-        {
-            "anonymous_function_use_clause",
-            "formal_parameters",
-            "global_declaration",
-            "function_static_declaration",
-        }
+    patterns=kinds("variable_name"),
+    regions=kinds(
+        "anonymous_function_use_clause formal_parameters global_declaration function_static_declaration"
     ),
-    strings=frozenset({"string_content", "nowdoc_string"}),
+    strings=kinds("string_content nowdoc_string"),
     sigil=b"$",
-    name_shape=re.compile(rb"[a-z][A-Za-z0-9_]*"),
+    name_shape=CAMEL_CASE,
     reserved=frozenset(_GIVEN.split()),
     poisoned=_poisoned,
     kept_words=lambda code: set(_GIVEN.split()),

@@ -12,6 +12,8 @@ from effectiveness.corpus.augment.roles import (
     Code,
     Roles,
     Span,
+    at,
+    kinds,
     nearest,
     nested_in,
     words_of,
@@ -60,82 +62,38 @@ def _imported(code: Code) -> set[bytes]:
     return words_of(b" ".join(map(code.text, imports)))
 
 
-_USES = (
-    ("attribute", "object"),
-    ("argument_list", None),
-    ("call", "function"),
-    ("comparison_operator", None),
-    ("subscript", "value"),
-    ("subscript", "subscript"),
-    ("tuple", None),
-    ("list", None),
-    ("set", None),
-    ("assignment", "right"),
-    ("augmented_assignment", "right"),
-    ("keyword_argument", "value"),
-    ("binary_operator", "left"),
-    ("binary_operator", "right"),
-    ("boolean_operator", "left"),
-    ("boolean_operator", "right"),
-    ("not_operator", "argument"),
-    ("unary_operator", "argument"),
-    ("return_statement", None),
-    ("if_statement", "condition"),
-    ("elif_clause", "condition"),
-    ("while_statement", "condition"),
-    ("for_statement", "right"),
-    ("for_in_clause", "right"),
-    ("if_clause", None),
-    ("expression_list", None),
-    ("expression_statement", None),
-    ("interpolation", "expression"),
-    ("list_splat", None),
-    ("dictionary_splat", None),
-    ("decorator", None),
-    ("slice", None),
-    ("pair", "key"),
-    ("pair", "value"),
-    ("raise_statement", None),
-    ("raise_statement", "cause"),
-    ("delete_statement", None),
-    ("conditional_expression", None),
-    ("default_parameter", "value"),
-    ("typed_default_parameter", "value"),
-    ("await", None),
-    ("yield", None),
-    ("list_comprehension", "body"),
-    ("set_comprehension", "body"),
-    ("generator_expression", "body"),
-    ("lambda", "body"),
-    ("with_item", "value"),
-    ("parenthesized_expression", None),
-    ("assert_statement", None),
-    ("named_expression", "value"),
-    ("except_clause", "value"),
-)
+_USES = """
+    attribute.object argument_list call.function comparison_operator subscript.value|subscript tuple list set
+    assignment.right augmented_assignment.right keyword_argument.value binary_operator.left|right
+    boolean_operator.left|right not_operator.argument unary_operator.argument return_statement
+    if_statement.condition elif_clause.condition while_statement.condition for_statement.right for_in_clause.right
+    if_clause expression_list expression_statement interpolation.expression list_splat dictionary_splat decorator
+    slice pair.key|value raise_statement raise_statement.cause delete_statement conditional_expression
+    default_parameter.value typed_default_parameter.value await yield list_comprehension.body set_comprehension.body
+    generator_expression.body lambda.body with_item.value parenthesized_expression assert_statement
+    named_expression.value except_clause.value
+"""
 
 ROLES = Roles(
-    functions=frozenset({"function_definition"}),
-    names=frozenset({"identifier"}),
+    functions=kinds("function_definition"),
+    names=kinds("identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
+        **at(_USES, USE),
         ("as_pattern", None): _in_as_pattern,
-        ("attribute", "attribute"): FREE,
-        ("keyword_argument", "name"): FREE,
-        ("function_definition", "name"): POISON,
-        ("class_definition", "name"): POISON,
+        **at("attribute.attribute keyword_argument.name", FREE),
+        **at("function_definition.name class_definition.name", POISON),
     },
     binders={
-        ("assignment", "left"): _function_scope,
-        ("augmented_assignment", "left"): _function_scope,
-        ("for_statement", "left"): _function_scope,
-        ("named_expression", "name"): _function_scope,
-        ("as_pattern_target", None): _function_scope,
+        **at(
+            "assignment.left augmented_assignment.left for_statement.left named_expression.name "
+            "as_pattern_target",
+            _function_scope,
+        ),
         ("for_in_clause", "left"): _comprehension_scope,
     },
-    patterns=frozenset({"pattern_list", "tuple_pattern", "list_pattern", "list_splat_pattern"}),
-    regions=frozenset({"type", "global_statement", "nonlocal_statement"}),
-    strings=frozenset({"string_content"}),
+    patterns=kinds("pattern_list tuple_pattern list_pattern list_splat_pattern"),
+    regions=kinds("type global_statement nonlocal_statement"),
+    strings=kinds("string_content"),
     reserved=frozenset(
         name.encode() for name in (*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls")
     ),
@@ -156,5 +114,5 @@ ROLES = Roles(
     ),
     poisoned=_poisoned,
     kept_words=_imported,
-    watched=frozenset({"class_definition", "import_from_statement", "import_statement", "interpolation"}),
+    watched=kinds("class_definition import_from_statement import_statement interpolation"),
 )

@@ -14,6 +14,8 @@ from effectiveness.corpus.augment.roles import (
     Code,
     Roles,
     Span,
+    at,
+    kinds,
     nearest,
     nested_in,
     outermost,
@@ -65,94 +67,37 @@ def _poisoned(code: Code) -> list[int]:
     return [*seen, *inside, *nested_in(code, _METHODS, _CLASSES)]
 
 
-_USES = (
-    ("argument_list", None),
-    ("array", None),
-    ("assignment", "right"),
-    ("begin", None),
-    ("binary", "left"),
-    ("binary", "right"),
-    ("block_argument", None),
-    ("block_body", None),
-    ("body_statement", None),
-    ("call", "receiver"),
-    ("case", "value"),
-    ("case_match", "value"),
-    ("conditional", "alternative"),
-    ("conditional", "condition"),
-    ("conditional", "consequence"),
-    ("do", None),
-    ("element_reference", "object"),
-    ("element_reference", None),
-    ("else", None),
-    ("elsif", "condition"),
-    ("ensure", None),
-    ("for", "value"),
-    ("hash_splat_argument", None),
-    ("if", "condition"),
-    ("if_modifier", "body"),
-    ("if_modifier", "condition"),
-    ("in", None),
-    ("interpolation", None),
-    ("operator_assignment", "right"),
-    ("optional_parameter", "value"),
-    ("pair", "value"),
-    ("parenthesized_statements", None),
-    ("pattern", None),
-    ("range", "begin"),
-    ("range", "end"),
-    ("rescue_modifier", "body"),
-    ("rescue_modifier", "handler"),
-    ("right_assignment_list", None),
-    ("splat_argument", None),
-    ("then", None),
-    ("unary", "operand"),
-    ("unless", "condition"),
-    ("unless_modifier", "body"),
-    ("unless_modifier", "condition"),
-    ("until", "condition"),
-    ("until_modifier", "condition"),
-    ("while", "condition"),
-    ("while_modifier", "condition"),
-)
-_BINDERS = (
-    ("assignment", "left"),
-    ("block_parameter", "name"),
-    ("block_parameters", None),
-    ("block_parameters", "locals"),
-    ("exception_variable", None),
-    ("for", "pattern"),
-    ("hash_splat_parameter", "name"),
-    ("lambda_parameters", None),
-    ("method_parameters", None),
-    ("operator_assignment", "left"),
-    ("optional_parameter", "name"),
-    ("splat_parameter", "name"),
-)
+_USES = """
+    argument_list array assignment.right begin binary.left|right block_argument block_body body_statement
+    call.receiver case.value case_match.value conditional.alternative|condition|consequence do
+    element_reference.object element_reference else elsif.condition ensure for.value hash_splat_argument
+    if.condition if_modifier.body|condition in interpolation operator_assignment.right optional_parameter.value
+    pair.value parenthesized_statements pattern range.begin|end rescue_modifier.body|handler right_assignment_list
+    splat_argument then unary.operand unless.condition unless_modifier.body|condition until.condition
+    until_modifier.condition while.condition while_modifier.condition
+"""
+_BINDERS = """
+    assignment.left block_parameter.name block_parameters block_parameters.locals exception_variable for.pattern
+    hash_splat_parameter.name lambda_parameters method_parameters operator_assignment.left optional_parameter.name
+    splat_parameter.name
+"""
 
 ROLES = Roles(
     functions=frozenset(_METHODS),
-    names=frozenset({"identifier", "hash_key_symbol"}),
+    names=kinds("identifier hash_key_symbol"),
     places={
-        **dict.fromkeys(_USES, USE),
+        **at(_USES, USE),
         ("call", "method"): _in_call,
         ("keyword_parameter", "name"): POISON,
-        ("method", "name"): FREE,
+        **at("method.name setter.name singleton_method.name", FREE),
         ("pair", "key"): _in_pair,
-        ("setter", "name"): FREE,
-        ("singleton_method", "name"): FREE,
     },
-    binders=dict.fromkeys(_BINDERS, _rest_of_scope),
-    patterns=frozenset(
-        {
-            "destructured_left_assignment",
-            "destructured_parameter",
-            "left_assignment_list",
-            "rest_assignment",
-        }
+    binders=at(_BINDERS, _rest_of_scope),
+    patterns=kinds(
+        "destructured_left_assignment destructured_parameter left_assignment_list rest_assignment"
     ),
     regions=frozenset(),
-    strings=frozenset({"string_content", "heredoc_content", "simple_symbol"}),
+    strings=kinds("string_content heredoc_content simple_symbol"),
     reserved=frozenset(_KEYWORDS.split()),
     kept_words=lambda code: {b"it"},
     poisoned=_poisoned,

@@ -12,7 +12,9 @@ from effectiveness.corpus.augment.roles import (
     Code,
     Roles,
     Span,
+    at,
     child_of_binder,
+    kinds,
     nested_in,
     rest_of_parent,
     words_of,
@@ -33,8 +35,8 @@ _BUILTIN_ATTRIBUTES = frozenset(
 _CFG_ATTR = re.compile(rb"cfg_attr\s*\((?:[^(),]|\([^()]*\))*,\s*(\w+)[^,]*\)\s*,?\s*\]?\s*$")
 _ATTRIBUTE_HEAD = re.compile(rb"#\[\s*(?:unsafe\s*\(\s*)?(\w+)")
 # Items inside functions do not see the locals around them.
-_ITEMS = frozenset({"function_item", "impl_item", "trait_item", "mod_item"})
-_BESIDE_ATTRIBUTES = frozenset({"attribute_item", "line_comment", "block_comment"})
+_ITEMS = kinds("function_item impl_item trait_item mod_item")
+_BESIDE_ATTRIBUTES = kinds("attribute_item line_comment block_comment")
 _KEYWORDS = (
     b"as async await box break const continue crate do dyn else enum extern false final fn for gen if impl in "
     b"let loop macro match mod move mut override priv pub ref return self static struct super trait true try "
@@ -154,95 +156,44 @@ def _named_values(code: Code) -> set[bytes]:
     return imports | {code.text(name) for name in items if name is not None}
 
 
-_USES = (
-    ("arguments", None),
-    ("array_expression", None),
-    ("array_expression", "length"),
-    ("assignment_expression", "left"),
-    ("assignment_expression", "right"),
-    ("await_expression", None),
-    ("base_field_initializer", None),
-    ("binary_expression", "left"),
-    ("binary_expression", "right"),
-    ("block", None),
-    ("break_expression", None),
-    ("call_expression", "function"),
-    ("closure_expression", "body"),
-    ("compound_assignment_expr", "left"),
-    ("compound_assignment_expr", "right"),
-    ("expression_statement", None),
-    ("field_expression", "value"),
-    ("field_initializer", "value"),
-    ("for_expression", "value"),
-    ("if_expression", "condition"),
-    ("index_expression", None),
-    ("let_chain", None),
-    ("let_condition", "value"),
-    ("let_declaration", "value"),
-    ("match_arm", "value"),
-    ("match_expression", "value"),
-    ("match_pattern", "condition"),
-    ("parenthesized_expression", None),
-    ("range_expression", None),
-    ("reference_expression", "value"),
-    ("return_expression", None),
-    ("try_expression", None),
-    ("tuple_expression", None),
-    ("type_cast_expression", "value"),
-    ("unary_expression", None),
-    ("while_expression", "condition"),
-)
+_USES = """
+    arguments array_expression array_expression.length assignment_expression.left|right await_expression
+    base_field_initializer binary_expression.left|right block break_expression call_expression.function
+    closure_expression.body compound_assignment_expr.left|right expression_statement field_expression.value
+    field_initializer.value for_expression.value if_expression.condition index_expression let_chain
+    let_condition.value let_declaration.value match_arm.value match_expression.value match_pattern.condition
+    parenthesized_expression range_expression reference_expression.value return_expression try_expression
+    tuple_expression type_cast_expression.value unary_expression while_expression.condition
+"""
 
 ROLES = Roles(
-    functions=frozenset({"function_item"}),
-    names=frozenset({"identifier", "shorthand_field_identifier"}),
+    functions=kinds("function_item"),
+    names=kinds("identifier shorthand_field_identifier"),
     places={
-        **dict.fromkeys(_USES, USE),
-        ("scoped_identifier", "path"): FREE,
-        ("scoped_identifier", "name"): FREE,
-        ("scoped_type_identifier", "path"): FREE,
-        ("lifetime", None): FREE,
-        ("label", None): FREE,
+        **at(_USES, USE),
+        **at("scoped_identifier.path|name scoped_type_identifier.path lifetime label", FREE),
         ("tuple_struct_pattern", "type"): POISON,
         ("field_pattern", "name"): _in_field_pattern,
         ("shorthand_field_initializer", None): _in_field_initializer,
         ("token_tree", None): _in_tokens,
     },
     binders={
-        ("parameter", "pattern"): _parameter_scope,
-        ("closure_parameters", None): _parameter_scope,
-        ("let_declaration", "pattern"): rest_of_parent("block"),
-        ("for_expression", "pattern"): child_of_binder("body"),
+        **at("parameter.pattern closure_parameters", _parameter_scope),
         ("match_pattern", None): _arm_scope,
         ("let_condition", "pattern"): _condition_scope,
+        ("let_declaration", "pattern"): rest_of_parent("block"),
+        ("for_expression", "pattern"): child_of_binder("body"),
     },
-    patterns=frozenset(
-        {
-            "captured_pattern",
-            "field_pattern",
-            "mut_pattern",
-            "or_pattern",
-            "ref_pattern",
-            "reference_pattern",
-            "slice_pattern",
-            "struct_pattern",
-            "tuple_pattern",
-            "tuple_struct_pattern",
-        }
+    patterns=kinds(
+        "captured_pattern field_pattern mut_pattern or_pattern ref_pattern reference_pattern slice_pattern "
+        "struct_pattern tuple_pattern tuple_struct_pattern"
     ),
-    regions=frozenset(
-        {
-            "attribute_item",
-            "const_item",
-            "inner_attribute_item",
-            "macro_definition",
-            "static_item",
-            "use_declaration",
-        }
+    regions=kinds(
+        "attribute_item const_item inner_attribute_item macro_definition static_item use_declaration"
     ),
-    strings=frozenset({"string_content"}),
+    strings=kinds("string_content"),
     reserved=frozenset(_KEYWORDS.split()),
-    shorthands=frozenset({"shorthand_field_initializer", "shorthand_field_identifier"}),
+    shorthands=kinds("shorthand_field_initializer shorthand_field_identifier"),
     poisoned=_poisoned,
     kept_words=_named_values,
     watched=_ITEMS | {"macro_invocation"},
