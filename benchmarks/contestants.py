@@ -64,7 +64,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from effectiveness.common.records import ContextPlan, Corpus
     from effectiveness.common.workers import Crew
     from effectiveness.corpus import rows
-    from effectiveness.corpus.augment.facts import RepositoryFacts
+    from effectiveness.corpus.augment.renaming import RepositoryFacts
     from effectiveness.corpus.rows import RowOptions, rows_of, shard
     from effectiveness.corpus.rows.table import drop_duplicates
     from effectiveness.corpus.rows.writing import RowReader, write_rows

@@ -17,7 +17,7 @@ if __name__ in ("__main__", "__mp_main__"):  # before any other import: see ther
 from pathlib import Path
 
 from effectiveness.corpus.augment import Refusal, RepositoryFacts, Variant, vary
-from effectiveness.corpus.augment.facts import macro_names
+from effectiveness.corpus.augment.renaming import macro_names
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import has_grammar, parse, table_of
 

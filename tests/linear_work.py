@@ -34,7 +34,7 @@ from effectiveness.common.records import ContextPlan, SourceFile
 from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS
-from effectiveness.corpus.augment.facts import local_names, macro_names
+from effectiveness.corpus.augment.renaming import local_names, macro_names
 from effectiveness.corpus.rows import RowMaker, RowOptions
 from effectiveness.corpus.scan.decoding import decode
 from effectiveness.corpus.scan.quality import drop_reason, notes_on

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from effectiveness.corpus.augment import comments
-from effectiveness.corpus.augment.c_text import Opaque
 from effectiveness.corpus.augment.edits import apply
+from effectiveness.corpus.augment.gaps import Opaque
 from effectiveness.corpus.augment.marks import LANGUAGES
 from effectiveness.languages.syntax import parse, table_of
 from tests.augment_cases import Case, cases, variant

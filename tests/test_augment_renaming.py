@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from effectiveness.corpus.augment import Refusal, Variant
-from effectiveness.corpus.augment.facts import local_names, macro_names
+from effectiveness.corpus.augment.renaming import local_names, macro_names
 from tests import augment_trees
 from tests.augment_renaming_cases import NAMES, after_of, befores, language_of_case, rename
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from effectiveness.common.records import ContextPlan, SourceFile
+from effectiveness.corpus.augment import NO_FACTS
 from effectiveness.corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
+from effectiveness.corpus.rows.shard import RowOptions, Shard
+from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder, train_bpe
 from effectiveness.languages import syntax
 
@@ -72,8 +77,26 @@ def test_a_short_window_keeps_most_of_its_tokens(nodes, encoded):
         assert 1 <= (masked == MASK_ID).sum() <= MIN_TOKENS // 2
 
 
-def test_a_window_that_is_too_short_is_left_alone(nodes, encoded):
-    assert mask_window(encoded[0], 0, MIN_TOKENS - 1, nodes, MASK_ID, random.Random(0)) is None
+def test_a_text_that_is_too_short_is_left_alone_and_counted(encoded):
+    plan = ContextPlan(
+        device="cpu", device_name="", memory_bytes=0, tier="", context_tokens=64, overlap_tokens=0, reason=""
+    )
+    options = RowOptions(
+        plan=plan,
+        kinds=(),
+        seed=0,
+        facts=NO_FACTS,
+        tokenizer_json=Path(),
+        dtype="uint16",
+        mask_id=MASK_ID,
+        sample=(),
+    )
+    file = SourceFile(path="a.py", language="Python", role="util", sha256="", num_bytes=7, offset=0)
+    ids, spool = encoded[0][: MIN_TOKENS - 1], io.BytesIO()
+    shard = Shard(0, spool, options, np.zeros(1, bool))
+    shard.add_masked(0, file, Text(b"x" * len(ids), ids, np.ones(len(ids), np.int32)), None)
+    assert not spool.getvalue()
+    assert shard.yields == {("token_masking", "Python", f"shorter than {MIN_TOKENS} tokens"): 1}
 
 
 def test_text_without_a_grammar_is_masked_at_random(encoded):

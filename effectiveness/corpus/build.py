@@ -14,7 +14,7 @@ from effectiveness.common.records import BuildOptions, ContextPlan, Corpus, Scan
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
 from effectiveness.corpus import duplicates, left_out
-from effectiveness.corpus.augment.facts import RepositoryFacts, local_names, macro_names
+from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.history.later import Changes, History, find_changes
 from effectiveness.corpus.history.past import Past, WrittenTree

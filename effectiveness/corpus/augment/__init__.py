@@ -16,9 +16,9 @@ import tree_sitter
 
 from effectiveness.common import budget
 from effectiveness.common.seeding import rng_for
-from effectiveness.corpus.augment import alike, comments, layout, python_code, readers, renaming, verify
+from effectiveness.corpus.augment import comments, layout, python_code, renaming, verify
 from effectiveness.corpus.augment.edits import Edit, apply, has_other_line_ends, keep_line_ends
-from effectiveness.corpus.augment.facts import NO_FACTS, RepositoryFacts
+from effectiveness.corpus.augment.renaming import NO_FACTS, RepositoryFacts
 from effectiveness.languages.syntax import SyntaxTable, gave_up, parse, without_carriage_returns
 
 __all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
@@ -99,15 +99,13 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
     """Why there is no variant of any kind, or ""."""
     if table is None:
         return "not varied in this language"
-    if table.depth > verify.MAX_DEPTH:
-        return "nested too deeply"
-    if readers.is_too_deep(language, table):
+    if verify.is_too_deep(language, table):
         return "nested too deeply"
     if gave_up(source, table):
         return budget.why_unread(source)
     if language == "Python" and python_code.is_too_large(source, table):
         return budget.TOO_LARGE_TO_COMPILE
-    if language == "Python" and alike.are_too_many(source, table):
+    if language == "Python" and python_code.are_too_many_alike(source, table):
         return budget.TOO_ALIKE
     return ""
 

@@ -30,7 +30,7 @@ from effectiveness.common.endings import (
 )
 from effectiveness.common.records import UserError
 from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
-from effectiveness.corpus.augment.facts import local_names, macro_names
+from effectiveness.corpus.augment.renaming import local_names, macro_names
 from effectiveness.isolation import distrust
 from effectiveness.languages import Language, language_of
 from effectiveness.languages.syntax import has_grammar, parse, table_of

@@ -1,6 +1,6 @@
 """Take comments away: the original is the form with comments, the variant the form without them.
 
-Nothing is invented, and what somebody else than a human reads is kept (`directives`). A comment that has its
+Nothing is invented, and what somebody else than a human reads is kept. A comment that has its
 lines for itself goes with them; one behind code goes with the white space before it; one between tokens leaves
 white space behind, and a line end where it held one (Go and JavaScript end statements there).
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
 
-from effectiveness.corpus.augment.c_text import Opaque
-from effectiveness.corpus.augment.directives import keeps_run, kept_in
 from effectiveness.corpus.augment.edits import Edit
-from effectiveness.corpus.augment.gaps import PREPROCESSED, WITH_DIRECTIVES, frozen_nodes, refusal
+from effectiveness.corpus.augment.gaps import PREPROCESSED, WITH_DIRECTIVES, Opaque, frozen_nodes, refusal
 from effectiveness.corpus.augment.marks import BLOCK, marks_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.record import COMMENT_KINDS
@@ -209,3 +208,59 @@ def _on_directive(source: bytes, left: int, right: int) -> bool:
         return True
     line = source.rfind(b"\n", max(0, left - _LONGEST_LINE), left) + 1
     return bool(_DIRECTIVE.match(source, line)) or source[max(0, line - 3) : line].rstrip()[-1:] == b"\\"
+
+
+# --- comments that are never stripped: a tool, a compiler or a lawyer reads them ------------------------------
+#
+# Generous: a comment that is kept in vain costs a little yield, one that is stripped wrongly changes what a tool does.
+# Patterns are linear: no nested repeats.
+
+_ALTERNATIVE = re.compile(r"(?:\\.|\[[^]]*\]|\((?:\\.|[^()\\]|\([^()]*\))*\)|[^|])+")
+_BEGINNING = re.compile(r"(?:\\.|\[[^]]*\]|[^(])(?![?*+{])|")
+
+
+def _any_of(*rules: str) -> re.Pattern[bytes]:
+    """A pattern that is found where one of the alternatives in `rules` is.
+
+    Those that begin alike are tried together, since a search tries all that it has at every byte: half the time.
+
+    >>> _any_of("nolint|^#!|nosec").pattern
+    b'n(?:olint|osec)|^(?:#!)'
+    """
+    begun: dict[str, list[str]] = {}
+    for alternative in _ALTERNATIVE.findall("|".join(rules)):
+        beginning = _BEGINNING.match(alternative)[0]  # type: ignore[index]  # it matches the empty text, too
+        begun.setdefault(beginning, []).append(alternative.removeprefix(beginning))
+    return re.compile("|".join(f"{how}(?:{'|'.join(rests)})" for how, rests in begun.items()).encode())
+
+
+_EVERYWHERE = (
+    r"\bvim?:|\bex:|-\*-|Local Variables:",  # editor settings
+    r"\[\[\[|\]\]\]",  # cog
+    r"@generated|\$(?:Id|Revision|Date|Author|Header)\b",
+    r"\b(?:BEGIN|END)\b",  # markers of generators and of documentation tools
+    r"\b(?i:codespell|nosemgrep|gitleaks|copybara:|language=)",
+    r"#(?:end)?region\b",
+)
+
+
+@cache
+def kept_in(language: str) -> re.Pattern[bytes]:
+    """Found inside the text of one comment that stays."""
+    return _any_of(*_EVERYWHERE, *LANGUAGES[language].kept_comments)
+
+
+# Licences, generated-code marks, Go's expected outputs and deprecations, inline metadata: all lines or none.
+# Searched in lower case, which takes half the time of ignoring the case; those that begin a line by themselves, as
+# without them a search looks only where a byte begins one of the others.
+_KEPT_RUN = re.compile(
+    rb"co(?:pyright|de generated)|\xc2\xa9|\(c\) ?[12]\d\d\d|licen[cs]e|spdx|a(?:ll rights reserved|uto-?generated)"
+    rb"|warranty|d(?:o not (?:edit|modify)|eprecated:)|init info"
+)
+_KEPT_RUN_LINE = re.compile(rb"^(?:[ \t]*//[ \t]*(?:unordered )?output:|# ///)", re.MULTILINE)
+
+
+def keeps_run(text: bytes) -> bool:
+    """Whether `text`, of one comment or of a run of them on lines that follow each other, is such that all stay."""
+    text = text.lower()
+    return bool(_KEPT_RUN.search(text) or _KEPT_RUN_LINE.search(text))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import chain
 
-from effectiveness.corpus.augment import lists, spacing
-from effectiveness.corpus.augment.c_text import Opaque
+from effectiveness.corpus.augment import lists
+from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.edits import Edit
-from effectiveness.corpus.augment.gaps import refusal
-from effectiveness.corpus.augment.sheet import Sheet
-from effectiveness.corpus.augment.styles import COMPACT, STYLES, Style, draw
+from effectiveness.corpus.augment.gaps import Opaque, refusal
+from effectiveness.corpus.augment.sheet import COMPACT, STYLES, Change, Sheet, Style, draw
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable
 
@@ -55,7 +55,7 @@ def edits_in(sheet: Sheet, style: Style) -> list[Edit]:
     lines = sheet.fewest_lines() if compact else sheet.more_lines(style.everywhere)
     changes = sheet.rewritten(lines, leads)
     if LANGUAGES[sheet.language].spaces_are_free:
-        changes.update((spacing.close_up if compact else spacing.space_out)(sheet, style))
+        changes.update(_respaced(sheet, style))
     if style.lists:
         changes.update((lists.join if compact else lists.split)(sheet, leads, style))
     edits = [Edit(start, *changes[start]) for start in sorted(changes)]
@@ -63,3 +63,71 @@ def edits_in(sheet: Sheet, style: Style) -> list[Edit]:
         opaque = Opaque(sheet.source)
         return [edit for edit in edits if not (opaque.holds(edit.start) or opaque.holds(edit.end))]
     return edits
+
+
+# --- white space inside a line -------------------------------------------------------------------------------
+
+_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+_LEFT, _RIGHT = frozenset(_WORD + b")]\"'"), frozenset(_WORD + b"([\"'")
+_NEVER_AFTER_COMMA = frozenset(b" \t\r\n/#\\)]}>|,")
+_SPACE = ord(" ")
+
+
+def _respaced(sheet: Sheet, style: Style) -> Iterator[Change]:
+    """Drop single spaces after commas and around operators, or put them where there is nothing.
+
+    Only where the characters on both sides cannot become one token with the operator (`Vec<T> = x` keeps its space:
+    `>=` is another token), so what the compiler reads is the same.
+    """
+    compact = style.name == COMPACT
+    if style.commas:
+        yield from (_close_commas if compact else _space_commas)(sheet)
+    if style.operators:
+        yield from (_close_operators if compact else _space_operators)(sheet)
+
+
+def _close_commas(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source) - 1
+    for end in _comma_ends(sheet):
+        if end < last and source[end] == _SPACE and source[end + 1] not in _NEVER_AFTER_COMMA:
+            yield end, (end + 1, b"")
+
+
+def _close_operators(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source) - 1
+    for start, end in _operators(sheet):
+        if start < 2 or end >= last or not source[start - 1] == _SPACE == source[end]:
+            continue
+        if source[start - 2] in _LEFT and source[end + 1] in _RIGHT:
+            yield start - 1, (start, b"")
+            yield end, (end + 1, b"")
+
+
+def _space_commas(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source)
+    for end in _comma_ends(sheet):
+        if end < last and source[end] not in _NEVER_AFTER_COMMA:
+            yield end, (end, b" ")
+
+
+def _space_operators(sheet: Sheet) -> Iterator[Change]:
+    source, last = sheet.source, len(sheet.source)
+    for start, end in _operators(sheet):
+        if start > 0 and end < last and source[start - 1] in _LEFT and source[end] in _RIGHT:
+            yield start, (start, b" ")
+            yield end, (end, b" ")
+
+
+def _comma_ends(sheet: Sheet) -> list[int]:
+    frozen, ends = sheet.frozen, sheet.table.end
+    return [ends[index] for index in sheet.marks.nodes_with(m.COMMA, sheet.marked) if not frozen[index]]
+
+
+def _operators(sheet: Sheet) -> Iterator[tuple[int, int]]:
+    """Byte ranges of the operators that have two sides."""
+    table, frozen, marks, marked = sheet.table, sheet.frozen, sheet.marks, sheet.marked
+    binary = marks.bytes_with(m.BINARY)
+    perhaps = (i for i in marks.nodes_with(m.PERHAPS_OPERATOR, marked) if marked[table.parent[i]] in binary)
+    for index in chain(marks.nodes_with(m.OPERATOR, marked), perhaps):
+        if not frozen[index]:
+            yield table.start[index], table.end[index]

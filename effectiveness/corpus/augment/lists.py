@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.gaps import PREPROCESSED
-from effectiveness.corpus.augment.sheet import Change, Sheet, width
-from effectiveness.corpus.augment.styles import Style
+from effectiveness.corpus.augment.sheet import Change, Sheet, Style, width
 from effectiveness.languages import LANGUAGES
 
 MAX_COLUMNS = 100

@@ -57,7 +57,7 @@ class MaskableNodes:
         taken = bytearray(length)  # 1 for a masked token
         chosen: list[tuple[int, int]] = []
         wanted = max(1, int(length * MASKED_SHARE))
-        longest = _longest(length)
+        longest = max(1, int(length * MAX_SPAN_SHARE))
         for _ in range(4 * wanted):
             if num_nodes and draw() < SYNTAX_SHARE:
                 node = int(draw() * num_nodes)
@@ -80,10 +80,6 @@ def _random_run(length: int, longest: int, rng: random.Random) -> tuple[int, int
     return first, first + size
 
 
-def _longest(length: int) -> int:
-    return max(1, int(length * MAX_SPAN_SHARE))
-
-
 def _distinct(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """int32[num_ranges] twice: sorted pairs, each once. A node and its only child often cover the same tokens."""
     both = sorted_distinct(first.astype(np.uint64) << np.uint64(32) | last.astype(np.uint64))
@@ -92,10 +88,8 @@ def _distinct(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def mask_window(
     ids: np.ndarray, start: int, length: int, nodes: MaskableNodes, mask_id: int, rng: random.Random
-) -> np.ndarray | None:
-    """The window's ids with some spans replaced by `mask_id`, uint[length]; None when it is too short."""
-    if length < MIN_TOKENS:
-        return None
+) -> np.ndarray:
+    """The window's ids with some spans replaced by `mask_id`, uint[length], of a window of MIN_TOKENS and more."""
     masked = ids[start : start + length].copy()
     for first, last in nodes.spans(start, length, rng):
         masked[first:last] = mask_id

@@ -26,6 +26,7 @@ from effectiveness.corpus.augment.roles import (
     javascript,
     lua,
     nearest,
+    outermost,
     php,
     python,
     ruby,
@@ -77,7 +78,7 @@ def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:
     blocked = _blocked(code, roles, leaves)
     strings = _merged(code, roles.strings)
     kept = roles.kept_words(code) if roles.kept_words else set()
-    for function in _outermost(code, roles.functions):
+    for function in outermost(code, roles.functions)[0]:
         inside = _within(code, leaves, function)
         texts = [source[start[leaf] : end[leaf]] for leaf in inside]
         if not roles.untouchable.isdisjoint(texts) or _broken(code, function):
@@ -94,14 +95,6 @@ def _merged(code: Code, kinds: Iterable[str]) -> list[int]:
 def _within(code: Code, nodes: list[int], root: int) -> list[int]:
     """Those of `nodes` (in preorder) that lie in the subtree of `root`."""
     return nodes[bisect_left(nodes, root) : bisect_left(nodes, code.table.subtree_end[root])]
-
-
-def _outermost(code: Code, kinds: Iterable[str]) -> Iterator[int]:
-    done = 0
-    for node in _merged(code, kinds):
-        if node >= done:
-            done = code.table.subtree_end[node]
-            yield node
 
 
 def _blocked(code: Code, roles: Roles, leaves: list[int]) -> set[int]:

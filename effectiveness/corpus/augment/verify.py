@@ -2,13 +2,15 @@
 
 An edit may only touch what its kind is about: names, comments, white space. Then the whole text is read again.
 For Python the compiler reads it: the code objects must be equal. For every other language the grammar does: the
-tree must be that of the source, node for node; and data must hold the same for its own reader, too (`readers`). All
+tree must be that of the source, node for node; and data must hold the same for its own reader, too (READERS). All
 comparisons of whole files run inside C, so that proving a variant costs about as much as parsing it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import tomllib
 import types
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +19,7 @@ from functools import cache, cached_property
 
 import tree_sitter
 
-from effectiveness.corpus.augment import python_code, readers
+from effectiveness.corpus.augment import python_code
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.variables import ROLES
 from effectiveness.languages.record import COMMENT_KINDS
@@ -60,7 +62,7 @@ class Baseline:
     @cached_property
     def said(self) -> bytes | None:
         """What the reader of data finds in the source; None where it refuses it."""
-        return readers.said(self.language, self.source)
+        return said(self.language, self.source)
 
     def objection(
         self, allowed: Allowed, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None
@@ -92,11 +94,11 @@ class Baseline:
         return "" if allowed.same_shape(self, tree) else "tree differs"
 
     def _reader_objection(self, text: bytes) -> str:
-        if self.language not in readers.READERS:
+        if self.language not in READERS:
             return ""
         if self.said is None:
             return "its reader refuses the source"
-        return "" if readers.said(self.language, text) == self.said else "its reader finds other data"
+        return "" if said(self.language, text) == self.said else "its reader finds other data"
 
     def _only_renames(self, edits: Sequence[Edit]) -> bool:
         """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""
@@ -203,3 +205,31 @@ def _without_comments(brackets: str, kinds: Iterable[str]) -> str:
 
 def _shape(tree: tree_sitter.Tree) -> tuple[int, str]:
     return tree.root_node.descendant_count, str(tree.root_node)
+
+
+# --- what a data file says to those that read it, where Python has a reader ----------------------------------
+
+# `tomllib` calls itself for each level, and its work on a dotted key is the square of its parts.
+_MAX_READ_DEPTH = 100
+
+
+def _toml(text: str) -> str:
+    """All values, numbers as they are written."""
+    return repr(tomllib.loads(text, parse_float=str))
+
+
+READERS: dict[str, Callable[[str], str]] = {"TOML": _toml}
+
+
+def is_too_deep(language: str, table: SyntaxTable) -> bool:
+    """Whether the text is nested too deeply to be proven."""
+    return table.depth > (_MAX_READ_DEPTH if language in READERS else MAX_DEPTH)
+
+
+def said(language: str, source: bytes) -> bytes | None:
+    """A digest of what the reader of `language` finds in UTF-8 `source`; None where it refuses the text."""
+    try:
+        found = READERS[language](source.decode())
+    except ValueError:  # so are tomllib's errors, and a number of too many digits
+        return None
+    return hashlib.sha256(found.encode("utf-8", "surrogatepass")).digest()

@@ -15,7 +15,7 @@ import numpy as np
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.records import ContextPlan, Corpus, SourceFile
 from effectiveness.common.workers import Crew
-from effectiveness.corpus.augment.facts import RepositoryFacts
+from effectiveness.corpus.augment.renaming import RepositoryFacts
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Change, Fresh, find_fresh
 from effectiveness.corpus.history.pairing import UNCHANGED, pair_files
 from effectiveness.corpus.history.past import Past

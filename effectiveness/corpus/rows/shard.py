@@ -145,11 +145,10 @@ class Shard:
         self.yields["token_masking", source_file.language, "changed"] += 1
         unit = self._new_unit(file, MASKED_INDEX, len(text))
         for some in np.array_split(starts, 1 + len(starts) * length // CUT_TOKENS):
-            drawn = (
+            masked = [
                 mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
                 for start in some.tolist()
-            )
-            masked = [window for window in drawn if window is not None]
+            ]
             first = np.arange(len(some)) * length
             self._add(unit, some, np.nan, np.concatenate(masked), first, first + length)
             if "token_masking" not in self._examples:
