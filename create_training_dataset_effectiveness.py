@@ -35,7 +35,7 @@ from effectiveness.common.paths import path_of, require_utf8, require_working_di
 from effectiveness.common.recipes import MEASURED, RECIPES
 from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores
-from effectiveness.corpus.history.dates import parse_until
+from effectiveness.corpus.history.past import parse_until
 from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
@@ -258,7 +258,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
     from effectiveness.corpus.history.past import read_past
-    from effectiveness.corpus.rows.table import drop_duplicates
+    from effectiveness.corpus.rows.writing import drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare
     from effectiveness.corpus.story import Story

@@ -66,8 +66,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from effectiveness.corpus import rows
     from effectiveness.corpus.augment.renaming import RepositoryFacts
     from effectiveness.corpus.rows import RowOptions, rows_of, shard
-    from effectiveness.corpus.rows.table import drop_duplicates
-    from effectiveness.corpus.rows.writing import RowReader, write_rows
+    from effectiveness.corpus.rows.writing import RowReader, drop_duplicates, write_rows
     from effectiveness.corpus.scan import ScanOptions, scan_repository
     from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
@@ -94,7 +93,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
         tokenizer_json=info.json_path,
         dtype=info.dtype.name,
         mask_id=info.mask_id,
-        sample=tuple((file.offset, file.num_bytes) for file in plain[:SELF_TEST_FILES]),
+        sample=tuple(plain[:SELF_TEST_FILES]),
     )
     made = rows_of(corpus.texts, plain, options, staging, crew)
     table = drop_duplicates(made, split)

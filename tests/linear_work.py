@@ -39,7 +39,7 @@ from effectiveness.corpus.rows import RowMaker, RowOptions
 from effectiveness.corpus.scan.decoding import decode
 from effectiveness.corpus.scan.quality import drop_reason, notes_on
 from effectiveness.corpus.secrets import redact_all
-from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.languages import LANGUAGES, OURS
 from tests.linear_shapes import Shape, shapes_of
 

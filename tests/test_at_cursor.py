@@ -14,7 +14,7 @@ from effectiveness.completion.overlap import goes_on, repeats_line, without_over
 from effectiveness.completion.predictors import MemoryPredictor
 from effectiveness.completion.reading import KeptIds, read_so_far, stable_length
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.memory import build_memory
 
 FUNCTION = """def load_{name}(path, limit):

@@ -14,7 +14,8 @@ from effectiveness.corpus.augment import NO_FACTS
 from effectiveness.corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.rows.shard import RowOptions, Shard
 from effectiveness.corpus.rows.windows import Text
-from effectiveness.corpus.tokenization import Encoder, train_bpe
+from effectiveness.corpus.tokenization import Encoder
+from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.languages import syntax
 
 SOURCE = Path(random.__file__).read_bytes()

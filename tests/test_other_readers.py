@@ -20,8 +20,8 @@ from training_fixtures import open_trainer, use_tiny_models, write_dataset
 
 from effectiveness.common.fim import FIM_SPELLINGS
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, train_bpe
-from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer
+from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS
+from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_bpe
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.lora import LoraLinear

@@ -24,7 +24,7 @@ from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, Network, near
 from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.sharing import num_shared
 from effectiveness.completion.torch_states import TorchStates
-from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.serve.background import Background
 from effectiveness.serve.knowledge import open_knowledge
 from effectiveness.serve.repository import LiveRepository

@@ -20,15 +20,20 @@ from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     FIM_TOKENS,
     HOSTILE_TEXTS,
+    PIECE_CHARS,
     PRETOKENIZER,
     Encoder,
     TokenizerError,
-    local_vocab_size,
-    train_bpe,
+    pieces,
     window_bounds,
 )
-from effectiveness.corpus.tokenization.pieces import PIECE_CHARS, pieces
-from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
+from effectiveness.corpus.tokenization.source import (
+    choose_tokenizer,
+    install_tokenizer,
+    local_vocab_size,
+    train_bpe,
+    train_tokenizer,
+)
 
 TEXTS = [Path(json.__file__).read_text("utf-8"), Path(random.__file__).read_text("utf-8")]
 ALPHABET = [
@@ -408,7 +413,7 @@ def test_training_on_one_large_file_takes_no_more_memory_than_a_hundred_and_fift
     train = """
 import resource, sys
 from pathlib import Path
-from effectiveness.corpus.tokenization import train_bpe
+from effectiveness.corpus.tokenization.source import train_bpe
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 train_bpe(iter(["x = 1\\n" * 100]), 300, Path(sys.argv[1]))
 text = "x = 1\\n" * 200_000

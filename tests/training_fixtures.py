@@ -12,8 +12,7 @@ import torch
 
 from effectiveness.common.jsonl import JsonLinesWriter, write_metadata
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS
-from effectiveness.corpus.tokenization import train_bpe
-from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer
+from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer, train_bpe
 from effectiveness.trainer import defaults, models, setup, starting_model
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.journal import METRICS_FILE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -118,6 +119,12 @@ class BuildOptions:
     until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 
 
+def text_of(texts: BinaryIO, file: SourceFile) -> bytes:
+    """The text of a file, from the opened text spool."""
+    texts.seek(file.offset)
+    return texts.read(file.num_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """The scanned repository with its near-duplicate groups and the split each file goes to."""
@@ -129,10 +136,8 @@ class Corpus:
     macros: frozenset[str]
 
     def read(self, index: int) -> bytes:
-        file = self.scan.files[index]
         with open(self.texts, "rb") as texts:
-            texts.seek(file.offset)
-            return texts.read(file.num_bytes)
+            return text_of(texts, self.scan.files[index])
 
     def in_split(self, split: int) -> Iterator[int]:
         return (i for i in range(len(self.scan.files)) if self.split[i] == split)

@@ -10,23 +10,33 @@ from typing import NamedTuple
 
 import numpy as np
 
-from effectiveness.common.records import BuildOptions, ContextPlan, Corpus, ScanResult, UserError
+from effectiveness.common.records import (
+    BuildOptions,
+    ContextPlan,
+    Corpus,
+    ScanResult,
+    SourceFile,
+    UserError,
+    text_of,
+)
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
 from effectiveness.corpus import duplicates, left_out
 from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
-from effectiveness.corpus.history.later import Changes, History, find_changes
+from effectiveness.corpus.history.changes import Changes, find_changes
+from effectiveness.corpus.history.later import History
 from effectiveness.corpus.history.past import Past, WrittenTree
-from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of
-from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of, self_test_sample
+from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.corpus.split import assign_splits
-from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, local_vocab_size, window_bounds
+from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, window_bounds
 from effectiveness.corpus.tokenization.source import (
     TokenizerChoice,
     install_tokenizer,
+    local_vocab_size,
     train_tokenizer,
     unusable,
 )
@@ -34,7 +44,6 @@ from effectiveness.languages import LANGUAGES
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
-SELF_TEST_BYTES = 64 << 10  # of this corpus, on which the fast encoder must agree with the reference
 NAME_SAMPLE_BYTES = 256 << 10  # of training text per language, to draw natural names from
 
 
@@ -154,23 +163,19 @@ def _install(task: tuple[TokenizerChoice, Path]) -> TokenizerInfo:
 
 def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Step 3, first half, where no tokenizer was given: one of the training files alone."""
-    train_files = [corpus.scan.files[i] for i in corpus.in_split(0)]
-    places = [(file.offset, file.num_bytes) for file in train_files]
-    vocab_size = local_vocab_size(sum(num_bytes for _, num_bytes in places))
-    task = (choice, str(corpus.texts), places, vocab_size, str(directory))
-    return run_in_child(_train, task)  # its threads and memory are gone afterwards
+    files = [corpus.scan.files[i] for i in corpus.in_split(0)]
+    return run_in_child(
+        _train, (choice, corpus.texts, files, directory)
+    )  # its threads and memory are gone afterwards
 
 
-def _train(task) -> TokenizerInfo:
-    choice, texts_path, places, vocab_size, directory = task
-    with open(texts_path, "rb") as texts:
-        return train_tokenizer(choice, _texts(texts, places), vocab_size, Path(directory))
-
-
-def _texts(texts, places: list[tuple[int, int]]) -> Iterator[str]:
-    for offset, num_bytes in places:
-        texts.seek(offset)
-        yield texts.read(num_bytes).decode()
+def _train(task: tuple[TokenizerChoice, Path, list[SourceFile], Path]) -> TokenizerInfo:
+    choice, spool, files, directory = task
+    vocab_size = local_vocab_size(sum(file.num_bytes for file in files))
+    with open(spool, "rb") as texts:
+        return train_tokenizer(
+            choice, (text_of(texts, file).decode() for file in files), vocab_size, directory
+        )
 
 
 def make_rows(
@@ -201,9 +206,13 @@ def make_rows(
 
 def _encoder_arguments(
     options: BuildOptions, corpus: Corpus, tokenizer: TokenizerInfo
-) -> tuple[Path, Path, tuple[tuple[int, int], ...]]:
+) -> tuple[Path, Path, tuple[SourceFile, ...]]:
     """Of `encoder_of`."""
-    return corpus.texts, tokenizer.json_path, _self_test_sample(options, corpus)
+    files = corpus.scan.files
+    sample = self_test_sample(
+        files[i] for i in _shuffled(options.seed, "self-test", corpus, range(len(files)))
+    )
+    return corpus.texts, tokenizer.json_path, sample
 
 
 def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:
@@ -223,18 +232,6 @@ def _name_sample(options: BuildOptions, corpus: Corpus) -> Iterator[tuple[str, b
         if taken[language] < NAME_SAMPLE_BYTES:
             taken[language] += files[index].num_bytes
             yield language, corpus.read(index)
-
-
-def _self_test_sample(options: BuildOptions, corpus: Corpus) -> tuple[tuple[int, int], ...]:
-    sample, total = [], 0
-    for index in _shuffled(options.seed, "self-test", corpus, range(len(corpus.scan.files))):
-        file = corpus.scan.files[index]
-        if total + file.num_bytes <= SELF_TEST_BYTES:
-            sample.append((file.offset, file.num_bytes))
-            total += file.num_bytes
-        if total > SELF_TEST_BYTES // 2:
-            break
-    return tuple(sample)
 
 
 def _shuffled(seed: int, purpose: str, corpus: Corpus, indices: Iterable[int]) -> list[int]:

@@ -29,7 +29,7 @@ from effectiveness.common.records import (
 )
 from effectiveness.common.seeding import key_for
 from effectiveness.corpus.rows import MadeRows
-from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.split import split_notes
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.languages import LANGUAGES

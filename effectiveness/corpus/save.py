@@ -34,8 +34,7 @@ from effectiveness.corpus.history.later import History, LaterRows, describe_late
 from effectiveness.corpus.leaks import find_leaks
 from effectiveness.corpus.report import tally, write_report
 from effectiveness.corpus.rows import MadeRows
-from effectiveness.corpus.rows.table import RowTable
-from effectiveness.corpus.rows.writing import RowReader, Written, least_bytes, write_rows
+from effectiveness.corpus.rows.writing import RowReader, RowTable, Written, least_bytes, write_rows
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 

@@ -24,7 +24,7 @@ from effectiveness.corpus.describe import notes_on_split
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
-from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 MAX_LISTED = 7

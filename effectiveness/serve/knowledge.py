@@ -20,7 +20,8 @@ from effectiveness.completion.network import Network
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import Kept
-from effectiveness.corpus.tokenization import Encoder, local_vocab_size, train_bpe
+from effectiveness.corpus.tokenization import Encoder
+from effectiveness.corpus.tokenization.source import local_vocab_size, train_bpe
 from effectiveness.memory import Memory, build_memory
 from effectiveness.serve.repository import LineIndex, LiveRepository
 

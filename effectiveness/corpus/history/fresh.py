@@ -10,31 +10,22 @@ time: memory does not grow with what was committed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from effectiveness.common.hashing import sorted_distinct, stretch_hashes
-from effectiveness.common.records import SourceFile
+from effectiveness.common.records import SourceFile, text_of
 from effectiveness.common.workers import Crew, cut_into_shards
-from effectiveness.corpus.history.lines import new_byte_ranges
+from effectiveness.corpus.history.changes import Change, new_byte_ranges
 from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, read_spans
-from effectiveness.corpus.tokenization import Encoder
+from effectiveness.corpus.rows import encoder_of
 
 SHARD_BYTES = 1 << 20
 MAX_NEEDLES = 1 << 22  # 32 MB of hashes that are looked for in one reading of the rows
 
 SPAN = np.dtype([("file", "u4"), ("start", "u4"), ("hash", "u8")])  # file: index of the change
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A file of HEAD and, where there is one, the file of the earlier state it comes from."""
-
-    file: SourceFile
-    before: SourceFile | None
 
 
 class Shard(NamedTuple):
@@ -64,24 +55,19 @@ class Fresh(NamedTuple):
 class _Reader:
     """Texts of both states, and the dataset's encoder; one per process."""
 
-    def __init__(self, texts_before: Path, texts: Path, tokenizer_json: Path, sample: list[SourceFile]):
+    def __init__(self, texts_before: Path, texts: Path, tokenizer_json: Path, sample: tuple[SourceFile, ...]):
         self._before, self._texts = open(texts_before, "rb"), open(texts, "rb")  # noqa: SIM115 - as long as the process
-        self._encoder = Encoder(tokenizer_json, [_read(self._texts, file) for file in sample])
+        self._encoder = encoder_of(texts, tokenizer_json, sample)
 
     def added(self, change: Change) -> tuple[np.ndarray, np.ndarray]:
         """(token ranges that start in added lines, uint64[num_tokens] of the file's ids plus one)."""
-        text = _read(self._texts, change.file)
-        lines = new_byte_ranges(_read(self._before, change.before) if change.before else b"", text)
+        text = text_of(self._texts, change.file)
+        lines = new_byte_ranges(text_of(self._before, change.before) if change.before else b"", text)
         if not len(lines):
             return np.empty((0, 2), np.int64), np.empty(0, np.uint64)
         ids = self._encoder.encode(text)
         starts = np.concatenate(([0], self._encoder.token_ends(text, ids)[:-1]))
         return merged(np.searchsorted(starts, lines)), ids.astype(np.uint64) + np.uint64(1)
-
-
-def _read(texts, file: SourceFile) -> bytes:
-    texts.seek(file.offset)
-    return texts.read(file.num_bytes)
 
 
 def merged(ranges: np.ndarray) -> np.ndarray:
@@ -95,7 +81,7 @@ def merged(ranges: np.ndarray) -> np.ndarray:
 _reader: _Reader  # of this worker process
 
 
-def _set_up(texts_before: Path, texts: Path, tokenizer_json: Path, sample: list[SourceFile]) -> None:
+def _set_up(texts_before: Path, texts: Path, tokenizer_json: Path, sample: tuple[SourceFile, ...]) -> None:
     global _reader
     _reader = _Reader(texts_before, texts, tokenizer_json, sample)
 
@@ -154,15 +140,14 @@ def find_fresh(
     texts_before: Path,
     texts: Path,
     tokenizer_json: Path,
-    sample: list[SourceFile],
+    sample: tuple[SourceFile, ...],
     portions: list[Portion],
     scratch: Path,
     crew: Crew,
 ) -> Fresh:
     """New tokens of each changed file, against a dataset whose rows lie in `portions`.
 
-    `texts_before`, `texts`: the text spools of both states. `sample`: files of `texts` on which the fast encoder
-    must agree with the reference.
+    `texts_before`, `texts`: the text spools of both states. `sample`: of `encoder_of`.
     """
     cuts = cut_into_shards((change.file.num_bytes for change in changes), SHARD_BYTES)
     shards = [
@@ -171,7 +156,7 @@ def find_fresh(
     setup_args = texts_before, texts, tokenizer_json, sample
     found = list(crew.map(_find_added, shards, setup=_set_up, setup_args=setup_args))
     fresh = Fresh([], 0, 0)
-    for group in _groups(found):
+    for group in cut_into_shards((added.num_spans for added in found), MAX_NEEDLES):
         spans = np.concatenate([np.fromfile(shard.spool, SPAN) for shard in shards[group.start : group.stop]])
         hashes = sorted_distinct(spans["hash"])
         known = _is_known(hashes, portions, crew) if len(hashes) else np.zeros(0, bool)
@@ -181,11 +166,6 @@ def find_fresh(
         added = [ranges for shard in found[group.start : group.stop] for ranges in shard.ranges]
         fresh.ranges.extend(_without(added, spans, shards[group.start].first))
     return fresh
-
-
-def _groups(found: list[Added]) -> Iterator[range]:
-    """Shards whose spans are looked for together."""
-    return cut_into_shards((added.num_spans for added in found), MAX_NEEDLES)
 
 
 def _is_in_earlier(hashes: np.ndarray, shards: list[Shard]) -> np.ndarray:

@@ -13,26 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
-from effectiveness.common.records import ContextPlan, Corpus, SourceFile
+from effectiveness.common.records import ContextPlan, Corpus
 from effectiveness.common.workers import Crew
 from effectiveness.corpus.augment.renaming import RepositoryFacts
-from effectiveness.corpus.history.fresh import SPAN_TOKENS, Change, Fresh, find_fresh
-from effectiveness.corpus.history.pairing import UNCHANGED, pair_files
+from effectiveness.corpus.history.changes import Changes
+from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
-from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of
-from effectiveness.corpus.rows.table import RowTable
+from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of, self_test_sample
+from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.tokenization import TokenizerInfo
-
-SELF_TEST_BYTES = 64 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What HEAD has and the state of `--until` has not, in whole files."""
-
-    head: Corpus  # the scan of HEAD; its groups and split are not used
-    files: list[Change]  # in the order of HEAD's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +31,6 @@ class History:
 
     past: Past
     changes: Changes | None
-
-
-def find_changes(
-    then: Corpus, head: Corpus, sketches_then: list[np.ndarray], sketches_head: list[np.ndarray]
-) -> Changes:
-    """Files of HEAD that are new or have another text than the file they come from."""
-    old, new = then.scan.files, head.scan.files
-    paired = pair_files(old, new, sketches_then, sketches_head, then.read, head.read)
-    changes = [
-        Change(file, old[before] if before >= 0 else None)
-        for file, before in zip(new, paired.tolist(), strict=True)
-        if before != UNCHANGED
-    ]
-    return Changes(head, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +98,7 @@ def later_rows(
     """
     scratch = made.scratch / "later"
     scratch.mkdir()
-    sample = _sample(changes.files)
+    sample = self_test_sample(change.file for change in changes.files)
     fresh = find_fresh(
         changes.files,
         texts_before=then.texts,
@@ -145,23 +121,13 @@ def later_rows(
         tokenizer_json=tokenizer.json_path,
         dtype=tokenizer.dtype.name,
         mask_id=tokenizer.mask_id,
-        sample=tuple((file.offset, file.num_bytes) for file in sample),
+        sample=sample,
     )
     rows = rows_of(changes.head.texts, files, options, scratch, crew)
     ranges = [fresh.ranges[index] for index in chosen]
     table = _choose(rows, ranges, made.rows["fingerprint"], plan.context_tokens)
     corpus = replace(changes.head, scan=replace(changes.head.scan, files=files))
     return LaterRows(corpus, rows, table, fresh, ranges, plan.context_tokens) if len(table) else None
-
-
-def _sample(changes: list[Change]) -> list[SourceFile]:
-    """The first files, on which every process proves its fast encoder."""
-    sample, total = [], 0
-    for file in (change.file for change in changes):
-        if total + file.num_bytes <= SELF_TEST_BYTES:
-            sample.append(file)
-            total += file.num_bytes
-    return sample
 
 
 def _choose(made: MadeRows, ranges: list[np.ndarray], taken: np.ndarray, window: int) -> RowTable:
@@ -173,16 +139,7 @@ def _choose(made: MadeRows, ranges: list[np.ndarray], taken: np.ndarray, window:
     ]
     wanted = np.flatnonzero(np.array(has_new) & ~np.isin(made.rows["fingerprint"], taken))
     kept = np.sort(wanted[np.unique(made.rows["fingerprint"][wanted], return_index=True)[1]])
-    rows = made.rows[kept]
-    return RowTable(
-        units=made.units,
-        row=kept.astype(np.uint32),
-        unit=rows["unit"].copy(),
-        start=rows["start"].copy(),
-        complexity=rows["complexity"].copy(),
-        split=np.zeros(len(kept), np.uint8),
-        dropped={},
-    )
+    return RowTable.of(made, kept, np.zeros(len(kept), np.uint8), {})
 
 
 def describe_later(past: Past, until: str, later: LaterRows | None) -> dict:

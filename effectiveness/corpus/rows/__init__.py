@@ -16,12 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from effectiveness.common.boundary import PANIC, reason
-from effectiveness.common.records import VARIANTS, SourceFile
+from effectiveness.common.records import VARIANTS, SourceFile, text_of
 from effectiveness.common.workers import Crew, cut_into_shards, give_memory_back
 from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, Variant, vary
 from effectiveness.corpus.curriculum import Features, features_of
@@ -39,8 +38,9 @@ from effectiveness.corpus.tokenization import Encoder, TokenizerError
 from effectiveness.languages import syntax
 from effectiveness.languages.syntax import SyntaxTable
 
-__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of"]
+__all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of", "self_test_sample"]
 
+SELF_TEST_BYTES = 64 << 10  # of a corpus
 SHARD_BYTES = 1 << 20
 ENCODED_BYTES = 1 << 19  # so much is encoded, then parsed: file by file, each drives the other from the cache
 MANY_BYTES = 1 << 17  # of a file: what each step freed goes back to the system, in some ms
@@ -124,19 +124,26 @@ def _joined(shards: Iterable[ShardRows], scratch: Path, dtype: np.dtype, workers
     )
 
 
+def self_test_sample(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
+    """The first files that have no more than SELF_TEST_BYTES together, for `encoder_of`."""
+    sample, total = [], 0
+    for file in files:
+        if total + file.num_bytes <= SELF_TEST_BYTES:
+            sample.append(file)
+            total += file.num_bytes
+        if total > SELF_TEST_BYTES // 2:
+            break
+    return tuple(sample)
+
+
 @lru_cache(maxsize=1)
-def encoder_of(text_spool: Path, tokenizer_json: Path, sample: tuple[tuple[int, int], ...]) -> Encoder:
-    """The encoder of this process, proven on `sample`: (offset, number of bytes) of texts in the spool.
+def encoder_of(text_spool: Path, tokenizer_json: Path, sample: tuple[SourceFile, ...]) -> Encoder:
+    """The encoder of this process; on the texts of `sample` the fast one must agree with the reference.
 
     Building it costs 0.1 s, so it can be begun while the parent has other things to do.
     """
     with open(text_spool, "rb") as texts:
-        return Encoder(tokenizer_json, [_read(texts, offset, num_bytes) for offset, num_bytes in sample])
-
-
-def _read(texts: BinaryIO, offset: int, num_bytes: int) -> bytes:
-    texts.seek(offset)
-    return texts.read(num_bytes)
+        return Encoder(tokenizer_json, [text_of(texts, file) for file in sample])
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +177,7 @@ class RowMaker:
             return replace(shard.result(), encoder=self._encoder.backend)
 
     def _encoded(self, shard: Shard, file: SourceFile) -> Text:
-        return self._encode(shard, file, _read(self._texts, file.offset, file.num_bytes))
+        return self._encode(shard, file, text_of(self._texts, file))
 
     def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
         options, source = self._options, text.source

@@ -20,7 +20,6 @@ from effectiveness.common.seeding import rng_for
 from effectiveness.corpus.augment import RepositoryFacts, Variant
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import Features, features_of
-from effectiveness.corpus.rows import examples
 from effectiveness.corpus.rows.windows import Text, runs_of, scores, windows_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import parse
@@ -47,7 +46,7 @@ class RowOptions:
     tokenizer_json: Path
     dtype: str
     mask_id: int
-    sample: tuple[tuple[int, int], ...]  # (offset, num_bytes) of texts to prove the fast encoder on
+    sample: tuple[SourceFile, ...]  # to prove the fast encoder on
 
 
 @dataclass(slots=True)
@@ -152,7 +151,7 @@ class Shard:
             first = np.arange(len(some)) * length
             self._add(unit, some, np.nan, np.concatenate(masked), first, first + length)
             if "token_masking" not in self._examples:
-                hidden = examples.hide(text.source, ends, masked[0] == options.mask_id)
+                hidden = hide(text.source, ends, masked[0] == options.mask_id)
                 self.example("token_masking", source_file, text.source, hidden)
 
     def _mask_rng(self, key: str, start: int) -> random.Random:
@@ -192,7 +191,7 @@ class Shard:
         """Keep the first pair of each kind."""
         if kind not in self._examples:
             about = {"kind": kind, "language": file.language, "path": file.path}
-            self._examples[kind] = about | examples.first_difference(before, after)
+            self._examples[kind] = about | first_difference(before, after)
 
 
 def original_rows(made: Rows) -> Callable[[np.ndarray], np.ndarray]:
@@ -231,3 +230,26 @@ def content_key(source: bytes) -> str:
 def _fingerprint(tokens: np.ndarray) -> int:
     """64 bits of the tokens' digest: among a billion rows a false match has a chance of 3 %, and costs one row."""
     return int.from_bytes(hashlib.blake2b(tokens.data, digest_size=8).digest(), "little")
+
+
+# --- before and after, as a person looks at it ---------------------------------------------------------------
+
+LINES = 16  # of a snippet
+
+
+def first_difference(before: bytes, after: bytes) -> dict[str, str]:
+    """The lines around the first difference, {"before": ..., "after": ...}."""
+    old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
+    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    first = max(0, at - LINES // 4)
+    return {"before": "\n".join(old[first : first + LINES]), "after": "\n".join(new[first : first + LINES])}
+
+
+def hide(source: bytes, token_ends: np.ndarray, is_masked: np.ndarray) -> bytes:
+    """`source` with the masked ones of its first tokens shown as <mask>, bool[tokens of the first window]."""
+    edges = [0, *token_ends[: len(is_masked)].tolist()]
+    shown = [
+        b"<mask>" if hidden else source[edges[i] : edges[i + 1]]
+        for i, hidden in enumerate(is_masked.tolist())
+    ]
+    return b"".join(shown) + source[edges[len(is_masked)] :]

@@ -1,9 +1,10 @@
-"""Rows from the spool files to JSON lines."""
+"""Which rows are written - every token sequence once - and how they go from the spool files to JSON lines."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,67 @@ from effectiveness.common.records import VARIANTS, WEIGHTS, ContextPlan, Corpus,
 from effectiveness.corpus.curriculum import PLACES
 from effectiveness.corpus.leaks.spans import WrittenRows
 from effectiveness.corpus.rows import MASKED_INDEX, MadeRows
-from effectiveness.corpus.rows.table import RowTable, original_rows
+from effectiveness.corpus.rows.shard import original_rows
 from effectiveness.corpus.tokenization import TokenizerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RowTable:
+    """The rows that are written, in canonical order: by file, then variant, then window. Arrays of one length."""
+
+    units: np.ndarray  # UNIT[num_units]
+    row: np.ndarray  # uint32, index into MadeRows.rows
+    unit: np.ndarray  # uint32, index into units
+    start: np.ndarray  # uint32, first token of the window
+    complexity: np.ndarray  # float32
+    split: np.ndarray  # uint8, index into SPLITS
+    dropped: dict[str, int]  # variant -> rows left out because another row has the same tokens
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    @classmethod
+    def of(cls, made: MadeRows, kept: np.ndarray, split: np.ndarray, dropped: dict[str, int]) -> RowTable:
+        """The rows `kept`, ascending indices into made.rows; `split` is that of each."""
+        return cls(
+            units=made.units,
+            row=kept.astype(np.uint32),
+            unit=made.rows["unit"][kept],
+            start=made.rows["start"][kept],
+            complexity=made.rows["complexity"][kept],
+            split=split,
+            dropped=dropped,
+        )
+
+    def of_unit(self, name: str) -> np.ndarray:
+        """A field of every row's unit, for example `of_unit("variant")`."""
+        return self.units[name][self.unit]
+
+
+def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
+    """No token sequence stands in two rows. Of equal ones the first of train stays, an original before a variant:
+    what the model may see in training is not asked in a test."""
+    file, variant = made.units["file"][made.rows["unit"]], made.units["variant"][made.rows["unit"]]
+    split = split_of_file[file]
+    by_preference = np.lexsort((variant, split))  # stable: canonical order within
+    _, first = np.unique(made.rows["fingerprint"][by_preference], return_index=True)
+    kept = np.sort(_with_their_originals(made, by_preference[first]))
+    of_all, of_kept = (
+        np.bincount(some, minlength=len(VARIANTS)).tolist() for some in (variant, variant[kept])
+    )
+    dropped = {name: a - b for name, a, b in zip(VARIANTS, of_all, of_kept, strict=True) if a > b}
+    return RowTable.of(made, kept, split[kept], dropped)
+
+
+def _with_their_originals(made: MadeRows, kept: np.ndarray) -> np.ndarray:
+    """`kept` without the masked rows whose original was dropped: what fills their gap stands elsewhere already."""
+    is_kept = np.zeros(len(made.rows), bool)
+    is_kept[kept] = True
+    is_masked = made.units["variant"][made.rows["unit"][kept]] == MASKED_INDEX
+    return kept[~is_masked | is_kept[np.where(is_masked, original_rows(made)(kept), 0)]]
+
+
+# --- to JSON lines -------------------------------------------------------------------------------------------
 
 READ_ROWS = 4096  # of which the descriptors are looked up at once
 FILES = 4096  # whose metadata is at hand: rows lie in the order of complexity

@@ -21,8 +21,7 @@ import numpy as np
 
 from effectiveness.common.boundary import read_bytes
 from effectiveness.common.records import UserError
-from effectiveness.corpus.tokenization import trials
-from effectiveness.corpus.tokenization.pieces import PIECE_CHARS, pieces
+from effectiveness.corpus.tokenization.reader import trial_texts_around, trial_texts_of
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
@@ -202,7 +201,7 @@ class Encoder:
         return by_id
 
     def _agrees(self, candidate, sample: Iterable[bytes]) -> bool:
-        own = (*trials.around(self.control_texts), *trials.of_vocabulary(self.vocabulary, NUM_TRIED))
+        own = (*trial_texts_around(self.control_texts), *trial_texts_of(self.vocabulary, NUM_TRIED))
         texts = [*(text.encode() for text in (*HOSTILE_TEXTS, *own)), *sample]
         settled = filter(_is_settled, texts)
         return all(
@@ -265,40 +264,21 @@ def window_bounds(num_tokens: int, context_tokens: int, overlap_tokens: int) -> 
     return [(start, context_tokens) for start in starts]
 
 
-def local_vocab_size(num_bytes: int) -> int:
-    """Entries for a BPE trained on `num_bytes` of this repository.
+# A library keeps more than 200 bytes for each byte of what it is handed at once, so large texts come in pieces.
+PIECE_CHARS = 1 << 16
+# Where `PRETOKENIZER` ends a word whatever stands before and behind: a letter before an ASCII character that is none,
+# any digit, and a line end unless blank lines follow, which belong to it.
+_WORD_END = re.compile(r"[A-Za-z](?=[\0-@\[-`{-\x7f])|[0-9]|[\r\n](?=[ \t]*\S)")
 
-    Doubles with every fourfold of text: 16,384 at 16 MB, where 8k/16k/50k gave 3.66/3.81/3.90 bytes a token on
-    held-out files; more entries cost embedding parameters a small corpus cannot train.
+
+def pieces(text: str, min_chars: int = PIECE_CHARS) -> Iterator[str]:
+    """`text`, cut behind every first end of a word after `min_chars` characters: the same words come out of it.
+
+    >>> list(pieces("a = b1 + c\\n\\nd", min_chars=2))
+    ['a = b', '1 + c', '\\n\\nd']
     """
-    size, limit = 1024, 64 << 10
-    while num_bytes >= 4 * limit and size < 32768:
-        size, limit = size * 2, limit * 4
-    return size
-
-
-def train_bpe(texts: Iterator[str], vocab_size: int, path: Path) -> None:
-    """Train a byte-level BPE of `vocab_size` entries, control tokens included, and save it as tokenizer.json.
-
-    Every byte is in the alphabet, so any text encodes. Deterministic for the same texts in the same order.
-    """
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PRETOKENIZER), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - len(CONTROL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((piece for text in texts for piece in pieces(text)), trainer)
-    tokenizer.add_special_tokens(
-        [AddedToken(text, special=True, normalized=False) for text in CONTROL_TOKENS]
-    )
-    path.write_bytes(tokenizer.to_str().encode())  # save() would hide a full disk in a bare Exception
+    begin = 0
+    while cut := _WORD_END.search(text, begin + min_chars):
+        yield text[begin : cut.end()]
+        begin = cut.end()
+    yield text[begin:]
