@@ -258,7 +258,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
     from effectiveness.corpus.history.past import read_past
-    from effectiveness.corpus.rows.writing import drop_duplicates
+    from effectiveness.corpus.rows.writing import Dataset, drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare
     from effectiveness.corpus.story import Story
@@ -295,7 +295,16 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         # 7  What each split has, and what of it stands in another.
         tell.split(corpus, table, order)
         # 8  Written, reported, and shown in one step at the end of this block.
-        metadata = save(staging, options, plan, corpus, tokenizer, made, table, order, crew, history)
+        dataset = Dataset(
+            options=options,
+            plan=plan,
+            corpus=corpus,
+            tokenizer=tokenizer,
+            made=made,
+            table=table,
+            order=order,
+        )
+        metadata = save(dataset, staging, crew, history)
         publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
     tell.saved(options.output, metadata)
     return metadata

@@ -33,7 +33,7 @@ from effectiveness.common.boundary import reason
 from effectiveness.common.console import Console
 from effectiveness.common.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE
-from effectiveness.corpus.describe import FORMAT_VERSION
+from effectiveness.corpus.save import FORMAT_VERSION
 
 DEFAULT_DIRECTORY = "training_data_effectiveness"
 

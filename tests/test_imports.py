@@ -27,7 +27,6 @@ MAY_SEE = {
 CONDUCTORS = {
     "build",
     "save",
-    "describe",
     "known_languages",
     "story",
     "rows",

@@ -20,11 +20,11 @@ from effectiveness.common.records import (
     Corpus,
 )
 from effectiveness.corpus import left_out
-from effectiveness.corpus.describe import notes_on_split
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import RowTable
+from effectiveness.corpus.save import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 MAX_LISTED = 7

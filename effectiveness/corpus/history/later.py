@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
-from effectiveness.common.records import ContextPlan, Corpus
+from effectiveness.common.records import Corpus
 from effectiveness.common.workers import Crew
 from effectiveness.corpus.augment.renaming import RepositoryFacts
 from effectiveness.corpus.history.changes import Changes
@@ -21,8 +21,7 @@ from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
 from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of, self_test_sample
-from effectiveness.corpus.rows.writing import RowTable
-from effectiveness.corpus.tokenization import TokenizerInfo
+from effectiveness.corpus.rows.writing import Dataset, RowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +83,15 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def later_rows(
-    written: Iterable[WrittenRows],
-    changes: Changes,
-    plan: ContextPlan,
-    then: Corpus,
-    tokenizer: TokenizerInfo,
-    made: MadeRows,
-    crew: Crew,
+    dataset: Dataset, written: Iterable[WrittenRows], changes: Changes, crew: Crew
 ) -> LaterRows | None:
-    """Rows of what is new, against the dataset of state `then`, whose rows `made` were `written`.
-
-    None where nothing is new.
-    """
-    scratch = made.scratch / "later"
+    """Rows of what is new against a dataset, whose rows were `written`; None where nothing is."""
+    plan, tokenizer, scratch = dataset.plan, dataset.tokenizer, dataset.made.scratch / "later"
     scratch.mkdir()
     sample = self_test_sample(change.file for change in changes.files)
     fresh = find_fresh(
         changes.files,
-        texts_before=then.texts,
+        texts_before=dataset.corpus.texts,
         texts=changes.head.texts,
         tokenizer_json=tokenizer.json_path,
         sample=sample,
@@ -125,7 +115,7 @@ def later_rows(
     )
     rows = rows_of(changes.head.texts, files, options, scratch, crew)
     ranges = [fresh.ranges[index] for index in chosen]
-    table = _choose(rows, ranges, made.rows["fingerprint"], plan.context_tokens)
+    table = _choose(rows, ranges, dataset.made.rows["fingerprint"], plan.context_tokens)
     corpus = replace(changes.head, scan=replace(changes.head.scan, files=files))
     return LaterRows(corpus, rows, table, fresh, ranges, plan.context_tokens) if len(table) else None
 

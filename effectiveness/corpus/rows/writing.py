@@ -13,7 +13,7 @@ import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.paths import no_time
-from effectiveness.common.records import VARIANTS, WEIGHTS, ContextPlan, Corpus, SourceFile
+from effectiveness.common.records import VARIANTS, WEIGHTS, BuildOptions, ContextPlan, Corpus, SourceFile
 from effectiveness.corpus.curriculum import PLACES
 from effectiveness.corpus.leaks.spans import WrittenRows
 from effectiveness.corpus.rows import MASKED_INDEX, MadeRows
@@ -52,6 +52,19 @@ class RowTable:
     def of_unit(self, name: str) -> np.ndarray:
         """A field of every row's unit, for example `of_unit("variant")`."""
         return self.units[name][self.unit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """All that a build has made, as it is written and described."""
+
+    options: BuildOptions
+    plan: ContextPlan
+    corpus: Corpus
+    tokenizer: TokenizerInfo
+    made: MadeRows
+    table: RowTable
+    order: dict[str, np.ndarray]  # of each split the rows of the table, in the order of its file
 
 
 def drop_duplicates(made: MadeRows, split_of_file: np.ndarray) -> RowTable:
@@ -96,22 +109,21 @@ def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
     return Written(writer.digest, WrittenRows(path, sizes))
 
 
-def least_bytes(plan: ContextPlan, tokenizer: TokenizerInfo, table: RowTable) -> int:
+def least_bytes(dataset: Dataset) -> int:
     """A lower bound of what the rows take: most ids of a large vocabulary have four digits and a comma."""
-    digits = 4 if tokenizer.vocab_size > 4096 else 3
+    digits, table = 4 if dataset.tokenizer.vocab_size > 4096 else 3, dataset.table
     arrays = len(table) + int((table.of_unit("variant") == MASKED_INDEX).sum())
-    return arrays * plan.context_tokens * digits
+    return arrays * dataset.plan.context_tokens * digits
 
 
 class RowReader:
     """Puts rows together from the spool files: reads slices, so that memory does not grow with the dataset."""
 
-    def __init__(
-        self, corpus: Corpus, plan: ContextPlan, tokenizer: TokenizerInfo, made: MadeRows, table: RowTable
-    ):
+    def __init__(self, dataset: Dataset):
+        plan, files, made = dataset.plan, dataset.corpus.scan.files, dataset.made
         self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
-        self._padding, self._made, self._table = b",%d" % tokenizer.pad_id, made, table
-        self._about = lru_cache(FILES)(lambda file: file_metadata(corpus.scan.files[file]))
+        self._padding, self._made, self._table = b",%d" % dataset.tokenizer.pad_id, made, dataset.table
+        self._about = lru_cache(FILES)(lambda file: file_metadata(files[file]))
         self._originals = original_rows(made)
         shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
         self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
