@@ -20,7 +20,7 @@ from effectiveness.common.html import (
     tag,
 )
 from effectiveness.common.recipes import RECIPES, recipe_of
-from effectiveness.common.records import ROLES, SHARE_TOLERANCE, SHARES, SPLITS, WEIGHTS
+from effectiveness.common.records import ROLES, SHARE_TOLERANCE, SPLITS, WEIGHTS
 from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, Tally
 
 _SHADES = {"core": "c0", "util": "c1", "test": "c2"}
@@ -29,31 +29,18 @@ _NUM_LAYERS = 6  # languages told apart in the curriculum chart; the last layer 
 
 
 def splits(metadata: dict, counted: Tally) -> Html:
-    sizes = counted.rows_by_split
-    shares = sizes / max(counted.num_rows, 1)
-    says = " / ".join(f"{100 * share:.1f}" for share in shares)
-    off = max(abs(share - target) for share, target in zip(shares, SHARES.values(), strict=True))
+    sizes, off = counted.rows_by_split, counted.off_shares
+    says = " / ".join(f"{100 * share:.1f}" for share in counted.shares)
     verdict = "within" if off <= SHARE_TOLERANCE else f"{100 * off:.1f} points away, not within"
-    drawing = charts.stacked(
-        [
-            (name, int(size), f"c{index}")
-            for index, (name, size) in enumerate(zip(SPLITS, sizes, strict=True))
-        ],
-        f"Rows per split in per cent, train, val, test: {says}.",
-    )
+    parts = [(name, int(sizes[i]), f"c{i}") for i, name in enumerate(SPLITS)]
+    drawing = charts.stacked(parts, f"Rows per split in per cent, train, val, test: {says}.")
     rows = [
-        (
-            name,
-            *(num(n) for n in counted.by_split_role[i]),
-            num(sizes[i]),
-            percent(sizes[i], counted.num_rows),
-        )
+        (name, *map(num, counted.by_split_role[i]), num(sizes[i]), percent(sizes[i], counted.num_rows))
         for i, name in enumerate(SPLITS)
     ]
     return section(
         "Splits",
-        "Whole groups of files are dealt out, so the shares come near 85 / 10 / 5 rather than "
-        "meeting it exactly.",
+        "Whole groups of files are dealt out, so the shares come near 85 / 10 / 5 rather than meeting it exactly.",
         finding(f"{says} per cent of the rows are train / val / test: {verdict} 2 points of 85 / 10 / 5."),
         drawing,
         table(("split", *(f"{role} rows" for role in ROLES), "rows", "share"), rows, numeric=(1, 2, 3, 4, 5)),
@@ -81,20 +68,19 @@ def languages(metadata: dict, counted: Tally) -> Html:
     return section(
         "Languages",
         "What the model will mostly read. Tokens are counted as stored: windows that overlap repeat them.",
-        finding(
-            _dominant([names[i] for i in order], [int(counted.tokens_by_language[i]) for i in order], whole)
-        ),
+        finding(_dominant([(names[i], int(counted.tokens_by_language[i])) for i in order], whole)),
         table(headers, rows, numeric=(2, 3, 4, 5, 6)),
     )
 
 
-def _dominant(names: list[str], tokens: list[int], whole: int) -> str:
-    if not names:
+def _dominant(tokens: list[tuple[str, int]], whole: int) -> str:
+    """`tokens` of each language, the most first."""
+    if not tokens:
         return "No file was read."
-    first = f"{names[0]} makes up {percent(tokens[0], whole)} of all tokens"
-    if len(names) == 1:
+    first = f"{tokens[0][0]} makes up {percent(tokens[0][1], whole)} of all tokens"
+    if len(tokens) == 1:
         return f"{first}; it is the only language."
-    return f"{first}, {names[1]} {percent(tokens[1], whole)}; {count(len(names), 'language')} in all."
+    return f"{first}, {tokens[1][0]} {percent(tokens[1][1], whole)}; {count(len(tokens), 'language')} in all."
 
 
 def roles(metadata: dict, counted: Tally) -> Html:
@@ -204,9 +190,8 @@ def curriculum(metadata: dict, counted: Tally) -> Html:
     panels = [_panel(name, counted.curves[name], top) for name in SPLITS]
     return section(
         "Curriculum",
-        "Rows of the training file stand in order of complexity, a score of the syntax tree: size, "
-        "nesting, branching, distinct "
-        "names, generics and traits.",
+        "Rows of the training file stand in order of complexity, a score of the syntax tree: size, nesting, branching, "
+        "distinct names, generics and traits.",
         finding(says),
         tag("div", *panels, class_="panels"),
         note(

@@ -27,33 +27,23 @@ def found(metadata: dict) -> Html:
     read, skipped = metadata["source_files_scanned"], metadata["skipped"]
     entries = metadata["num_entries"]
     left_out = sum(skipped.values())
+    says = f"Of {num(entries)} entries {num(read)} were read and {num(left_out)} left out."
     lines = [
         finding(
             f"{num(read)} of {count(entries, 'entry', 'entries')} were read; {_left_out(left_out, skipped)}"
-        )
+        ),
+        stacked([("read", read, "mark"), ("left out", left_out, "faint")], says),
     ]
-    lines.append(
-        stacked(
-            [("read", read, "mark"), ("left out", left_out, "faint")],
-            f"Of {num(entries)} entries {num(read)} were read and {num(left_out)} left out.",
-        )
-    )
     if skipped:
         lines.append(_reasons(metadata, left_out))
-    if metadata["unreadable"]:
-        lines.append(
-            note(
-                f"{count(len(metadata['unreadable']), 'file')} could not be read: ",
-                _some(metadata["unreadable"]),
-            )
-        )
+    if unreadable := metadata["unreadable"]:
+        lines.append(note(f"{count(len(unreadable), 'file')} could not be read: ", _some(unreadable)))
     if metadata["notes"]:
         remarks = (f"{text} ({num(n)})" for text, n in sorted(metadata["notes"].items()))
         lines.append(note("Kept, but worth knowing: ", "; ".join(remarks), "."))
     return section(
         "Found and left out",
-        "Every entry of the repository ends here, as a file that was read or under the rule that "
-        "left it out.",
+        "Every entry of the repository ends here, as a file that was read or under the rule that left it out.",
         *lines,
     )
 
@@ -69,13 +59,9 @@ def _left_out(number: int, skipped: dict[str, int]) -> str:
 
 def _reasons(metadata: dict, left_out: int) -> Html:
     ordered = sorted(metadata["skipped"].items(), key=lambda item: (-item[1], item[0]))
+    examples = metadata["skipped_examples"]
     rows = [
-        (
-            reason,
-            num(n),
-            bar(n / max(left_out, 1), "faint"),
-            _some(metadata["skipped_examples"].get(reason, ())),
-        )
+        (reason, num(n), bar(n / max(left_out, 1), "faint"), _some(examples.get(reason, ())))
         for reason, n in ordered[:_MAX_REASONS]
     ]
     rest = ordered[_MAX_REASONS:]
@@ -91,13 +77,10 @@ def _some(paths: list[str]) -> Html:
 def near_duplicates(metadata: dict) -> Html:
     groups = metadata["near_duplicate_groups"]
     files, read = groups["files_in_groups"], metadata["source_files_scanned"]
-    title, why = (
-        "Near-duplicates",
-        (
-            "Copies on both sides of a split make held-out scores look better than they are. A group "
-            "of near-duplicates "
-            "goes to one split as a whole."
-        ),
+    title = "Near-duplicates"
+    why = (
+        "Copies on both sides of a split make held-out scores look better than they are. A group of near-duplicates "
+        "goes to one split as a whole."
     )
     if not groups["groups"]:
         return section(title, why, finding("No two files are near-duplicates of each other."))
@@ -123,13 +106,10 @@ def _group_list(largest: list[list[str]]) -> Html:
 
 def secrets(metadata: dict) -> Html:
     redacted = metadata["secrets_redacted"]
-    title, why = (
-        "Secrets",
-        (
-            "A model repeats what it has read. Keys and tokens are overwritten with placeholders of "
-            "the same length before "
-            "anything is tokenized; their values appear nowhere, and not here either."
-        ),
+    title = "Secrets"
+    why = (
+        "A model repeats what it has read. Keys and tokens are overwritten with placeholders of the same length before "
+        "anything is tokenized; their values appear nowhere, and not here either."
     )
     if not redacted:
         why_none = "--keep-secrets was given" if metadata["options"]["keep_secrets"] else "none was found"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from effectiveness.common.records import ROLES, SPLITS, VARIANTS
+from effectiveness.common.records import ROLES, SHARES, SPLITS, VARIANTS
 
 LENGTH_BINS = 24  # of windows that are not full
 CURVE_POINTS = 240  # a page is about 700 pixels wide
@@ -31,7 +31,7 @@ class Tally:
     by_language_variant: np.ndarray  # int64[languages, variants]
     tokens_by_language: (
         np.ndarray
-    )  # int64[languages], padding excluded, overlap counted as often as it is stored
+    )  # int64[languages], without padding; overlap counts as often as it is stored
     lengths: np.ndarray  # int64[LENGTH_BINS]: rows shorter than the window, by length
     num_full: int  # rows without padding
     tokens_by_split: np.ndarray  # int64[splits]
@@ -43,6 +43,16 @@ class Tally:
     @property
     def rows_by_split(self) -> np.ndarray:
         return self.by_split_role.sum(axis=1)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Of all rows, in each split: float64[splits]."""
+        return self.rows_by_split / max(self.num_rows, 1)
+
+    @property
+    def off_shares(self) -> float:
+        """How far the split farthest from its share of the rows is from it."""
+        return float(np.abs(self.shares - list(SHARES.values())).max())
 
 
 def tally(rows: np.ndarray, *, num_languages: int, window: int) -> Tally:
