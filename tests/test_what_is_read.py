@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from conftest import build_dataset
 
-from effectiveness.corpus import left_out
+from effectiveness.corpus import story
 from effectiveness.corpus.scan import built, directories
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.unwanted import (
@@ -302,8 +302,8 @@ def test_where_little_is_read_the_three_most_frequent_rules_and_the_way_in_are_s
         write(root, **{f"t{n}_DOT_csv": "a,b\n", f"l{n % 3}_DOT_log": "words\n", f"p{n % 2}_DOT_png": b"\0"})
     write(root, a_DOT_svg="<svg/>\n")
     result, _, _ = scan_tree(root, spool)
-    assert left_out.is_little(result)
-    assert left_out.in_words(result) == (
+    assert story.is_little_read(result)
+    assert story.left_out_in_words(result) == (
         "5 data table, 3 recorded output, 2 binary (NUL in the first 8 kB); "
         '--include GLOB lets "data table" and "recorded output" in, e.g. --include \'/t0.csv\''
     )
@@ -314,7 +314,7 @@ def test_where_little_is_read_the_three_most_frequent_rules_and_the_way_in_are_s
 def test_where_much_is_read_nothing_is_said(root, spool):
     write(root, **{f"a{n}_DOT_py": f"x = {n}\n" for n in range(5)}, a_DOT_csv="a,b\n")
     result, _, _ = scan_tree(root, spool)
-    assert not left_out.is_little(result)
+    assert not story.is_little_read(result)
 
 
 # --- what programs make of sources that lie elsewhere -----------------------------------------------------

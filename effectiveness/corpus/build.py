@@ -21,7 +21,7 @@ from effectiveness.common.records import (
 )
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
-from effectiveness.corpus import duplicates, left_out
+from effectiveness.corpus import duplicates
 from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.history.changes import Changes, find_changes
@@ -32,6 +32,7 @@ from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.corpus.split import assign_splits
+from effectiveness.corpus.story import left_out_in_words
 from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, window_bounds
 from effectiveness.corpus.tokenization.source import (
     TokenizerChoice,
@@ -106,7 +107,7 @@ def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> C
     """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
     result = found.scan
     if not result.files:
-        reasons = "; ".join(filter(None, (result.absent, left_out.in_words(result))))
+        reasons = "; ".join(filter(None, (result.absent, left_out_in_words(result))))
         raise UserError(
             f"{options.root}: no source file to read among {result.num_entries} entries"
             f"{f': {reasons}' if reasons else ''}; name a repository that holds some"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,8 @@ from effectiveness.common.records import (
     BuildOptions,
     ContextPlan,
     Corpus,
+    ScanResult,
 )
-from effectiveness.corpus import left_out
 from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
@@ -28,6 +30,7 @@ from effectiveness.corpus.save import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
 
 MAX_LISTED = 7
+FEW_ROWS = 20_000
 
 
 class Story:
@@ -78,10 +81,10 @@ class Story:
             read = [f"{path} at commit {commit[:12] or 'none'}" for path, commit in found.submodules.items()]
             more = [f"{len(read) - MAX_LISTED} more in the metadata"] if len(read) > MAX_LISTED else []
             self._detail(f"submodules read: {', '.join(read[:MAX_LISTED] + more)}")
-        if left_out.is_little(found):
-            self.note(f"little of it was read; most often left out: {left_out.in_words(found)}")
-        self._detail(_listing("languages", _count(file.language for file in found.files)))
-        self._detail(_listing("roles", _count(file.role for file in found.files)))
+        if is_little_read(found):
+            self.note(f"little of it was read; most often left out: {left_out_in_words(found)}")
+        self._detail(_listing("languages", Counter(file.language for file in found.files)))
+        self._detail(_listing("roles", Counter(file.role for file in found.files)))
         if found.secrets:
             self._detail(_listing("secrets redacted", found.secrets))
         for path, line, rule in found.secret_places:
@@ -138,36 +141,30 @@ class Story:
         self._detail(
             f"tokenizer: {tokenizer.reason}; sha256 {tokenizer.sha256[:16]}; encoded by {', '.join(made.encoders)}"
         )
-        changed = _count(
-            kind
-            for (kind, _, outcome), files in made.yields.items()
-            if outcome == "changed"
-            for _ in range(files)
-        )
-        refused = sum(files for (_, _, outcome), files in made.yields.items() if outcome != "changed")
+        changed: Counter[str] = Counter()
+        for (kind, _, outcome), files in made.yields.items():
+            changed[kind] += files * (outcome == "changed")
+        refused = made.yields.total() - changed.total()
         text = f"{len(made.rows) - windows:,} windows of variants, each proven; {refused:,} refusals counted"
         self._step(4, "Augment", text if options.kinds else "none asked for", augment_s)
-        if changed:
-            self._detail(_listing("files changed", changed))
+        if +changed:
+            self._detail(_listing("files changed", +changed))
         return made
 
     def weights(self, corpus: Corpus, table: RowTable) -> RowTable:
         role_of_file = np.array([ROLES.index(file.role) for file in corpus.scan.files], np.uint8)
         counts = np.bincount(role_of_file[table.of_unit("file")], minlength=len(ROLES))
-        parts = [
-            f"{role} x{WEIGHTS[role][0]:g}: {count:,} rows"
-            for role, count in zip(ROLES, counts.tolist(), strict=True)
-        ]
-        self._step(5, "Weigh", ", ".join(parts))
+        named = zip(ROLES, counts.tolist(), strict=True)
+        self._step(
+            5, "Weigh", ", ".join(f"{role} x{WEIGHTS[role][0]:g}: {count:,} rows" for role, count in named)
+        )
         if table.dropped:
             self._detail(_listing("rows left out, their tokens stand in another row", table.dropped))
         return table
 
     def curriculum(self, table: RowTable, order: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         scores = table.complexity[order["train"]]
-        low, middle, high = (
-            (scores[0], scores[len(scores) // 2], scores[-1]) if len(scores) else (0.0, 0.0, 0.0)
-        )
+        low, middle, high = scores[[0, len(scores) // 2, -1]] if len(scores) else (0.0, 0.0, 0.0)
         self._step(
             6, "Curriculum", f"train ordered by complexity, {low:.2f} to {high:.2f}, median {middle:.2f}"
         )
@@ -179,8 +176,7 @@ class Story:
         shares = ", ".join(
             f"{name} {count:,} ({100 * count / total:.1f} %)" for name, count in counts.items()
         )
-        num_groups = len(np.unique(corpus.groups))
-        self._step(7, "Split", f"{shares}; whole groups, {num_groups:,} of them")
+        self._step(7, "Split", f"{shares}; whole groups, {len(np.unique(corpus.groups)):,} of them")
         for note in notes_on_split(corpus, table, order):
             self._detail(f"note: {note}")
 
@@ -196,23 +192,20 @@ class Story:
         self._summary(output, metadata)
 
     def _summary(self, output: Path, metadata: dict) -> None:
-        say = self._console.always
-        total_s = self._watch.total_s()
+        say, rows = self._console.always, metadata["total_sequences"]
         say("")
-        say(f"✓ {metadata['source_repo']}: {metadata['total_sequences']:,} rows, all different")
+        say(f"✓ {metadata['source_repo']}: {rows:,} rows, all different")
         per_split = " / ".join(f"{metadata[name + '_sequences']:,}" for name in SPLITS)
         say(
             f"  {metadata['base_sequences']:,} from the source, {metadata['augmented_sequences']:,} from variants; "
             f"{per_split} train / val / test"
         )
-        if metadata["total_sequences"] < 20_000:
-            say(
-                f"  The number of rows is what {metadata['source_files_scanned']:,} files give; "
-                "it is never raised by copies."
-            )
+        if rows < FEW_ROWS:
+            files = metadata["source_files_scanned"]
+            say(f"  The number of rows is what {files:,} files give; it is never raised by copies.")
         say(f"  Look: {spell(output / 'report.html')}")
         say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
-        say(f"COMPLETE in {total_s:.1f} s")
+        say(f"COMPLETE in {self._watch.total_s():.1f} s")
 
 
 def _later(metadata: dict) -> str:
@@ -224,13 +217,6 @@ def _later(metadata: dict) -> str:
     )
 
 
-def _count(values) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _listing(title: str, counts: dict[str, int]) -> str:
     """The largest counts in words; what the line has no room for is in the report."""
     parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -238,3 +224,51 @@ def _listing(title: str, counts: dict[str, int]) -> str:
     if len(parts) > MAX_LISTED:
         shown.append(f"{len(parts) - MAX_LISTED} more in the report")
     return f"{title}: " + (", ".join(shown) or "nothing")
+
+
+# --- where little or nothing of a repository was read: by which rules, and the flag that lets it in ------------
+
+MOST = 3
+FEW_FILES = 3
+TIMES_MORE = 4  # left out than read, and it is worth a line
+# No flag makes a source of these. Others have been asked for by name in their own reason.
+_NO_WAY_IN = (
+    *("binary", "not ", "empty", "symbolic link", "FIFO", "vanished", "replaced", "unreadable", "too large"),
+    *("secret in its name", "own output", "excluded", "Git LFS", "a name ", "damaged", "a notebook without"),
+    "submodule",
+)
+_PLAIN_PATH = re.compile(r"[\w./+@=-]+")  # neither a glob nor a shell would read it otherwise
+
+
+def left_out_in_words(scan: ScanResult) -> str:
+    """The most frequent reasons with their counts and, where a flag lets them in, that flag; "" if there is none."""
+    most = _most(scan.skipped)
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in most)
+    barred = [reason for reason, _ in most if has_way_in(reason)]
+    if not barred:
+        return listed
+    examples = (path for reason in barred for path in scan.skipped_paths.get(reason, ()))
+    example = next((path for path in examples if _PLAIN_PATH.fullmatch(path)), "")
+    return f"{listed}; --include GLOB lets {_which(most, barred)} in" + (
+        f", e.g. --include '/{example}'" if example else ""
+    )
+
+
+def is_little_read(scan: ScanResult) -> bool:
+    """Whether so much more could be read than was that the reader should be told."""
+    barred = sum(count for reason, count in scan.skipped.items() if has_way_in(reason))
+    return barred > TIMES_MORE * len(scan.files) or (len(scan.files) < FEW_FILES and barred > 0)
+
+
+def has_way_in(reason: str) -> bool:
+    """Whether `--include` reads what was left out for it."""
+    return not (reason.startswith(_NO_WAY_IN) or reason.endswith("metadata"))
+
+
+def _most(skipped: dict[str, int]) -> list[tuple[str, int]]:
+    told = [(reason, count) for reason, count in skipped.items() if not reason.endswith("metadata")]
+    return sorted(told, key=lambda item: (-item[1], item[0]))[:MOST]
+
+
+def _which(most: list[tuple[str, int]], barred: list[str]) -> str:
+    return "them" if len(barred) == len(most) else " and ".join(f'"{reason}"' for reason in barred)
