@@ -21,9 +21,9 @@ from effectiveness.corpus.secrets.anchors import AnchorTable, random_runs
 from effectiveness.corpus.secrets.drawn import WEAK, drawn_secrets
 from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
-from effectiveness.corpus.secrets.placed import IN_CALL, PLACED
+from effectiveness.corpus.secrets.places import IN_CALL, PLACED
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
-from effectiveness.corpus.secrets.sections import SECTIONS
+from effectiveness.corpus.secrets.tables import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates
-from effectiveness.corpus.secrets.columns import DELIMITERS, in_column
-from effectiveness.corpus.secrets.key_bytes import OF_BYTES, bytes_span
+from effectiveness.corpus.secrets.keys import OF_BYTES, bytes_span
 from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
+from effectiveness.corpus.secrets.tables import DELIMITERS, in_column
 from effectiveness.corpus.secrets.values import (
     BYTES_LOOKED_AT,
     MNEMONIC,

@@ -61,6 +61,7 @@ class Scan:
 
 Span = tuple[int, int]
 Find = Callable[[Scan, int], Span | None]
+Accepts = Callable[[re.Match[bytes]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,30 @@ class Rule:
     goes_on: bool = False  # whether a letter, a digit or one of `_-.` does
 
 
-def find_by(pattern: re.Pattern[bytes], accepts: Callable[[re.Match[bytes]], bool] = is_varied) -> Find:
+_BEFORE_BYTES, _NEEDS_BYTES = 160, 400
+
+
+def find_by(pattern: re.Pattern[bytes], accepts: Accepts = is_varied) -> Find:
     """The group "secret" of a match at the place."""
+    return find_near(pattern, accepts)
+
+
+def find_near(
+    pattern: re.Pattern[bytes], accepts: Accepts, *, needs: bytes = b"", is_before: bool = False
+) -> Find:
+    """The group "secret" of a match that begins at the place, or ends there; `needs` stands in the bytes behind it."""
 
     def find(scan: Scan, place: int) -> Span | None:
+        if needs and scan.text.find(needs, place, place + _NEEDS_BYTES) < 0:
+            return None
         match = pattern.match(scan.text, place)
         return match.span("secret") if match and accepts(match) else None
 
-    return find
+    def find_before(scan: Scan, place: int) -> Span | None:
+        match = pattern.search(scan.text, max(0, place - _BEFORE_BYTES), place)
+        return match.span("secret") if match and accepts(match) else None
+
+    return find_before if is_before else find
 
 
 # ---------------------------------------------------------------- tokens of a vendor

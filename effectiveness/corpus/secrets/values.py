@@ -4,20 +4,22 @@ and checksums look like. A value of a password may be short; key material is lon
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from dataclasses import dataclass
 
 from effectiveness.corpus.secrets.chance import (
     alternates,
+    is_drawn,
     is_hex,
     is_unlike_words,
     is_written,
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_phrase
-from effectiveness.corpus.secrets.logins import is_login
 from effectiveness.corpus.secrets.rules import is_of_documentation, is_placeholder
+from effectiveness.corpus.secrets.words import word_set
 
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")
 
@@ -190,3 +192,105 @@ def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
         return True
     is_drawn = is_material(value) or (is_of_password and is_password(value))
     return is_drawn and not (is_written(value) or is_placeholder(value))
+
+
+# ---------------------------------------------------------------- at a place that tells
+
+_VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
+_URL_PLACEHOLDER = re.compile(
+    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
+    rb"(?:pass|passwd|password|passphrase|pw|pwd|secret|token|key|port|[0-9]{1,5})[0-9]?"
+)
+
+
+def is_url_password(value: bytes) -> bool:
+    """Anything but a variable and the words documentation uses."""
+    return not _URL_PLACEHOLDER.fullmatch(value)
+
+
+def is_drawn_password(secret: bytes) -> bool:
+    """What a person chooses or a program draws, and no variable."""
+    if is_of_documentation(secret) or _VARIABLE.search(secret):
+        return False
+    return is_chosen(secret) or (is_drawn(secret) and not is_placeholder(secret))
+
+
+def is_login(value: bytes) -> bool:
+    """Base64 of "user:password"."""
+    try:
+        login = base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return False
+    return b":" in login and login.isascii() and login.decode("ascii").isprintable()
+
+
+def is_mixed(secret: bytes) -> bool:
+    """Three kinds of characters, or two that change more often than in names."""
+    if not alternates(secret) or b"://" in secret or (b"@" in secret[1:-1] and b"." in secret):
+        return False
+    return num_classes(secret) >= 3 or (num_classes(secret) == 2 and num_changes(secret) >= len(secret) // 4)
+
+
+def is_mixed_or_chosen(secret: bytes) -> bool:
+    return is_mixed(secret) or is_chosen(secret)
+
+
+# ---------------------------------------------------------------- passwords that people make up
+
+_MIN_CHOSEN_BYTES, _MAX_CHOSEN_BYTES = 8, 40
+_MADE = re.compile(
+    rb"(?!0x)[A-Za-z0-9\x80-\xff][A-Za-z0-9!#$*@%^&?_.+=~<>\x80-\xff-]{6,38}[A-Za-z0-9!#$*@%^&?+=]"
+)
+_LETTERS, _DIGITS = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
+_SYMBOLS = re.compile(rb"[!#$*@%^&?+=~]")
+_WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PHRASE = re.compile(rb"[a-z]{3,12}(?:([-_. ])[a-z]{3,12})(?:\1[a-z]{3,12}){2,7}")
+_TITLED = re.compile(rb"(?:[A-Z][a-z]{2,12}_?){1,3}[A-Za-z][a-z]{2,12}[0-9]")
+_PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-9]{1,20}){1,10}")
+_MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
+_MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")
+# What programs call their fields, types and examples.
+_OF_PROGRAMS = word_set("""
+    add admin aes alg api arg argon args auth bar base basic baz bcrypt bits block box btn bug button bytes case
+    cell char check cipher class client cls code col color column config confirm const context conv create css
+    csrf cur current data date db debug default delete demo des dev dict digest dir disabled div doc edit
+    element email empty enabled encode encoded encrypted enter entry enum err error event example expired
+    express fail field file first float foo form func get grp group guest hash header hex hidden hide hint hmac
+    host html http https icon id idx img index info init input int invalid is item iter json kdf kerberos key
+    keys label last layout len length level line link list log login lookup main max md menu method min missing
+    mock modal mode model msg mysql name named new node ntlm null num number oauth obj object ok old opt option
+    origin out page panel param params pass passwd password path pbkdf phone pin placeholder plain plaintext
+    port prefix prev private prompt proto psk public pw pwd query read ref regex remote req request require
+    required reset response result role root row rsa rule salt sample schema scram screen scrypt search secret
+    section select service session set sha show sign signin signup size sql src ssh ssl state status step str
+    string strong style sub submit suite sym sys system tab table tag temp template test text the theme time
+    title tls tmp toggle token too txt type uint unicode unit update upper uri url user username utf uuid val
+    valid validate value var variant vec vector ver version view weak widget window word write wrong xml your
+""")
+_OF_PROSE = word_set("and are for from has its must not that the this with you your")
+
+
+def is_chosen(value: bytes) -> bool:
+    """Letters with digits at least, as a person chooses them, and no name that a program gives."""
+    if not _MIN_CHOSEN_BYTES <= len(value) <= _MAX_CHOSEN_BYTES or not _MADE.fullmatch(value):
+        return False
+    num_digits, has_symbol = len(_DIGITS.findall(value)), _SYMBOLS.search(value) is not None
+    if (
+        len(set(value)) < _MIN_DISTINCT
+        or len(_LETTERS.findall(value)) < _MIN_LETTERS
+        or num_digits == 0
+        or _MAX_RUN_OF_CAPITALS.search(value)
+    ):
+        return False
+    if num_digits < _MIN_DIGITS and not has_symbol and not _TITLED.fullmatch(value):
+        return False
+    return not (_PROGRAM_NAME.fullmatch(value) or _is_of_programs(value, _OF_PROGRAMS))
+
+
+def is_chosen_phrase(value: bytes) -> bool:
+    """Four words or more with one sign between: `correct-horse-battery-staple`, no sentence and no name of a class."""
+    return _PHRASE.fullmatch(value) is not None and not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)
+
+
+def _is_of_programs(value: bytes, words: frozenset[bytes]) -> bool:
+    return any(word.lower() in words for word in _WORDS.findall(value))
