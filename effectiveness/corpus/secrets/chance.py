@@ -35,6 +35,15 @@ _MIN_SHARE_OF_WORDS = 0.6  # of `Winter1999!` it is 0.55
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]", rb"[^A-Za-z0-9_./-]")))
 MAX_LOOKED_AT_BYTES = 128
+_MAX_MODELLED_BYTES = 64
+_LOWER, _UPPER, _DIGIT, _OTHER = range(4)
+_KIND_OF = bytes(
+    _LOWER if 97 <= byte <= 122 else _UPPER if 65 <= byte <= 90 else _DIGIT if 48 <= byte <= 57 else _OTHER
+    for byte in range(256)
+)
+_COMMON_MEAN, _MIN_BITS = 5, 5.0
+_BITS_CHANGE, _BITS_GOES_ON = 2.2, -0.2
+_BITS_OF_CASE = {(_LOWER, _UPPER): 1.5, (_UPPER, _LOWER): 0.4, (_LOWER, _LOWER): -0.4, (_UPPER, _UPPER): -0.4}
 
 
 def num_changes(value: bytes) -> int:
@@ -76,6 +85,32 @@ def is_written(value: bytes) -> bool:
 def holds_word(value: bytes) -> bool:
     """Whether six letters in a row or more may be a word: of six drawn ones one in four may."""
     return any(_commonness([word])[1] > _MAX_MEAN_DRAWN for word in _LONGER_WORDS.findall(value))
+
+
+def drawn_bits(value: bytes) -> float:
+    """How many bits speak for chance and against code: a model of neighbouring characters, asked of the first 64.
+
+    Letters that no word holds side by side, a change from letters to digits and one from lower to upper case speak for
+    chance, what goes on as it was against. Of 16 bytes that were drawn from 36 or more symbols 97 % have 8 bits, of the
+    names, numbers and paths of real source as long 3 %; what else has are encoded data.
+    """
+    bits = 0.0
+    looked_at = value[:_MAX_MODELLED_BYTES]
+    kinds = looked_at.translate(_KIND_OF)
+    for a, b, x, y in zip(looked_at, looked_at[1:], kinds, kinds[1:], strict=False):
+        if x == _OTHER or y == _OTHER:
+            continue
+        if x == _DIGIT or y == _DIGIT:
+            bits += _BITS_GOES_ON if x == y else _BITS_CHANGE
+        else:
+            bits += _COMMON_MEAN - _COMMON[(a | 32) - 97, (b | 32) - 97]
+            bits += _BITS_OF_CASE[x, y]
+    return bits
+
+
+def is_by_chance(value: bytes) -> bool:
+    """Whether the characters follow each other as drawn ones do, half a bit for each."""
+    return drawn_bits(value) >= max(_MIN_BITS, min(len(value), _MAX_MODELLED_BYTES) / 2)
 
 
 def is_drawn(value: bytes) -> bool:

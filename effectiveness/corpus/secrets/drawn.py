@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from effectiveness.corpus.secrets.chance import (
     alternates,
     holds_word,
+    is_by_chance,
     is_hex,
     is_written,
     num_changes,
@@ -50,10 +51,11 @@ _MAX_ALONE = 1  # in one text: more are a table
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _COMMAND = re.compile(
-    rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} "
+    rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){0,12} "
 )
 _KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
+_PUBLIC_MEMBER = re.compile(rb"[\"'](?:n|x|y|e|kid|x5[ct]|alg)[\"'] ?: ?[\"']$")
 _MIN_DISTINCT = 12
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
@@ -62,7 +64,7 @@ _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 # A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
 _PUBLIC = re.compile(
-    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
+    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
 )
 
 
@@ -118,6 +120,8 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     ):
         return False
     line = _line_before(text, start)
+    if _PUBLIC_MEMBER.search(line) or (line.endswith(b"@") and is_hex(value)):  # of a JSON Web Key; a commit
+        return False
     if is_key_line(line):
         line = _line_above(text, start - len(line)) + line
     is_mixed = not is_hex(value) and num_classes(value) >= 3 and len(value) >= _MIN_ALONE_BYTES
@@ -131,8 +135,9 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
 def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
     """A line `key: base64` below `kind: Secret`."""
     before = text[max(0, start - _MANIFEST_BYTES) : start]
-    kind = before.rfind(b"kind:")
-    return kind >= 0 and before[kind : kind + 12] == b"kind: Secret" and _ENTRY.search(before) is not None
+    if not _ENTRY.search(before):
+        return False
+    return b"kind: Secret" in before or b"\nkind: Secret" in text[start : start + _MANIFEST_BYTES]
 
 
 def _line_before(text: bytes, start: int) -> bytes:
@@ -151,7 +156,7 @@ def _is_random(value: bytes) -> bool:
     value = value[:_LOOKED_AT_BYTES]
     return (
         not _PUBLIC.match(value)
-        and num_changes(value) >= len(value) // 4
+        and (num_changes(value) >= len(value) // 4 or is_by_chance(value))
         and num_classes(value) >= 2
         and not is_placeholder(value)
     )
@@ -197,4 +202,4 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     if has_checksum or _UUID.fullmatch(value) or _is_encoded_text(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
-    return is_mixed and num_changes(value) >= len(value) // 3 and not is_harmless_line(line)
+    return is_mixed and is_by_chance(value) and not is_harmless_line(line)

@@ -16,6 +16,7 @@ from effectiveness.corpus.secrets.values import (
     MNEMONIC,
     Name,
     is_material,
+    is_noise,
     is_phrase,
     is_secret,
 )
@@ -35,7 +36,7 @@ _OWNERS = tuple(sorted(KEY_OWNERS))
 
 # ---------------------------------------------------------------- what may stand between a name and its value
 
-_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|``|[\"'`])"
+_QUOTE = rb"\\{0,3}(?P<quote>\"\"\"|'''|``|\*\*(?=[^*\s]{8,40}\*\*)|[\"'`])"
 _WRAPPER = rb"(?:[A-Za-z_\[\]:.]{1,24}+\()?+(?:(?:[rRbBuUfFnNL]{1,2}|[@$]{1,2})(?=\\?[\"'`]))?+"
 _TYPE = (
     rb"(?:(?::[ \t]{0,2}|[ \t]{1,4})[&*]?+(?:'static )?+[A-Za-z][\w.<>&\[\]?]{0,30}+[ \t]{1,4}(?==)"
@@ -43,21 +44,23 @@ _TYPE = (
 )
 _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|::(?=[ ])|[=:])"
 _NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|td\b|dd\b))"
-_OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}[ ]is[: ]{1,2}|"
+_OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}(?:[ ]is[: ]{1,2}|:[ ])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
-    rb"(?:[|>][+-]?[0-9]?[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
+    rb"(?:(?:\\|[|>][+-]?[0-9]?)[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|[\"']?\s{0,4}[:=]\s{0,4}\{\s{0,40}[\"']?value[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|:\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?:example|default|value): "
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
     rb"|(?P<given>(?:\s{0,4}\.\w{2,20}(?:\(\s{0,8}|[ ]?=[ ]?)|[\"']?[ ](?:with|as|to|is)[ ]"
-    rb"|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
+    rb"|,\s{0,4}with:\s{0,4}|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</(?:key|name)>|" + _NEXT_ELEMENT + rb")\s{0,40}"
-    rb"(?:<[^<>\n]{0,40}(?i:value|td|dd)[^<>\n]{0,40}>|<(?i:string|value|data)>)?)"
-    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:is[ ]|was[ ]|" + _OF_SOMETHING + rb"[0-9]{1,2}[ ]"
+    rb"(?:<[^<>\n]{0,40}(?i:value|td|dd)[^<>\n]{0,40}>|<(?i:string|value|data)>)?(?:<!\[CDATA\[)?)"
+    rb"|(?P<told>[ ](?:(?:is|was)[ ]?:?[ ]|" + _OF_SOMETHING + rb"))"
+    rb"|(?P<spaced>[ ]{0,8}\|[ ]{0,8}|[ \t]{1,16}(?:[0-9]{1,2}[ ]"
     rb"|(?:ascii-text|plain-?text|cleartext|encrypted|hex|ascii|text)[ ]{1,4}|--?[a-z]{2,12}[ =])?)"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
@@ -69,7 +72,7 @@ _LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}")
 _LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
-_OPERATORS = ("assigned", "given", "element", "paired", "spaced")
+_OPERATORS = ("assigned", "given", "element", "paired", "told", "spaced")
 _LOGINS = (b"bind", b"root", b"admin", b"user", b"master")  # `bindpw`, `masterauth`
 _KEY = re.compile(
     rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}"
@@ -114,7 +117,8 @@ def _given_value(
         text[span[0] : min(span[1], span[0] + BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]
     ):
         return None
-    if stem in (b"key", b"keys") and not (_is_owned(name.before) or _KEY.fullmatch(text[slice(*span)])):
+    value = text[slice(*span)]
+    if stem in (b"key", b"keys") and not (_is_owned(name.before) or _KEY.fullmatch(value) or is_noise(value)):
         return None
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
     if is_harmless_name(head + b"_" + between["rest"]):

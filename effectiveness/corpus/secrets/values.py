@@ -50,6 +50,7 @@ HARMLESS_VALUE = re.compile(
             rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))",  # an address, a path
             rb"(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # a constant
             rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
+            rb"^pk_(?:live|test)_",  # a key to publish
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
         )
     )
@@ -83,7 +84,7 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         return False
     if name.stem == b"auth" and is_login(value):
         return True
-    if _is_noise(value):
+    if is_noise(value):
         return not is_placeholder(value)
     if b" " in value:
         can_be = name.is_password and name.quote is not None and _is_spaced_password(value)
@@ -91,7 +92,8 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         can_be = _is_spaced_value(value, name)
     else:
         can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
-    if (name.is_password or name.stem == b"secret") and (is_typed(value) or _is_made_up(value, name)):
+    is_named = name.is_password or name.stem == b"secret"
+    if is_named and (is_typed(value) or _is_made_up(value, name)):
         return not (is_of_documentation(value) or HARMLESS_VALUE.search(value))
     return can_be and not (
         is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value)
@@ -107,7 +109,8 @@ def _is_made_up(value: bytes, name: Name) -> bool:
     """A password of words: behind a bare space only what has a digit, and what is no name of code."""
     if name.operator == "spaced" and name.stem.startswith(b"passe"):  # the verb of French
         return False
-    return is_chosen(value) or (name.operator != "spaced" and is_chosen_phrase(value))
+    is_given = name.operator != "spaced" or name.quote is not None
+    return is_chosen(value) or (is_given and (is_chosen_phrase(value) or is_chosen_if_named(value)))
 
 
 def is_short_material(value: bytes) -> bool:
@@ -120,7 +123,7 @@ def is_short_material(value: bytes) -> bool:
     )
 
 
-def _is_noise(value: bytes) -> bool:
+def is_noise(value: bytes) -> bool:
     """Letters, digits and many symbols in a long row, as WordPress draws its salts: code and prose hold words."""
     return (
         len(value) >= _MIN_NOISE_BYTES
@@ -188,7 +191,7 @@ def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
     """Of a value of which only the name is known, not what stands between."""
     if is_of_documentation(value) or HARMLESS_VALUE.search(value):
         return False
-    if is_of_password and (is_typed(value) or is_chosen(value)):
+    if is_of_password and (is_typed(value) or is_chosen(value) or is_chosen_if_named(value)):
         return True
     is_drawn = is_material(value) or (is_of_password and is_password(value))
     return is_drawn and not (is_written(value) or is_placeholder(value))
@@ -247,6 +250,10 @@ _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PHRASE = re.compile(rb"[a-z]{3,12}(?:([-_. ])[a-z]{3,12})(?:\1[a-z]{3,12}){2,7}")
 _TITLED = re.compile(rb"(?:[A-Z][a-z]{2,12}_?){1,3}[A-Za-z][a-z]{2,12}[0-9]")
 _PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-9]{1,20}){1,10}")
+_NAMED_CHOICE = re.compile(
+    rb"[A-Z]{5,20}[0-9]{2,8}[!?#$*@%&.]?|(?:[A-Z][a-z]{2,12}){2,4}[0-9]{0,2}[!?#$*@%&]|[a-z]{8,24}[0-9]{1,4}"
+    rb"|(?:[A-Za-z]{3,12}[-_.]){1,3}(?=[0-9A-Za-z]{0,8}[0-9])[A-Za-z0-9]{1,8}(?<![a-z][0-9])"
+)
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
 _MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")
 # What programs call their fields, types and examples.
@@ -285,6 +292,11 @@ def is_chosen(value: bytes) -> bool:
     if num_digits < _MIN_DIGITS and not has_symbol and not _TITLED.fullmatch(value):
         return False
     return not (_PROGRAM_NAME.fullmatch(value) or _is_of_programs(value, _OF_PROGRAMS))
+
+
+def is_chosen_if_named(value: bytes) -> bool:
+    """Fewer digits, or none, where the name says password: `PEPPER204`, `TigerMaple!`, `tigermaple4`."""
+    return _NAMED_CHOICE.fullmatch(value) is not None and not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)
 
 
 def is_chosen_phrase(value: bytes) -> bool:

@@ -16,6 +16,8 @@ def word_set(words: str) -> frozenset[bytes]:
 PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)|(?:(?<=[,;|])pass|pass(?!\s{0,8}[\n#]))"),
     ("pwd", rb"pwd"),
+    ("psw", rb"pswd?"),
+    ("ymat", rb"(?<=ke)ymaterial"),
     ("by ',by \"", rb"(?:(?<=identified )|(?<=_password ))by"),
     ("pw=,pw:,pw\",pw',pw ", rb"pw"),
     ("psk,shar", rb"psk|shared[_-]?key"),
@@ -63,13 +65,13 @@ _HARMLESS_IN_NAME = word_set("""
     version count counts length len size type types class prompt hint help description column columns
     index idx id ids max min num number cancellation keyword policy strength expiry expires expiration
     allow header headers prefix suffix param parameter parameters mode kind status state event callback
-    handler factory manager provider validator required enabled disabled lookup reset
+    handler factory manager provider validator verify verifying verification publishable site required enabled disabled lookup reset
 """)
 
 # Of the line before a random string.
 _TELLING = word_set("""
     auth oauth crypt encryption login pass pw pat
-    cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
+    access cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
     adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
     bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
@@ -86,7 +88,8 @@ _HARMLESS = word_set("""
     certs expected expect want assert equal equals test tests testing vector vectors example examples
     sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
-    ids url path file continuation primary foreign sort partition cache
+    ids url path file continuation primary foreign sort partition cache verification dnskey track channel site
+    publishable donate address
 """)
 _OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
@@ -146,7 +149,7 @@ def is_telling_line(line: bytes) -> bool:
     """Whether the line tells of a secret, and not of what is harmless."""
     if _HEADER.search(line):
         return True
-    if line.rfind(b"arn:") >= 0:  # the name of a resource
+    if line.rfind(b"arn:") >= 0 or line.rfind(b"ENC[") >= 0:  # the name of a resource; sops encrypts
         return False
     address = line.rfind(_ADDRESS)
     if address >= 0 and not _END_OF_ADDRESS.search(line, address):
