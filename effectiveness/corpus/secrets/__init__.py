@@ -28,8 +28,13 @@ from effectiveness.corpus.secrets.tables import SECTIONS
 Finding = tuple[int, int, str]  # start, end, rule
 
 _TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED, *SECTIONS))
-_FINDERS = {
-    key: tuple((rule.find, rule.name) for rule in rules) for key, rules in _TABLE.rules_by_key.items()
+_NEEDS_BYTES = 400
+_FINDERS = {  # by what must stand behind the anchor, so that this is asked once for several rules
+    key: tuple(
+        (needs, tuple((rule.find, rule.name) for rule in rules if rule.needs == needs))
+        for needs in sorted({rule.needs for rule in rules})
+    )
+    for key, rules in _TABLE.rules_by_key.items()
 }
 _PADDING = bytes(8)  # with no anchor and no token; before a text anchors look at 3 bytes, runs at 8
 
@@ -54,11 +59,16 @@ def _findings(texts: Sequence[bytes]) -> Iterator[tuple[int, list[Finding]]]:
 def _at_anchors(text: bytes, places: list[int], keys: list[int]) -> Iterator[Finding]:
     scan = Scan(text)
     for place, key in zip(places, keys, strict=True):
-        for find, name in _FINDERS[key]:
-            span = find(scan, place)
-            for found in (span, *scan.further) if span else scan.further:
-                yield (*found, name)
-            scan.further.clear()
+        for needs, finders in _FINDERS[key]:
+            if needs and text.find(needs, place, place + _NEEDS_BYTES) < 0:
+                continue
+            for find, name in finders:
+                span = find(scan, place)
+                if span:
+                    yield (*span, name)
+                if scan.further:
+                    yield from ((*found, name) for found in scan.further)
+                    scan.further.clear()
 
 
 def _by_text(

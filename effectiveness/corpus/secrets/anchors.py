@@ -35,7 +35,7 @@ def _folded_key(anchor: bytes) -> int:
 
 
 class AnchorTable:
-    """Rules by their anchors' first 4 bytes (3 where the anchor is no longer)."""
+    """Rules by their anchors' first 4 bytes (3 where the anchor is no longer); up to 8 are compared."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules_by_key: dict[int, tuple[Rule, ...]] = {}
@@ -51,6 +51,9 @@ class AnchorTable:
         found = [self.rules_by_key[key] for key in self._keys.tolist()]
         self._starts_token = np.array([all(rule.starts_token for rule in rules) for rules in found])
         self._goes_on = np.array([all(rule.goes_on for rule in rules) for rules in found])
+        self._longer = _longer_anchors(rules)
+        is_short = {_folded_key(anchor) for rule in rules for anchor in rule.anchors if len(anchor) <= 4}
+        self._is_longer = np.array([key not in is_short for key in self._keys.tolist()])
 
     def places(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where anchors stand, and their keys; the last 3 bytes are left out."""
@@ -75,10 +78,35 @@ class AnchorTable:
         numbers = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         is_anchor = self._keys[numbers] == keys
         places, numbers = places[is_anchor], numbers[is_anchor]
+        is_whole = ~self._is_longer[numbers] | self._goes_on_as_anchor(view, places)
+        places, numbers = places[is_whole], numbers[is_whole]
         is_inside = _IS_INNER[view[places - 1]]
         is_possible = np.where(self._goes_on[numbers], is_inside | _IS_JOINER[view[places - 1]], True)
         is_possible &= ~self._starts_token[numbers] | ~is_inside | _follows_escape(view, places)
         return places[is_possible], self._keys[numbers[is_possible]]
+
+    def _goes_on_as_anchor(self, view: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Whether the first 5 to 8 bytes are those of a longer anchor."""
+        first = np.zeros(len(places), np.uint64)
+        for number in range(_MAX_ANCHOR_BYTES):
+            first |= (view[places + number] | 0x20).astype(np.uint64) << np.uint64(8 * number)
+        is_whole = np.zeros(len(places), np.bool_)
+        for length, folded in self._longer.items():
+            is_whole |= np.isin(first & np.uint64((1 << 8 * length) - 1), folded)
+        return is_whole
+
+
+_MAX_ANCHOR_BYTES = 8
+
+
+def _longer_anchors(rules: Sequence[Rule]) -> dict[int, np.ndarray]:
+    """By their length the anchors of more than 4 bytes, each as a number of its first 8 bytes."""
+    by_length: dict[int, set[int]] = {}
+    for anchor in {anchor[:_MAX_ANCHOR_BYTES] for rule in rules for anchor in rule.anchors}:
+        if len(anchor) > 4:
+            folded = int.from_bytes(bytes(byte | 0x20 for byte in anchor), "little")
+            by_length.setdefault(len(anchor), set()).add(folded)
+    return {length: np.array(sorted(folded), np.uint64) for length, folded in by_length.items()}
 
 
 _IS_INNER = np.zeros(256, np.bool_)

@@ -45,7 +45,7 @@ _MANIFEST_BYTES = 1000
 _ENTRY = re.compile(rb"\n[ ]{1,8}[\w.-]{1,64}: [\"']?$")
 _LOOKED_AT_BYTES = 64
 _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
-_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 20, 120  # of MIME's boundaries many are shorter
+_MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 18, 160  # of MIME's boundaries many are shorter
 _MAX_ALONE = 1  # in one text: more are a table
 
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
@@ -56,6 +56,9 @@ _COMMAND = re.compile(
 _KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _PUBLIC_MEMBER = re.compile(rb"[\"'](?:n|x|y|e|kid|x5[ct]|alg)[\"'] ?: ?[\"']$")
+_TELLING_PREFIX = re.compile(
+    rb"(?i)[a-z0-9]{0,12}(?:secret|token|api|key|pat|sk|priv?|live|prod|auth)[_-](?:live|prod|test|v\d)?[\w-]{16,}$"
+)
 _MIN_DISTINCT = 12
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
@@ -120,6 +123,8 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     ):
         return False
     line = _line_before(text, start)
+    if _TELLING_PREFIX.match(value) and is_by_chance(value.partition(b"_")[2] or value):
+        return True
     if _PUBLIC_MEMBER.search(line) or (line.endswith(b"@") and is_hex(value)):  # of a JSON Web Key; a commit
         return False
     if is_key_line(line):
@@ -187,11 +192,7 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
-    if (
-        not (is_quoted or is_setting or is_word)
-        or holds_word(value)
-        or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value)
-    ):
+    if not (is_quoted or is_setting or is_word) or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value):
         return False
     if value.startswith(b"0x"):
         return False

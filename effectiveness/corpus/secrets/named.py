@@ -15,8 +15,8 @@ from effectiveness.corpus.secrets.values import (
     BYTES_LOOKED_AT,
     MNEMONIC,
     Name,
+    is_drawn_key,
     is_material,
-    is_noise,
     is_phrase,
     is_secret,
 )
@@ -118,7 +118,9 @@ def _given_value(
     ):
         return None
     value = text[slice(*span)]
-    if stem in (b"key", b"keys") and not (_is_owned(name.before) or _KEY.fullmatch(value) or is_noise(value)):
+    if stem in (b"key", b"keys") and not (
+        _is_owned(name.before) or _KEY.fullmatch(value) or is_drawn_key(value)
+    ):
         return None
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
     if is_harmless_name(head + b"_" + between["rest"]):

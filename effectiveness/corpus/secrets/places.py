@@ -1,7 +1,7 @@
 """Secrets known by where they stand, a table: in a URL, a header, a call, a command, in the files that tools keep them in.
 
 A row is three lines: `rule | anchors | test | how`, the expression, an example with § for the value. Anchors are the
-first 3 or 4 bytes of what the expression begins with, in any case; `·` is a space. The test is one of `TESTS`, asked of
+first 3 to 8 bytes of what the expression begins with, in any case; `·` is a space. The test is one of `TESTS`, asked of
 the group "secret". How: `word` means that no letter stands before the anchor, `before` that the expression ends at the
 anchor, and anything else must stand within the next 400 bytes for the expression to be asked at all. «word», «to» and
 the like are of `MACROS`. tests/test_secret_kinds.py draws a value for every example, and puts placeholders there.
@@ -61,18 +61,18 @@ password in a URL | :// | drawn token | @
 (?<=[a-z])://(?P<secret>[\w.~-]{16,256}+)(?::|:x-oauth-basic)?@[A-Za-z0-9]
 https://§8rT2xQ0z9LmV@git.acme.io/a/b
 
-password in a URL | @tcp @uni | url | before
+password in a URL | @tcp( @unix( | url | before
 (?:^|["'`\s=(])[\w.-]{1,32}:(?P<secret>[^\s:"'`/@]{5,128})$
 dsn := "root:§@tcp(127.0.0.1:3306)/shop"
 
-password in a URL | :thi | drawn
+password in a URL | :thin: | drawn
 :thin:«user»/(?P<secret>[^\s/@"']{5,64})@
 jdbc:oracle:thin:app/§@db:1521:XE
 
-Discord webhook | /web | varied
+Discord webhook | /webhook | varied
 /webhooks/(?P<secret>[0-9]{15,21}/[\w-]{60,80})(?![\w-])
 
-webhook | /web | varied
+webhook | /webhook | varied
 /webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})
 
 webhook | hook | mixed
@@ -87,20 +87,20 @@ bearer token | bear | alternating
 basic authorization | basi | login
 (?i:basic)(?:["'],)?[ ]{1,2}["']?(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)
 
-authorization header | oriz | alternating
+authorization header | orizatio | alternating
 (?i:orization)["']?\]?[ ]{0,2}[:=,][ ]{0,2}["']?(?i:token|apikey|key|digest|jwt)?[ ]{0,2}(?:token=)?["']?(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)
 
 session cookie | sess _sid .sid phps jses csrf xsrf | alternating
 (?i)[a-z_.-]{0,12}(?:sess(?:ion)?[_-]?(?:id|token|key)?|[._]sid|csrf[_-]?token|xsrf-token|remember_(?:me|token))=(?:s%3A)?(?P<secret>[\w%+/.-]{16,1024}+={0,2})
 
-session cookie | sess phps jses \tsid | alternating
+session cookie | session phpsess jsession sessid \tsid\t | alternating
 (?i)(?:(?:php)?sess(?:ion)?[_-]?id|jsessionid|\tsid)\t(?P<secret>[\w%+/.-]{16,1024}+={0,2})
 
-basic authorization | btoa er.f 64en | drawn
+basic authorization | btoa( er.from( 64encode | drawn
 (?:btoa|(?<=Buff)er\.from|64encode)\(b?["'][\w.@+-]{1,64}:(?P<secret>[^\s"']{6,128})["']
 btoa("bob:§")
 
-characters of a password | .toC | drawn | before
+characters of a password | .toChara | drawn | before
 "(?P<secret>[^\s"]{6,128})"$
 load(in, "§".toCharArray());
 
@@ -122,7 +122,7 @@ password hash | $2a$ $2b$ $2y$ $apr $6$ $5$ $y$ $1$ {SHA {SSH $arg | varied
 password hash | $1$ $5$ $6$ $8$ $9$ $2y$ | varied
 (?<=[ :"'=][0-9: "'])(?P<secret>\$(?:[15689]|2y)\$[\w./$]{16,120})
 
-password hash | ord· key· ing· | alternating
+password hash | ord·5· ord·7· ord·8· key·7· key·5· ing·7· | alternating
 (?i)(?:(?<=passw)ord|(?<=\b)key|(?<=key-str)ing) [578] (?P<secret>[0-9A-F]{10,64}|[\w$./]{12,120})$
 username bob password 7 §
 
@@ -146,27 +146,27 @@ password file | $USE | drawn
 \$USER[0-9]{1,3}\$=(?P<secret>[^\s]{6,64}+)
 $USER3$=§
 
-password file | \tpas ·cat cat· | drawn
+password file | cat· | drawn
 (?m)(?<![a-z])cat [\w./~-]{0,40}(?:pass|secret|token|cred)[\w.-]{0,24}\n(?P<secret>[^\s:]{8,128}+)$
 $ cat .vault_pass
 §
 
-password in SQL | fied | drawn
+password in SQL | fied·by· | drawn
 (?i)(?<=identi)fied by (?P<secret>[A-Za-z0-9][^\s'"`;,]{7,64})(?=[ \t]*(?:;|$|\b[A-Za-z_]{2}))
 CREATE USER bob IDENTIFIED BY §;
 
-login and password | logi cred zuga auth | typed
+login and password | login logon credenti zugang auth· auth= auth: auth" | typed
 (?i)(?:(?:log(?:in|on)|credentials?|zugang(?:sdaten)?)\b[^\n]{0,32}?[ :`]|auth["']?[ =:]{1,4}["']?)[\w.@+-]{2,40}`?(?:[ ]?/[ ]?|:|[ ]\|[ ])[`"']?(?P<secret>[^\s"'`<>(){}\[\],;/]{8,40})(?=[\s,;)"'`.]|$)
 login: bob / §
 
-login and password | user | typed
-(?i)user[\w.]{0,12}["']?[ \t]{0,4}[=:]>?[ \t]{0,4}["'][\w.@+-]{1,64}:(?P<secret>[^\s"':]{6,128})["']
+login and password | user·=·" user=" user:·" user·=·' user=' user:·' userpwd, username | typed
+(?i)user[\w.]{0,12}["']?[ \t]{0,4}[=:,]>?[ \t]{0,4}["'][\w.@+-]{1,64}:(?P<secret>[^\s"':]{6,128})["']
 user = "bob:§"
 
-key file | cret | varied
+key file | cret·key | varied
 (?<=se)cret key[^\n]{0,40}\r?\n(?P<secret>[A-Za-z0-9+/=_-]{40,400}+)(?=\s|$)
 
-Bundler login | BUND | varied
+Bundler login | BUNDLE_ | varied
 BUNDLE_[A-Z0-9_]{3,64}(?:=|:[ ])["']?(?P<secret>\w{4,64}:\w{4,64})
 
 Conda token | /t/ | varied
@@ -176,11 +176,11 @@ ipsec secret | :·PS :·EA :·XA | drawn
 : (?:PSK|EAP|XAUTH) "(?P<secret>[^"\n]{6,256})"
 : PSK "§"
 
-ipsec secret | kmp· sec· auth | drawn
-(?i)(?:(?<=isa)kmp key|(?<=ip)sec secret|auth password|authentication) (?:[0-9a-z] |md5 |text )?(?P<secret>[^\s"';]{6,64}+)
+ipsec secret | kmp·key· sec·secr auth·pas ·authent | drawn
+(?i)(?:(?<=isa)kmp key|(?<=ip)sec secret|auth password| authentication) (?:[0-9a-z] |md5 |text )?(?P<secret>[^\s"';]{6,64}+)(?!\))
 crypto isakmp key § address 0.0.0.0
 
-key of a router | -ser est- -key psk· us-s | drawn
+key of a router | -server· est-key -key·md5 -key·1 -key·2 psk·asci psk·set- us-serve | drawn
 (?i)(?:-server (?:host [\w.:-]{3,40} )?key|est-key [0-9]{1,3} md5|-key [0-9]{1,5} md5|psk (?:ascii|set-key ascii)|us-server[^\n]{1,60}? key) (?:[0-9] )?["']?(?P<secret>[^\s"';]{6,64}+)
 radius-server key §
 
@@ -188,28 +188,28 @@ Wi-Fi password | WIFI | drawn
 WIFI:[^\n]{0,80}?[;:]P:(?P<secret>[^\s;]{8,63});
 WIFI:T:WPA;S:Home;P:§;;
 
-community of SNMP | snmp | drawn
+community of SNMP | snmp-ser snmp·com snmp·hos | drawn
 (?:snmp-server|snmp) (?:community|host [\d.]{7,15}(?: version 2c)?) (?P<secret>[^\s]{6,64})
 snmp-server community § RO
 
-community of SNMP | ateU | drawn
+community of SNMP | ateUser· | drawn
 (?<=cre)ateUser (?:-e \w{1,64} )?«user» (?:MD5|SHA)[0-9-]{0,4} "?(?P<secret>[^\s"]{8,64})"?
 createUser bob SHA "§" AES
 
-password in a command | IDEN | short
+password in a command | identify | short
 IDENTIFY (?:«user» )?(?P<secret>[^\s"']{8,64}+)
 PRIVMSG NickServ :IDENTIFY §
 
-recovery code | reco back | any
+recovery code | recovery backup-c backup_c backup·c backupco | any
 (?i)(?:recovery|backup)[_ -]?codes?["']?\b[^\n\w]{0,12}[\s"'\[]{0,24}(?P<secret>(?=[a-z-]{0,20}[0-9])[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}(?:[\s,"']{1,12}[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}){0,20})(?![\w-])
 
-PIN | pin· pin= pin: pin" pin' pin_ code | any
-(?i)(?:(?<![a-z])pin(?:[_-]?code)?|(?:(?<=door )|(?<=gate )|(?<=alarm )|(?<=access ))code)["']?[ \t]{0,4}(?:[=:]|is)[ \t]{0,4}["']?(?P<secret>(?!(?:0000|1234|12345|123456|12345678)\b)[0-9]{4,8})(?![\w.,-])
+PIN | pin·=· pin= pin:· pin": pin': pin_code pin·code pin-code pincode door·cod gate·cod alarm·co | any
+(?i)(?:(?<![a-z])pin(?:[_-]?code)?|(?:door|gate|alarm)[ ]code)["']?[ \t]{0,4}(?:[=:]|is)[ \t]{0,4}["']?(?P<secret>(?!(?:0000|1234|12345|123456|12345678)\b)[0-9]{4,8})(?![\w.,-])
 
-recovery words | phra word | any
+recovery words | phrase words | any
 (?i)(?:(?<=seed )|(?<=seed_)|(?<=backup )|(?<=recovery )|(?<=secret )|(?<=mnemonic )|(?<=mnemonic_))(?:phrase|words?)["'`]?[ ]?[:=]?[\s"'`>]{1,8}(?P<secret>(?-i:(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}))
 
-random password | "res | drawn
+random password | "result" | drawn
 "result": "(?P<secret>[^"\s]{8,256})",\s{1,40}"special"
 "result": "§",
 "special": true
@@ -234,122 +234,122 @@ password in a command | -pas | drawn
 -pass(?:in|out)?[ ]pass:(?P<secret>[^\s"'`;|&<>]{5,256}+)
 openssl rsa -passin pass:§
 
-secure string | -sec | drawn
+secure string | -secures | drawn
 (?i)-SecureString[ ](?:-String[ ])?«quoted»
 ConvertTo-SecureString "§" -AsPlainText
 
-Erlang cookie | -set | drawn
+Erlang cookie | -setcook | drawn
 -setcookie[ ]['"]?(?P<secret>[\w-]{12,64})
 
-password in a command | assw assc | drawn | send
-(?i:ass(?:word|wd|code))[^\n]{0,40}\n?[^\n]{0,40}\n?[^\n]{0,40}?\b(?i:send(?: --)?[ ]"|sendline\(b?["'])(?P<secret>[^\s"']{6,64}?)(?:\\[rn])?["']
+password in a command | assword asswd passcode | drawn | send
+(?i:ass(?:word|wd)|passcode)[^\n]{0,40}\n?[^\n]{0,40}\n?[^\n]{0,40}?\b(?i:send(?: --)?[ ]"|sendline\(b?["'])(?P<secret>[^\s"']{6,64}?)(?:\\[rn])?["']
 expect "*assword:*"
 send "§\r"
 
-password in a command | curl | drawn | word
+password in a command | curl· | drawn | word
 curl«to»(?:-u|--user|--proxy-user|-U)[ =]?["']?[^\s:"']{0,64}:«word»
 curl -u bob:§ https://acme.io
 
-password in a command | sshp | drawn | word
+password in a command | sshpass | drawn | word
 sshpass«to»-p[ ]?«word»
 sshpass -p § ssh bob@acme
 
-password in a command | mysq mari | drawn | word
+password in a command | mysql· mysqldum mysqladm mysqlimp mysqlsho mariadb | drawn | word
 (?:mysql(?:dump|admin|import|show)?|mariadb(?:-dump)?)«to»-p«word»
 mysql -u bob -p§ shop
 
-password in a command | mong | drawn | word
+password in a command | mongo· mongosh mongodum mongores mongoimp mongoexp | drawn | word
 mongo(?:sh|dump|restore|import|export)?«to»-p[ ]?«word»
 mongo db/x -u bob -p §
 
-password in a command | redi | drawn | word
+password in a command | redis-cl | drawn | word
 redis-cli«to»(?:-a|--pass)[ =]?«word»
 redis-cli -a § ping
 
-password in a command | dock podm helm skop cran hero kube twin beel cqls argo | drawn | word
+password in a command | docker· podman· helm· skopeo· crane· heroku· kubectl· twine· beeline· cqlsh· argocd· | drawn | word
 (?:docker|podman|helm|skopeo|crane|heroku|kubectl|twine|beeline|cqlsh|argocd)«to»-p[ =]?«word»
 docker login -u bob -p § r.acme.io
 
-password in a command | ldap | drawn | word
+password in a command | ldapsear ldapadd ldapmodi ldapwhoa ldappass ldapdele | drawn | word
 ldap[a-z]{3,10}«to»-w[ ]?«word»
 ldapsearch -D cn=a -w § -b dc=b
 
-password in a command | sqlc osql bcp· isql | drawn | word
+password in a command | sqlcmd· osql· bcp· isql· | drawn | word
 (?:sqlcmd|osql|bcp|isql)«to»-P[ ]?«word»
 sqlcmd -S db -U sa -P § -Q x
 
-password in a command | zip· 7z· 7za· unzi rar· unra | drawn | word
+password in a command | zip· 7z· 7za· unzip· rar· unrar· | drawn | word
 (?:zip|7za?|unzip|rar|unrar)«to»-h?[pP][ ]?«word»
 7z x a.7z -p§
 
-password in a command | mosq | drawn | word
+password in a command | mosquitt | drawn | word
 (?:mosquitto_[a-z]{3}|mosquitto_passwd)«to»-P[ ]?«word»
 mosquitto_pub -u bob -P § -t x
 
-password in a command | lftp ncft | drawn | word
+password in a command | lftp· ncftp | drawn | word
 (?:lftp|ncftp[a-z]{0,3})«to»-u[ ]?[\w.@-]{1,64},«word»
 lftp -u bob,§ acme.io
 
-password in a command | open | drawn | word
+password in a command | openssl· | drawn | word
 openssl«to»-(?:k|K)[ ]«word»
 openssl enc -k § -in a
 
 token in a command | ecov | drawn
 (?<=cod)ecov(?:\.io/bash)?\b[^\n]{0,100}?[ \t]-t[ ](?P<secret>[\w-]{16,64})
 
-password in a command | xfre rdes | drawn | word
+password in a command | xfreerdp rdesktop | drawn | word
 (?:xfreerdp|rdesktop)«to»(?:-p[ ]|/p:)«word»
 xfreerdp /u:bob /p:§ /v:acme
 
-password in a command | plin pscp psft | drawn | word
+password in a command | plink· pscp· psftp· | drawn | word
 (?:plink|pscp|psftp)«to»-pw[ ]«word»
 plink -ssh bob@acme -pw § ls
 
-password in a command | ipa- ipmi vsql | drawn | word
+password in a command | ipa- ipmitool vsql· | drawn | word
 (?:ipa-[a-z-]{4,40}|ipmitool|vsql)«to»-[apwP][ ]«word»
 ipmitool -H acme -P § power
 
-password in a command | rabb | drawn | word
+password in a command | rabbitmq | drawn | word
 rabbitmqctl«to»(?:add_user|change_password)[ ][\w.@-]{1,64}[ ]«word»
 rabbitmqctl add_user bob §
 
-password in a command | az·l oc·l cf·l ibmc | drawn | word
+password in a command | az·login oc·login cf·login ibmcloud | drawn | word
 (?:az|oc|cf|ibmcloud)«to»-p[ ]«word»
 az login -u bob -p §
 
-password in a command | net· psex | drawn | word
+password in a command | net·use· psexec | drawn | word
 (?:net|psexec)«to»(?:-p[ ]|/user:[^\s]{1,64}[ ])«word»
 net use Z: \\acme\x /user:bob §
 
-password in a command | net· | short | word
+password in a command | net·user | short | word
 net[ ]user[ ]«user»[ ](?P<secret>[^\s/]{8,64}+)[ ]/
 net user bob § /add
 
-password in a command | sqlp imp· exp· conn | drawn | word
+password in a command | sqlplus· imp· exp· expdp· impdp· connect· | drawn | word
 (?i:sqlplus|imp|exp|expdp|impdp|connect)[ ](?:-[a-z]{1,8}[ ]){0,3}[\w-]{1,64}/(?P<secret>[^\s"'@/]{5,64})(?:@|[ ]\w+=)
 sqlplus bob/§@db:1521
 
-password in a command | smbc rpcc wine | drawn | word
+password in a command | smbclien rpcclien winexe· | drawn | word
 (?:smbclient|rpcclient|winexe)«to»-U[ ]?["']?[^\s%"']{1,64}%«word»
 smbclient //acme/x -U bob%§
 
-password in a command | htpa | drawn | word
+password in a command | htpasswd | drawn | word
 htpasswd«to»-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ ][^\n]{0,80}?[\w.-]{1,64}[ ](?P<secret>[^\s"'`;|&<>]{5,256}+)(?=\s*(?:[;|&\n]|$))
 htpasswd -cb .htpasswd bob §
 
-community of SNMP | snmp | drawn | word
+community of SNMP | snmpwalk snmpget snmpset snmpbulk snmptrap snmptabl | drawn | word
 snmp[a-z]{3,8}«to»-[cAX][ ]?«word»
 snmpwalk -v2c -c § 10.0.0.1
 
-community of SNMP | roco rwco | drawn | word
+community of SNMP | rocommun rwcommun | drawn | word
 r[ow]community6?[ \t]{1,4}«word»
 rocommunity §
 
-password in a command | echo | drawn | |
+password in a command | echo· | drawn | |
 (?<![a-z])echo[ ](?:-n[ ])?["']?(?P<secret>[^\s"'|]{5,256}+)["']?[ ]?\|[ ]?(?:sudo -S|base64|(?:sudo )?(?:docker|podman|helm|gh|crane|kinit|cryptsetup|passwd|vncpasswd|gpg)[^\n]{0,60}(?:-stdin|with-token|kinit|luks\w{4,8}|passphrase-fd 0|-f))
 echo § | sudo -S apt update
 
-password in a command | echo prin | drawn | passwd
+password in a command | echo· printf· | drawn | passwd
 (?<![a-z])(?:echo|printf)[ ](?:-\w{1,2}[ ])?["']?(?:[\w.-]{1,64}:)?(?P<secret>[^\s"'\\|]{5,256}+)(?:\\n[^\s"'|]{0,80})?["']?[ ]?\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd)
 echo "bob:§" | chpasswd
 """
@@ -357,9 +357,9 @@ echo "bob:§" | chpasswd
 # ---------------------------------------------------------------- of a call
 
 _CALL = re.compile(
-    rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|(?<=be)gin|(?<=datab)ase|(?<=cr)ypt"
-    rb"|credentials?(?:::new)?|(?<=co)nnect(?:ion)?|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
-    rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|(?<=cli)ent|(?<=my)sqli|cipher(?:iv)?|aes\.new)"
+    rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|begin|(?<=dat)abase|(?<=cr)ypt"
+    rb"|credentials?(?:::new)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
+    rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|client|(?<=my)sqli|cipher(?:iv)?|aes\.new)"
     rb"(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -388,7 +388,11 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
 
 
 IN_CALL = "password in a call"
-_ANCHORS_OF_CALLS = b"logi auth cred nnec pdo( sqli wall hmac fern totp jwt. ent( gnwi ciph aes. _bin gin( ase( ypt( dd_p".split()
+_ANCHORS_OF_CALLS = (
+    b"login( login_id loginid( auth( auth=( authenti authoriz credenti nnect( nection( pdo( sqli_con sqli( wallet( "
+    b"hmac( hmac.new fernet( totp( jwt.enco jwt.deco jwt.sign jwt.veri client( gnwith( cipher( cipheriv aes.new( "
+    b"_bind( _bind_s( begin( abase( ypt( dd_passw"
+).split() + [b"auth = (", b"login = ", b"login ("]
 
 # ---------------------------------------------------------------- the table
 
@@ -402,9 +406,10 @@ def _rule(row: str) -> Rule:
     needs = how[0].encode() if how and how[0] not in ("word", "before") else b""
     return Rule(
         name,
-        frozenset(re.sub(r"\\t", "\t", anchor).replace("·", " ").encode()[:4] for anchor in anchors.split()),
-        find_near(compiled, accepts, needs=needs, is_before=how == ["before"]),
+        frozenset(re.sub(r"\\t", "\t", anchor).replace("·", " ").encode() for anchor in anchors.split()),
+        find_near(compiled, accepts, is_before=how == ["before"]),
         starts_token=how == ["word"],
+        needs=needs,
     )
 
 

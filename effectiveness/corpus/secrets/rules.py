@@ -66,16 +66,20 @@ Accepts = Callable[[re.Match[bytes]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`find` is asked at every place where one of the anchors (first 3 or 4 bytes, any case) stands."""
+    """`find` is asked at every place where one of the anchors (3 to 8 bytes, any case) stands.
+
+    needs: must stand within the next 400 bytes for `find` to be asked at all.
+    """
 
     name: str
     anchors: frozenset[bytes]
     find: Find
     starts_token: bool = False  # whether no letter or digit stands before the anchor
     goes_on: bool = False  # whether a letter, a digit or one of `_-.` does
+    needs: bytes = b""
 
 
-_BEFORE_BYTES, _NEEDS_BYTES = 160, 400
+_BEFORE_BYTES = 160
 
 
 def find_by(pattern: re.Pattern[bytes], accepts: Accepts = is_varied) -> Find:
@@ -83,14 +87,10 @@ def find_by(pattern: re.Pattern[bytes], accepts: Accepts = is_varied) -> Find:
     return find_near(pattern, accepts)
 
 
-def find_near(
-    pattern: re.Pattern[bytes], accepts: Accepts, *, needs: bytes = b"", is_before: bool = False
-) -> Find:
-    """The group "secret" of a match that begins at the place, or ends there; `needs` stands in the bytes behind it."""
+def find_near(pattern: re.Pattern[bytes], accepts: Accepts, *, is_before: bool = False) -> Find:
+    """The group "secret" of a match that begins at the place, or ends there."""
 
     def find(scan: Scan, place: int) -> Span | None:
-        if needs and scan.text.find(needs, place, place + _NEEDS_BYTES) < 0:
-            return None
         match = pattern.match(scan.text, place)
         return match.span("secret") if match and accepts(match) else None
 
@@ -135,7 +135,7 @@ def _find_token(token: Token) -> Find:
 
 
 def _token_rule(token: Token) -> Rule:
-    anchors = frozenset(prefix.encode()[:4] for prefix in token.prefixes)
+    anchors = frozenset(prefix.encode()[:8] for prefix in token.prefixes)
     return Rule(token.vendor, anchors, _find_token(token), starts_token=True)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from effectiveness.corpus.secrets.chance import (
     alternates,
+    is_by_chance,
     is_drawn,
     is_hex,
     is_unlike_words,
@@ -120,6 +121,16 @@ def is_short_material(value: bytes) -> bool:
         and num_classes(value) >= 3
         and num_changes(value) >= len(value) // 4
         and (_HAS_DIGIT.search(value) is not None or is_unlike_words(value))
+    )
+
+
+def is_drawn_key(value: bytes) -> bool:
+    """A key of whose owner nothing is known: no words, no number, no checksum."""
+    return is_noise(value) or (
+        len(value) >= _MIN_SECRET_BYTES
+        and not is_hex(value)
+        and is_by_chance(value)
+        and num_classes(value) >= 2
     )
 
 
