@@ -7,15 +7,18 @@ letters and digits alternate; for these the bits of 8 bytes are counted at a tim
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
+from effectiveness.corpus.secrets.chance import commonness
 from effectiveness.corpus.secrets.rules import Rule
 
 BLOCK_BYTES = 1 << 16  # the arrays of one block stay in the processor's cache
-_FACTORS = (np.uint16(0x9E35), np.uint16(0x6B17), np.uint16(0x2C6F), np.uint16(0x51B3))
-_ANY_BYTE = np.arange(256, dtype=np.uint8)
+_FACTORS = (np.uint16(0x9E35), np.uint16(0x6B17), np.uint16(0x2C6F))
+_FACTOR, _TABLE_BITS = np.uint32(0x9E3779B1), 20
+_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 
 
 def _gram_codes(view: np.ndarray) -> np.ndarray:
@@ -24,9 +27,17 @@ def _gram_codes(view: np.ndarray) -> np.ndarray:
     return folded[:-2] * _FACTORS[0] + folded[1:-1] * _FACTORS[1] + folded[2:] * _FACTORS[2]
 
 
-def _wider_codes(codes: np.ndarray, fourth: np.ndarray) -> np.ndarray:
-    """The codes of 4 bytes: of 3 that have `codes`, and of another one."""
-    return codes + (fourth | 0x20).astype(np.uint16) * _FACTORS[3]
+def _folded(view: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """uint32[places]: the 4 bytes from each place on as a number, as `_folded_key` makes it."""
+    four = view[places].astype(np.uint32)
+    for number in range(1, 4):
+        four |= view[places + number].astype(np.uint32) << np.uint32(8 * number)
+    return four | np.uint32(0x20202020)
+
+
+def _wide_codes(four: np.ndarray) -> np.ndarray:
+    """Where in a table of 2**20 rows 4 bytes stand."""
+    return (four * _FACTOR) >> np.uint32(32 - _TABLE_BITS)
 
 
 def _folded_key(anchor: bytes) -> int:
@@ -38,20 +49,23 @@ class AnchorTable:
     """Rules by their anchors' first 4 bytes (3 where the anchor is no longer); up to 8 are compared."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        offsets = _offsets({anchor for rule in rules for anchor in rule.anchors})
         self.rules_by_key: dict[int, tuple[Rule, ...]] = {}
         for rule in rules:
-            for key in sorted({_folded_key(anchor) for anchor in rule.anchors}):
+            for key in sorted({_folded_key(anchor[offsets[anchor] :]) for anchor in rule.anchors}):
                 self.rules_by_key[key] = (*self.rules_by_key.get(key, ()), rule)
-        self._begins, self._is_anchor = np.zeros((2, 1 << 16), np.bool_)
-        for anchor in {anchor for rule in rules for anchor in rule.anchors}:
-            code = _gram_codes(np.frombuffer(anchor[:3], np.uint8))
-            fourth = np.frombuffer(anchor[3:4], np.uint8) if anchor[3:] else _ANY_BYTE
-            self._begins[code] = self._is_anchor[_wider_codes(code, fourth)] = True
+        offset_of_key = {_folded_key(anchor[offset:]): offset for anchor, offset in offsets.items()}
+        self._begins, self._is_anchor = np.zeros(1 << 16, np.bool_), np.zeros(1 << _TABLE_BITS, np.bool_)
+        for window in {anchor[offset : offset + 4] for anchor, offset in offsets.items()}:
+            self._begins[_gram_codes(np.frombuffer(window[:3], np.uint8))] = True
+            wide = [_folded_key(window + bytes([fourth])) for fourth in range(256 if len(window) < 4 else 1)]
+            self._is_anchor[_wide_codes(np.array(wide, np.uint32))] = True
         self._keys = np.array(sorted(self.rules_by_key), np.uint32)
         found = [self.rules_by_key[key] for key in self._keys.tolist()]
         self._starts_token = np.array([all(rule.starts_token for rule in rules) for rules in found])
         self._goes_on = np.array([all(rule.goes_on for rule in rules) for rules in found])
         self._longer = _longer_anchors(rules)
+        self._offsets = np.array([offset_of_key[key] for key in self._keys.tolist()])
         is_short = {_folded_key(anchor) for rule in rules for anchor in rule.anchors if len(anchor) <= 4}
         self._is_longer = np.array([key not in is_short for key in self._keys.tolist()])
 
@@ -63,11 +77,9 @@ class AnchorTable:
             codes = _gram_codes(block)[:-1]
             begins = self._begins.take(codes, mode="clip")  # clips nothing, but takes a third of the time
             places = np.flatnonzero(begins)
-            hits.append(places[self._is_anchor[_wider_codes(codes[places], block[places + 3])]] + offset)
+            hits.append(places[self._is_anchor[_wide_codes(_folded(block, places))]] + offset)
         places = np.concatenate(hits)
-        wide = np.zeros(len(places), np.uint32)
-        for number in range(4):
-            wide |= (view[places + number] | 0x20).astype(np.uint32) << np.uint32(8 * number)
+        wide = _folded(view, places)
         found = [self._exact(view, places, keys) for keys in (wide, wide & np.uint32(0xFFFFFF))]
         places, keys = (np.concatenate([one[number] for one in found]) for number in range(2))
         order = np.argsort(places, kind="stable")
@@ -78,6 +90,7 @@ class AnchorTable:
         numbers = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         is_anchor = self._keys[numbers] == keys
         places, numbers = places[is_anchor], numbers[is_anchor]
+        places = places - self._offsets[numbers]
         is_whole = ~self._is_longer[numbers] | self._goes_on_as_anchor(view, places)
         places, numbers = places[is_whole], numbers[is_whole]
         is_inside = _IS_INNER[view[places - 1]]
@@ -97,6 +110,29 @@ class AnchorTable:
 
 
 _MAX_ANCHOR_BYTES = 8
+_COMMON_OF_OTHERS = {ord(" "): 7, ord("_"): 5}  # of letters it is 0 to 8
+_COMMON_OF_SIGNS = 3
+
+
+def _offsets(anchors: set[bytes]) -> dict[bytes, int]:
+    """Where in each anchor the 4 bytes lie that are looked for: the rarest ones, and the same for the same 4 bytes."""
+    offsets: dict[bytes, int] = {}
+    offset_of_key: dict[int, int] = {}
+    for anchor in sorted(anchors, key=lambda anchor: (len(anchor), anchor)):
+        usable = range(max(1, min(len(anchor), _MAX_ANCHOR_BYTES) - 3))
+        free = [at for at in usable if offset_of_key.get(_folded_key(anchor[at:]), at) == at]
+        assert free, f"an anchor without 4 bytes of its own: {anchor!r}"
+        offsets[anchor] = min(free, key=lambda at: _frequency(anchor[at : at + 4].lower()))
+        offset_of_key[_folded_key(anchor[offsets[anchor] :])] = offsets[anchor]
+    return offsets
+
+
+def _frequency(window: bytes) -> int:
+    """About how often the bytes stand in a text, as a logarithm."""
+    return sum(
+        commonness(a, b) if a in _LETTERS and b in _LETTERS else _COMMON_OF_OTHERS.get(b, _COMMON_OF_SIGNS)
+        for a, b in itertools.pairwise(window)
+    )
 
 
 def _longer_anchors(rules: Sequence[Rule]) -> dict[int, np.ndarray]:

@@ -46,6 +46,11 @@ _BITS_CHANGE, _BITS_GOES_ON = 2.2, -0.2
 _BITS_OF_CASE = {(_LOWER, _UPPER): 1.5, (_UPPER, _LOWER): 0.4, (_LOWER, _LOWER): -0.4, (_UPPER, _UPPER): -0.4}
 
 
+def commonness(a: int, b: int) -> int:
+    """Of two lower-case letters, as bytes, that follow each other in words: 0 to 8, 5 for as often as by chance."""
+    return _COMMON[a - 97, b - 97]
+
+
 def num_changes(value: bytes) -> int:
     """How often letters, digits, symbols and the case change inside the words of `value`."""
     return len(_RUNS.findall(value)) - len(_WORDS.findall(value))

@@ -51,13 +51,23 @@ _MAX_ALONE = 1  # in one text: more are a table
 _GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _COMMAND = re.compile(
-    rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){0,12} "
+    rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} "
 )
+_ATTRIBUTE = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_BASE32 = re.compile(rb"[A-Z2-7]{16,}")
+_PAIR = re.compile(rb"[a-zA-Z][\w-]{3,48}[ \t]{1,4}")
 _KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _PUBLIC_MEMBER = re.compile(rb"[\"'](?:n|x|y|e|kid|x5[ct]|alg)[\"'] ?: ?[\"']$")
 _TELLING_PREFIX = re.compile(
     rb"(?i)[a-z0-9]{0,12}(?:secret|token|api|key|pat|sk|priv?|live|prod|auth)[_-](?:live|prod|test|v\d)?[\w-]{16,}$"
+)
+# `acmeSECRET-8f3...`, `acme.key.8f3...`: a word that tells stands in the run itself.
+_TOLD_INSIDE = re.compile(
+    rb"(?i)(?:secret|private|access|token|key)(?:key|token|secret)?[-_.=]{1,2}(?![\w.-]{0,40}(?:secret|token|key)[-_.=])"
+)
+_TOLD_BEFORE = re.compile(
+    rb"(?i)(?<![vV])(?<!ub)(?<!ocket-)(?<!ying_)(?<!ENC\[)(?:secret|private|access|token|key)[ _-]?(?:key|token|secret)?[\"']?\]?[ \t]{0,2}[-=:.]{0,2}\s{0,3}[\"']?$"
 )
 _MIN_DISTINCT = 12
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
@@ -67,7 +77,7 @@ _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 # A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
 _PUBLIC = re.compile(
-    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
+    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|xn--|[\w.-]{1,60}\+[0-9a-f]{8}\+[A-Z]|(?:prod|price|cus|sub|acct|evt)_[A-Za-z0-9]{14,24}$|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
 )
 
 
@@ -80,6 +90,15 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
         found = _shape(text, start, end)
         if found:
             yield found
+            continue
+        line = text[max(0, start - _LOOKED_AT_BYTES) : start]
+        if _PUBLIC_MEMBER.search(line) or (
+            line.endswith(b"@") and is_hex(text[start:end])
+        ):  # of a JWK; a commit
+            continue
+        told = _TOLD_INSIDE.search(text, start, min(end, start + _LOOKED_AT_BYTES))
+        if told and _is_told(text[told.end() : min(end, start + _MAX_RUN_BYTES)]):
+            yield told.end(), end, NEAR_A_NAME
             continue
         if text.startswith(b"://", start - 1) or _CONSTANT.fullmatch(text, start, end):  # an address; a name
             continue
@@ -125,10 +144,10 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     line = _line_before(text, start)
     if _TELLING_PREFIX.match(value) and is_by_chance(value.partition(b"_")[2] or value):
         return True
-    if _PUBLIC_MEMBER.search(line) or (line.endswith(b"@") and is_hex(value)):  # of a JSON Web Key; a commit
-        return False
     if is_key_line(line):
         line = _line_above(text, start - len(line)) + line
+    if not is_hex(value) and _TOLD_BEFORE.search(line) and _is_told(value) and not is_harmless_line(line):
+        return True
     is_mixed = not is_hex(value) and num_classes(value) >= 3 and len(value) >= _MIN_ALONE_BYTES
     # `key` alone names as often what is translated or sorted: checkout.step2.btnPay3Label4x9
     is_keyed = names_a_secret_key(line) or (_KEYED.search(line) and not holds_word(value))
@@ -143,6 +162,18 @@ def _is_of_kubernetes_secret(text: bytes, start: int) -> bool:
     if not _ENTRY.search(before):
         return False
     return b"kind: Secret" in before or b"\nkind: Secret" in text[start : start + _MANIFEST_BYTES]
+
+
+def _is_told(value: bytes) -> bool:
+    """Drawn, behind a word that tells: key material, no name that goes on."""
+    value = value.rstrip(b"=")
+    parts = _SEPARATORS.split(value)
+    has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts) and any(
+        len(part) > 2 and part.isalpha() for part in parts
+    )
+    if len(value) < _MIN_NEAR_BYTES or is_placeholder(value) or is_written(value) or has_checksum:
+        return False
+    return is_by_chance(value) or (is_hex(value) and len(value) >= _MIN_NEAR_HEX_BYTES)
 
 
 def _line_before(text: bytes, start: int) -> bytes:
@@ -168,7 +199,10 @@ def _is_random(value: bytes) -> bool:
 
 
 def _is_encoded_text(value: bytes) -> bool:
-    """Base64 of words, as examples give it."""
+    """Base64 or base32 of words, as examples give it."""
+    if _BASE32.fullmatch(value):
+        decoded = base64.b32decode(value[: len(value) // 8 * 8])
+        return decoded.isascii() and decoded.decode().isprintable()
     if len(value) % 4 == 1:
         return False
     try:
@@ -191,15 +225,26 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     value, line = text[start:end], _line_before(text, start)
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
+    if not text[:start].strip() and not text[end:].strip():  # a file that holds nothing else
+        is_key = is_hex(value) and len(value) == _KEY_HEX_BYTES[0]
+        return is_key or (not is_hex(value) and b"." not in value and _is_told(value))
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
+    is_word = is_word or (
+        _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r") and b"." not in value
+    )
     if not (is_quoted or is_setting or is_word) or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value):
         return False
     if value.startswith(b"0x"):
         return False
+    is_key = _TOLD_BEFORE.search(line) and not is_harmless_line(line)
+    if is_key and ((is_hex(value) and len(value) in _KEY_HEX_BYTES) or _UUID.fullmatch(value)):
+        return True
     if is_hex(value):
         return not is_word and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
+    if not is_quoted and _ATTRIBUTE.fullmatch(value):
+        return False
     if has_checksum or _UUID.fullmatch(value) or _is_encoded_text(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)

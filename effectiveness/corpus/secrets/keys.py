@@ -25,11 +25,11 @@ _BASE64_EDGES = (
 )  # "PRIVATE KEY" at the three offsets
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}(?:\s{1,40}[A-Za-z0-9+/]{16,}={0,2}(?![^\s\"'<]))*+")
 PRIVATE_KEY = "private key"
-_MARK = re.compile(b"(?P<secret>" + b"|".join((b"PRIVATE KEY", b"y V1-", b"Private-", *_BASE64_EDGES)) + b")")
+_MARK = re.compile(b"(?P<secret>" + b"|".join((b"ATE KEY", b"key V1-", b"Private-", *_BASE64_EDGES)) + b")")
 # Only tells that the text is worth looking for keys in.
 MARK_RULE = Rule(
     PRIVATE_KEY,
-    frozenset((b"PRIV", b"y V1", *(edge[:4] for edge in _BASE64_EDGES))),
+    frozenset((b"ATE KEY", b"key V1-", b"Private-", *(edge[:8] for edge in _BASE64_EDGES))),
     find_by(_MARK, lambda match: True),
 )
 

@@ -43,7 +43,7 @@ _TYPE = (
     rb"|[ ]\{ ?get;[^{}\n]{0,30}\}[ ]|[ ]As[ ]\w{1,20}(?=[ ]=))?+"
 )
 _OPERATOR = rb"[ \t]{0,16}+(?:=>|:=|\?=|==|!=|<-|:-|\|\|=|::(?=[ ])|[=:])"
-_NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|td\b|dd\b))"
+_NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|string>|td\b|dd\b))"
 _OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}(?:[ ]is[: ]{1,2}|:[ ])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
@@ -67,7 +67,7 @@ _BETWEEN = re.compile(
 _BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
 _BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
 _OF_ELEMENT = re.compile(rb"[^<\n]*+")
-_LONG_QUOTED = re.compile(rb"[^\"'`\n]{8}")
+_LONG_QUOTED = re.compile(rb"[^\n]{8}")
 _LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}")
 _LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
@@ -118,6 +118,9 @@ def _given_value(
     ):
         return None
     value = text[slice(*span)]
+    is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and between["rest"] == b""
+    if stem in (b"key", b"keys") and is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`
+        return None
     if stem in (b"key", b"keys") and not (
         _is_owned(name.before) or _KEY.fullmatch(value) or is_drawn_key(value)
     ):
@@ -142,7 +145,7 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
         if not stem or place < scan.named_until:
             return None
         stem_text = stem[0].lower()
-        if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _LINE_BYTES) : place], stem_text):
+        if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _LINE_BYTES) : place], stem[0]):
             return None
         between = _BETWEEN.match(text, stem.end())
         span = _given_value(scan, place, stem_text, between, is_password=is_password) if between else None
@@ -162,9 +165,10 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
 
 
 def _can_tell(head: bytes, stem: bytes) -> bool:
-    """`api_key`, not `key`; `adminPw` and `pw`, not `gpw`."""
-    if stem in (b"key", b"keys"):
-        return head.endswith(b"_") or _is_owned(head)
+    """`api_key` and `acmeKey`, not `key` and `monkey`; `adminPw` and `pw`, not `gpw`."""
+    if stem.lower() in (b"key", b"keys"):
+        return head.endswith(b"_") or (stem[:1] == b"K" and head[-1:].islower()) or _is_owned(head)
+    stem = stem.lower()
     return not (stem in _SHORT_STEMS and head[-1:].isalpha()) or head.lower().endswith(_LOGINS)
 
 

@@ -75,14 +75,14 @@ Discord webhook | /webhook | varied
 webhook | /webhook | varied
 /webhookb2/(?P<secret>[0-9a-z@-]{36,80}/IncomingWebhook/[0-9a-z]{32}/[0-9a-z-]{36})
 
-webhook | hook | mixed
+webhook | hook/ hooks/ hook. hooks. hook_ hooks_ hookb | mixed
 (?i:hooks?)[.\w]{0,40}/(?:[\w.-]{1,40}/){0,5}(?P<secret>[A-Za-z0-9_-]{20,128}+)(?![\w.])
 
 signature in a URL | sig= sig% ure= ure% ode= | alternating
 (?i)(?:(?<=[?&;])sig|(?<=[?&;-]signat)ure|(?<=[?&]c)ode)(?:=|%3D)(?P<secret>[\w%+/.~-]{32,512}+={0,2})
 
 bearer token | bear | alternating
-(?i:bearer)(?:[ ]{1,2}|%20)(?P<secret>[\w.~+/-]{20,2048}+={0,2})(?!\w)
+(?i:bearer)(?:[ ]{1,2}|%20)(?P<secret>[\w.~+/-]{14,2048}+={0,16})(?!\w)
 
 basic authorization | basi | login
 (?i:basic)(?:["'],)?[ ]{1,2}["']?(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)
@@ -90,10 +90,10 @@ basic authorization | basi | login
 authorization header | orizatio | alternating
 (?i:orization)["']?\]?[ ]{0,2}[:=,][ ]{0,2}["']?(?i:token|apikey|key|digest|jwt)?[ ]{0,2}(?:token=)?["']?(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)
 
-session cookie | sess _sid .sid phps jses csrf xsrf | alternating
+session cookie | session= session_ sessioni sessiont sessionk session- sess= sessid sess_ _sid= .sid= csrf_tok csrf-tok csrftoke xsrf-tok remember | alternating
 (?i)[a-z_.-]{0,12}(?:sess(?:ion)?[_-]?(?:id|token|key)?|[._]sid|csrf[_-]?token|xsrf-token|remember_(?:me|token))=(?:s%3A)?(?P<secret>[\w%+/.-]{16,1024}+={0,2})
 
-session cookie | session phpsess jsession sessid \tsid\t | alternating
+session cookie | phpsess jsession session_ sessioni sessid \tsid\t | alternating
 (?i)(?:(?:php)?sess(?:ion)?[_-]?id|jsessionid|\tsid)\t(?P<secret>[\w%+/.-]{16,1024}+={0,2})
 
 basic authorization | btoa( er.from( 64encode | drawn
@@ -116,8 +116,8 @@ Azure storage key | key= | varied
 Azure access key | key= | varied
 (?i:(?<=access)key=)(?P<secret>[A-Za-z0-9+/]{43}=)
 
-password hash | $2a$ $2b$ $2y$ $apr $6$ $5$ $y$ $1$ {SHA {SSH $arg | varied
-(?<=[\w.@:=, "'-])(?P<secret>\$(?:2[aby]\$[0-9]{2}\$[\w./]{53}|(?:apr1|[156y])\$[\w./=$]{8,16}\$[\w./$]{20,120}|argon2id?\$[\w$=,+/]{40,200})|(?<=:)\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{24,120}={0,2})
+password hash | $krb5 $2a$ $2b$ $2y$ $apr $6$ $5$ $y$ $1$ {SHA {SSH $arg | varied
+(?<![\w$])(?P<secret>\$(?:krb5[\w$.@/*-]{24,2000}|2[aby]\$[0-9]{2}\$[\w./]{53}|(?:apr1|[1568y])\$(?:rounds=\d{1,9}\$)?[\w./=$]{4,16}\$[\w./$]{20,120}|argon2id?\$[\w$=,+/]{40,200})|(?<=:)\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{24,120}={0,2})
 
 password hash | $1$ $5$ $6$ $8$ $9$ $2y$ | varied
 (?<=[ :"'=][0-9: "'])(?P<secret>\$(?:[15689]|2y)\$[\w./$]{16,120})
@@ -151,6 +151,21 @@ password file | cat· | drawn
 $ cat .vault_pass
 §
 
+password file | owing·pa | varied
+owing password [^\n]{0,60}\r?\n\s{0,4}(?P<secret>[0-9a-f]{32})(?=\s)
+
+password file | d-i·pass | drawn
+d-i passwd/[\w-]{0,20}password(?:-again)? (?:password|crypted)? ?(?P<secret>[^\s]{6,128}+)
+d-i passwd/root-password password §
+
+login and password | user/pas | typed
+(?i)user/pass(?:word|wd)?\b[:= ]{1,3}(?:is )?[\w.@+-]{1,64}[ ]?/[ ]?(?P<secret>[^\s"'`;,]{6,64}+)
+user/pass is bob/§
+
+value of a telling name | "value": 'value': | drawn | name
+["']value["']\s{0,4}:\s{0,4}["'](?P<secret>[^\s"']{8,256})["'],\s{0,40}["'](?i:name|key)["']\s{0,4}:\s{0,4}["'][\w.-]{0,40}(?i:pass|pwd|secret|token|_key)
+{"value": "§", "name": "DB_PASSWORD"}
+
 password in SQL | fied·by· | drawn
 (?i)(?<=identi)fied by (?P<secret>[A-Za-z0-9][^\s'"`;,]{7,64})(?=[ \t]*(?:;|$|\b[A-Za-z_]{2}))
 CREATE USER bob IDENTIFIED BY §;
@@ -176,8 +191,8 @@ ipsec secret | :·PS :·EA :·XA | drawn
 : (?:PSK|EAP|XAUTH) "(?P<secret>[^"\n]{6,256})"
 : PSK "§"
 
-ipsec secret | kmp·key· sec·secr auth·pas ·authent | drawn
-(?i)(?:(?<=isa)kmp key|(?<=ip)sec secret|auth password| authentication) (?:[0-9a-z] |md5 |text )?(?P<secret>[^\s"';]{6,64}+)(?!\))
+ipsec secret | kmp·key· sec·secr auth·pas standby· | drawn
+(?i)(?:(?<=isa)kmp key|(?<=ip)sec secret|auth password|standby [0-9]{1,4} authentication) (?:[0-9a-z] |md5 |text )?(?P<secret>[^\s"';]{6,64}+)(?!\))
 crypto isakmp key § address 0.0.0.0
 
 key of a router | -server· est-key -key·md5 -key·1 -key·2 psk·asci psk·set- us-serve | drawn
@@ -266,8 +281,8 @@ password in a command | redis-cl | drawn | word
 redis-cli«to»(?:-a|--pass)[ =]?«word»
 redis-cli -a § ping
 
-password in a command | docker· podman· helm· skopeo· crane· heroku· kubectl· twine· beeline· cqlsh· argocd· | drawn | word
-(?:docker|podman|helm|skopeo|crane|heroku|kubectl|twine|beeline|cqlsh|argocd)«to»-p[ =]?«word»
+password in a command | docker· podman· helm· skopeo· crane· heroku· kubectl· twine· beeline· cqlsh· argocd· security· | drawn | word
+(?:docker|podman|helm|skopeo|crane|heroku|kubectl|twine|beeline|cqlsh|argocd|security)«to»-p[ =]?«word»
 docker login -u bob -p § r.acme.io
 
 password in a command | ldapsear ldapadd ldapmodi ldapwhoa ldappass ldapdele | drawn | word

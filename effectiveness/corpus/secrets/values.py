@@ -51,7 +51,7 @@ HARMLESS_VALUE = re.compile(
             rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))",  # an address, a path
             rb"(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # a constant
             rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
-            rb"^pk_(?:live|test)_",  # a key to publish
+            rb"^pk_(?:live|test)_|\+[0-9a-f]{8}\+[A-Z]|^-----BEGIN|(?-i:a-z|A-Z)",  # a key to publish; what `keys` looks at
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
         )
     )
@@ -86,7 +86,7 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
     if name.stem == b"auth" and is_login(value):
         return True
     if is_noise(value):
-        return not is_placeholder(value)
+        return not (is_placeholder(value) or value.startswith(b"-----"))
     if b" " in value:
         can_be = name.is_password and name.quote is not None and _is_spaced_password(value)
     elif name.operator == "spaced":
@@ -142,6 +142,7 @@ def is_noise(value: bytes) -> bool:
         and num_classes(value) == 4
         and num_changes(value) >= len(value) // 3
         and not _LONG_WORD.search(value)
+        and b"a-z" not in value
     )
 
 
@@ -263,7 +264,7 @@ _TITLED = re.compile(rb"(?:[A-Z][a-z]{2,12}_?){1,3}[A-Za-z][a-z]{2,12}[0-9]")
 _PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-9]{1,20}){1,10}")
 _NAMED_CHOICE = re.compile(
     rb"[A-Z]{5,20}[0-9]{2,8}[!?#$*@%&.]?|(?:[A-Z][a-z]{2,12}){2,4}[0-9]{0,2}[!?#$*@%&]|[a-z]{8,24}[0-9]{1,4}"
-    rb"|(?:[A-Za-z]{3,12}[-_.]){1,3}(?=[0-9A-Za-z]{0,8}[0-9])[A-Za-z0-9]{1,8}(?<![a-z][0-9])"
+    rb"|[a-z]{2,16}[!#@&*^][a-z0-9]{3,16}|(?:[A-Za-z]{3,12}[-_.]){1,3}(?=[0-9A-Za-z]{0,8}[0-9])[A-Za-z0-9]{1,8}(?<![a-z][0-9])"
 )
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
 _MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")

@@ -202,6 +202,8 @@ ANCHORED = _tokens("""
     Robinhood key                | rh-api-                      | H8 =- H4 =- H4 =- H4 =- H12        | T
     RubyGems key                 | rubygems_                    | h48                                | G T
     SaladCloud key               | salad_cloud_                 | a1-7 =_ a7-235                     | T
+    Dependency-Track key         | odt_                         | a32-48                             | V
+    MongoDB Atlas secret         | mdb_sa_sk_                   | w40+                               | V
     Salesforce key               | 3MVG9                        | B80+                               | T
     Salesforce refresh token     | 5Aep861                      | g80+                               | T
     Scaleway key                 | SCW                          | u17                                | V
@@ -304,5 +306,7 @@ RUNS = _tokens("""
     Webex bot token              |                              | a64 =_ a4 =_ h8 =- h4 =- h4 =- h4 =- h12 | T
     Yandex token                 | t1.                          | w20+                               | G
     Yandex access key            | YC                           | w38                                | G
+    ClickUp token                | pk_                          | d4-12 =_ u32                       | T
+    Salesforce session           | 00                           | a13 =! g80+                        | T
     Zoho token                   | 1000.                        | h32 =. h32                         | T
 """)

@@ -43,6 +43,7 @@ MATERIAL_WORDS = (
     ("salt,pepp", rb"salt|pepper"),
     ("mnem,seed", rb"mnemonic|seed"),
     ("wif", rb"wif"),
+    ("kek", rb"kek"),
 )
 # Not `tokenizer`, not `PASSIVE`.
 END_OF_WORD = rb"s?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"
@@ -52,7 +53,7 @@ KEY_OWNERS = word_set("""
     access account admin aes api app appkey auth authentication bot client consumer crypt decrypt decryption
     deploy deployer des ecdsa ed25519 encrypt encryption enc hmac host jwt license licence machine maps master mnemonic
     owner private priv rsa secret security server network radius service session shared sign signer signing ssh ssl
-    storage store subscription tacacs tls validation wallet webhook wg wifi wpa write x25519
+    storage store subscription tacacs tls validation wallet webhook wep wg wifi wpa write x25519
 """)
 
 # Of a name: `token_url`, `PasswordField`.
@@ -62,7 +63,7 @@ _HARMLESS_STEMS = re.compile(
 _HARMLESS_IN_NAME = word_set("""
     pub field fields name names path paths file filename url urls uri error errors err msg message
     messages label title page pages cursor next prev continuation primary foreign partition cache sort
-    version count counts length len size type types class prompt hint help description column columns
+    version count counts length len size type types class prompt hint help description column columns blob
     index idx id ids max min num number cancellation keyword policy strength expiry expires expiration
     allow header headers prefix suffix param parameter parameters mode kind status state event callback
     handler factory manager provider validator verify verifying verification publishable site required enabled disabled lookup reset
@@ -89,7 +90,7 @@ _HARMLESS = word_set("""
     sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
     ids url path file continuation primary foreign sort partition cache verification dnskey track channel site
-    publishable donate address
+    publishable donate address websocket boundary
 """)
 _OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
