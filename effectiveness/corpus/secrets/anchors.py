@@ -8,7 +8,7 @@ letters and digits alternate; for these the bits of 8 bytes are counted at a tim
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from effectiveness.corpus.secrets.rules import Rule
 
 BLOCK_BYTES = 1 << 16  # the arrays of one block stay in the processor's cache
 _FACTORS = (np.uint16(0x9E35), np.uint16(0x6B17), np.uint16(0x2C6F))
-_FACTOR, _TABLE_BITS = np.uint32(0x9E3779B1), 20
+_FIRST_FACTOR, _TABLE_BITS = 0x9E3779B1, 20
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 
 
@@ -27,103 +27,140 @@ def _gram_codes(view: np.ndarray) -> np.ndarray:
     return folded[:-2] * _FACTORS[0] + folded[1:-1] * _FACTORS[1] + folded[2:] * _FACTORS[2]
 
 
-def _folded(view: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """uint32[places]: the 4 bytes from each place on as a number, as `_folded_key` makes it."""
-    four = view[places].astype(np.uint32)
-    for number in range(1, 4):
-        four |= view[places + number].astype(np.uint32) << np.uint32(8 * number)
-    return four | np.uint32(0x20202020)
+def _folded(view: np.ndarray, places: np.ndarray, dtype: str) -> np.ndarray:
+    """The 4 or 8 bytes from each place on as a number, as `_number` makes it."""
+    width = np.dtype(dtype).itemsize
+    numbers = np.ndarray((len(view) - width + 1,), dtype, view.data, strides=(1,))
+    return numbers[places] | numbers.dtype.type(_FOLD & ((1 << 8 * width) - 1))
 
 
-def _wide_codes(four: np.ndarray) -> np.ndarray:
+def _number(anchor: bytes) -> int:
+    """Up to 8 bytes as a number, the same for both cases of a letter."""
+    return int.from_bytes(bytes(byte | 0x20 for byte in anchor[:_MAX_ANCHOR_BYTES]), "little")
+
+
+def _wide_codes(four: np.ndarray, factor: np.uint32) -> np.ndarray:
     """Where in a table of 2**20 rows 4 bytes stand."""
-    return (four * _FACTOR) >> np.uint32(32 - _TABLE_BITS)
+    return (four * factor) >> np.uint32(32 - _TABLE_BITS)
 
 
-def _folded_key(anchor: bytes) -> int:
-    """The first 4 bytes of an anchor, or its 3, as a number."""
-    return int.from_bytes(bytes(byte | 0x20 for byte in anchor[:4]), "little")
+def _factor_for(fours: np.ndarray) -> np.uint32:
+    """The first with which no two of the anchors share a row."""
+    for factor in range(_FIRST_FACTOR, 1 << 32, 1 << 16):
+        if len(np.unique(_wide_codes(fours, np.uint32(factor)))) == len(fours):
+            return np.uint32(factor)
+    raise AssertionError("too many anchors for a table of 2**20 rows")
 
 
 class AnchorTable:
-    """Rules by their anchors' first 4 bytes (3 where the anchor is no longer); up to 8 are compared."""
+    """Rules by the 4 bytes of their anchors that are looked for (3 where an anchor is no longer); up to 8 are compared."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         offsets = _offsets({anchor for rule in rules for anchor in rule.anchors})
-        self.rules_by_key: dict[int, tuple[Rule, ...]] = {}
+        by_window: dict[bytes, list[Rule]] = {}
+        offset_of = {_fold(anchor[at : at + 4]): at for anchor, at in offsets.items()}
         for rule in rules:
-            for key in sorted({_folded_key(anchor[offsets[anchor] :]) for anchor in rule.anchors}):
-                self.rules_by_key[key] = (*self.rules_by_key.get(key, ()), rule)
-        offset_of_key = {_folded_key(anchor[offset:]): offset for anchor, offset in offsets.items()}
-        self._begins, self._is_anchor = np.zeros(1 << 16, np.bool_), np.zeros(1 << _TABLE_BITS, np.bool_)
-        for window in {anchor[offset : offset + 4] for anchor, offset in offsets.items()}:
-            self._begins[_gram_codes(np.frombuffer(window[:3], np.uint8))] = True
-            wide = [_folded_key(window + bytes([fourth])) for fourth in range(256 if len(window) < 4 else 1)]
-            self._is_anchor[_wide_codes(np.array(wide, np.uint32))] = True
-        self._keys = np.array(sorted(self.rules_by_key), np.uint32)
-        found = [self.rules_by_key[key] for key in self._keys.tolist()]
+            for window in sorted({_fold(anchor[offsets[anchor] :][:4]) for anchor in rule.anchors}):
+                by_window.setdefault(window, []).append(rule)
+        windows = sorted(by_window)
+        short = {window: key for key, window in enumerate(windows) if len(window) == 3}
+        self.rules_by_key = {  # where an anchor of 4 bytes stands its first 3 do, too
+            key: (
+                *by_window[window],
+                *(by_window[window[:3]] if window[:3] in short and len(window) > 3 else ()),
+            )
+            for key, window in enumerate(windows)
+        }
+        self._fours = np.array([_number(window) for window in windows], np.uint32)
+        self._offsets = np.array([offset_of[window] for window in windows])
+        self._begins = np.zeros(1 << 16, np.bool_)
+        self._begins[[_gram_codes(np.frombuffer(window[:3], np.uint8))[0] for window in windows]] = True
+        self._factor = _factor_for(self._fours)
+        self._key_of_code = np.full(1 << _TABLE_BITS, -1, np.int16)
+        self._key_of_code[_wide_codes(self._fours, self._factor)] = np.arange(len(windows))
+        self._key_of_gram = np.full(1 << 16, -1, np.int16)
+        for window, key in short.items():
+            self._key_of_gram[_gram_codes(np.frombuffer(window, np.uint8))[0]] = key
+        found = self.rules_by_key.values()
         self._starts_token = np.array([all(rule.starts_token for rule in rules) for rules in found])
         self._goes_on = np.array([all(rule.goes_on for rule in rules) for rules in found])
-        self._longer = _longer_anchors(rules)
-        self._offsets = np.array([offset_of_key[key] for key in self._keys.tolist()])
-        is_short = {_folded_key(anchor) for rule in rules for anchor in rule.anchors if len(anchor) <= 4}
-        self._is_longer = np.array([key not in is_short for key in self._keys.tolist()])
+        self._longer = _longer_anchors(offsets)
+        is_short = {_fold(anchor) for anchor in offsets if len(anchor) == 4}
+        self._is_longer = np.array([window not in is_short and window[:3] not in short for window in windows])
 
     def places(self, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where anchors stand, and their keys; the last 3 bytes are left out."""
-        hits = [np.zeros(0, np.int64)]
-        for offset in range(0, len(view) - 3, BLOCK_BYTES):
+        """Where anchors stand, and their keys; the last 8 bytes are left out."""
+        found_places, found_keys = [np.zeros(0, np.int64)], [np.zeros(0, np.int16)]
+        for offset in range(0, len(view) - _MAX_ANCHOR_BYTES, BLOCK_BYTES):
             block = view[offset : offset + BLOCK_BYTES + 3]
-            codes = _gram_codes(block)[:-1]
-            begins = self._begins.take(codes, mode="clip")  # clips nothing, but takes a third of the time
+            grams = _gram_codes(block)[:-1]
+            begins = self._begins.take(grams, mode="clip")  # clips nothing, but takes a third
             places = np.flatnonzero(begins)
-            hits.append(places[self._is_anchor[_wide_codes(_folded(block, places))]] + offset)
-        places = np.concatenate(hits)
-        wide = _folded(view, places)
-        found = [self._exact(view, places, keys) for keys in (wide, wide & np.uint32(0xFFFFFF))]
-        places, keys = (np.concatenate([one[number] for one in found]) for number in range(2))
+            four = _folded(block, places, "<u4")
+            keys = self._key_of_code[_wide_codes(four, self._factor)]
+            is_anchor = self._fours[keys] == four  # -1 is the last key: its 4 bytes are others
+            short_keys = self._key_of_gram[grams[places]]
+            short = np.flatnonzero((short_keys >= 0) & ~is_anchor)
+            keys[short] = short_keys[short]
+            is_anchor[short] = self._fours[keys[short]] == four[short] & np.uint32(0xFFFFFF)
+            found_places.append(places[is_anchor] + offset)
+            found_keys.append(keys[is_anchor])
+        places, keys = np.concatenate(found_places), np.concatenate(found_keys)
+        return self._possible(view, places - self._offsets[keys], keys)
+
+    def _possible(
+        self, view: np.ndarray, places: np.ndarray, keys: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of the places those where a whole anchor stands, and may stand; in rising order."""
+        is_possible = ~self._is_longer[keys]
+        longer = np.flatnonzero(~is_possible)
+        longer = longer[places[longer] + _MAX_ANCHOR_BYTES <= len(view)]
+        is_possible[longer] = self._is_whole(_folded(view, places[longer], "<u8"))
+        places, keys = places[is_possible], keys[is_possible]
+        before = view[places - 1]
+        is_inside = _IS_INNER[before]
+        is_possible = ~self._goes_on[keys] | is_inside | _IS_JOINER[before]
+        is_possible &= ~self._starts_token[keys] | ~is_inside | _follows_escape(view, places)
+        places, keys = places[is_possible], keys[is_possible]
         order = np.argsort(places, kind="stable")
         return places[order], keys[order]
 
-    def _exact(self, view: np.ndarray, places: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the places those where an anchor of the key does stand, and may."""
-        numbers = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        is_anchor = self._keys[numbers] == keys
-        places, numbers = places[is_anchor], numbers[is_anchor]
-        places = places - self._offsets[numbers]
-        is_whole = ~self._is_longer[numbers] | self._goes_on_as_anchor(view, places)
-        places, numbers = places[is_whole], numbers[is_whole]
-        is_inside = _IS_INNER[view[places - 1]]
-        is_possible = np.where(self._goes_on[numbers], is_inside | _IS_JOINER[view[places - 1]], True)
-        is_possible &= ~self._starts_token[numbers] | ~is_inside | _follows_escape(view, places)
-        return places[is_possible], self._keys[numbers[is_possible]]
-
-    def _goes_on_as_anchor(self, view: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def _is_whole(self, first: np.ndarray) -> np.ndarray:
         """Whether the first 5 to 8 bytes are those of a longer anchor."""
-        first = np.zeros(len(places), np.uint64)
-        for number in range(_MAX_ANCHOR_BYTES):
-            first |= (view[places + number] | 0x20).astype(np.uint64) << np.uint64(8 * number)
-        is_whole = np.zeros(len(places), np.bool_)
-        for length, folded in self._longer.items():
-            is_whole |= np.isin(first & np.uint64((1 << 8 * length) - 1), folded)
+        is_whole = np.zeros(len(first), np.bool_)
+        for length, anchors in self._longer.items():
+            looked_at = first & np.uint64((1 << 8 * length) - 1)
+            at = np.minimum(np.searchsorted(anchors, looked_at), len(anchors) - 1)
+            is_whole |= anchors[at] == looked_at
         return is_whole
+
+
+def _fold(anchor: bytes) -> bytes:
+    return bytes(byte | 0x20 for byte in anchor)
 
 
 _MAX_ANCHOR_BYTES = 8
 _COMMON_OF_OTHERS = {ord(" "): 7, ord("_"): 5}  # of letters it is 0 to 8
 _COMMON_OF_SIGNS = 3
+_FOLD = 0x2020202020202020
 
 
 def _offsets(anchors: set[bytes]) -> dict[bytes, int]:
     """Where in each anchor the 4 bytes lie that are looked for: the rarest ones, and the same for the same 4 bytes."""
     offsets: dict[bytes, int] = {}
-    offset_of_key: dict[int, int] = {}
+    offset_of: dict[bytes, int] = {}
     for anchor in sorted(anchors, key=lambda anchor: (len(anchor), anchor)):
-        usable = range(max(1, min(len(anchor), _MAX_ANCHOR_BYTES) - 3))
-        free = [at for at in usable if offset_of_key.get(_folded_key(anchor[at:]), at) == at]
+        windows = [
+            _fold(anchor[at : at + 4]) for at in range(max(1, min(len(anchor), _MAX_ANCHOR_BYTES) - 3))
+        ]
+        free = [
+            at
+            for at, window in enumerate(windows)
+            if offset_of.get(window, at) == at and (at == 0 or offset_of.get(window[:3]) is None)
+        ]
         assert free, f"an anchor without 4 bytes of its own: {anchor!r}"
-        offsets[anchor] = min(free, key=lambda at: _frequency(anchor[at : at + 4].lower()))
-        offset_of_key[_folded_key(anchor[offsets[anchor] :])] = offsets[anchor]
+        offsets[anchor] = min(free, key=lambda at: _frequency(windows[at]))
+        offset_of[windows[offsets[anchor]]] = offsets[anchor]
     return offsets
 
 
@@ -135,14 +172,13 @@ def _frequency(window: bytes) -> int:
     )
 
 
-def _longer_anchors(rules: Sequence[Rule]) -> dict[int, np.ndarray]:
+def _longer_anchors(anchors: Iterable[bytes]) -> dict[int, np.ndarray]:
     """By their length the anchors of more than 4 bytes, each as a number of its first 8 bytes."""
     by_length: dict[int, set[int]] = {}
-    for anchor in {anchor[:_MAX_ANCHOR_BYTES] for rule in rules for anchor in rule.anchors}:
+    for anchor in anchors:
         if len(anchor) > 4:
-            folded = int.from_bytes(bytes(byte | 0x20 for byte in anchor), "little")
-            by_length.setdefault(len(anchor), set()).add(folded)
-    return {length: np.array(sorted(folded), np.uint64) for length, folded in by_length.items()}
+            by_length.setdefault(min(len(anchor), _MAX_ANCHOR_BYTES), set()).add(_number(anchor))
+    return {length: np.array(sorted(found), np.uint64) for length, found in by_length.items()}
 
 
 _IS_INNER = np.zeros(256, np.bool_)

@@ -1,4 +1,4 @@
-"""Values in tables: below a name, at its place in `INSERT INTO t (...) VALUES (...)`, or under a title that tells of secrets."""
+"""Values in tables: below a name, at its place in `INSERT INTO t (...) VALUES (...)`, or under a title that tells."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _line_end(text: bytes, start: int) -> int:
     return len(text) if end < 0 else end
 
 
-# ---------------------------------------------------------------- under a title: `stringData:`, `[credentials]`; whatever the name
+# ---------------------------------------------------------------- under a title: `stringData:`, `[credentials]`
 
 _TITLE = re.compile(
     rb"(?:(?<=stri)ngData|(?i:secrets|credentials?|passwords|passw(?:oe|\xc3\xb6)rter|logins))"

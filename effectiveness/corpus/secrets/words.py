@@ -66,7 +66,8 @@ _HARMLESS_IN_NAME = word_set("""
     version count counts length len size type types class prompt hint help description column columns blob
     index idx id ids max min num number cancellation keyword policy strength expiry expires expiration
     allow header headers prefix suffix param parameter parameters mode kind status state event callback
-    handler factory manager provider validator verify verifying verification publishable site required enabled disabled lookup reset
+    handler factory manager provider validator verify verifying verification publishable site required
+    enabled disabled lookup reset
 """)
 
 # Of the line before a random string.
