@@ -53,7 +53,7 @@ def _factor_for(fours: np.ndarray) -> np.uint32:
 
 
 class AnchorTable:
-    """Rules by the 4 bytes of their anchors that are looked for (3 where an anchor is no longer); up to 8 are compared."""
+    """Rules by the 4 bytes of their anchors that are looked for, 3 of the shortest; up to 8 are compared."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         offsets = _offsets({anchor for rule in rules for anchor in rule.anchors})

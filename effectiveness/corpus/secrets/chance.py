@@ -42,7 +42,7 @@ _KIND_OF = bytes(
     for byte in range(256)
 )
 _COMMON_MEAN, _MIN_BITS = 5, 5.0
-_BITS_CHANGE, _BITS_GOES_ON = 2.2, -0.2
+_BITS_CHANGE, _BITS_GOES_ON, _BITS_SAME = 2.2, -0.2, -4.0
 _BITS_OF_CASE = {(_LOWER, _UPPER): 1.5, (_UPPER, _LOWER): 0.4, (_LOWER, _LOWER): -0.4, (_UPPER, _UPPER): -0.4}
 
 
@@ -109,7 +109,7 @@ def drawn_bits(value: bytes) -> float:
             bits += _BITS_GOES_ON if x == y else _BITS_CHANGE
         else:
             bits += _COMMON_MEAN - _COMMON[(a | 32) - 97, (b | 32) - 97]
-            bits += _BITS_OF_CASE[x, y]
+            bits += _BITS_OF_CASE[x, y] if a != b else _BITS_SAME
     return bits
 
 

@@ -66,10 +66,14 @@ _TELLING_PREFIX = re.compile(
 _TOLD_INSIDE = re.compile(
     rb"(?i)(?:secret|private|access|token|key)(?:key|token|secret)?[-_.=]{1,2}(?![\w.-]{0,40}(?:secret|token|key)[-_.=])"
 )
-_TOLD_BEFORE = re.compile(
-    rb"(?i)(?<![vV])(?<!ub)(?<!ocket-)(?<!ying_)(?<!ENC\[)(?:secret|private|access|token|key)[ _-]?(?:key|token|secret)?[\"']?\]?[ \t]{0,2}[-=:.]{0,2}\s{0,3}[\"']?$"
+_TELLS = (
+    rb"(?:secret|private|access|token|key)[ _-]?(?:key|token|secret)?"
+    rb"[\"']?\]?[ \t]{0,2}[-=:.]{0,2}\s{0,3}[\"']?$"
 )
+_TOLD_BEFORE = re.compile(rb"(?i)(?<![vV])(?<!ub)(?<!ocket-)(?<!ying_)" + _TELLS)
+_KEY_OF_SOMEONE = re.compile(rb"(?i)[a-z0-9](?:[ _.-]|(?<=[a-z0-9])(?-i:(?=[SPATK])))" + _TELLS)
 _MIN_DISTINCT = 12
+_MIN_PART_BYTES = 10
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
 _CONSTANT = re.compile(rb"[A-Z][A-Z0-9]{0,79}+(?:_[A-Z0-9]{1,40}+){1,24}+")
@@ -77,7 +81,9 @@ _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 # A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
 _PUBLIC = re.compile(
-    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|xn--|[\w.-]{1,60}\+[0-9a-f]{8}\+[A-Z]|(?:prod|price|cus|sub|acct|evt)_[A-Za-z0-9]{14,24}$|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
+    rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|xn--"
+    rb"|[\w.-]{1,60}\+[0-9a-f]{8}\+[A-Z]|(?:prod|price|cus|sub|acct|evt)_[A-Za-z0-9]{14,24}$"
+    rb"|(?!nsec)[a-z]{1,10}1[02-9ac-hj-np-z]{38}|Qm[1-9A-HJ-NP-Za-km-z]{44}|[-+]0x)"
 )
 
 
@@ -92,9 +98,9 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
             yield found
             continue
         line = text[max(0, start - _LOOKED_AT_BYTES) : start]
-        if _PUBLIC_MEMBER.search(line) or (
-            line.endswith(b"@") and is_hex(text[start:end])
-        ):  # of a JWK; a commit
+        if _PUBLIC_MEMBER.search(line) or b"ENC[" in line:  # of a JSON Web Key; sops encrypted it
+            continue
+        if line.endswith(b"@") and is_hex(text[start:end]):  # a commit
             continue
         told = _TOLD_INSIDE.search(text, start, min(end, start + _LOOKED_AT_BYTES))
         if told and _is_told(text[told.end() : min(end, start + _MAX_RUN_BYTES)]):
@@ -212,6 +218,14 @@ def _is_encoded_text(value: bytes) -> bool:
     return decoded.isascii() and decoded.decode().isprintable()
 
 
+def _fills_file(value: bytes) -> bool:
+    """A token that a file holds alone, as `master.key` does; no name of a file, no address, no longer checksum."""
+    if is_hex(value):
+        return len(value) == _KEY_HEX_BYTES[0]
+    parts = _SEPARATORS.split(value)
+    return b"." not in value and not any(map(is_hex, parts)) and num_classes(value) >= 3 and _is_told(value)
+
+
 def _is_of_client(text: bytes, start: int, end: int) -> bool:
     """Whether the lines around tell of a service that one logs in to, and not of checksums or tests."""
     near = text[max(0, start - _NEAR_BYTES) : end + _NEAR_BYTES]
@@ -226,24 +240,27 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     if not text[:start].strip() and not text[end:].strip():  # a file that holds nothing else
-        is_key = is_hex(value) and len(value) == _KEY_HEX_BYTES[0]
-        return is_key or (not is_hex(value) and b"." not in value and _is_told(value))
+        return _fills_file(value)
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
-    is_word = is_word or (
-        _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r") and b"." not in value
-    )
+    is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r") and b"." not in value
+    is_word = is_word or is_pair
     if not (is_quoted or is_setting or is_word) or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value):
         return False
     if value.startswith(b"0x"):
         return False
-    is_key = _TOLD_BEFORE.search(line) and not is_harmless_line(line)
-    if is_key and ((is_hex(value) and len(value) in _KEY_HEX_BYTES) or _UUID.fullmatch(value)):
+    if (
+        _KEY_OF_SOMEONE.search(line)
+        and not is_harmless_line(line)
+        and ((is_hex(value) and len(value) in _KEY_HEX_BYTES) or _UUID.fullmatch(value))
+    ):
         return True
     if is_hex(value):
         return not is_word and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
     if not is_quoted and _ATTRIBUTE.fullmatch(value):
+        return False
+    if max(map(len, parts)) < _MIN_PART_BYTES:  # the name of a model, a version
         return False
     if has_checksum or _UUID.fullmatch(value) or _is_encoded_text(value):
         return False

@@ -78,6 +78,7 @@ _KEY = re.compile(
     rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}"
     rb"|(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/_-]{20,256}={0,2}"
 )
+_KEY_ID = re.compile(rb"[0-9A-F]{16}|[0-9A-F]{40}")  # of OpenPGP
 _IS_ENVIRONMENT = re.compile(
     rb"(?:env(?:iron)?(?:\[[\"']|\.|:)|env(?:iron)?\(\s?[\"']?|ENV )[A-Z0-9_]{1,24}_$"
 )
@@ -119,6 +120,8 @@ def _given_value(
         return None
     value = text[slice(*span)]
     is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and between["rest"] == b""
+    if name.before.lower().endswith(b"signing") and _KEY_ID.fullmatch(value):  # Git's `signingkey`
+        return None
     if stem in (b"key", b"keys") and is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`
         return None
     if stem in (b"key", b"keys") and not (

@@ -51,7 +51,8 @@ HARMLESS_VALUE = re.compile(
             rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))",  # an address, a path
             rb"(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # a constant
             rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
-            rb"^pk_(?:live|test)_|\+[0-9a-f]{8}\+[A-Z]|^-----BEGIN|(?-i:a-z|A-Z)",  # a key to publish; what `keys` looks at
+            rb"^pk_(?:live|test)_|\+[0-9a-f]{8}\+[A-Z]",  # a key to publish
+            rb"^-----BEGIN|(?-i:a-z|A-Z)",  # what `keys` looks at; an alphabet
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
         )
     )

@@ -91,7 +91,7 @@ _HARMLESS = word_set("""
     sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
     pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
     ids url path file continuation primary foreign sort partition cache verification dnskey track channel site
-    publishable donate address websocket boundary
+    publishable donate address websocket boundary prefix
 """)
 _OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
@@ -151,7 +151,7 @@ def is_telling_line(line: bytes) -> bool:
     """Whether the line tells of a secret, and not of what is harmless."""
     if _HEADER.search(line):
         return True
-    if line.rfind(b"arn:") >= 0 or line.rfind(b"ENC[") >= 0:  # the name of a resource; sops encrypts
+    if line.rfind(b"arn:") >= 0:  # the name of a resource
         return False
     address = line.rfind(_ADDRESS)
     if address >= 0 and not _END_OF_ADDRESS.search(line, address):
