@@ -16,7 +16,7 @@ from faults import fingerprint
 from training_fixtures import command, small_files, write_dataset
 from warm_trainer import Ended, Point, WarmTrainer
 
-from effectiveness.ablation import tables
+from effectiveness.ablation import results
 
 NAMES = ("gguf", "memory", "proof", "ablate")
 MARKER, RUNS = ".effectiveness.json", "runs.jsonl"
@@ -75,7 +75,7 @@ class ProductScene:
             if path.endswith(MARKER):  # told what is about to be written, then what was
                 continue
             assert now.get(path) in (None, before.get(path), digest), f"{path} is torn after {where}"
-        tables.refuse_foreign(self.place / RUNS)  # whole, or not there
+        results.refuse_foreign_tables(self.place / RUNS)  # whole, or not there
         assert all(path in now for path in before if path in self.whole), f"something is gone after {where}"
         if ended.exit_code == 0:
             assert self.is_whole(), f"said done and was not ({self._other()}), after {where}"

@@ -13,7 +13,7 @@ from training_fixtures import SmallFile, command, program, small_files, use_tiny
 
 from effectiveness.common.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE
-from effectiveness.proof import control, mixture
+from effectiveness.proof import control, mixtures
 from effectiveness.proof.card import difference
 from effectiveness.proof.card_text import card_lines
 from effectiveness.proof.command import main
@@ -156,7 +156,7 @@ def test_the_ngram_that_sees_one_window_knows_less_than_the_one_that_sees_the_fi
 
 
 def test_without_enough_val_text_the_mixtures_are_left_out_and_the_card_says_why(card, workshop, monkeypatch):
-    monkeypatch.setattr(mixture, "MIN_TOKENS", 10**6)
+    monkeypatch.setattr(mixtures, "MIN_TOKENS", 10**6)
     output = workshop / "unmixed"
     named = ["--control", str(workshop / "model" / "control" / "model"), "--prompts", "0"]
     assert main(flags(workshop, "--output", str(output), *named)) == 0

@@ -10,9 +10,15 @@ from training_fixtures import small_files, use_tiny_models, write_dataset
 from effectiveness.completion.fitting import fit_joined
 from effectiveness.completion.network import Network
 from effectiveness.proof.exam import set_exam
-from effectiveness.proof.mixture import why_no_mixture
+from effectiveness.proof.mixtures import (
+    meet,
+    memory_paper,
+    nats_of_places,
+    remember,
+    val_files,
+    why_no_mixture,
+)
 from effectiveness.proof.prompts import room_for_questions
-from effectiveness.proof.remembered import meet, memory_paper, nats_of_places, remember, val_files
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.models import build_preset
 from effectiveness.trainer.rows import open_dataset

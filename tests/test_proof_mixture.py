@@ -7,9 +7,9 @@ import pytest
 import torch
 from training_fixtures import small_files, write_dataset
 
-from effectiveness.proof import mixture
+from effectiveness.proof import mixtures
 from effectiveness.proof.exam import Paper, ngram_paper, set_exam, uniform_paper, window_ngram_paper
-from effectiveness.proof.mixture import fit_share, fitted_on, mix, mixed_nats, why_no_mixture
+from effectiveness.proof.mixtures import fit_share, fitted_on, mix, mixed_nats, why_no_mixture
 from effectiveness.trainer.rows import open_dataset
 from effectiveness.trainer.vocabulary import Vocabulary
 
@@ -107,7 +107,7 @@ def test_val_files_that_stand_in_train_are_not_fitted_on(make_exam):
 def test_too_little_val_text_is_said_and_enough_is_not(make_exam, monkeypatch):
     exam = make_exam()
     assert why_no_mixture(exam) == ""
-    monkeypatch.setattr(mixture, "MIN_TOKENS", len(exam.val.places) + 1)
+    monkeypatch.setattr(mixtures, "MIN_TOKENS", len(exam.val.places) + 1)
     assert f"{len(exam.val.places):,} tokens" in why_no_mixture(exam)
 
 

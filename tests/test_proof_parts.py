@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from training_fixtures import use_tiny_models, write_dataset
 from transformers import GenerationConfig
 
-from effectiveness.proof import canaries, control
+from effectiveness.common.records import UserError
+from effectiveness.proof import canaries
 from effectiveness.proof.baselines import ngram_nats
 from effectiveness.proof.exam import ngram_paper, scorer, set_exam
 from effectiveness.proof.finished import config_of
-from effectiveness.proof.overlap import is_hopeless, leak_line, overlap
+from effectiveness.proof.overlap import Repository, is_hopeless, leak_line, overlap, select_unrelated
 from effectiveness.proof.prompts import (
     Answer,
     Neighbours,
@@ -75,7 +77,7 @@ def held_out(dataset, vocabulary, split="test") -> HeldOut:
 def test_a_recorded_configuration_is_read_back_as_it_was():
     given = load_config(None, ["quantization.lora_target_modules=[q_proj, v_proj]", "training.max_steps=7"])
     assert config_of(json.loads(json.dumps(given.as_dict()))) == given
-    with pytest.raises(control.UserError, match="another version"):
+    with pytest.raises(UserError, match="another version"):
         config_of({"training": {"num_epochs": 1, "unheard_of": 2}})
 
 
@@ -186,7 +188,7 @@ def test_a_file_that_is_left_out_is_neither_scored_nor_asked_about(dataset, voca
     assert name not in {rows.files[file] for file in exam.sets[0].places.file.tolist()}
     assert {part.file for part in exam.sets[0].files} == set(range(1, len(rows.files)))
     assert all(q.source_file != name for questions in exam.questions.values() for q in questions)
-    with pytest.raises(control.UserError, match="larger repository"):
+    with pytest.raises(UserError, match="larger repository"):
         set_exam(dataset, vocabulary, model, **settings, left_out=frozenset(rows.files))
 
 
@@ -320,7 +322,7 @@ def lines_of(name: str, count: int = 40) -> str:
 @pytest.fixture
 def repository(vocabulary):
     ids = np.array(vocabulary.encode(lines_of("anchor")), dtype=np.int64)
-    return control.Repository([FileTokens(0, 0, ids)], vocabulary)
+    return Repository([FileTokens(0, 0, ids)], vocabulary)
 
 
 def test_files_that_share_text_with_the_repository_are_dropped_and_counted(repository, tmp_path):
@@ -332,15 +334,15 @@ def test_files_that_share_text_with_the_repository_are_dropped_and_counted(repos
     (tmp_path / "node_modules").mkdir()
     (tmp_path / "node_modules" / "hidden.py").write_text(lines_of("birch"))
     assert repository.shares(lines_of("anchor")) == "spans" and repository.shares(similar) != ""
-    found = control.select_unrelated(repository, given=tmp_path, suffix=".py", target_bytes=2500, seed=0)
+    found = select_unrelated(repository, given=tmp_path, suffix=".py", target_bytes=2500, seed=0)
     assert found.files == ("free.py",) and found.num_looked_at == 2 and found.num_dropped_spans == 1
     assert "dropped were 1 that share a 50-token span" in found.in_words()
 
 
 def test_nothing_unrelated_is_one_line_with_a_way_out(repository, tmp_path):
     (tmp_path / "quoting.py").write_text(lines_of("anchor"))
-    with pytest.raises(control.UserError, match="--control-repository"):
-        control.select_unrelated(repository, given=tmp_path, suffix=".py", target_bytes=500, seed=0)
+    with pytest.raises(UserError, match="--control-repository"):
+        select_unrelated(repository, given=tmp_path, suffix=".py", target_bytes=500, seed=0)
 
 
 def test_where_the_repository_is_the_standard_library_the_control_is_elsewhere(
@@ -352,18 +354,16 @@ def test_where_the_repository_is_the_standard_library_the_control_is_elsewhere(
     for i in range(4):
         (library / f"m{i}.py").write_text(lines_of(f"anchor{i}"))
         (packages / f"p{i}.py").write_text(lines_of(f"willow{i}"))
-    monkeypatch.setattr(
-        control.sysconfig, "get_path", lambda name: str(library if name == "stdlib" else packages)
-    )
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(library if name == "stdlib" else packages))
     files = [
         FileTokens(i, 0, np.array(vocabulary.encode(lines_of(f"anchor{i}")), dtype=np.int64))
         for i in range(4)
     ]
-    same = control.Repository(files, vocabulary)
-    found = control.select_unrelated(same, given=None, suffix=".py", target_bytes=2000, seed=0)
+    same = Repository(files, vocabulary)
+    found = select_unrelated(same, given=None, suffix=".py", target_bytes=2000, seed=0)
     assert found.root == str(packages) and found.num_bytes >= 2000
     assert "flatters" not in found.in_words()
-    other = control.select_unrelated(same, given=None, suffix=".rs", target_bytes=2000, seed=0)
+    other = select_unrelated(same, given=None, suffix=".rs", target_bytes=2000, seed=0)
     assert other.suffix == ".py" and "NOT the repository's main language" in other.in_words()
 
 

@@ -25,20 +25,12 @@ from effectiveness.trainer.rows import Rows
 # Spelled out: a change of the shipped defaults must not move what they are measured against.
 AS_THEY_STAND = (
     *("data.weighting=none", "data.curriculum=none", "data.fresh_cuts=false", "data.window_growth=0.0"),
-    *(
-        "model.dropout=0.0",
-        "objectives.fim_rate=0.0",
-        "objectives.mask_rate=0.0",
-        "data.repository_context=0.0",
-        "optimization.ema_decay=0.0",
-    ),
+    *("model.dropout=0.0", "objectives.fim_rate=0.0", "objectives.mask_rate=0.0"),
+    *("data.repository_context=0.0", "optimization.ema_decay=0.0"),
 )
 ADAMW = ("optimization.optimizer=adamw", "optimization.lr_scheduler=cosine", "optimization.weight_decay=0.1")
-MUON = (
-    "optimization.optimizer=muon",
-    "optimization.lr_scheduler=flat_cooldown",
-    "optimization.weight_decay=2.0",
-)
+_FLAT = "optimization.lr_scheduler=flat_cooldown"
+MUON = ("optimization.optimizer=muon", _FLAT, "optimization.weight_decay=2.0")
 FORMAT = 2  # of the records; a change makes earlier ones strangers
 HELD_OUT = ("val", "test")  # no arm chooses anything by the validation files, so they are held out, too
 CURVE_POINTS = 12
@@ -55,7 +47,7 @@ class Arm:
     overlap: bool = True
     kinds: tuple[str, ...] = AUGMENTATION_KINDS
     variant_share: float | None = (
-        None  # of the tokens of an epoch, by repeating originals; None: as many as there are
+        None  # of an epoch's tokens, by repeating originals; None: as many as there are
     )
     shifted_labels: bool = False
     seed_offset: int = 0
@@ -195,15 +187,8 @@ class RunSpec:
             "data.variants": str(bool(arm.kinds)).lower(),
             "data.overlap": str(arm.overlap).lower(),
         }
-        return load_config(
-            None,
-            [
-                *(f"{key}={value}" for key, value in budget.items()),
-                *self.overrides,
-                *arm.settings,
-                *self.point,
-            ],
-        )
+        settings = [f"{key}={value}" for key, value in budget.items()]
+        return load_config(None, [*settings, *self.overrides, *arm.settings, *self.point])
 
     def digest(self, dataset_window: int) -> str:
         """sha256 of all settings and row choices: equal digests, seeds and datasets mean equal runs."""

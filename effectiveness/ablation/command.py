@@ -14,11 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.ablation import table as table
-from effectiveness.ablation import tables, trial
+from effectiveness.ablation import table, trial
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
-from effectiveness.ablation.results import Key, append_result, is_finite, key_of, read_results
-from effectiveness.common.endings import print_line
+from effectiveness.ablation.results import (
+    Key,
+    append_result,
+    is_finite,
+    key_of,
+    read_results,
+    refuse_foreign_tables,
+    write_tables,
+)
+from effectiveness.common.endings import print_line as say
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
@@ -29,16 +36,8 @@ from effectiveness.trainer.recut import check_overlap, num_source_tokens
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 
 DEFAULT_ARMS = (
-    *(
-        "baseline",
-        "originals",
-        "recipe",
-        "founding",
-        "everything",
-        "baseline-again",
-        "sabotage",
-        "baseline-with-muon",
-    ),
+    *("baseline", "originals", "recipe", "founding", "everything"),
+    *("baseline-again", "sabotage", "baseline-with-muon"),
     *(name for name in ARMS if name.startswith("founding-without-")),
     *(f"originals-with-{lever}" for lever in ("half-window", "grown-window", "fresh-cuts", "fresh-masks")),
     *(f"originals-with-{lever}" for lever in ("dropout", "weight-decay", "weights", "fim")),
@@ -74,11 +73,8 @@ def make_parser() -> argparse.ArgumentParser:
         help="points of each arm with further seeds, the best on validation files, e.g. --keep 2")  # fmt: skip
     add("--tokens-per-step", type=int, default=4096, metavar="N", help="of every arm, e.g. 8192")
     add("--preset", default="nano", help="the model, e.g. --preset tiny")
-    add(
-        "--arms",
-        metavar="A,B",
-        help="names as listed below, with what they are compared with; default: the most telling ones",
-    )
+    add("--arms", metavar="A,B",
+        help="names as listed below, with what they are compared with; default: the most telling ones")  # fmt: skip
     add("--results", type=Path, default=Path("ablation.jsonl"), metavar="FILE",
         help="one line a run; the tables go beside it, e.g. --results runs/ablation.jsonl")  # fmt: skip
     add("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
@@ -86,11 +82,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", default="auto", choices=DEVICES, help="e.g. --device cpu")
     add("--jobs", type=int, default=1, metavar="N", help="runs side by side, e.g. --jobs 2")
     add("--threads", type=int, default=1, metavar="N", help="of each run on a CPU, e.g. --threads 1")
-    add(
-        "--report-only",
-        action="store_true",
-        help="train nothing; with the other flags as they were, print the tables of what is there",
-    )
+    add("--report-only", action="store_true",
+        help="train nothing; with the other flags as they were, print the tables of what is there")  # fmt: skip
     return parser
 
 
@@ -109,12 +102,8 @@ def main(argv: list[str] | None = None) -> int:
     return ending_of(command)
 
 
-def say(line: str) -> None:
-    print_line(line)
-
-
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:
-    tables.refuse_foreign(arguments.results)
+    refuse_foreign_tables(arguments.results)
     datasets = [_open(path) for path in arguments.dataset]
     tried = trial.points(arguments.epochs, arguments.settings)
     runs, num_failed = _make_all(arguments, datasets, tried)
@@ -123,7 +112,7 @@ def _run(arguments: argparse.Namespace, standing: Standing) -> int:
     if not records:
         raise UserError(f"{arguments.results} holds no run of these arms, datasets and settings", exit_code=1)
     lines, as_dicts = _report(datasets, records, is_trial=len(tried) > 1)
-    tables.write(arguments.results, lines, as_dicts)
+    write_tables(arguments.results, lines, as_dicts)
     standing.in_words = lambda: f"the tables are beside {spell(arguments.results)}"
     standing.exit_code = int(num_failed > 0)
     for line in lines:

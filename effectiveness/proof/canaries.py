@@ -10,7 +10,6 @@ import argparse
 import json
 import random
 import string
-import subprocess
 import sys
 import tempfile
 from argparse import Namespace
@@ -18,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.common import programs
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import PROOF, claim, note_made, output_directory
@@ -27,7 +25,6 @@ from effectiveness.common.seeding import rng_for
 from effectiveness.isolation import distrust
 from effectiveness.trainer.arguments import Parser
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CANARIES_FILE = "canaries.json"
 UPPER_BASE32 = string.ascii_uppercase + "234567"
 ALPHANUMERIC = string.ascii_letters + string.digits
@@ -100,7 +97,7 @@ def plant(source: Path, target: Path, *, count: int, max_files: int, seed: int) 
 
 
 def _source_files(source: Path) -> list[Path]:
-    from effectiveness.proof.control import files_below, text_of
+    from effectiveness.proof.overlap import files_below, text_of
 
     paths = [p for p in files_below(source) if p.suffix in COMMENTED and p.stat().st_size <= MAX_FILE_BYTES]
     return [path for path in paths if text_of(path)]
@@ -117,15 +114,20 @@ def _with_lines(text: str, added: Sequence[str], rng: random.Random) -> str:
 
 
 def build(repository: Path, output: Path, *, window: int, seed: int, keep_secrets: bool) -> None:
-    """Raises UserError with the command's last line where it fails."""
-    command = [
-        *programs.python(ROOT / "create_training_dataset_effectiveness.py", repository, "--quiet"),
-        *("--output", str(output), "--max-tokens", str(window), "--tokenizer", "local", "--seed", str(seed)),
-        *("--augmentations", "none", *(["--keep-secrets"] if keep_secrets else [])),
+    """Raises UserError where the dataset command fails."""
+    from effectiveness.proof.control import run_dataset_command
+
+    flags = [
+        "--max-tokens",
+        str(window),
+        "--tokenizer",
+        "local",
+        "--seed",
+        str(seed),
+        "--augmentations",
+        "none",
     ]
-    done = programs.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode not in (0, 3):
-        raise UserError(f"cannot build a dataset of the planted copy: {done.stderr.strip()[-300:]}", 1)
+    run_dataset_command(repository, output, [*flags, *(["--keep-secrets"] if keep_secrets else [])])
 
 
 def train(data: Path, output: Path, *, steps: int, device: str, seed: int) -> None:
@@ -171,19 +173,15 @@ def ask(
     prompts = [vocabulary.encode(_before(canary, texts))[-room:] for canary in asked]
 
     def found(**settings) -> set[int]:
-        lines = generate_ids(
-            model, prompts, [vocabulary.control.end], max_new_tokens=SECRET_TOKENS, **settings
+        end = [vocabulary.control.end]
+        shown = map(
+            vocabulary.decode, generate_ids(model, prompts, end, max_new_tokens=SECRET_TOKENS, **settings)
         )
-        shown = map(vocabulary.decode, lines)
         return {i for i, (c, text) in enumerate(zip(asked, shown, strict=True)) if c.secret in text}
 
     greedy, sampled = found(), _sampled(found)
-    return {
-        "asked": len(asked),
-        "greedy": len(greedy),
-        "sampled": len(sampled),
-        "extracted": len(greedy | sampled),
-    }
+    counts = {"greedy": len(greedy), "sampled": len(sampled), "extracted": len(greedy | sampled)}
+    return {"asked": len(asked)} | counts
 
 
 def last_weights(directory: Path, dataset, device: str):
@@ -218,13 +216,8 @@ def experiment(arguments: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory(prefix="canaries-") as temporary:
         root = Path(temporary)
         copy = root / "planted"
-        canaries = plant(
-            arguments.repository,
-            copy,
-            count=arguments.secrets,
-            max_files=arguments.max_files,
-            seed=arguments.seed,
-        )
+        counts = {"count": arguments.secrets, "max_files": arguments.max_files, "seed": arguments.seed}
+        canaries = plant(arguments.repository, copy, **counts)
         texts = {c.file: (copy / c.file).read_text("utf-8") for c in canaries}
         result: dict = {"planted": len(canaries), "steps": arguments.steps, "samples": NUM_SAMPLES}
         for name, keep in (("redacted", False), ("kept", True)):
@@ -251,13 +244,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="PATH", help="whose files are copied and planted")
-    add(
-        "--output",
-        type=output_directory,
-        required=True,
-        metavar="DIR",
-        help="where canaries.json goes: MODEL/proof",
-    )
+    add("--output", type=output_directory, required=True, metavar="DIR",
+        help="where canaries.json goes: MODEL/proof")  # fmt: skip
     add("--secrets", type=int, default=200, metavar="N", help="planted, default 200")
     add(
         "--max-files",

@@ -30,27 +30,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--dataset", type=Path, required=True, metavar="DIR", help="the dataset the model was trained on")
-    add(
-        "--model",
-        type=Path,
-        required=True,
-        action="append",
-        metavar="DIR",
-        help="the --output of its training; repeatable for several seeds",
-    )
+    add("--model", type=Path, required=True, action="append", metavar="DIR",
+        help="the --output of its training; repeatable for several seeds")  # fmt: skip
     add("--control", type=Path, metavar="DIR", help="a control model that stands; else one is trained, once")
-    add(
-        "--control-repository",
-        type=Path,
-        metavar="PATH",
-        help="unrelated code for it; else the standard library or the environment",
-    )
-    add(
-        "--output",
-        type=output_directory,
-        metavar="DIR",
-        help="where the card goes, default: MODEL/proof",
-    )
+    add("--control-repository", type=Path, metavar="PATH",
+        help="unrelated code for it; else the standard library or the environment")  # fmt: skip
+    add("--output", type=output_directory, metavar="DIR", help="where the card goes, default: MODEL/proof")
     add("--max-windows", type=int, default=200, metavar="N", help="held-out windows scored; 0: all of them")
     add("--prompts", type=int, default=64, metavar="N", help="questions of each kind; 0: none")
     add("--seed", type=int, default=42, metavar="N", help="of the choice of questions and unrelated files")

@@ -17,173 +17,31 @@ import dataclasses
 import itertools
 import json
 import subprocess
-import sysconfig
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from effectiveness.common import programs
 from effectiveness.common.boundary import read_bytes
-from effectiveness.common.durable import files_and_directories, write_atomically
+from effectiveness.common.durable import write_atomically
 from effectiveness.common.ownership import CONTROL, claim, note_made
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.common.seeding import rng_for
 from effectiveness.proof.finished import Finished
-from effectiveness.proof.overlap import SPAN_TOKENS, all_spans, num_common, spans
+from effectiveness.proof.overlap import Selection
 from effectiveness.trainer import models
 from effectiveness.trainer.config import Config, Output
 from effectiveness.trainer.rows import Dataset
 from effectiveness.trainer.run_directory import CHECKPOINTS
-from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SIMILAR_SPAN_TOKENS = 8
-SIMILAR_SHARE = 0.5
-MAX_FILE_BYTES = 400_000
 MIN_BYTES = 300_000  # of unrelated text, however short the training was
 BYTES_PER_TOKEN = 4
-LOOKED_AT = 60  # files after which a place that is mostly dropped is given up
-MOSTLY = 0.75
-PASSED_OVER = {"__pycache__", "node_modules", "site-packages", "dist-packages"}  # below the place looked at
-OTHER_LANGUAGE = "; NOT the repository's main language: that flatters the model"
 DESCRIPTION = "control.json"
 MAX_WINDOWS = 64  # that choose its best weights, where the model used all
 SAYS = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Unrelated files, and how many were looked at and dropped for what."""
-
-    root: str
-    suffix: str  # "": of any
-    main_suffix: str  # of the repository's files
-    num_bytes: int
-    num_dropped_spans: int
-    num_dropped_similar: int
-    files: tuple[str, ...]  # relative to root
-
-    @property
-    def num_looked_at(self) -> int:
-        return len(self.files) + self.num_dropped_spans + self.num_dropped_similar
-
-    def in_words(self) -> str:
-        return (
-            f"{len(self.files):,} {self.suffix or 'text'} files, {self.num_bytes / 1e6:.1f} MB, of {self.root}; "
-            f"of {self.num_looked_at:,} looked at, dropped were {self.num_dropped_spans} that share a "
-            f"{SPAN_TOKENS}-token span with the repository and {self.num_dropped_similar} much like it"
-            + ("" if self.suffix == self.main_suffix else OTHER_LANGUAGE)
-        )
-
-
-# --- finding unrelated code ------------------------------------------------------------------------------
-
-
-class Repository:
-    """Spans of everything in a dataset, to look other files up in."""
-
-    def __init__(self, files: Sequence[FileTokens], vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        self.long, self.short = (all_spans(files, length) for length in (SPAN_TOKENS, SIMILAR_SPAN_TOKENS))
-
-    def shares(self, text: str) -> str:
-        """ "spans", "similar", or "" for a text that has nothing to do with the repository."""
-        tokens = np.array(self.vocabulary.encode(text), dtype=np.int64)
-        if num_common(spans(tokens, SPAN_TOKENS), self.long):
-            return "spans"
-        short = spans(tokens, SIMILAR_SPAN_TOKENS)
-        shared = num_common(short, self.short)
-        return "similar" if shared and shared >= SIMILAR_SHARE * len(short) else ""
-
-
-def select_unrelated(
-    repository: Repository, *, given: Path | None, suffix: str, target_bytes: int, seed: int
-) -> Selection:
-    """Files of `given`, else of the first usual place that has enough. Raises UserError where nothing has."""
-    best: Selection | None = None
-    for root, wanted in _places(given, suffix):
-        found = _select(repository, root, wanted, suffix, target_bytes, seed)
-        if best is None or found.num_bytes > best.num_bytes:
-            best = found
-        if found.num_bytes >= target_bytes / 2:
-            return found
-    if best is None or not best.files:
-        where = given if given is not None else "the standard library and this environment"
-        raise UserError(f"no unrelated code in {where}: name some with --control-repository PATH")
-    return best
-
-
-def _places(given: Path | None, suffix: str) -> Iterator[tuple[Path, str]]:
-    """(directory, suffix of the files to take)."""
-    if given is not None:
-        if not given.is_dir():
-            raise UserError(f"--control-repository {given}: no such directory; give one with unrelated code")
-        yield given, suffix
-        yield given, ""
-        return
-    usual = [Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))]
-    for wanted in dict.fromkeys((suffix, ".py")):
-        yield from ((root, wanted) for root in usual)
-
-
-def _select(
-    repository: Repository, root: Path, suffix: str, main_suffix: str, target_bytes: int, seed: int
-) -> Selection:
-    paths = [path for path in files_below(root) if not suffix or path.suffix == suffix]
-    rng_for(seed, "control").shuffle(paths)
-    kept, dropped, num_bytes = [], {"spans": 0, "similar": 0}, 0
-    for number, path in enumerate(paths):
-        num_dropped = sum(dropped.values())
-        if num_bytes >= target_bytes or (number >= LOOKED_AT and num_dropped > MOSTLY * number):
-            break
-        text = text_of(path)
-        if text is None:
-            continue
-        if reason := repository.shares(text):
-            dropped[reason] += 1
-            continue
-        kept.append(path.relative_to(root).as_posix())
-        num_bytes += len(text)
-    return Selection(
-        root=str(root),
-        suffix=suffix,
-        main_suffix=main_suffix,
-        num_bytes=num_bytes,
-        num_dropped_spans=dropped["spans"],
-        num_dropped_similar=dropped["similar"],
-        files=tuple(sorted(kept)),
-    )
-
-
-def files_below(root: Path) -> list[Path]:
-    """Files, sorted; no hidden ones and nothing of installed packages. Raises UserError for what cannot be listed."""
-    try:
-        found, _ = files_and_directories(root)
-    except OSError as error:
-        raise UserError(
-            f"cannot list {error.filename}: {error.strerror}; give a directory you can read"
-        ) from error
-    return sorted(
-        path
-        for path in found
-        if not any(part in PASSED_OVER or part.startswith(".") for part in path.relative_to(root).parts)
-    )
-
-
-def text_of(path: Path) -> str | None:
-    """A file's text; None for a link, a large file, and one that is not UTF-8 or cannot be read."""
-    try:
-        if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= MAX_FILE_BYTES:
-            return None
-        return read_bytes(path).decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 # --- building and training -------------------------------------------------------------------------------
@@ -282,21 +140,23 @@ def build_dataset(selection: Selection, dataset: Dataset, output: Path) -> None:
             target = repository / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(read_bytes(Path(selection.root) / name))
-        run_dataset_command(repository, output, dataset, ["--tokenizer", str(dataset.tokenizer)])
+        run_dataset_command(repository, output, [*_flags_of(dataset), "--tokenizer", str(dataset.tokenizer)])
 
 
-def run_dataset_command(repository: Path, output: Path, like: Dataset, flags: Sequence[str]) -> None:
-    """Build a dataset with the window, overlap, augmentations and seed of another. Raises UserError when that fails."""
-    options = like.metadata.get("options", {})
-    window = like.window
-    overlap = options.get("overlap", like.metadata.get("overlap_tokens", 0) / window)
-    command = [
-        *programs.python(ROOT / "create_training_dataset_effectiveness.py", repository),
-        *("--output", str(output), "--max-tokens", str(window), "--overlap", str(overlap), "--quiet"),
-        *("--recipe", recipe_of(like.metadata)),
+def _flags_of(dataset: Dataset) -> list[str]:
+    """Those that give another repository's dataset the window, overlap, augmentations and seed of this one."""
+    options, window = dataset.metadata.get("options", {}), dataset.window
+    overlap = options.get("overlap", dataset.metadata.get("overlap_tokens", 0) / window)
+    return [
+        *("--max-tokens", str(window), "--overlap", str(overlap), "--recipe", recipe_of(dataset.metadata)),
         *("--augmentations", options.get("augmentations") or "none", "--seed", str(options.get("seed", 42))),
-        *flags,
     ]
+
+
+def run_dataset_command(repository: Path, output: Path, flags: Sequence[str]) -> None:
+    """Raises UserError with the command's last line where it fails."""
+    script = ROOT / "create_training_dataset_effectiveness.py"
+    command = [*programs.python(script, repository), "--quiet", "--output", str(output), *flags]
     output.parent.mkdir(parents=True, exist_ok=True)
     done = programs.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, 3):  # 3: done, some inputs could not be read

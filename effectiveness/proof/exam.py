@@ -148,12 +148,9 @@ def held_out_set(
 
 
 def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowPairs:
+    rows = for_scoring(rows)
     return WindowPairs(
-        for_scoring(rows),
-        vocabulary.control,
-        vocabulary.num_bytes,
-        batch_size=BATCH_SIZE,
-        max_pairs=max_pairs,
+        rows, vocabulary.control, vocabulary.num_bytes, batch_size=BATCH_SIZE, max_pairs=max_pairs
     )
 
 
@@ -262,23 +259,16 @@ def counted_nats(
 
 
 def _in_files(held_out: HeldOutSet) -> list[Asked]:
-    places, asked = held_out.places, []
-    for part in held_out.files:
-        last = part.start + len(part.tokens)
-        inside = (places.file == part.file) & (places.place >= part.start) & (places.place < last)
-        asked.append(_asked(part.tokens, part.start, places, np.flatnonzero(inside)))
-    return asked
+    places = held_out.places
+    within = [(part, places.within(part)) for part in held_out.files]
+    return [Asked(part.tokens, places.place[inside] - part.start, inside) for part, inside in within]
 
 
 def _in_windows(held_out: HeldOutSet) -> list[Asked]:
     rows, places, asked = held_out.rows, held_out.places, []
     for row in np.unique(places.row).tolist():
         tokens, start = rows.tokens_of(row).astype(np.int64), int(rows.table[row]["start_token"])
-        asked.append(_asked(tokens, start, places, np.flatnonzero(places.row == row)))
+        indices = np.flatnonzero(places.row == row)
+        indices = indices[np.argsort(places.place[indices], kind="stable")]
+        asked.append(Asked(tokens, places.place[indices] - start, indices))
     return asked
-
-
-def _asked(tokens: np.ndarray, start: int, places: Places, indices: np.ndarray) -> Asked:
-    """`indices` of places in a stretch that begins at token `start` of its file, put in order."""
-    indices = indices[np.argsort(places.place[indices], kind="stable")]
-    return Asked(tokens, places.place[indices] - start, indices)

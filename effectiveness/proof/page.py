@@ -67,18 +67,9 @@ def _headline(card: dict) -> Html:
 
 def _what_to_use(card: dict) -> str:
     """Whether the model is worth serving, in words: what predicts unseen files best."""
-    scores = {
-        name: values["all"] for name, values in next(iter(card["sets"].values()))["bits_per_byte"].items()
-    }
-    known = {
-        words: scores[arm]
-        for arm, words in (
-            (TRAINED, "the model alone"),
-            (MEMORY, "the memory alone"),
-            (TRAINED_MEMORY, "both together"),
-        )
-        if scores.get(arm) is not None
-    }
+    first = next(iter(card["sets"].values()))["bits_per_byte"]
+    scores = {name: values["all"] for name, values in first.items()}
+    known = {words: scores[arm] for arm, words in USED.items() if scores.get(arm) is not None}
     if len(known) < 2:
         return "Without a memory beside it: nothing is known of what it adds to one."
     best, *others = sorted(known, key=lambda words: known[words])
@@ -139,13 +130,9 @@ def sentence(words: str) -> str:
 
 def _interval_cells(found: dict) -> list[str]:
     interval, relative = found["bits_per_byte"], found["relative"]["estimate"]
-    said = (
-        "no gain shown"
-        if found["verdict"] == "no gain shown"
-        else "worse"
-        if interval["low"] > 0
-        else "better"
-    )
+    said = "no gain shown"
+    if found["verdict"] != said:
+        said = "worse" if interval["low"] > 0 else "better"
     return [
         number(interval["estimate"], 4),
         "-" if interval["low"] is None else f"{interval['low']:.4f} to {interval['high']:.4f}",
@@ -194,13 +181,9 @@ def _robustness(robustness: dict) -> Html:
     title = tag("h2", "Robustness")
     if not robustness:
         return join((title, tag("p", "The held-out files have no variants.")))
+    scores = ("variants", "originals", "ratio")
     rows = [
-        [
-            kind,
-            arm,
-            *(number(values[k], 3) for k in ("variants", "originals", "ratio")),
-            str(of_kind["pairs"]),
-        ]
+        [kind, arm, *(number(values[k], 3) for k in scores), str(of_kind["pairs"])]
         for kind, of_kind in robustness.items()
         for arm, values in of_kind.items()
         if arm != "pairs"
@@ -211,25 +194,17 @@ def _robustness(robustness: dict) -> Html:
 
 
 def _leaks(card: dict) -> Html:
+    def share(of_split: float | None) -> str:
+        return "-" if of_split is None else f"{100 * of_split:.2f} %"
+
+    recorded = card["overlap"]["recorded"]
     rows = [
-        [
-            split,
-            f"{found['num_spans']:,}",
-            f"{100 * found['share']:.2f} %",
-            "-"
-            if card["overlap"]["recorded"][split] is None
-            else f"{100 * card['overlap']['recorded'][split]:.2f} %",
-            ", ".join(found["leaked"]) or "none",
-        ]
+        [split, f"{found['num_spans']:,}", share(found["share"]), share(recorded[split])]
+        + [", ".join(found["leaked"]) or "none"]
         for split, found in card["overlap"]["counted"].items()
     ]
-    head = [
-        "",
-        "distinct 50-token spans",
-        "also in train",
-        "as the build counted (with variants)",
-        "files mostly in train",
-    ]
+    built = "as the build counted (with variants)"
+    head = ["", "distinct 50-token spans", "also in train", built, "files mostly in train"]
     return join((tag("h2", "Leaks"), _table(head, rows), _canaries(card["canaries"])))
 
 

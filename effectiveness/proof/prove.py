@@ -21,7 +21,7 @@ from effectiveness.common.records import LATER, SPLITS, UserError
 from effectiveness.proof import card as cards
 from effectiveness.proof import finished
 from effectiveness.proof.card_text import card_lines
-from effectiveness.proof.control import Control, Repository, Selection, make_control, select_unrelated
+from effectiveness.proof.control import Control, make_control
 from effectiveness.proof.exam import (
     Exam,
     Paper,
@@ -34,10 +34,24 @@ from effectiveness.proof.exam import (
     window_ngram_paper,
 )
 from effectiveness.proof.finished import Finished, open_finished
-from effectiveness.proof.mixture import fitted_on, mix, why_no_mixture
-from effectiveness.proof.overlap import is_hopeless, leak_line, overlap
+from effectiveness.proof.mixtures import (
+    Remembered,
+    fitted_on,
+    meet,
+    memory_paper,
+    mix,
+    remember,
+    why_no_mixture,
+)
+from effectiveness.proof.overlap import (
+    Repository,
+    Selection,
+    is_hopeless,
+    leak_line,
+    overlap,
+    select_unrelated,
+)
 from effectiveness.proof.page import write_page
-from effectiveness.proof.remembered import Remembered, meet, memory_paper, remember
 from effectiveness.proof.scored_tokens import foreign_words, texts_of
 from effectiveness.trainer import devices
 from effectiveness.trainer.console import Console

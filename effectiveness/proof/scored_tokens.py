@@ -38,6 +38,12 @@ class Places:
     def __len__(self) -> int:
         return len(self.row)
 
+    def within(self, part: FileTokens) -> np.ndarray:
+        """Indices of the places in a stretch of a file, in its order, int64."""
+        last = part.start + len(part.tokens)
+        inside = np.flatnonzero((self.file == part.file) & (self.place >= part.start) & (self.place < last))
+        return inside[np.argsort(self.place[inside], kind="stable")]
+
 
 def places_of(held_out: HeldOut) -> Places:
     """Which tokens `held_out` scores."""
@@ -155,16 +161,11 @@ def own_identifiers(
     places: Places, files: Sequence[FileTokens], vocabulary: Vocabulary, foreign: frozenset[bytes]
 ) -> np.ndarray:
     """bool [tokens]: whether a scored token spells part of an identifier that is not in `foreign`."""
-    marks: dict[int, list[tuple[int, np.ndarray]]] = {}
-    wanted = set(places.file.tolist())
-    for part in files:
-        if part.file in wanted:
-            marks.setdefault(part.file, []).append((part.start, _marks(part.tokens, vocabulary, foreign)))
     is_own = np.zeros(len(places), dtype=bool)
-    for file, stretches in marks.items():
-        for start, marked in stretches:
-            inside = (places.file == file) & (places.place >= start) & (places.place < start + len(marked))
-            is_own[inside] = marked[places.place[inside] - start]
+    for part in files:
+        inside = places.within(part)
+        if len(inside):
+            is_own[inside] = _marks(part.tokens, vocabulary, foreign)[places.place[inside] - part.start]
     return is_own
 
 

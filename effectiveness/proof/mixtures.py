@@ -1,8 +1,12 @@
-"""The memory of the training files in the exam: alone, and with a model's probability as one more of its opinions.
+"""A model beside counts: beside the cache n-gram in one fixed share, and as one more opinion of the memory.
 
-It is read as the product reads it: from the beginning of a held-out file, each token scored before it is learned from.
-What stands between the windows that are scored is only counted, so a sample costs what it holds. Before a gap the text
-behind it is observed, as the models see both. No held-out file is part of what it knows.
+Does the model know anything that a table of counts does not? Hellendoorn and Devanbu (FSE 2017) found cache n-grams of
+code ahead of recurrent networks, and both together best.
+
+The memory, alone or with a model, is read as the product reads it: from the beginning of a held-out file, each token
+scored before it is learned from. What stands between the windows that are scored is only counted, so a sample costs
+what it holds. Before a gap the text behind it is observed, as the models see both. No held-out file is part of what it
+knows.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader
-from effectiveness.proof.exam import Exam, Paper
+from effectiveness.proof.exam import Exam, HeldOutSet, Paper
 from effectiveness.proof.prompts import Answer, Question, judge, question_ids, room_for_questions
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.complete import num_positions
@@ -32,7 +36,71 @@ from effectiveness.trainer.evaluate import HeldOut
 from effectiveness.trainer.rows import Dataset, open_rows
 from effectiveness.trainer.whole_files import FileTokens
 
+MIN_TOKENS = 500  # of val files, a page or two of code; fewer say little about the share
+HALVINGS = 30
 FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
+
+
+# --- one share for all tokens ----------------------------------------------------------------------------
+#
+# The probability of each token is share x the model's + (1 - share) x the n-gram's. The share is the one under which
+# the validation files are likeliest, each of them counting as in the headline, so that no single file decides and no
+# held-out file that is reported has a say in it.
+
+
+def why_no_mixture(exam: Exam) -> str:
+    """Why no share can be fitted, or ""."""
+    num_tokens = 0 if exam.val is None else len(exam.val.places)
+    if num_tokens < MIN_TOKENS:
+        return f"the val files have {num_tokens:,} tokens to fit its share on, {MIN_TOKENS:,} are needed"
+    return ""
+
+
+def mix(exam: Exam, model: Paper, ngram: Paper) -> tuple[Paper, float]:
+    """What both together made of the held-out sets, and the model's share. `exam.val` must be there."""
+    val = _val(exam)
+    counts = val.windows.factors[val.places.file]
+    share = fit_share(model.nats[val.name], ngram.nats[val.name], counts)
+    nats = {s.name: mixed_nats(share, model.nats[s.name], ngram.nats[s.name]) for s in exam.sets}
+    return Paper(nats=nats), share
+
+
+def fitted_on(exam: Exam) -> dict[str, int]:
+    """How much text the shares rest on."""
+    places = _val(exam).places
+    return {"files": len(np.unique(places.file)), "tokens": len(places)}
+
+
+def fit_share(model_nats: np.ndarray, ngram_nats: np.ndarray, counts: np.ndarray | float = 1.0) -> float:
+    """The model's share with the highest likelihood, in [0, 1); float64 [tokens] each, `counts` what a token counts.
+
+    The likelihood's slope falls as the share rises, so halving finds where it is 0 - or ends at 0 itself, for a model
+    that knows nothing.
+    """
+    gain = np.expm1(np.minimum(ngram_nats - model_nats, 60.0))  # p_model / p_ngram - 1
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        share = (low + high) / 2
+        if (counts * gain / (1 + share * gain)).sum() > 0:
+            low = share
+        else:
+            high = share
+    return low
+
+
+def mixed_nats(share: float, model_nats: np.ndarray, ngram_nats: np.ndarray) -> np.ndarray:
+    """Nats of each token under both together, float64 [tokens]."""
+    if share == 0:
+        return ngram_nats
+    return -np.logaddexp(np.log(share) - model_nats, np.log1p(-share) - ngram_nats)
+
+
+def _val(exam: Exam) -> HeldOutSet:
+    assert exam.val is not None, "ask why_no_mixture first"
+    return exam.val
+
+
+# --- the memory ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +136,7 @@ def meet(remembered: Remembered, model, begin: int, exam: Exam) -> Remembered:
 
 def val_files(exam: Exam) -> list[HeldOutFile]:
     """Those that may be fitted on, in an order of their own: the first directories must not speak for all."""
-    val = exam.val
-    assert val is not None, "ask why_no_mixture first"
+    val = _val(exam)
     files = [HeldOutFile(path=val.rows.files[part.file], ids=part.tokens) for part in val.files]
     rng_for(0, "meeting", val.rows.sha256).shuffle(files)
     return files
@@ -121,9 +188,7 @@ def nats_of_places(
 
 def _runs(places: Places, part: FileTokens) -> list[np.ndarray]:
     """Indices of the places in a stretch of a file, in its order, cut where the next is elsewhere or in another row."""
-    last = part.start + len(part.tokens)
-    inside = np.flatnonzero((places.file == part.file) & (places.place >= part.start) & (places.place < last))
-    inside = inside[np.argsort(places.place[inside], kind="stable")]
+    inside = places.within(part)
     if not len(inside):
         return []
     cuts = (np.diff(places.place[inside]) != 1) | (np.diff(places.row[inside]) != 0)
