@@ -43,7 +43,6 @@ from effectiveness.common.durable import (
     umask,
     write_all,
 )
-from effectiveness.common.durable import write_atomically as write_atomically
 from effectiveness.common.endings import Publication, signals_waiting, tell_on_stderr
 from effectiveness.common.ownership import is_dataset
 from effectiveness.common.paths import escape_path, spell

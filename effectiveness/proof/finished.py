@@ -121,11 +121,9 @@ def check_tokenizer(directory: Path, dataset: Dataset) -> None:
         )
 
 
-def load(finished: Finished, dataset: Dataset, device: torch.device) -> nn.Module:
+def load(directory: Path, dataset: Dataset, device: torch.device) -> nn.Module:
     """The exported model in float32."""
-    model = models.load_pretrained(
-        str(finished.directory), window=dataset.window, vocab_size=dataset.vocab_size
-    )
+    model = models.load_pretrained(str(directory), window=dataset.window, vocab_size=dataset.vocab_size)
     return model.to(device).eval()
 
 

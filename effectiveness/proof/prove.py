@@ -79,7 +79,7 @@ class Case:
     def output(self) -> Path:
         return self.arguments.output or self.models[0].directory / "proof"
 
-    def load(self, model: Finished) -> nn.Module:
+    def load(self, model: Path) -> nn.Module:
         return finished.load(model, self.dataset, self.device)
 
     def load_start(self) -> nn.Module:
@@ -133,7 +133,7 @@ def open_case(arguments: argparse.Namespace) -> Case:
 
 def _refuse_untrained(case: Case, model: Finished) -> None:
     start = finished.load_start(model, case.dataset, case.device)
-    if model.num_steps == 0 or not finished.has_learnt(case.load(model), start):
+    if model.num_steps == 0 or not finished.has_learnt(case.load(model.directory), start):
         raise UserError(
             f"{model.directory}: the weights are those from before the training ({model.num_steps} steps, best at "
             f"{model.best_step}), so it bought nothing; train longer or with a lower optimization.learning_rate",
@@ -144,10 +144,8 @@ def _refuse_untrained(case: Case, model: Finished) -> None:
 def overlap_card(case: Case) -> dict:
     """Verbatim overlap of what is held out with train, counted again, and as the build counted it."""
     held_out = ("val", "test", *([LATER] if case.dataset.has_later else []))
-    train, texts = (
-        whole_files(open_rows(case.dataset, "train")),
-        {s: open_rows(case.dataset, s) for s in held_out},
-    )
+    train = whole_files(open_rows(case.dataset, "train"))
+    texts = {split: open_rows(case.dataset, split) for split in held_out}
     found = {s: overlap(train, scored_stretches(rows), rows.files) for s, rows in texts.items()}
     recorded = case.dataset.metadata.get("leak_report", {}).get("held_out", {})
     return {
@@ -255,8 +253,8 @@ def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -
     say, remembered = case.console.say, remember(case.dataset, case.console.say)
     name = cards.START if case.models[0].started_from is None else cards.BASE
     loaders: Loaders = {
-        cards.CONTROL: [partial(_load_control, case, control) for control in controls],
-        cards.TRAINED: [partial(case.load, model) for model in case.models],
+        cards.CONTROL: [partial(case.load, control.model) for control in controls],
+        cards.TRAINED: [partial(case.load, model.directory) for model in case.models],
     }
     papers = {
         cards.UNIFORM: [uniform_paper(exam)],
@@ -310,15 +308,6 @@ def _add_mixtures(exam: Exam, papers: cards.Papers) -> dict:
         papers[both] = [paper for paper, _ in mixed]
         shares[both] = [share for _, share in mixed]
     return {"left_out": None, "fitted_on": fitted_on(exam), "shares": shares}
-
-
-def _load_control(case: Case, control: Control) -> nn.Module:
-    from effectiveness.trainer.models import load_pretrained
-
-    model = load_pretrained(
-        str(control.model), window=case.dataset.window, vocab_size=case.dataset.vocab_size
-    )
-    return model.to(case.device).eval()
 
 
 def _dataset_facts(dataset: Dataset) -> dict:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
+from effectiveness.common.durable import write_atomically
 from effectiveness.common.ownership import note_made
-from effectiveness.common.publish import write_atomically
 from effectiveness.trainer.adapters import adapted_parts, share_of
 from effectiveness.trainer.lora import LoraLinear
 from effectiveness.trainer.new_rows import NewRows

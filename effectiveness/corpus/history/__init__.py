@@ -1,12 +1,9 @@
 """A repository at a date, and what was committed after it: the second, time-ordered held-out set.
 
-dates       --until DATE -> a moment
 clean_room  objects of a repository, read without letting anything in it run
-commits     HEAD, and the last commit at or before the moment
 trees       a commit's files -> a directory that can be scanned
-past        the above, put together
-pairing     each file of HEAD -> the file of the earlier state it comes from
-lines       which lines of a text are new
+past        --until DATE -> the last commit at or before that moment; it and HEAD, written
+changes     each file of HEAD -> the file of the earlier state it comes from, and which of its lines are new
 fresh       which tokens are new
 later       rows of what is new
 """

@@ -171,13 +171,10 @@ class RowMaker:
         with open(ids_path, "xb") as spool:
             shard = Shard(number, spool, self._options, self._begins_name)
             for group in cut_into_shards((file.num_bytes for _, file in files), ENCODED_BYTES):
-                texts = [self._encoded(shard, files[i][1]) for i in group]
+                texts = [self._encode(shard, files[i][1], text_of(self._texts, files[i][1])) for i in group]
                 for i, text in zip(group, texts, strict=True):
                     self._file(shard, *files[i], text)
             return replace(shard.result(), encoder=self._encoder.backend)
-
-    def _encoded(self, shard: Shard, file: SourceFile) -> Text:
-        return self._encode(shard, file, text_of(self._texts, file))
 
     def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
         options, source = self._options, text.source

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 
@@ -61,16 +60,6 @@ class ShardRows:
     encoder: str = ""  # which library encoded
 
 
-class Rows(Protocol):
-    """Of one shard, or of all of them."""
-
-    @property
-    def units(self) -> np.ndarray: ...  # UNIT[num_units]
-
-    @property
-    def rows(self) -> np.ndarray: ...  # ROW[num_rows], `unit` is an index into units
-
-
 class Shard:
     """Collects units and rows, and writes ids to the spool as they come."""
 
@@ -103,7 +92,7 @@ class Shard:
             seconds=self.seconds,
         )
         is_masked = made.units["variant"][made.rows["unit"]] == MASKED_INDEX
-        original = original_rows(made)(np.flatnonzero(is_masked))
+        original = original_rows(made.units, made.rows)(np.flatnonzero(is_masked))
         made.rows["complexity"][is_masked] = made.rows["complexity"][original]
         return made
 
@@ -134,7 +123,7 @@ class Shard:
         options = self._options
         ends = np.cumsum(text.num_bytes, dtype=np.int64)
         nodes = MaskableNodes(text.source, table, ends)
-        key = content_key(text.source)
+        key, seed = content_key(text.source), options.seed
         ids = text.ids.astype(options.dtype)
         starts = windows_of([text], options.plan).start
         length = min(len(text), options.plan.context_tokens)
@@ -145,7 +134,9 @@ class Shard:
         unit = self._new_unit(file, MASKED_INDEX, len(text))
         for some in np.array_split(starts, 1 + len(starts) * length // CUT_TOKENS):
             masked = [
-                mask_window(ids, start, length, nodes, options.mask_id, self._mask_rng(key, start))
+                mask_window(
+                    ids, start, length, nodes, options.mask_id, rng_for(seed, "token_masking", key, start)
+                )
                 for start in some.tolist()
             ]
             first = np.arange(len(some)) * length
@@ -153,9 +144,6 @@ class Shard:
             if "token_masking" not in self._examples:
                 hidden = hide(text.source, ends, masked[0] == options.mask_id)
                 self.example("token_masking", source_file, text.source, hidden)
-
-    def _mask_rng(self, key: str, start: int) -> random.Random:
-        return rng_for(self._options.seed, "token_masking", key, start)
 
     def _add(
         self,
@@ -194,17 +182,20 @@ class Shard:
             self._examples[kind] = about | first_difference(before, after)
 
 
-def original_rows(made: Rows) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from masked rows (indices into made.rows) to the rows they are masked copies of."""
-    units, unit_of_row = made.units, made.rows["unit"]
+def original_rows(units: np.ndarray, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from masked rows (indices into `rows`) to the rows they are masked copies of.
+
+    UNIT[num_units] and ROW[num_rows], `unit` an index into units: of one shard, or of all of them.
+    """
+    unit_of_row = rows["unit"]
     is_original = units["variant"] == ORIGINAL_INDEX
     original_unit = np.zeros(units["file"].max(initial=0) + 1, np.int64)
     original_unit[units["file"][is_original]] = np.flatnonzero(is_original)
     first_row = np.searchsorted(unit_of_row, np.arange(len(units)))
 
-    def originals(rows: np.ndarray) -> np.ndarray:
-        unit = unit_of_row[rows]
-        return first_row[original_unit[units["file"][unit]]] + rows - first_row[unit]
+    def originals(masked: np.ndarray) -> np.ndarray:
+        unit = unit_of_row[masked]
+        return first_row[original_unit[units["file"][unit]]] + masked - first_row[unit]
 
     return originals
 

@@ -87,7 +87,7 @@ def _with_their_originals(made: MadeRows, kept: np.ndarray) -> np.ndarray:
     is_kept = np.zeros(len(made.rows), bool)
     is_kept[kept] = True
     is_masked = made.units["variant"][made.rows["unit"][kept]] == MASKED_INDEX
-    return kept[~is_masked | is_kept[np.where(is_masked, original_rows(made)(kept), 0)]]
+    return kept[~is_masked | is_kept[np.where(is_masked, original_rows(made.units, made.rows)(kept), 0)]]
 
 
 # --- to JSON lines -------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class RowReader:
         self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
         self._padding, self._made, self._table = b",%d" % dataset.tokenizer.pad_id, made, dataset.table
         self._about = lru_cache(FILES)(lambda file: file_metadata(files[file]))
-        self._originals = original_rows(made)
+        self._originals = original_rows(made.units, made.rows)
         shards = int(made.units["shard"][-1]) + 1  # canonical order is shard order
         self._spools = [os.open(made.spool(shard), os.O_RDONLY) for shard in range(shards)]
 
@@ -134,20 +134,15 @@ class RowReader:
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         """(text of the tokens, metadata, text of the labels or None) of rows of the table, padded to the window."""
-        for part in _slices(rows):
-            yield from self._read(part)
-
-    def _texts_of(self, rows: np.ndarray) -> np.ndarray:
-        """Indices into made.rows of rows of the table, of masked ones those of their originals: what they ask for."""
-        made_rows = self._table.row[rows]
-        is_masked = self._made.units["variant"][self._table.unit[rows]] == MASKED_INDEX
-        return np.where(is_masked, self._originals(made_rows), made_rows)
+        for first in range(0, len(rows), READ_ROWS):
+            yield from self._read(rows[first : first + READ_ROWS])
 
     def _read(self, rows: np.ndarray) -> Iterator[tuple[bytes, dict, bytes | None]]:
         made, table = self._made, self._table
-        units, places = made.units[table.unit[rows]], made.rows[table.row[rows]][["offset", "num_bytes"]]
+        units, made_rows = made.units[table.unit[rows]], table.row[rows]
         is_masked = units["variant"] == MASKED_INDEX
-        label_places = made.rows[self._texts_of(rows)][["offset", "num_bytes"]]
+        asked = np.where(is_masked, self._originals(made_rows), made_rows)  # of masked ones their originals
+        places, label_places = (made.rows[some][["offset", "num_bytes"]] for some in (made_rows, asked))
         columns = (rows, units, places, is_masked, label_places, table.start[rows], table.complexity[rows])
         for row, unit, place, masked, label_place, start, complexity in zip(
             *(column.tolist() for column in columns), strict=True
@@ -173,11 +168,6 @@ class RowReader:
         if len(text) != num_bytes:
             raise OSError(f"spool file of shard {shard} ended early: {len(text)} of {num_bytes} bytes")
         return text + self._padding * (self._context - length)
-
-
-def _slices(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for first in range(0, len(rows), READ_ROWS):
-        yield rows[first : first + READ_ROWS]
 
 
 def file_metadata(file: SourceFile) -> dict:
