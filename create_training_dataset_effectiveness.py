@@ -35,7 +35,6 @@ from effectiveness.common.paths import path_of, require_utf8, require_working_di
 from effectiveness.common.recipes import MEASURED, RECIPES
 from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores
-from effectiveness.corpus.history.past import parse_until
 from effectiveness.isolation import distrust
 
 DEFAULT_OUTPUT = "training_data_effectiveness"
@@ -199,6 +198,11 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         raise UserError(
             "--submodules reads what is checked out and --until what was committed; drop one of them"
         )
+    until = ""
+    if flags.until is not None:
+        from effectiveness.corpus.history import parse_until
+
+        until = parse_until(flags.until)
     return BuildOptions(
         root=find_repository(flags.repo),
         output=path_of("--output", flags.output),
@@ -217,7 +221,7 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         keep_secrets=flags.keep_secrets,
         report_secrets=flags.report_secrets,
         device=flags.device,
-        until=parse_until(flags.until) if flags.until is not None else "",
+        until=until,
     )
 
 
@@ -257,7 +261,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.publish import SCRATCH, publishing
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
-    from effectiveness.corpus.history.past import read_past
+    from effectiveness.corpus.history import read_past
     from effectiveness.corpus.rows.writing import Dataset, drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Variant, vary
-from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.corpus.augment.renaming import ROLES
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import gave_up, has_grammar, parse, table_of
 from tests.augment_cases import CASES

@@ -15,7 +15,7 @@ from dated_repository import commit, git
 
 from create_training_dataset_effectiveness import arguments, find_repository, options_from
 from effectiveness.common.records import UserError
-from effectiveness.corpus.history.past import read_past
+from effectiveness.corpus.history import read_past
 from effectiveness.corpus.scan.gitplace import is_bare
 from effectiveness.corpus.scan.selecting import SUBMODULE, CommitTree
 from effectiveness.corpus.scan.submodules import FOREIGN, NOT_CHECKED_OUT

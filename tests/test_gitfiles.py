@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from effectiveness.common.records import UserError
-from effectiveness.corpus.history.past import read_past
+from effectiveness.corpus.history import read_past
 from effectiveness.corpus.scan import gitfiles
 from effectiveness.corpus.scan.selecting import SUBMODULE
 from tests.hostile_tree import hostile_config, remove_tree, run_git

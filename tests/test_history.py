@@ -15,10 +15,9 @@ from dated_repository import commit, git
 
 from effectiveness.common.durable import files_and_directories
 from effectiveness.common.records import UserError
-from effectiveness.corpus.history import clean_room, trees
+from effectiveness.corpus.history import Past, clean_room, parse_until, read_past, trees
 from effectiveness.corpus.history.changes import new_byte_ranges, new_lines
 from effectiveness.corpus.history.fresh import merged, subtract
-from effectiveness.corpus.history.past import Past, parse_until, read_past
 from tests.scanning import paths, scan_tree, write
 
 JANUARY, MARCH, JUNE = "2024-01-15T12:00:00Z", "2024-03-01T00:00:00Z", "2024-06-15T12:00:00Z"

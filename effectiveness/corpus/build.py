@@ -24,9 +24,9 @@ from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_ch
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
+from effectiveness.corpus.history import Past, WrittenTree
 from effectiveness.corpus.history.changes import Changes, find_changes
 from effectiveness.corpus.history.later import History
-from effectiveness.corpus.history.past import Past, WrittenTree
 from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of, self_test_sample
 from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effectiveness.corpus.augment.marks import LANGUAGES as LAID_OUT
-from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.corpus.augment.renaming import ROLES
 from effectiveness.languages import LANGUAGES, names_of
 from effectiveness.languages.syntax import has_grammar
 

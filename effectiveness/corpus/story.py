@@ -22,7 +22,7 @@ from effectiveness.common.records import (
     Corpus,
     ScanResult,
 )
-from effectiveness.corpus.history.past import Past
+from effectiveness.corpus.history import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import RowTable

@@ -21,7 +21,7 @@ import tree_sitter
 
 from effectiveness.corpus.augment import python_code
 from effectiveness.corpus.augment.edits import Edit
-from effectiveness.corpus.augment.variables import ROLES
+from effectiveness.corpus.augment.renaming import ROLES
 from effectiveness.languages.record import COMMENT_KINDS
 from effectiveness.languages.syntax import SyntaxTable
 

@@ -16,9 +16,9 @@ from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.records import Corpus
 from effectiveness.common.workers import Crew
 from effectiveness.corpus.augment.renaming import RepositoryFacts
+from effectiveness.corpus.history import Past
 from effectiveness.corpus.history.changes import Changes
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
-from effectiveness.corpus.history.past import Past
 from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
 from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of, self_test_sample
 from effectiveness.corpus.rows.writing import Dataset, RowTable
