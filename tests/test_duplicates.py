@@ -205,10 +205,10 @@ def test_a_word_hashes_the_same_wherever_it_stands(monkeypatch):
     monkeypatch.setattr(duplicates, "_BLOCK_BYTES", 64)
     rng = random.Random(10)
     text = random_text(rng, 300) + b" " + b"A1" * 200 + b" " + random_text(rng, 30) + "naïve 変数".encode()
-    hashes = duplicates._word_hashes(text)
+    hashes = duplicates._words_of([text])[0]
     words = slow_words(text)
     assert len(hashes) == len(words)
-    alone = {word: int(duplicates._word_hashes(word)[0]) for word in set(words)}
+    alone = {word: int(duplicates._words_of([word])[0][0]) for word in set(words)}
     assert [alone[word] for word in words] == hashes.tolist()
     assert len(set(alone.values())) == len(alone)
 

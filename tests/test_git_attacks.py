@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 from dated_repository import commit, git
-from effectiveness.corpus.history import read_past
 from test_clones import add_submodule, bare_clone, canary, repository
 
 from effectiveness.common.records import UserError
+from effectiveness.corpus.history import read_past
 from effectiveness.corpus.scan.gitplace import is_bare
 from tests.hostile_tree import hostile_config
 from tests.scanning import code, scan_tree, write

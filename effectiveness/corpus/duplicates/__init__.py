@@ -223,12 +223,7 @@ def _num_shared(a: np.ndarray, b: np.ndarray) -> int:
 
 def _shingles(text: bytes) -> np.ndarray:
     """uint64: the sorted distinct hashes of every 5 consecutive words."""
-    return sorted_distinct(sliding_hashes(_word_hashes(text), SHINGLE_WORDS))
-
-
-def _word_hashes(text: bytes) -> np.ndarray:
-    """uint64[words]: a hash of every word of `text`, in order, equal for equal words anywhere."""
-    return _words_of([text])[0]
+    return sorted_distinct(sliding_hashes(_words_of([text])[0], SHINGLE_WORDS))
 
 
 def _words_of(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:

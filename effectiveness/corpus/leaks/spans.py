@@ -12,7 +12,7 @@ import numpy as np
 
 from effectiveness.common.hashing import BASE_INVERSE, powers, running_hash, window_hashes
 from effectiveness.common.jsonl import parse_row
-from effectiveness.common.paths import escape_path
+from effectiveness.common.paths import spell
 from effectiveness.common.records import ORIGINAL, UserError
 
 SPAN_TOKENS = 50
@@ -66,15 +66,11 @@ def _require_size(path: Path, num_bytes: int) -> None:
     try:
         found = path.stat().st_size
     except FileNotFoundError:
-        raise UserError(f"{_spell(path)} is missing: not a complete dataset; build it") from None
+        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it") from None
     if found != num_bytes:
         raise UserError(
-            f"{_spell(path)} has {found} bytes, not {num_bytes} as written; build the dataset again"
+            f"{spell(path)} has {found} bytes, not {num_bytes} as written; build the dataset again"
         )
-
-
-def _spell(path: Path) -> str:
-    return escape_path(os.fsencode(path))
 
 
 def read_spans(portion: Portion) -> Spans:
@@ -122,7 +118,7 @@ def _rows(portion: Portion) -> Iterator[_Row]:
             yield _row(text[begin : begin + size], offset)
         except (ValueError, OverflowError) as error:
             raise UserError(
-                f"{_spell(portion.path)}, byte {offset}: not a row of a dataset ({error}); build the dataset again"
+                f"{spell(portion.path)}, byte {offset}: not a row of a dataset ({error}); build the dataset again"
             ) from None
         begin += size
 
