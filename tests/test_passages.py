@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from effectiveness.common.hashing import running_hash
-from effectiveness.corpus.duplicates import _word_hashes, group, signature
+from effectiveness.corpus.duplicates import _words_of, group, signature
 from effectiveness.corpus.duplicates.passages import (
     MAX_FILES,
     PASSAGE_WORDS,
@@ -83,7 +83,7 @@ def test_a_text_without_spaces_is_joined_to_the_longer_one_that_holds_it(seed):
 
 
 def kept_of(text: bytes) -> np.ndarray:
-    hashes = _word_hashes(text)
+    hashes = _words_of([text])[0]
     [kept] = passages_of(running_hash(hashes), np.array([0, len(hashes)]))
     return kept
 
