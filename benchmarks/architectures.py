@@ -30,7 +30,7 @@ from benchmarks.architecture_shapes import known_families, model_of
 from effectiveness.common.jsonl import read_metadata
 from effectiveness.common.records import METADATA_FILE
 from effectiveness.trainer.attention import MASKED, NAME
-from effectiveness.trainer.batches import collate
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.models import load_pretrained, silence_transformers
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main as train

@@ -20,11 +20,12 @@ import torch
 from torch import nn
 
 from effectiveness.common import programs
-from effectiveness.trainer import devices, models, setup
+from effectiveness.trainer import devices, models, setup, starting
 from effectiveness.trainer.adapters import lower_frozen
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.loop import Hooks, State, Trainer
-from effectiveness.trainer.scores import Evaluation, Score
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.steps import Hooks, State
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "training_config_metal_cuda_universal.yaml"
@@ -128,7 +129,7 @@ class Bench:
         for p in model.parameters():
             p.data = p.data.bfloat16().float()
         if adapters:
-            models.adapt(model, run.config.quantization, 1)
+            adapters.adapt(model, run.config.quantization, 1)
             if run.precision == torch.bfloat16:
                 lower_frozen(model)
         model.to(self.device)
@@ -139,7 +140,7 @@ class Bench:
         rows = setup.open_training_rows(run)
         run = setup.with_defaults(run, rows)
         batches = setup.make_batches(run, rows)
-        return setup.make_trainer(run, model, batches, State())
+        return starting.make_trainer(run, model, batches, State())
 
     def hooks(self) -> Hooks:
         nothing = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))

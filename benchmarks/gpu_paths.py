@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from benchmarks import gpu_cudnn
 from benchmarks.gpu_bench import Bench
 from effectiveness.trainer import devices, objective
-from effectiveness.trainer.muon import Muon
+from effectiveness.trainer.optimizers import Muon
 
 
 def attention(bench: Bench, note) -> None:

@@ -12,11 +12,11 @@ from torch import nn
 from benchmarks.gpu_bench import Bench
 from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED, bounds_of
-from effectiveness.trainer.batches import MicroBatch
 from effectiveness.trainer.documents import ControlTokens
+from effectiveness.trainer.micro_batches import MicroBatch
 from effectiveness.trainer.models import build_preset
-from effectiveness.trainer.muon import Muon
 from effectiveness.trainer.objective import Objective
+from effectiveness.trainer.optimizers import Muon
 
 
 def packed_batch(window: int, vocab: int = 512, lines: int = 4) -> MicroBatch:

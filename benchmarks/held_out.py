@@ -31,10 +31,10 @@ from effectiveness.proof.card import POOLED, parts_of
 from effectiveness.proof.exam import HeldOutSet, counted_nats, held_out_set
 from effectiveness.proof.scored_tokens import sums_by_file
 from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.recut import FileTokens, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows
-from effectiveness.trainer.training_facts import read_training_facts
+from effectiveness.trainer.run_directory import read_training_facts
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens, whole_files
 
 METRICS_FILE = "training_metrics.jsonl"
 HEADS = ("", "reads before a token", "val: before", "at best", "at the end", "test: at best")

@@ -31,18 +31,20 @@ from torch import nn
 
 from effectiveness.common.records import ROLES, VARIANTS
 from effectiveness.trainer import devices
-from effectiveness.trainer.batches import Batches, MicroBatch, Pacing
+from effectiveness.trainer.batches import Batches
+from effectiveness.trainer.config import Training
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.engines import SingleProcess
-from effectiveness.trainer.flops import flops_of
-from effectiveness.trainer.loop import Hooks, Limits, State, Trainer
-from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.epochs import Pacing
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.micro_batches import MicroBatch
+from effectiveness.trainer.models import build_preset, flops_of
 from effectiveness.trainer.objective import DOCUMENTS, Objective
-from effectiveness.trainer.optimizers import make_optimizers
+from effectiveness.trainer.optimizers import make_optimizers, make_schedule
 from effectiveness.trainer.rows import MICRO, ROW_DTYPE, Rows, open_dataset, open_rows
-from effectiveness.trainer.schedule import make_schedule
-from effectiveness.trainer.scores import Evaluation, Score
+from effectiveness.trainer.steps import Hooks, State
 from effectiveness.trainer.vocabulary import Vocabulary
 
 CONTROL = ControlTokens(begin=0, end=0, pad=1)
@@ -182,16 +184,8 @@ def ours(model, rows, batches: Batches, options, device, waits, *, whole_logits=
         batches=batches,
         optimizers=make_optimizers(model, optimization, kind="adamw", learning_rate=1e-4, beta2=0.99),
         schedule=make_schedule(optimization, 1_000_000),
-        limits=Limits(
-            num_epochs=10**6,
-            max_steps=None,
-            logging_steps=10,
-            eval_steps=None,
-            save_steps=10**9,
-            patience=None,
-            max_bad_steps=1,
-            max_grad_norm=1.0,
-        ),
+        limits=Training(num_epochs=10**6, save_steps=10**9, max_bad_steps=1),
+        max_grad_norm=1.0,
         state=State(micro_batch_size=options.batch_size, evaluation_is_due=False),
         seed=1,
         precision=precision_of(options),

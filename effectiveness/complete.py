@@ -53,7 +53,7 @@ def _with_memory(flags: argparse.Namespace) -> int:
     from effectiveness.completion.network import open_model
     from effectiveness.serve.knowledge import open_knowledge
     from effectiveness.serve.repository import LiveRepository
-    from effectiveness.trainer.arguments import read_prompt
+    from effectiveness.trainer.command_line import read_prompt
 
     if flags.overrides or flags.config or flags.seed or flags.device:
         raise UserError(

@@ -63,3 +63,18 @@ def build_dataset(repository: Path, output: Path, *flags: str) -> Path:
 @pytest.fixture(scope="session")
 def facts(small_dataset: Path) -> Facts:
     return read_facts(small_dataset)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training_fixtures import use_tiny_models  # with torch, which other tests need not
+
+    use_tiny_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The training rows of a dataset of fifteen small files."""
+    from training_fixtures import write_dataset
+
+    return write_dataset(tmp_path_factory.mktemp("data") / "d")

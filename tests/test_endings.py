@@ -229,10 +229,10 @@ sys.exit(ending_of(lambda _: compile(r"'\\N{{MIDDLE DOT}}'", "file", "eval") and
 """
 
 
-@pytest.mark.parametrize("of", ["common", "trainer"])
+@pytest.mark.parametrize("of", ["common.endings", "trainer.command_line"])
 def test_a_signal_that_python_makes_another_error_of_is_told_as_the_signal(of):
     """The compiler imports a module for a named character, and calls what is raised there a SyntaxError."""
-    code = IN_THE_COMPILER.format(imports=f"from effectiveness.{of}.endings import ending_of")
+    code = IN_THE_COMPILER.format(imports=f"from effectiveness.{of} import ending_of")
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 129 and "stopped; nothing was changed" in ended.stderr, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -7,20 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from training_fixtures import SmallFile, command, open_trainer, small_files, use_tiny_models, write_dataset
+from training_fixtures import SmallFile, command, open_trainer, small_files, write_dataset
 
 from effectiveness.trainer import console, resuming, setup
-from effectiveness.trainer.evaluate import evaluate
-from effectiveness.trainer.evaluation_plan import SHARE, plan_evaluations
+from effectiveness.trainer.evaluate import Evaluation, evaluate
+from effectiveness.trainer.held_out import MAX_FILE_SHARE, SHARE, file_factors, plan_evaluations
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.metrics import read_metrics
-from effectiveness.trainer.scores import MAX_FILE_SHARE, Evaluation, file_factors
 from training.model_trainer_unified import main
 
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ import pytest
 import torch
 from oracles import llama_cpp
 from safetensors.torch import save_file
-from test_train_loss import model_of
-from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, write_dataset
+from training_fixtures import model_of, open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
 from effectiveness.common.records import UserError
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, PRETOKENIZER
@@ -23,8 +22,8 @@ from effectiveness.gguf.command import main
 from effectiveness.gguf.layout import read_shape, tensor_name
 from effectiveness.gguf.tokens import QWEN2, token_table
 from effectiveness.trainer.export import export_model
-from effectiveness.trainer.gap_record import CAN_FILL
-from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.model_files import CAN_FILL
+from effectiveness.trainer.run_directory import TrainingFacts
 from effectiveness.trainer.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent

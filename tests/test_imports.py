@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_a_room_imports_only_from_rooms_below_it(path):
 
 def test_every_room_is_known():
     assert set(MAY_SEE) == {path.parent.name for path in (ROOT / "effectiveness").glob("*/__init__.py")}
+
+
+def test_the_trainer_s_map_names_every_module_once():
+    package = ROOT / "effectiveness" / "trainer"
+    named = re.findall(r"`(\w+)`", ast.get_docstring(ast.parse((package / "__init__.py").read_text())))
+    assert sorted([*named, "__init__"]) == sorted([*(path.stem for path in package.glob("*.py")), "auto"])
 
 
 def stage_of(path: Path) -> str:

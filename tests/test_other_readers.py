@@ -15,20 +15,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_train_loss import model_of
-from training_fixtures import open_trainer, use_tiny_models, write_dataset
+from training_fixtures import model_of, open_trainer, use_tiny_models, write_dataset
 
 from effectiveness.common.fim import FIM_SPELLINGS
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS
 from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_bpe
+from effectiveness.trainer.adapters import NewRows, adapt
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.lora import LoraLinear
-from effectiveness.trainer.models import adapt, load_pretrained
-from effectiveness.trainer.new_rows import NewRows
-from effectiveness.trainer.other_readers import model_settings, tokenizer_settings
-from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.model_files import model_settings, tokenizer_settings
+from effectiveness.trainer.models import load_pretrained
+from effectiveness.trainer.run_directory import TrainingFacts
 from effectiveness.trainer.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent

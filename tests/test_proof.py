@@ -20,9 +20,10 @@ from effectiveness.proof.command import main
 from effectiveness.proof.exam import scorer
 from effectiveness.proof.page import write_page
 from effectiveness.trainer import models
-from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.evaluate import evaluate
+from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.rows import open_dataset, open_rows
-from effectiveness.trainer.training_facts import read_training_facts, write_training_facts
+from effectiveness.trainer.run_directory import read_training_facts, write_training_facts
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main as train
 

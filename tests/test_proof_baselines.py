@@ -9,9 +9,9 @@ from training_fixtures import small_files, write_dataset
 
 from effectiveness.proof import baselines
 from effectiveness.proof.baselines import ORDER, Counts, ngram_nats, probability, together, uniform_nats
+from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import scored_stretches, whole_files
 
 
 def test_windows_are_put_together_to_the_files_they_were_cut_from(tmp_path):

@@ -21,9 +21,9 @@ from effectiveness.proof.mixtures import (
 from effectiveness.proof.prompts import room_for_questions
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.recut import whole_files
 from effectiveness.trainer.rows import open_dataset
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import whole_files
 
 SETTINGS = {"max_windows": None, "seed": 0}
 

@@ -38,11 +38,12 @@ from effectiveness.proof.scored_tokens import (
     sums_by_file,
 )
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.evaluate import evaluate
+from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.models import build_preset
+from effectiveness.trainer.recut import FileTokens, whole_files
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens, whole_files
 
 
 @pytest.fixture(scope="module")

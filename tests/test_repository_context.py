@@ -17,13 +17,13 @@ from effectiveness.common.records import UserError
 from effectiveness.common.repository_context import Place
 from effectiveness.completion.network import NEW_TOKENS, NOWHERE, About, open_model
 from effectiveness.trainer import setup
-from effectiveness.trainer.batches import Batches, Pacing
+from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.context_rows import ContextRows, context_of
-from effectiveness.trainer.documents import Reading
+from effectiveness.trainer.documents import ContextRows, Reading
+from effectiveness.trainer.epochs import Pacing
+from effectiveness.trainer.recut import whole_files
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import whole_files
 from training.model_trainer_unified import main
 
 WINDOW = 96
@@ -63,7 +63,7 @@ def opened(sequences):
     """(rows of the training split, vocabulary, the context of its files)."""
     dataset = open_dataset(sequences)
     rows, vocabulary = open_rows(dataset, "train"), Vocabulary(dataset.tokenizer)
-    return rows, vocabulary, context_of(rows, vocabulary, "here")
+    return rows, vocabulary, ContextRows.of(rows, vocabulary, "here").context
 
 
 # --- which excerpts ------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_what_is_quoted_never_takes_more_room_than_there_is(opened, room):
 
 
 def batches_of(opened) -> Batches:
-    rows, vocabulary, context = opened
+    rows, vocabulary, _ = opened
     return Batches(
         rows,
         vocabulary.control,
@@ -101,7 +101,7 @@ def batches_of(opened) -> Batches:
         packs_per_step=4,
         weighting="none",
         reading=Reading(fim_rate=0.5, spelling=vocabulary),
-        context=ContextRows.of(rows, context, vocabulary),
+        context=ContextRows.of(rows, vocabulary, "here"),
         context_rate=0.5,
         fresh_cuts=True,
     )

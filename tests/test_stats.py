@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from effectiveness.trainer.stats import (
+from effectiveness.common.stats import (
     LN2,
     MIN_FILES,
     Interval,

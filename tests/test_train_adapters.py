@@ -14,11 +14,11 @@ from varlen_on_cpu import use_kernel_on_cpu
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import attention
-from effectiveness.trainer.adapter_files import _targets
 from effectiveness.trainer.adapters import adapted_parts, add_adapters, lower_frozen
-from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.export import _targets
 from effectiveness.trainer.lora import LoraLinear, _drop, _hashes, _LowRank, _mask
 from effectiveness.trainer.memory import measure_kept
+from effectiveness.trainer.micro_batches import MicroBatch, collate
 from effectiveness.trainer.objective import Objective
 
 CPU, HALF = torch.device("cpu"), torch.bfloat16

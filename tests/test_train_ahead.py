@@ -1,6 +1,6 @@
 """Batches made ahead are those that would be made on the spot, each once."""
 
-from effectiveness.trainer.ahead import Ahead
+from effectiveness.trainer.micro_batches import Ahead
 
 
 def made_by(calls):

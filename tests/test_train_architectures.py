@@ -14,13 +14,13 @@ from transformers import LlamaForCausalLM
 from benchmarks.architecture_shapes import FAMILIES, config_of, known_families, model_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import foreign_model
-from effectiveness.trainer.adapters import add_adapters
+from effectiveness.trainer.adapters import adapt, add_adapters
 from effectiveness.trainer.attention import MASKED, NAME
-from effectiveness.trainer.batches import MicroBatch, collate
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import merged_tensors
 from effectiveness.trainer.lora import LoraLinear
-from effectiveness.trainer.models import adapt, check_causal
+from effectiveness.trainer.micro_batches import MicroBatch, collate
+from effectiveness.trainer.models import check_causal
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
 

@@ -23,7 +23,7 @@ from effectiveness.trainer.attention import (
     choose_attention,
     model_inputs,
 )
-from effectiveness.trainer.batches import MicroBatch, collate
+from effectiveness.trainer.micro_batches import MicroBatch, collate
 
 SIZES = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
 POSITIONS = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 0, 0, 1, 2, 3]])  # one document, and three

@@ -14,9 +14,9 @@ from training_fixtures import small_files, write_dataset
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
-from effectiveness.trainer.batches import Batches, Pacing, pack
+from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.documents import Draw, Reading, document
-from effectiveness.trainer.fresh_cuts import FreshCuts
+from effectiveness.trainer.epochs import FreshCuts, Pacing, pack
 from effectiveness.trainer.recut import only, side_by_side
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train_refusals import llama
-from training_fixtures import command, use_tiny_models, write_dataset
+from training_fixtures import command, llama, use_tiny_models
 
 from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
@@ -22,18 +21,10 @@ from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.model_files import find_directory, find_weights, inside
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 ROOT = Path(__file__).parent.parent
 COMMAND = ROOT / "training" / "model_trainer_unified.py"
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 @pytest.fixture(scope="module")

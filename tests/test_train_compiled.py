@@ -9,7 +9,7 @@ from varlen_on_cpu import use_kernel_on_cpu
 from effectiveness.trainer import attention
 from effectiveness.trainer.adapters import add_adapters
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, model_inputs
-from effectiveness.trainer.batches import MicroBatch
+from effectiveness.trainer.micro_batches import MicroBatch
 from effectiveness.trainer.objective import Objective, _nats_and_gradient, _nats_and_gradient_in_one
 
 POSITIONS = torch.tensor([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 0, 0, 1, 2, 3]])

@@ -6,22 +6,14 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from training_fixtures import command, use_tiny_models, write_dataset
+from training_fixtures import command
 
 from effectiveness.common.ownership import MARKER
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 SHORT = ("--set", "training.max_steps=2")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 @pytest.fixture

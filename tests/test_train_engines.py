@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import command, exact_metrics, losses, use_tiny_models, write_dataset
+from training_fixtures import command, exact_metrics, losses
 
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 def settings(*pairs: str) -> tuple[str, ...]:
@@ -25,16 +27,6 @@ STEPS = settings(
     *("training.max_steps=4", "training.logging_steps=1", "training.save_steps=2"),
     *("optimization.optimizer=adamw", "optimization.learning_rate=0.001"),  # Muon rounds to bfloat16
 )
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 def free_port() -> int:

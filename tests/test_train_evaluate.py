@@ -11,22 +11,14 @@ from training_fixtures import SmallFile, command, losses, program, use_tiny_mode
 from effectiveness.common.jsonl import read_rows
 from effectiveness.common.records import DATASET_FILES
 from effectiveness.trainer.complete import Completion, Gap, completion_scores, edit_similarity, find_gaps
-from effectiveness.trainer.evaluate import HeldOut, evaluate, first_scored_targets
-from effectiveness.trainer.event_files import EventFile
-from effectiveness.trainer.metrics import METRICS, Period
+from effectiveness.trainer.evaluate import evaluate
+from effectiveness.trainer.held_out import HeldOut, first_scored_targets
+from effectiveness.trainer.metrics import METRICS, EventFile, Period
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
 
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 @pytest.fixture(scope="module")
@@ -204,15 +196,15 @@ def test_an_event_file_has_valid_checksums_and_the_scalars(tmp_path):
     """The CRC-32C of "123456789" is 0xE3069283 (RFC 3720); tensorboard 2.21 reads these files."""
     import struct
 
-    from effectiveness.trainer import event_files
+    from effectiveness.trainer import metrics
 
-    masked = struct.unpack("<I", event_files._masked_checksum(b"123456789"))[0]
-    rotated = (masked - event_files.MASK_DELTA) & 0xFFFFFFFF
+    masked = struct.unpack("<I", metrics._masked_checksum(b"123456789"))[0]
+    rotated = (masked - metrics.MASK_DELTA) & 0xFFFFFFFF
     assert (rotated << 15 | rotated >> 17) & 0xFFFFFFFF == 0xE3069283
     file = EventFile(tmp_path)
     file.add({"event": "step", "step": 300, "epoch": 1, "train_loss_nats": 1.5, "note": "text"})
     file.close()
-    raw = (tmp_path / event_files.FILE_NAME).read_bytes()
+    raw = (tmp_path / metrics.FILE_NAME).read_bytes()
     assert b"brain.Event:2" in raw and b"step/train_loss_nats\x15" + struct.pack("<f", 1.5) in raw
     (length,) = struct.unpack("<Q", raw[:8])
     assert struct.unpack("<Q", raw[length + 16 : length + 24])[0] == len(raw) - length - 32

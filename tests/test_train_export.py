@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train_loss import model_of
 from training_fixtures import (
     SmallFile,
     command,
+    model_of,
     open_trainer,
     program,
     quiet_hooks,
@@ -23,23 +23,20 @@ from training_fixtures import (
     write_dataset,
 )
 
-from effectiveness.trainer.batches import collate
+from effectiveness.trainer.adapters import adapt
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.lora import LoraLinear
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.model_card import Prompting, _base, _front_matter, _how_to_prompt
-from effectiveness.trainer.models import adapt
 from effectiveness.trainer.objective import DOCUMENTS, Objective
-from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.run_directory import TrainingFacts
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from training_fixtures import command, exact_metrics, write_dataset
 from warm_trainer import Ended, Point, WarmTrainer
 
 from effectiveness.trainer import checkpoint
-from effectiveness.trainer.training_facts import read_training_facts
+from effectiveness.trainer.run_directory import read_training_facts
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 

@@ -10,30 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_fixtures import command, open_trainer, use_tiny_models, write_dataset
+from training_fixtures import command, open_trainer
 
-from effectiveness.trainer.batches import Batches, Pacing
+from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.complete import prompt_ids
 from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.defaults import with_fim_rate
 from effectiveness.trainer.documents import Reading
-from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS, fills_suffix_first
+from effectiveness.trainer.epochs import Pacing
 from effectiveness.trainer.gaps import CUTS, fill_in_the_middle
+from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, fills_suffix_first
 from effectiveness.trainer.rows import open_dataset, open_rows
-from effectiveness.trainer.tokenizer_match import with_fim_rate
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 TEXT = "def caf\u00e9(total, count):\r\n    total = total + count\n\n    return total  # \U0001f600\n\nfinal_count = 1"
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d", window=32)
 
 
 @pytest.fixture(scope="module")

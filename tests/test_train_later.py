@@ -8,25 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_fixtures import command, use_tiny_models, write_dataset
+from training_fixtures import command, write_dataset
 
 from effectiveness.common.jsonl import JsonLinesWriter, read_metadata, read_rows, write_metadata
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
-from effectiveness.trainer.evaluate import HeldOut, evaluate
+from effectiveness.trainer.evaluate import evaluate
+from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.rows import open_dataset, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 WINDOW = 32
 # Three windows of one file: (start, scored). In the file, tokens 3, 4, 30, 31, 33 and 34 are new; 30, 31 and 33
 # stand in two windows each; a window that begins after token 0 has no target for its first token.
 WINDOWS = ((0, [[3, 5], [30, 32]]), (8, [[22, 24], [25, 27]]), (33, [[0, 2]]))
 NEW = (3, 4, 30, 31, 33, 34)
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
 
 
 def add_later(sequences: Path, windows=WINDOWS) -> list[int]:

@@ -12,31 +12,21 @@ from training_fixtures import (
     losses,
     open_trainer,
     quiet_hooks,
-    use_tiny_models,
     weights_of,
     write_dataset,
 )
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer.metrics import read_metrics
-from effectiveness.trainer.optimizers import MovingAverage
-from effectiveness.trainer.schedule import Schedule, make_schedule
+from effectiveness.trainer.optimizers import MovingAverage, Schedule, make_schedule
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 GOLDEN = (
     *(5.72937, 5.70149, 5.68405, 5.61903, 5.59725, 5.53775, 5.49355, 5.44771, 5.40599, 5.33838),
     *(5.28941, 5.2516, 5.20997, 5.14735, 5.1054, 5.08081, 5.01012, 5.00656, 4.96811, 4.96457),
 )
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 def test_a_tiny_model_learns_two_files_by_heart_below_5_hundredths_of_a_nat(tmp_path):

@@ -6,58 +6,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from training_fixtures import open_trainer, quiet_hooks, use_tiny_models, write_dataset
+from training_fixtures import model_of, open_trainer, quiet_hooks
 
 from effectiveness.trainer import objective as objective_module
-from effectiveness.trainer.batches import collate
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.objective import DOCUMENTS, Objective, weighted_nats
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "starcoder2", "gpt2", "gpt_bigcode", "gpt_neox", "mistral")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
-
-
-def model_of(architecture: str) -> torch.nn.Module:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    sizes = {
-        "vocab_size": 97,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 64,
-        "bos_token_id": 0,
-        "eos_token_id": 0,
-        "pad_token_id": 1,
-    }
-    if architecture in ("gpt2", "gpt_bigcode"):
-        old = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
-        sizes = {"vocab_size": 97, "bos_token_id": 0, "eos_token_id": 0} | old
-    if architecture in ("qwen3", "mistral"):
-        sizes["head_dim"] = 8
-    config = AutoConfig.for_model(architecture, **sizes)
-    for name in (
-        "resid_pdrop",
-        "embd_pdrop",
-        "attn_pdrop",
-        "attention_dropout",
-        "hidden_dropout",
-        "residual_dropout",
-    ):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").train()
 
 
 def random_documents(lengths=(20, 9, 1, 14)) -> list:

@@ -8,33 +8,29 @@ import pytest
 import torch
 from fake_metal import METAL, NO_FLOAT64, FakeMetal, fake_metal
 from safetensors.torch import load_file
-from test_train_loss import model_of
 from training_fixtures import (
     command,
+    model_of,
     open_trainer,
     quiet_hooks,
     small_files,
-    use_tiny_models,
     weights_of,
     write_dataset,
 )
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import devices
-from effectiveness.trainer.batches import collate
 from effectiveness.trainer.engines import blocks, make_engine
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.metrics import read_metrics
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.models import add_dropout
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 SHORT = ("training.max_steps=3", "training.save_steps=2", "optimization.learning_rate=0.01")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
 
 
 @pytest.fixture(scope="module")

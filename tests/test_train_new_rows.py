@@ -11,33 +11,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from test_train_loss import model_of
-from test_train_refusals import llama
-from training_fixtures import command, use_tiny_models, write_dataset
+from training_fixtures import command, llama, model_of
 
 from effectiveness.common.records import UserError
-from effectiveness.trainer import models
-from effectiveness.trainer.batches import collate
+from effectiveness.trainer import adapters, models
+from effectiveness.trainer.adapters import train_rows
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import merged_tensors
-from effectiveness.trainer.new_rows import train_rows
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 NEW = (3, 90, 96)
 LORA = ["quantization.lora_enabled=true", "model.pretrained_model=x"]
 ADAPTED = ["--set", "quantization.lora_enabled=true", "--set", "objectives.fim_rate=0.5"]
 ADAPTED += ["--set", "quantization.lora_dropout=0.1", "--set", "training.save_steps=2"]
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 @pytest.fixture
@@ -62,7 +52,7 @@ def adapted(architecture: str, *, tied: bool) -> torch.nn.Module:
     config.tie_word_embeddings = tied
     model = type(model)(config)
     settings = load_config(None, [*LORA, "quantization.lora_dropout=0"])
-    models.adapt(model, settings.quantization, 1, NEW)
+    adapters.adapt(model, settings.quantization, 1, NEW)
     return model.eval()
 
 
@@ -142,7 +132,7 @@ def test_rows_have_the_gradients_they_have_in_a_whole_table(architecture, tied):
 def test_only_these_rows_are_counted_and_have_optimizer_state():
     model, without = adapted("llama", tied=True), model_of("llama")
     settings = load_config(None, LORA)
-    models.adapt(without, settings.quantization, 1)
+    adapters.adapt(without, settings.quantization, 1)
     more = models.num_parameters(model, trainable_only=True) - models.num_parameters(
         without, trainable_only=True
     )

@@ -12,7 +12,7 @@ from training_fixtures import write_dataset
 
 from effectiveness.languages.syntax import parse
 from effectiveness.trainer import gaps
-from effectiveness.trainer.nodes import draw_node, in_brackets, statement
+from effectiveness.trainer.gaps import draw_node, in_brackets, statement
 from effectiveness.trainer.vocabulary import Vocabulary
 
 RUST = b"""\

@@ -16,10 +16,12 @@ from training_fixtures import command, open_trainer, small_files, use_tiny_model
 
 from effectiveness.common.out_of_memory import is_out_of_memory
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, starting_model
+from effectiveness.trainer import checkpoint, starting
+from effectiveness.trainer.devices import fitting
 from effectiveness.trainer.finishing import whole_model
-from effectiveness.trainer.fitting import fitting
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 # A step in smaller pieces adds up in another order, and Muon rounds to bfloat16; half an update twice moves weights
 # by a third of all they moved.
@@ -32,16 +34,16 @@ BOTH_OPTIMIZERS = (
 )
 # Where it is planted in every run of the tests, and what becomes of it when it happens once there.
 SURVIVED = (
-    *("objective._WeightedNats.forward", "objective._WeightedNats.backward", "loop.Trainer._accumulate"),
-    *("objective.Objective._token_nats", "evaluate.HeldOut._scored_at"),
+    *("objective._WeightedNats.forward", "objective._WeightedNats.backward", "steps.Stepper._accumulate"),
+    *("objective.Objective._token_nats", "held_out.HeldOut._scored_at"),
 )
 ONE_LINE = (
     *("models.build_preset", "attention._logits", "optimizers.make_states", "optimizers.MovingAverage.swap"),
     *(
-        "muon.Muon._step_together",
-        "muon.orthogonalised",
+        "optimizers.Muon._step_together",
+        "optimizers.orthogonalised",
         "optimizers.MovingAverage.update",
-        "loop.Trainer._apply",
+        "steps.Stepper._apply",
     ),
     *("checkpoint.load_model_tensors", "export._refuse_unless_finite"),
 )
@@ -68,11 +70,6 @@ def flags(sequences: Path, output: Path, *more: str) -> list[str]:
 
 def weights_in(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "model.safetensors")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +189,7 @@ def test_memory_that_runs_out_anywhere_changes_no_adapter(adapters, tmp_path, ca
 def interrupted(reference, tmp_path_factory) -> Path:
     """A run that ended between its checkpoint of step 2 and step 3."""
     output = tmp_path_factory.mktemp("interrupted") / "m"
-    last_update = reference.places["muon.orthogonalised"][-1]
+    last_update = reference.places["optimizers.orthogonalised"][-1]
     with pytest.MonkeyPatch.context() as patch, MemoryEnds(at=last_update, error=MemoryError()):
         use_tiny_models(patch)
         assert main(flags(reference.sequences, output)) == 1
@@ -257,14 +254,14 @@ def test_a_device_with_room_for_a_share_alone_leaves_the_whole_model_to_the_cpu(
     reference, tmp_path, monkeypatch
 ):
     run, _ = open_trainer(reference.sequences, tmp_path / "m")
-    build = starting_model.build_model
+    build = starting.build_model
 
     def with_no_room(run, num_train_tokens):
         if run.device.type != "cpu":
             raise UserError("its weights alone ...", exit_code=1) from ERRORS["CUDA"]
         return build(run, num_train_tokens)
 
-    monkeypatch.setattr(starting_model, "build_model", with_no_room)
+    monkeypatch.setattr(starting, "build_model", with_no_room)
     model = whole_model(replace(run, device=torch.device("cuda")), 0)
     assert {p.device.type for p in model.parameters()} == {"cpu"}
 

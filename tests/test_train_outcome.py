@@ -14,28 +14,20 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_train_directory import contents
 from test_train_resume import in_child, kill_after
-from training_fixtures import command, open_trainer, quiet_hooks, small_files, use_tiny_models, write_dataset
+from training_fixtures import command, open_trainer, quiet_hooks, small_files, write_dataset
 
 from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
 from effectiveness.trainer import finishing, journal, run_directory
-from effectiveness.trainer.scores import Evaluation, Score
-from effectiveness.trainer.stopping import stop_requests
-from effectiveness.trainer.training_facts import read_training_facts
+from effectiveness.trainer.command_line import stop_requests
+from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.run_directory import read_training_facts
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 # No curriculum: one that is cut by the length of the run keeps that length within an epoch.
 SHORT = ("--set", "training.max_steps=4", "--set", "training.eval_steps=1", "--set", "data.curriculum=none")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 @pytest.fixture

@@ -11,18 +11,17 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from test_train_export import export, load, logits_of
-from test_train_loss import model_of
 from test_train_new_rows import LORA, loss_of
 from torch import nn
-from training_fixtures import command, open_trainer, use_tiny_models, write_dataset
+from training_fixtures import command, model_of, open_trainer, use_tiny_models, write_dataset
 
-from effectiveness.trainer import models
+from effectiveness.trainer import adapters, models
 from effectiveness.trainer.adapters import lower_frozen
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.flops import flops_of
+from effectiveness.trainer.lora import QuantizedLinear, quantized_layers
 from effectiveness.trainer.memory import MemoryPlan, measure_kept, plan_memory
+from effectiveness.trainer.models import flops_of
 from effectiveness.trainer.objective import Objective
-from effectiveness.trainer.quantized import QuantizedLinear, quantized_layers
 from training.model_trainer_unified import main
 
 CPU, HALF = torch.device("cpu"), torch.bfloat16
@@ -40,7 +39,7 @@ def wave(*shape: int) -> torch.Tensor:
 def adapted(architecture: str, *settings: str) -> torch.nn.Module:
     model = model_of(architecture)
     config = load_config(None, [*LORA, "quantization.lora_dropout=0", *settings])
-    models.adapt(model, config.quantization, 1)
+    adapters.adapt(model, config.quantization, 1)
     torch.manual_seed(3)
     for name, p in model.named_parameters():
         if name.endswith("lora_b"):

@@ -8,22 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_fixtures import command, small_files, use_tiny_models, write_dataset
+from training_fixtures import command, llama, small_files, use_tiny_models, write_dataset
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE
-from effectiveness.trainer.other_readers import SPLITS_CONTROL_TEXTS
 from training.model_trainer_unified import main, make_parser
 
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
+pytestmark = pytest.mark.usefixtures("tiny")
 
 
 def refused(capsys, output: Path, arguments: list[str]) -> str:
@@ -35,27 +26,6 @@ def refused(capsys, output: Path, arguments: list[str]) -> str:
     assert line.startswith("error: ") and captured.out.splitlines()[-1] == "FAILED"
     assert not output.exists()
     return line.removeprefix("error: ")
-
-
-def save_model(directory: Path, config) -> Path:
-    from transformers import AutoModelForCausalLM
-
-    AutoModelForCausalLM.from_config(config).save_pretrained(directory)
-    return directory
-
-
-def llama(directory: Path, tokenizer: Path, *, positions: int = 64) -> Path:
-    """A small causal model of others: the ids of the dataset's tokenizer beside it, but no file of ours."""
-    from transformers import LlamaConfig
-
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    save_model(directory, LlamaConfig(vocab_size=300, max_position_embeddings=positions, **sizes))
-    for file in tokenizer.iterdir():
-        shutil.copy(file, directory)
-    names = directory / "tokenizer_config.json"
-    described = json.loads(names.read_text("utf-8"))
-    names.write_text(json.dumps({k: v for k, v in described.items() if k != SPLITS_CONTROL_TEXTS}), "utf-8")
-    return directory
 
 
 def test_a_missing_device_is_refused_at_once_and_names_the_one_that_is_there(sequences, tmp_path, capsys):

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fixtures import command, open_trainer, small_files, use_tiny_models, write_dataset
+from training_fixtures import command, open_trainer, small_files, write_dataset
 
 from effectiveness.trainer import checkpoint
 from training.model_trainer_unified import main
 
+pytestmark = pytest.mark.usefixtures("tiny")
+
 SETTINGS = ("optimization.batch_size=4", "objectives.fim_rate=0.5", "data.curriculum=none")
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
 
 
 @pytest.fixture(scope="module")

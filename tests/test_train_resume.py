@@ -19,8 +19,10 @@ from effectiveness.common.records import METADATA_FILE
 from effectiveness.trainer import checkpoint, run_directory
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import MetricsFile
-from effectiveness.trainer.presets import PRESETS, Preset
+from effectiveness.trainer.shapes import PRESETS, Preset
 from training.model_trainer_unified import main
+
+pytestmark = pytest.mark.usefixtures("tiny")
 
 # Everything that has a state: dropout, fill-in-the-middle, an average, accumulation, an epoch boundary, pacing.
 HARD = [
@@ -36,16 +38,6 @@ HARD = [
         "data.curriculum=stages",
     ),
 ]
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    use_tiny_models(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def sequences(tmp_path_factory):
-    return write_dataset(tmp_path_factory.mktemp("data") / "d")
 
 
 @pytest.fixture(scope="module")

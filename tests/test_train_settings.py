@@ -19,8 +19,8 @@ from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.engines import Sharded, make_engine
 from effectiveness.trainer.metrics import METRICS
 from effectiveness.trainer.objective import Objective
-from effectiveness.trainer.presets import Preset
-from effectiveness.trainer.setup import wants_compile, work_of_run
+from effectiveness.trainer.shapes import Preset
+from effectiveness.trainer.starting import wants_compile, work_of_run
 from training.model_trainer_unified import main
 
 KEYS = [f"{section}.{f.name}" for section, kind in SECTIONS.items() for f in dataclasses.fields(kind)]

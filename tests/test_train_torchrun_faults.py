@@ -24,7 +24,7 @@ from test_train_faults import Whole
 from training_fixtures import command, use_tiny_models, write_dataset
 
 from effectiveness.common.seeding import rng_for
-from effectiveness.trainer import checkpoint, stopping
+from effectiveness.trainer import checkpoint, command_line
 from effectiveness.trainer.loop import Trainer
 from training.model_trainer_unified import main
 
@@ -76,7 +76,7 @@ def _fork(arguments: list[str], environment: dict[str, str], place: Path, happen
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(place / f"{name}-{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
-        stopping.ECHO_S = 2.0
+        command_line.ECHO_S = 2.0
         happens(int(rank))
         code = main(arguments)
     except BaseException as error:  # noqa: BLE001 - as at the top of a program

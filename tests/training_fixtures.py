@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,15 @@ import torch
 from effectiveness.common.jsonl import JsonLinesWriter, write_metadata
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS
 from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer, train_bpe
-from effectiveness.trainer import defaults, models, setup, starting_model
+from effectiveness.trainer import defaults, models, setup, starting
 from effectiveness.trainer.config_file import load_config
+from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.journal import METRICS_FILE
-from effectiveness.trainer.loop import Hooks, State, Trainer
+from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import WALL_CLOCK, read_metrics
-from effectiveness.trainer.presets import Preset
-from effectiveness.trainer.scores import Evaluation, Score
+from effectiveness.trainer.model_files import SPLITS_CONTROL_TEXTS
+from effectiveness.trainer.shapes import Preset
+from effectiveness.trainer.steps import Hooks, State
 
 VOCAB_SIZE = 300
 WEIGHTS = {"core": (3.0, "high"), "util": (1.0, "medium"), "test": (0.3, "low")}
@@ -224,8 +228,8 @@ def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.
     rows = setup.open_training_rows(run)
     run = setup.with_defaults(run, rows)
     batches = setup.make_batches(run, rows)
-    model, _ = starting_model.build_model(run, 0)
-    return run, setup.make_trainer(run, model, batches, State())
+    model, _ = starting.build_model(run, 0)
+    return run, starting.make_trainer(run, model, batches, State())
 
 
 def quiet_hooks(said: list[str] | None = None, must_stop=lambda: False) -> Hooks:
@@ -243,3 +247,53 @@ def quiet_hooks(said: list[str] | None = None, must_stop=lambda: False) -> Hooks
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+
+
+def model_of(architecture: str) -> torch.nn.Module:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {
+        "vocab_size": 97,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "pad_token_id": 1,
+    }
+    if architecture in ("gpt2", "gpt_bigcode"):
+        old = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+        sizes = {"vocab_size": 97, "bos_token_id": 0, "eos_token_id": 0} | old
+    if architecture in ("qwen3", "mistral"):
+        sizes["head_dim"] = 8
+    config = AutoConfig.for_model(architecture, **sizes)
+    for name in (
+        "resid_pdrop",
+        "embd_pdrop",
+        "attn_pdrop",
+        "attention_dropout",
+        "hidden_dropout",
+        "residual_dropout",
+    ):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").train()
+
+
+def llama(directory: Path, tokenizer: Path, *, positions: int = 64) -> Path:
+    """A small causal model of others: the ids of the dataset's tokenizer beside it, but no file of ours."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=300, max_position_embeddings=positions, **sizes)
+    LlamaForCausalLM(config).save_pretrained(directory)
+    for file in tokenizer.iterdir():
+        shutil.copy(file, directory)
+    names = directory / "tokenizer_config.json"
+    described = json.loads(names.read_text("utf-8"))
+    names.write_text(json.dumps({k: v for k, v in described.items() if k != SPLITS_CONTROL_TEXTS}), "utf-8")
+    return directory

@@ -15,8 +15,14 @@ from pathlib import Path
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
-from effectiveness.trainer.arguments import Parser, check_paths, check_texts, read_prompt
-from effectiveness.trainer.endings import Standing, ending_of
+from effectiveness.trainer.command_line import (
+    Parser,
+    Standing,
+    check_paths,
+    check_texts,
+    ending_of,
+    read_prompt,
+)
 
 PATHS = ("config", "sequences", "output", "checkpoint")
 
@@ -130,22 +136,20 @@ def _check_flags(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:
-    from effectiveness.trainer import (  # after the flags: --help and mistyped flags are answered without torch
-        commands,
-        using,
-    )
+    # After the flags: --help and mistyped flags are answered without torch.
+    from effectiveness.trainer import training, without_training
     from effectiveness.trainer.config_file import load_config
     from effectiveness.trainer.rows import recipe_of_dataset
 
     built_for = recipe_of_dataset(arguments.sequences)
     config = load_config(arguments.config, arguments.overrides, _settings(arguments), built_for)
     if arguments.complete is not None:
-        return using.complete(config, arguments)
+        return without_training.complete(config, arguments)
     if arguments.dry_run:
-        return using.show_plan(config, arguments)
+        return without_training.show_plan(config, arguments)
     if arguments.eval_only:
-        return using.evaluate_only(config, arguments)
-    return commands.train(config, arguments, standing)
+        return without_training.evaluate_only(config, arguments)
+    return training.train(config, arguments, standing)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, tuple[str, object]]:

@@ -16,6 +16,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from effectiveness.ablation import cuts
 from effectiveness.common.records import AUGMENTATION_KINDS
 from effectiveness.trainer import recut
 from effectiveness.trainer.config import Config
@@ -135,16 +136,16 @@ ARMS: dict[str, Arm] = {
 def train_rows(arm: Arm, rows: Rows) -> Rows:
     """The rows an arm trains on, of the rows of the dataset's training split."""
     rows, window = recut.only(rows, arm.kinds), arm.window(rows.window)
-    rows = recut.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
+    rows = cuts.cut(rows, window=window, stride=window // 4 if arm.overlap else window)
     if arm.variant_share is not None:
-        rows = recut.with_variant_share(rows, arm.variant_share)
-    return recut.with_shifted_labels(rows) if arm.shifted_labels else rows
+        rows = cuts.with_variant_share(rows, arm.variant_share)
+    return cuts.with_shifted_labels(rows) if arm.shifted_labels else rows
 
 
 def held_out_rows(arm: Arm, rows: Rows) -> Rows:
     """The originals of a held-out split in the arm's windows, overlapping by three quarters whatever it trains on."""
     window = arm.window(rows.window)
-    return recut.cut(recut.only(rows, ()), window=window, stride=window // 4)
+    return cuts.cut(recut.only(rows, ()), window=window, stride=window // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

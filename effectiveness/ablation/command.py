@@ -16,6 +16,7 @@ from pathlib import Path
 
 from effectiveness.ablation import table, trial
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
+from effectiveness.ablation.cuts import check_overlap
 from effectiveness.ablation.results import (
     Key,
     append_result,
@@ -30,9 +31,8 @@ from effectiveness.common.hardware import DEVICES
 from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
 from effectiveness.common.workers import Crew
-from effectiveness.trainer.arguments import Parser
-from effectiveness.trainer.endings import Standing, ending_of
-from effectiveness.trainer.recut import check_overlap, num_source_tokens
+from effectiveness.trainer.command_line import Parser, Standing, ending_of
+from effectiveness.trainer.recut import num_source_tokens
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 
 DEFAULT_ARMS = (

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import torch
 
+from effectiveness.ablation import cuts
 from effectiveness.ablation.arms import (
     ARMS,
     FORMAT,
@@ -20,12 +21,14 @@ from effectiveness.ablation.arms import (
     held_out_rows,
     train_rows,
 )
-from effectiveness.trainer import models, recut, setup, starting_model
+from effectiveness.trainer import models, setup, starting
 from effectiveness.trainer.config import filled
-from effectiveness.trainer.evaluate import Evaluation, FileScores, HeldOut, Score, evaluate_by_file
+from effectiveness.trainer.evaluate import Evaluation, FileScores, Score, evaluate_by_file
+from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.journal import averaged
-from effectiveness.trainer.loop import Hooks, State, Trainer
+from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.rows import Rows, open_dataset
+from effectiveness.trainer.steps import Hooks, State
 
 CURVE_FILES = 16  # of each held-out split, their first windows
 
@@ -38,8 +41,8 @@ def run_arm(spec: RunSpec) -> dict:
     rows = train_rows(arm, setup.open_split(whole, "train"))
     run = setup.with_defaults(run, rows)
     batches = setup.make_batches(run, rows)
-    model, _ = starting_model.build_model(run, 0)
-    trainer = setup.make_trainer(run, model, batches, State())
+    model, _ = starting.build_model(run, 0)
+    trainer = starting.make_trainer(run, model, batches, State())
     watch = Watch(run, trainer, [setup.open_split(whole, split) for split in HELD_OUT], arm)
     trainer.train(watch.hooks())
     return {
@@ -80,7 +83,7 @@ class Watch:
         self.run, self.trainer = run, trainer
         self.curve: list[tuple[int, float]] = []  # (step, bits per byte)
         self.num_tokens, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
-        first = [recut.beginnings(rows, CURVE_FILES) for rows in held_out]
+        first = [cuts.beginnings(rows, CURVE_FILES) for rows in held_out]
         self._whole, self._first = ([self._scored(arm, rows) for rows in part] for part in (held_out, first))
         self._latest: Evaluation | None = None
         self._cpu_at = time.process_time()

@@ -11,7 +11,7 @@ import numpy as np
 
 from effectiveness.ablation.arms import ARMS
 from effectiveness.common.records import UserError
-from effectiveness.trainer.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
+from effectiveness.common.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
 
 BOOTSTRAP_SEED = 0
 COLUMNS = {  # heading -> how Markdown aligns it

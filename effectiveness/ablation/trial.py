@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from effectiveness.common.records import UserError
-from effectiveness.trainer.stats import LN2
+from effectiveness.common.stats import LN2
 
 READ_WHERE = {"test": "val", "val": "test"}  # files of the one at the point chosen on the other
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import random
 
+import numpy as np
+
 
 def key_for(seed: int, *what: str | bytes | int) -> int:
     """A 64-bit integer that depends only on `seed` and on `what` is drawn.
@@ -23,3 +25,8 @@ def key_for(seed: int, *what: str | bytes | int) -> int:
 def rng_for(seed: int, *what: str | bytes | int) -> random.Random:
     """A generator of its own for one decision, for example `rng_for(seed, "rename", file.path)`."""
     return random.Random(key_for(seed, *what))
+
+
+def generator_for(seed: int, *what: str | bytes | int) -> np.random.Generator:
+    """As `rng_for`, for many draws at once."""
+    return np.random.Generator(np.random.Philox(key=key_for(seed, *what)))

@@ -25,9 +25,8 @@ from effectiveness.completion.scoring import (
 )
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, open_memory
-from effectiveness.trainer.arguments import Parser
+from effectiveness.trainer.command_line import Parser, Standing, ending_of
 from effectiveness.trainer.console import Console
-from effectiveness.trainer.endings import Standing, ending_of
 from effectiveness.trainer.rows import open_dataset
 
 EXAMPLES = """examples:

@@ -13,7 +13,7 @@ import numpy as np
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import model_files
-from effectiveness.trainer.llama_shape import LlamaShape, OtherShape, read_llama_shape
+from effectiveness.trainer.shapes import LlamaShape, OtherShape, read_llama_shape
 
 QUERY_BLOCK = 256  # rows of attention scores made at a time: 12 heads x 256 x 4,096 are 50 MB
 MAX_BYTES = 256 << 20  # of weights: what is larger is worth torch's threads

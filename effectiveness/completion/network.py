@@ -180,9 +180,12 @@ def _refuse_unless_finished(directory: Path) -> None:
 
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
-    from effectiveness.trainer.context_record import context_it_reads
-    from effectiveness.trainer.gap_record import fills_suffix_first, model_on_disk_can_fill
-    from effectiveness.trainer.model_files import read_config
+    from effectiveness.trainer.model_files import (
+        context_it_reads,
+        fills_suffix_first,
+        model_on_disk_can_fill,
+        read_config,
+    )
     from effectiveness.trainer.vocabulary import Vocabulary
 
     _refuse_unless_finished(directory)

@@ -18,8 +18,8 @@ from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory, build_memory
 from effectiveness.memory._native import LEARNED_BYTES
 from effectiveness.memory.store import FORMAT
+from effectiveness.trainer.recut import whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows
-from effectiveness.trainer.whole_files import whole_files
 
 DIRECTORY = "memory"
 MADE_FROM = "made_from.json"

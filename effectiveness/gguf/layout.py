@@ -10,7 +10,7 @@ import re
 import numpy as np
 
 from effectiveness.common.records import UserError
-from effectiveness.trainer.llama_shape import LlamaShape, OtherShape, read_llama_shape
+from effectiveness.trainer.shapes import LlamaShape, OtherShape, read_llama_shape
 
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}  # by model_type
 WHOLE = {

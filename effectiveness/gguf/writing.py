@@ -15,8 +15,8 @@ from effectiveness.common.records import UserError
 from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, read_shape, tensor_name
 from effectiveness.gguf.tokens import TokenTable, token_table
 from effectiveness.trainer import model_files
-from effectiveness.trainer.gap_record import model_on_disk_can_fill
-from effectiveness.trainer.llama_shape import LlamaShape
+from effectiveness.trainer.model_files import model_on_disk_can_fill
+from effectiveness.trainer.shapes import LlamaShape
 from effectiveness.trainer.vocabulary import Vocabulary
 
 Q8_0_BLOCK = 32  # weights that share a scale

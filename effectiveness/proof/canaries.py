@@ -23,7 +23,7 @@ from effectiveness.common.ownership import PROOF, claim, note_made, output_direc
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.isolation import distrust
-from effectiveness.trainer.arguments import Parser
+from effectiveness.trainer.command_line import Parser
 
 CANARIES_FILE = "canaries.json"
 UPPER_BASE32 = string.ascii_uppercase + "234567"
@@ -132,7 +132,7 @@ def build(repository: Path, output: Path, *, window: int, seed: int, keep_secret
 
 def train(data: Path, output: Path, *, steps: int, device: str, seed: int) -> None:
     """A tiny model, the same settings for both datasets."""
-    from effectiveness.trainer import commands
+    from effectiveness.trainer import training
     from effectiveness.trainer.config_file import load_config
 
     settings = {
@@ -152,7 +152,7 @@ def train(data: Path, output: Path, *, steps: int, device: str, seed: int) -> No
     }
     config = load_config(None, [f"{key}={value}" for key, value in settings.items()])
     arguments = Namespace(sequences=data / DATASET_FILES["train"], checkpoint=None, resume=False)
-    if exit_code := commands.train(config, arguments):
+    if exit_code := training.train(config, arguments):
         raise UserError(f"the training was stopped (exit code {exit_code}); start again", exit_code)
 
 
@@ -186,12 +186,12 @@ def ask(
 
 def last_weights(directory: Path, dataset, device: str):
     """The model as it was after its last step: the exported one, chosen by held-out loss, may know less by heart."""
-    from effectiveness.trainer import checkpoint, setup
+    from effectiveness.trainer import checkpoint, run_directory
     from effectiveness.trainer.devices import choose_device
     from effectiveness.trainer.models import load_pretrained
 
     model = load_pretrained(str(directory), window=dataset.window, vocab_size=dataset.vocab_size)
-    last = checkpoint.read(checkpoint.step_directories(directory / setup.CHECKPOINTS)[-1])
+    last = checkpoint.read(checkpoint.step_directories(directory / run_directory.CHECKPOINTS)[-1])
     checkpoint.load_model_tensors(model, last.tensors["model"])
     return model.to(choose_device(device)).eval()
 

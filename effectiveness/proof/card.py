@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from effectiveness.common import stats
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
 from effectiveness.proof.exam import Exam, HeldOutSet, Paper
 from effectiveness.proof.scored_tokens import FileSums, own_identifiers, sums_by_file
-from effectiveness.trainer import stats
 
 LN2 = math.log(2)
 UNIFORM, NGRAM, NGRAM_WINDOW = "uniform", "cache n-gram", "n-gram, one window"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effectiveness.proof.card import ANSWERS_COMPARED, CONTROL, POOLED, TRAINED
-from effectiveness.trainer.evaluation_text import largest_file
+from effectiveness.trainer.evaluate import largest_file
 
 ARM_WIDTH = 28
 MAX_LANGUAGES = 4

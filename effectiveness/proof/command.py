@@ -7,8 +7,7 @@ from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
-from effectiveness.trainer.arguments import Parser
-from effectiveness.trainer.endings import Standing, ending_of
+from effectiveness.trainer.command_line import Parser, Standing, ending_of
 
 EXAMPLES = """examples:
   python3 -m effectiveness proof --dataset training_data_effectiveness --model models/mine

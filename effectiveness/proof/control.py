@@ -168,7 +168,7 @@ def run_dataset_command(repository: Path, output: Path, flags: Sequence[str]) ->
 
 def train(finished: Finished, data: Path, output: Path, device: str) -> None:
     """Train as `finished` was, for as many steps, from the same start, on the dataset in `data`."""
-    from effectiveness.trainer import commands
+    from effectiveness.trainer import training
 
     source = finished.facts.get("source")
     arguments = Namespace(
@@ -176,7 +176,7 @@ def train(finished: Finished, data: Path, output: Path, device: str) -> None:
         checkpoint=Path(source) if source else None,
         resume=(output / CHECKPOINTS).is_dir(),
     )
-    exit_code = commands.train(config_like(finished, output, device), arguments)
+    exit_code = training.train(config_like(finished, output, device), arguments)
     if exit_code:
         raise UserError(
             f"the control's training was stopped (exit code {exit_code}); start the proof again", exit_code

@@ -26,13 +26,13 @@ from effectiveness.proof.prompts import (
 )
 from effectiveness.proof.scored_tokens import Places, WindowPairs, nats_of, places_of
 from effectiveness.trainer import devices
-from effectiveness.trainer.batches import MicroBatch
-from effectiveness.trainer.evaluate import HeldOut, score_rows
+from effectiveness.trainer.evaluate import score_rows
+from effectiveness.trainer.held_out import HeldOut
+from effectiveness.trainer.micro_batches import MicroBatch
 from effectiveness.trainer.objective import Objective
-from effectiveness.trainer.recut import for_scoring
+from effectiveness.trainer.recut import FileTokens, for_scoring, whole_files
 from effectiveness.trainer.rows import Dataset, Rows, open_rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens, whole_files
 
 BATCH_SIZE = 8  # windows scored at a time
 MIN_PROMPT_TOKENS = 8

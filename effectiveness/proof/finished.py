@@ -14,7 +14,7 @@ from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import models
 from effectiveness.trainer.config import SECTIONS, Config
 from effectiveness.trainer.rows import Dataset
-from effectiveness.trainer.training_facts import read_training_facts
+from effectiveness.trainer.run_directory import read_training_facts
 
 NOT_TRAINED_WITH = ("output", "device_backend", "inference")  # sections that change no weight
 

@@ -32,9 +32,9 @@ from effectiveness.proof.prompts import Answer, Question, judge, question_ids, r
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.documents import document
-from effectiveness.trainer.evaluate import HeldOut
+from effectiveness.trainer.held_out import HeldOut
+from effectiveness.trainer.recut import FileTokens
 from effectiveness.trainer.rows import Dataset, open_rows
-from effectiveness.trainer.whole_files import FileTokens
 
 MIN_TOKENS = 500  # of val files, a page or two of code; fewer say little about the share
 HALVINGS = 30

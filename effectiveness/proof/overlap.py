@@ -17,8 +17,8 @@ from effectiveness.common.durable import files_and_directories
 from effectiveness.common.hashing import sorted_distinct, stretch_hashes
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
+from effectiveness.trainer.recut import FileTokens
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens
 
 SPAN_TOKENS = 50
 LEAKED_SHARE = 0.5  # of a file's distinct spans

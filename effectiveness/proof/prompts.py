@@ -18,11 +18,11 @@ from effectiveness.common.records import ROLES
 from effectiveness.common.seeding import rng_for
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import has_grammar, parse
-from effectiveness.trainer.batches import MicroBatch, collate
 from effectiveness.trainer.complete import MAX_LINE_TOKENS, draw_place, edit_similarity, num_positions
+from effectiveness.trainer.micro_batches import MicroBatch, collate
+from effectiveness.trainer.recut import FileTokens
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -54,11 +54,11 @@ from effectiveness.proof.overlap import (
 from effectiveness.proof.page import write_page
 from effectiveness.proof.scored_tokens import foreign_words, texts_of
 from effectiveness.trainer import devices
+from effectiveness.trainer.command_line import Standing
 from effectiveness.trainer.console import Console
-from effectiveness.trainer.endings import Standing
+from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import scored_stretches, whole_files
 
 CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
 

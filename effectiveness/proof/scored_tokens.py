@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from effectiveness.common.records import ORIGINAL, VARIANTS
-from effectiveness.trainer.batches import MicroBatch
-from effectiveness.trainer.evaluate import HeldOut
+from effectiveness.trainer.held_out import HeldOut
+from effectiveness.trainer.micro_batches import MicroBatch
+from effectiveness.trainer.recut import FileTokens
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
-from effectiveness.trainer.whole_files import FileTokens
 
 IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}+")
 COMMON_SHARE = 5  # a word in more than one of 5 training files is the language's, not the repository's
@@ -48,7 +48,7 @@ class Places:
 def places_of(held_out: HeldOut) -> Places:
     """Which tokens `held_out` scores."""
     table, parts = held_out.rows.table, [np.empty((4, 0), dtype=np.int64)]
-    for indices, batch in held_out.batches(0, 1):
+    for indices, batch in held_out.batches():
         line, target = np.nonzero(batch.weights.numpy())
         row = np.asarray(indices)[line]
         start = table["start_token"][row]

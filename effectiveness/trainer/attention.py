@@ -112,7 +112,7 @@ def _alone(model: PreTrainedModel, precision: torch.dtype) -> torch.Tensor:
 
 def _packed(model: PreTrainedModel, precision: torch.dtype, name: str, first_token: int) -> torch.Tensor:
     """Logits [2, T, V] of two documents in one line, the first of which begins with `first_token`."""
-    from effectiveness.trainer.batches import MicroBatch
+    from effectiveness.trainer.micro_batches import MicroBatch
 
     ids = _probe_ids(model, first_token).view(1, -1)
     positions = torch.arange(PROBE_TOKENS, device=ids.device)[None] % (PROBE_TOKENS // 2)

@@ -8,117 +8,39 @@ window; positions restart at each document.
 
 from __future__ import annotations
 
-import bisect
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from effectiveness.common.repository_context import CONTEXT_SHARE
-from effectiveness.common.seeding import key_for
-from effectiveness.trainer.attention import has_kernel
-from effectiveness.trainer.context_rows import ContextRows
+from effectiveness.common.seeding import generator_for
 from effectiveness.trainer.documents import (
     AS_THEY_STAND,
+    ContextRows,
     ControlTokens,
     Document,
     Draw,
     Reading,
     document_pairs,
 )
-from effectiveness.trainer.fresh_cuts import CutRows, FreshCuts
+from effectiveness.trainer.epochs import (
+    CutRows,
+    EpochPlan,
+    FreshCuts,
+    Pacing,
+    even_offsets,
+    pack,
+    quantiles_of,
+)
 from effectiveness.trainer.gaps import LEAST_TOKENS, NUM_CONTROL_TOKENS
+from effectiveness.trainer.micro_batches import MicroBatch, collate
 from effectiveness.trainer.rows import MICRO, Rows
 
-MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
 MAX_SAMPLED_EPOCHS = 64
-ROUND_TO = 32  # sequences are cut to the longest pack of a micro-batch, rounded up
-LEAST_BOUNDS = 256  # of documents in a micro-batch of fixed shape
 PLANS_KEPT = 2  # the epoch at work, and the next one, whose first batch is made ahead
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pacing:
-    """When a row becomes available: rows of complexity quantile q from share `available_from(q)` of the run."""
-
-    curriculum: str  # "stages" | "warmup_fraction" | "none"
-    fraction: float
-    num_epochs: float  # of the whole run; fewer when max_steps ends it earlier
-
-    def available_from(self, quantiles: np.ndarray) -> np.ndarray:
-        """Share of the run, in [0, 1], for quantiles in [0, 1)."""
-        if self.curriculum == "stages":  # the simplest third at once, the next after a third of the run ...
-            return np.floor(3 * quantiles) / 3
-        if self.curriculum == "warmup_fraction":
-            return self.fraction * quantiles
-        return np.zeros_like(quantiles)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochPlan:
-    """The visits of one epoch in packing order; pack p holds visits[pack_starts[p]:pack_starts[p + 1]]."""
-
-    epoch: int
-    source: Rows
-    rows: np.ndarray  # int64 [visits] index into source.table
-    weights: np.ndarray  # float64 [visits] of each target in the loss
-    fills: np.ndarray  # bool [visits] fill-in-the-middle
-    quotes: np.ndarray  # bool [visits] behind excerpts of other files
-    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document, without what it quotes
-    pack_starts: np.ndarray  # int64 [packs + 1]
-    packs_per_step: int
-    first_pack: int = 0  # those before it were trained on in steps of another size
-
-    @property
-    def num_packs(self) -> int:
-        return len(self.pack_starts) - 1
-
-    @property
-    def num_steps(self) -> int:
-        return -(-(self.num_packs - self.first_pack) // self.packs_per_step)
-
-    def packs_of_step(self, step: int) -> range:
-        first = self.first_pack + step * self.packs_per_step
-        return range(first, min(first + self.packs_per_step, self.num_packs))
-
-    def visits_of(self, packs: range) -> slice:
-        return slice(self.pack_starts[packs.start], self.pack_starts[packs.stop])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MicroBatch:
-    """Tensors of a few packs, all [B, T]. Padding has weight 0 and is a document of its own."""
-
-    input_ids: torch.Tensor
-    labels: torch.Tensor
-    position_ids: torch.Tensor
-    weights: torch.Tensor  # float32
-    rows: tuple[int, ...]  # whose documents these are, for error messages
-    # int32 [documents + 1]: first token of each in the flattened batch, and its end
-    bounds: torch.Tensor | None = None
-    longest: int = 0  # tokens of the longest document, or more where shapes are fixed
-
-    def pinned(self) -> MicroBatch:
-        """In memory that a GPU reads by itself."""
-        return self._each(lambda tensor: tensor.pin_memory())
-
-    def to(self, device: torch.device) -> MicroBatch:
-        """On `device`, without waiting where memory is pinned. Bounds go along where a kernel reads them."""
-        if device.type == "cpu":
-            return self
-        batch = self.pinned() if device.type == "cuda" and not self.input_ids.is_pinned() else self
-        moved = batch._each(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
-        return moved if has_kernel(device) else replace(moved, bounds=self.bounds)
-
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> MicroBatch:
-        names = ("input_ids", "labels", "position_ids", "weights", "bounds")
-        changed: dict[str, Any] = {
-            name: change(tensor) for name in names if (tensor := getattr(self, name)) is not None
-        }
-        return replace(self, **changed)
 
 
 class Batches:
@@ -150,13 +72,13 @@ class Batches:
         self.num_pairs = document_pairs(table, rows.window)
         self._cuts = FreshCuts(rows, seed, context_rate if context else 0.0) if fresh_cuts else None
         self._begin = 0, 0
-        self._offsets = _even_offsets(self.visit_weights, seed)
+        self._offsets = even_offsets(self.visit_weights, seed)
         self.pace(pacing)
 
     def pace(self, pacing: Pacing) -> None:
         """Follow another curriculum; plans made so far are forgotten."""
         self.pacing = pacing
-        self._available_from = pacing.available_from(_quantiles(self.rows.table["complexity"]))
+        self._available_from = pacing.available_from(quantiles_of(self.rows.table["complexity"]))
         self._plans: dict[int, EpochPlan] = {}
         self._planning = threading.Lock()  # batches may be made ahead by a thread
 
@@ -189,7 +111,7 @@ class Batches:
         counts, starts = self._counts(epoch)
         visits = np.repeat(np.arange(len(self.rows)), counts)
         nth = np.arange(len(visits)) - np.repeat(np.cumsum(counts) - counts, counts)
-        jitter = _generator(self.seed, "order", epoch).random(len(visits))
+        jitter = generator_for(self.seed, "order", epoch).random(len(visits))
         times = (nth + jitter) / counts[visits]
         times = starts[visits] + times * (1 - starts[visits])
         return visits[np.argsort(times, kind="stable")]
@@ -239,12 +161,12 @@ class Batches:
         if self._cuts is None:
             return self.rows, self.visits(epoch)
         cut = self._cuts.of(epoch)
-        return cut, _generator(self.seed, "order", epoch).permutation(len(cut))
+        return cut, generator_for(self.seed, "order", epoch).permutation(len(cut))
 
     def _fills(self, epoch: int, table: np.ndarray) -> np.ndarray:
         if not self.reading.fim_rate:
             return np.zeros(len(table), dtype=bool)
-        drawn = _generator(self.seed, "fill", epoch).random(len(table)) < self.reading.fim_rate
+        drawn = generator_for(self.seed, "fill", epoch).random(len(table)) < self.reading.fim_rate
         return drawn & (table["label_offset"] < 0) & (table["length"] >= LEAST_TOKENS)
 
     def expected_steps(self, num_epochs: int) -> int:
@@ -311,93 +233,59 @@ class Batches:
         ]
 
 
-def pack(num_pairs: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Group documents into packs of at most `capacity` pairs: (order of documents, starts of packs in it).
+# --- another dataset, replayed --------------------------------------------------------------------------------
 
-    Best fit among the latest MAX_OPEN_PACKS; packs stand in the order of their first documents.
-    Capacity 0 gives each document a pack of its own.
+
+def num_replayed(packs_per_step: int, share: float) -> int:
+    """Sequences of a step that are replayed: `share` of them, one at least."""
+    return max(1, round(share * packs_per_step))
+
+
+class WithReplay(Batches):
+    """Batches of `packs_per_step` sequences of a dataset, to which `num_replayed` of `replay` are added in every step.
+
+    So a base forgets less of what it knew (replay; 2403.08763). They take the place of as many of the run's own, and
+    which they are is a pure function of (seed, epoch, step), too.
     """
-    pack_of = np.empty(len(num_pairs), dtype=np.int64)
-    room: list[tuple[int, int]] = []  # (pairs that still fit, pack), sorted
-    num_packs = 0
-    for index, size in enumerate(num_pairs.tolist()):
-        best = bisect.bisect_left(room, (size, -1)) if size < capacity else len(room)
-        if best < len(room):
-            left, number = room.pop(best)
-        else:
-            left, number = capacity, num_packs
-            num_packs += 1
-        pack_of[index] = number
-        if left > size:
-            bisect.insort(room, (left - size, number))
-            if len(room) > MAX_OPEN_PACKS:
-                room.remove(min(room, key=lambda entry: entry[1]))
-    order = np.argsort(pack_of, kind="stable")
-    starts = np.searchsorted(pack_of[order], np.arange(num_packs + 1))
-    return order, starts
 
+    def __init__(self, *arguments: Any, replay: Batches, num_replayed: int, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.replay, self.num_replayed = replay, num_replayed
 
-def _generator(seed: int, *what: str | int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=key_for(seed, *what)))
+    def without_packing(self) -> None:
+        super().without_packing()
+        self.replay.without_packing()
 
+    def step_weight(self, plan: EpochPlan, step: int) -> float:
+        other = self.replay.epoch(plan.epoch)
+        visits = (other.visits_of(range(p, p + 1)) for p in self._replayed(plan, step))
+        return super().step_weight(plan, step) + float(
+            sum((other.num_pairs[found] * other.weights[found]).sum() for found in visits)
+        )
 
-def _even_offsets(weights: np.ndarray, seed: int) -> np.ndarray:
-    """A start in [0, MICRO) for each row; rows of equal weight get evenly spaced ones, so epochs are alike."""
-    rng, offsets = _generator(seed, "visits"), np.empty(len(weights), dtype=np.int64)
-    for weight in np.unique(weights):
-        rows = np.flatnonzero(weights == weight)
-        offsets[rows] = rng.permutation(len(rows)) * MICRO // len(rows)
-    return offsets
+    def micro_batches(
+        self, epoch: int, step: int, *, size: int, rank: int = 0, world: int = 1
+    ) -> list[MicroBatch]:
+        plan, other = self.epoch(epoch), self.replay.epoch(epoch)
+        own, window = plan.packs_of_step(step), self.rows.window
+        grown = self._window_at(plan, epoch, own)
+        lines = [(self.documents_of(plan, pack, grown), True) for pack in own]
+        lines += [
+            (self.replay.documents_of(other, pack, window), False) for pack in self._replayed(plan, step)
+        ]
+        mine, most = lines[rank::world], -(-len(lines) // world)
+        return [self._laid_out(mine[first : first + size], size) for first in range(0, most, size)]
 
+    def _laid_out(self, lines: list[tuple[list, bool]], size: int) -> MicroBatch:
+        batch = collate(
+            [documents for documents, _ in lines],
+            window=self.rows.window,
+            pad=self.control.pad,
+            num_lines=size if self.fixed_shape else 0,
+        )
+        return replace(batch, rows=tuple(row for found, is_own in lines if is_own for row, *_ in found))
 
-def _quantiles(complexity: np.ndarray) -> np.ndarray:
-    """Rank of each row by complexity as a share in [0, 1)."""
-    ranks = np.empty(len(complexity), dtype=np.int64)
-    ranks[np.argsort(complexity, kind="stable")] = np.arange(len(complexity))
-    return ranks / max(len(complexity), 1)
-
-
-def collate(packs: list[list[Document]], *, window: int, pad: int, num_lines: int = 0) -> MicroBatch:
-    """Lay documents out in [packs, T] tensors; no packs give one line of padding.
-
-    T is the longest pack rounded up to ROUND_TO. With `num_lines` the shape is [num_lines, window] whatever the packs.
-    """
-    longest = max((sum(len(inputs) for _, inputs, _, _ in pack) for pack in packs), default=1)
-    rounded = min(-(-longest // ROUND_TO) * ROUND_TO, window)
-    shape = (num_lines, window) if num_lines else (max(len(packs), 1), max(rounded, longest))
-    ids, labels = np.full(shape, pad, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    positions = np.broadcast_to(np.arange(shape[1]), shape).copy()
-    weights = np.zeros(shape, dtype=np.float32)
-    for line, documents in enumerate(packs):
-        at = 0
-        for _, inputs, targets, weight in documents:
-            place = line, slice(at, at + len(inputs))
-            ids[place], labels[place], weights[place] = inputs, targets, weight
-            positions[place] = np.arange(len(inputs))
-            at += len(inputs)
-        positions[line, at:] = np.arange(shape[1] - at)  # padding is a document of its own
-    bounds, longest = _bounds(positions, num_lines * window)
-    return MicroBatch(
-        input_ids=torch.from_numpy(ids),
-        labels=torch.from_numpy(labels),
-        position_ids=torch.from_numpy(positions),
-        weights=torch.from_numpy(weights),
-        rows=tuple(row for documents in packs for row, *_ in documents),
-        bounds=torch.from_numpy(bounds),
-        longest=longest,
-    )
-
-
-def _bounds(positions_BT: np.ndarray, num_fixed: int) -> tuple[np.ndarray, int]:
-    """(starts of documents and the end of the last one, int32; the longest one's tokens).
-
-    Where shapes are fixed, empty documents fill the bounds up to a power of two, and the longest one may have a window.
-    """
-    starts = np.flatnonzero(positions_BT == 0)
-    lengths = np.diff(starts, append=positions_BT.size)
-    size = len(starts) + 1
-    if num_fixed:
-        size = max(LEAST_BOUNDS, 1 << len(starts).bit_length())
-    bounds = np.full(size, positions_BT.size, dtype=np.int32)
-    bounds[: len(starts)] = starts
-    return bounds, positions_BT.shape[1] if num_fixed else int(lengths.max())
+    def _replayed(self, plan: EpochPlan, step: int) -> list[int]:
+        """Sequences of the other dataset's plan of this epoch, one after the other, from its first on again."""
+        num_packs, first = self.replay.epoch(plan.epoch).num_packs, step * self.num_replayed
+        return [int(p) for p in np.arange(first, first + self.num_replayed) % num_packs]

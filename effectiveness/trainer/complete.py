@@ -13,7 +13,7 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
 from effectiveness.common.seeding import key_for, rng_for
 from effectiveness.trainer.devices import autocast
-from effectiveness.trainer.gap_record import fills_suffix_first
+from effectiveness.trainer.model_files import fills_suffix_first
 from effectiveness.trainer.rows import Rows
 from effectiveness.trainer.vocabulary import Vocabulary
 

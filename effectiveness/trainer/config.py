@@ -1,4 +1,4 @@
-"""Every setting, once: its type, default and range are the dataclasses below; the YAML has the same groups."""
+"""Every setting, once: its type, default, range and what a resume may do to it; the YAML has the same groups."""
 
 from __future__ import annotations
 
@@ -9,39 +9,49 @@ from typing import TypeVar, cast
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.recipes import ADAPTER, FOUNDING, MEASURED, TRAINED
 from effectiveness.common.records import UserError
-from effectiveness.trainer.presets import PRESETS
+from effectiveness.trainer.shapes import PRESETS
 
 T = TypeVar("T")
 
 
-def setting(default, *, low=None, high=None, above=None, choices=None):
-    """A field with its range: low <= value <= high, value > above, one of choices."""
+# What becomes of a setting that a resume gives another value than the run had:
+HARMLESS = "harmless"  # changes no weight: told
+CHANGEABLE = "changeable"  # what comes is made with the new value: told, old and new
+PACED = "paced"  # the same, but not in the middle of an epoch that a curriculum cuts by the length of the run
+REFUSED = (
+    "refused"  # the place in the epoch, the weights or the best so far would mean something else: exit 2
+)
+
+
+def setting(default, on_resume: str, *, low=None, high=None, above=None, choices=None):
+    """A field with its rule above and its range: low <= value <= high, value > above, one of choices."""
     limits = {"low": low, "high": high, "above": above, "choices": choices}
-    return field(default=default, metadata=limits)
+    return field(default=default, metadata=limits | {"on_resume": on_resume})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    preset: str = setting("auto", choices=("auto", *PRESETS))
-    pretrained_model: str | None = setting(None)
-    tokenizer_name: str | None = setting(None)
-    torch_dtype: str = setting("auto", choices=("auto", "float32", "bfloat16", "float16"))
-    max_position_embeddings: int | None = setting(None, low=8, high=1_048_576)
-    dropout: float | None = setting(None, low=0.0, high=0.9)
+    preset: str = setting("auto", REFUSED, choices=("auto", *PRESETS))
+    pretrained_model: str | None = setting(None, REFUSED)
+    tokenizer_name: str | None = setting(None, HARMLESS)  # it is checked against the dataset's
+    # Of the export:
+    torch_dtype: str = setting("auto", HARMLESS, choices=("auto", "float32", "bfloat16", "float16"))
+    max_position_embeddings: int | None = setting(None, REFUSED, low=8, high=1_048_576)
+    dropout: float | None = setting(None, CHANGEABLE, low=0.0, high=0.9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    load_in_4bit: bool = setting(False)
-    load_in_8bit: bool = setting(False)
-    lora_enabled: bool | None = setting(None)
-    lora_rank: int = setting(32, low=1, high=4096)
-    lora_alpha: float = setting(64.0, above=0.0)
-    lora_dropout: float = setting(0.05, low=0.0, high=0.9)
-    lora_target_modules: tuple[str, ...] = setting(("all-linear",))
-    lora_rslora: bool = setting(False)
-    lora_dora: bool = setting(False)
-    lora_choose_scale: bool | None = setting(None)
+    load_in_4bit: bool = setting(False, REFUSED)
+    load_in_8bit: bool = setting(False, REFUSED)
+    lora_enabled: bool | None = setting(None, REFUSED)
+    lora_rank: int = setting(32, REFUSED, low=1, high=4096)
+    lora_alpha: float = setting(64.0, REFUSED, above=0.0)
+    lora_dropout: float = setting(0.05, CHANGEABLE, low=0.0, high=0.9)
+    lora_target_modules: tuple[str, ...] = setting(("all-linear",), REFUSED)
+    lora_rslora: bool = setting(False, REFUSED)
+    lora_dora: bool = setting(False, REFUSED)
+    lora_choose_scale: bool | None = setting(None, HARMLESS)  # of the export
 
     @property
     def bits(self) -> int | None:
@@ -51,89 +61,110 @@ class Quantization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    weighting: str | None = setting(None, choices=("visits", "loss", "none"))
-    curriculum: str | None = setting(None, choices=("stages", "warmup_fraction", "none"))
-    curriculum_fraction: float = setting(0.1, low=0.0, high=1.0)
-    fresh_cuts: bool | None = setting(None)
-    window_growth: float | None = setting(None, low=0.0, high=1.0)
-    overlap: bool | None = setting(None)
-    variants: bool | None = setting(None)
-    packing: bool = setting(True)
-    replay: str | None = setting(None)
-    replay_share: float = setting(0.05, above=0.0, high=0.5)
-    repository_context: float = setting(0.0, low=0.0, high=1.0)
+    weighting: str | None = setting(None, REFUSED, choices=("visits", "loss", "none"))
+    curriculum: str | None = setting(None, REFUSED, choices=("stages", "warmup_fraction", "none"))
+    curriculum_fraction: float = setting(0.1, REFUSED, low=0.0, high=1.0)
+    fresh_cuts: bool | None = setting(None, REFUSED)
+    window_growth: float | None = setting(None, CHANGEABLE, low=0.0, high=1.0)
+    overlap: bool | None = setting(None, REFUSED)
+    variants: bool | None = setting(None, REFUSED)
+    packing: bool = setting(True, REFUSED)
+    replay: str | None = setting(None, REFUSED)
+    replay_share: float = setting(0.05, REFUSED, above=0.0, high=0.5)
+    repository_context: float = setting(0.0, REFUSED, low=0.0, high=1.0)  # an epoch's plan follows from it
+
+    @property
+    def is_read_alike(self) -> bool:
+        """Whether rows hold every token of the originals once, in any order: then they may be cut anew every epoch."""
+        return (self.weighting, self.curriculum, self.overlap, self.variants) == (
+            "none",
+            "none",
+            False,
+            False,
+        )
+
+    @property
+    def cuts_anew(self) -> bool:
+        return self.is_read_alike and self.fresh_cuts is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    fim_rate: float | None = setting(None, low=0.0, high=1.0)
-    mask_rate: float = setting(0.0, low=0.0, high=1.0)
+    fim_rate: float | None = setting(None, REFUSED, low=0.0, high=1.0)
+    mask_rate: float = setting(0.0, CHANGEABLE, low=0.0, high=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
-    batch_size: int = setting(16, low=1, high=65_536)
-    gradient_accumulation_steps: int = setting(1, low=1, high=65_536)
-    learning_rate: float | None = setting(None, above=0.0, high=1.0)
-    lr_scheduler: str | None = setting(None, choices=("flat_cooldown", "cosine", "linear", "constant"))
-    warmup_steps: int | None = setting(None, low=0)
-    warmup_ratio: float | None = setting(None, low=0.0, high=0.9)
-    cooldown_fraction: float = setting(0.2, low=0.0, high=1.0)
-    min_lr_ratio: float = setting(0.0, low=0.0, high=1.0)
-    optimizer: str | None = setting(None, choices=("auto", "adamw", "muon"))
-    weight_decay: float | None = setting(None, low=0.0, high=100.0)
-    embedding_weight_decay: float | None = setting(None, low=0.0, high=100.0)
-    beta1: float = setting(0.9, low=0.0, high=0.9999)
-    beta2: float | None = setting(None, low=0.0, high=0.999999)
-    max_grad_norm: float = setting(1.0, low=0.0)
-    mixed_precision: str = setting("auto", choices=("auto", "bf16", "fp16", "fp32"))
-    gradient_checkpointing: bool | None = setting(None)
-    ema_decay: float = setting(0.0, low=0.0, high=0.99999)
+    batch_size: int = setting(16, CHANGEABLE, low=1, high=65_536)  # the place in the epoch is kept in packs
+    gradient_accumulation_steps: int = setting(1, CHANGEABLE, low=1, high=65_536)
+    learning_rate: float | None = setting(None, CHANGEABLE, above=0.0, high=1.0)
+    lr_scheduler: str | None = setting(
+        None, CHANGEABLE, choices=("flat_cooldown", "cosine", "linear", "constant")
+    )
+    warmup_steps: int | None = setting(None, CHANGEABLE, low=0)
+    warmup_ratio: float | None = setting(None, CHANGEABLE, low=0.0, high=0.9)
+    cooldown_fraction: float = setting(0.2, CHANGEABLE, low=0.0, high=1.0)
+    min_lr_ratio: float = setting(0.0, CHANGEABLE, low=0.0, high=1.0)
+    optimizer: str | None = setting(None, REFUSED, choices=("auto", "adamw", "muon"))
+    weight_decay: float | None = setting(None, CHANGEABLE, low=0.0, high=100.0)
+    embedding_weight_decay: float | None = setting(None, CHANGEABLE, low=0.0, high=100.0)
+    beta1: float = setting(0.9, CHANGEABLE, low=0.0, high=0.9999)
+    beta2: float | None = setting(None, CHANGEABLE, low=0.0, high=0.999999)
+    max_grad_norm: float = setting(1.0, CHANGEABLE, low=0.0)
+    mixed_precision: str = setting("auto", CHANGEABLE, choices=("auto", "bf16", "fp16", "fp32"))
+    gradient_checkpointing: bool | None = setting(None, HARMLESS)
+    ema_decay: float = setting(0.0, REFUSED, low=0.0, high=0.99999)
+
+    @property
+    def packs_per_step(self) -> int:
+        """Over all processes."""
+        return self.batch_size * self.gradient_accumulation_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    num_epochs: int | None = setting(None, low=1, high=1_000_000)
-    max_steps: int | None = setting(None, low=1)
-    save_steps: int = setting(500, low=1)
-    save_total_limit: int = setting(2, low=1, high=1000)
-    eval_steps: int | None = setting(None, low=1)
-    logging_steps: int = setting(10, low=1)
-    seed: int = setting(42, low=0, high=2**63 - 1)
-    patience: int | None = setting(None, low=0)  # 0: never
-    max_bad_steps: int = setting(5, low=1)
+    num_epochs: int | None = setting(None, PACED, low=1, high=1_000_000)
+    max_steps: int | None = setting(None, PACED, low=1)
+    save_steps: int = setting(500, HARMLESS, low=1)
+    save_total_limit: int = setting(2, HARMLESS, low=1, high=1000)
+    eval_steps: int | None = setting(None, CHANGEABLE, low=1)
+    logging_steps: int = setting(10, HARMLESS, low=1)
+    seed: int = setting(42, REFUSED, low=0, high=2**63 - 1)
+    patience: int | None = setting(None, CHANGEABLE, low=0)  # 0: never
+    max_bad_steps: int = setting(5, HARMLESS, low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    max_windows: int | None = setting(None, low=0)
-    completions: int = setting(16, low=0, high=10_000)
+    max_windows: int | None = setting(None, REFUSED, low=0)  # the best so far was chosen on others
+    completions: int = setting(16, HARMLESS, low=0, high=10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
-    max_new_tokens: int = setting(128, low=1, high=1_048_576)
-    do_sample: bool = setting(False)
-    temperature: float = setting(0.8, above=0.0, high=10.0)
-    top_p: float = setting(0.95, above=0.0, high=1.0)
-    top_k: int = setting(50, low=0)
-    repetition_penalty: float = setting(1.0, above=0.0, high=10.0)
+    max_new_tokens: int = setting(128, HARMLESS, low=1, high=1_048_576)
+    do_sample: bool = setting(False, HARMLESS)
+    temperature: float = setting(0.8, HARMLESS, above=0.0, high=10.0)
+    top_p: float = setting(0.95, HARMLESS, above=0.0, high=1.0)
+    top_k: int = setting(50, HARMLESS, low=0)
+    repetition_penalty: float = setting(1.0, HARMLESS, above=0.0, high=10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceBackend:
-    device: str = setting("auto", choices=DEVICES)
-    compile: str = setting("auto", choices=("auto", "on", "off"))
-    distributed: str = setting("ddp", choices=("ddp", "fsdp"))
-    deterministic: bool = setting(False)
-    memory_gib: float | None = setting(None, above=0.0)
+    device: str = setting("auto", CHANGEABLE, choices=DEVICES)  # other bits, the same training
+    compile: str = setting("auto", CHANGEABLE, choices=("auto", "on", "off"))
+    distributed: str = setting("ddp", CHANGEABLE, choices=("ddp", "fsdp"))
+    deterministic: bool = setting(False, CHANGEABLE)
+    memory_gib: float | None = setting(None, HARMLESS, above=0.0)  # smaller pieces of the same steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    directory: str = setting("models/the-block-effectiveness")
-    tensorboard: bool = setting(True)
-    report: bool = setting(True)
+    directory: str = setting("models/the-block-effectiveness", HARMLESS)
+    tensorboard: bool = setting(True, HARMLESS)
+    report: bool = setting(True, HARMLESS)
 
 
 # What `auto` stands for, beside the rows, which the recipe has built (effectiveness/common/recipes.py).
@@ -201,15 +232,10 @@ SECTIONS: dict[str, type] = {
 }
 
 
-def can_cut_anew(data: Data) -> bool:
-    """Whether rows hold every token of the originals once, in any order: then they may be cut anew every epoch."""
-    return (data.weighting, data.curriculum, data.overlap, data.variants) == ("none", "none", False, False)
-
-
 def check_combinations(config: Config) -> None:
     """Settings that would silently do nothing together are refused."""
     optimization, model = config.optimization, config.model
-    if config.data.fresh_cuts and not can_cut_anew(config.data):
+    if config.data.fresh_cuts and not config.data.is_read_alike:
         raise UserError(
             "data.fresh_cuts: true cuts originals that are all read alike; it needs data.weighting and data.curriculum "
             "none, data.overlap and data.variants false"
@@ -222,9 +248,7 @@ def check_combinations(config: Config) -> None:
             f"quantization.load_in_{quantization.bits}bit is of a frozen base, whose weights no step can change by so "
             "little; train adapters on it (quantization.lora_enabled: true), or leave it out"
         )
-    if config.data.repository_context and not (
-        can_cut_anew(config.data) and config.data.fresh_cuts is not False
-    ):
+    if config.data.repository_context and not config.data.cuts_anew:
         raise UserError(
             "data.repository_context is for originals that are cut anew every epoch; it needs data.weighting and "
             "data.curriculum none, data.overlap and data.variants false, data.fresh_cuts not false"

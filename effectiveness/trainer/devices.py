@@ -7,13 +7,28 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
 
 import torch
 
+from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.records import UserError
-from effectiveness.trainer import flops
+
+PEAK_FLOPS = {  # dense, with float32 sums, from the data sheets: bf16 or fp16, in operations a second
+    "B200": 2250e12,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "A10": 125e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}
 
 GIB = 1 << 30
 _limits: dict[str, int | None] = {}  # bytes of a kind of device that may be used
@@ -146,7 +161,8 @@ def _note_peak_of_metal() -> None:
 
 def peak_flops(device: torch.device) -> float | None:
     """Operations a second in half precision, from the data sheet; None where it is not known."""
-    return flops.peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
 
 
 def describe(device: torch.device) -> str:
@@ -181,7 +197,7 @@ def free_cached_memory() -> None:
         torch.mps.empty_cache()
 
 
-class Reading:
+class Arriving:
     """Values on their way from the device; asking for them waits for what was queued before, and for nothing after."""
 
     def __init__(self, values: torch.Tensor) -> None:
@@ -196,3 +212,58 @@ class Reading:
         if self._arrival is not None:
             self._arrival.synchronize()
         return self._values.tolist()
+
+
+# --- work in pieces that fit ----------------------------------------------------------------------------------
+
+
+Made = TypeVar("Made")
+
+
+def fitting(
+    make: Callable[[int], Made],
+    size: int,
+    *,
+    say: Callable[[int, int], None],
+    num_processes: int = 1,
+) -> Made:
+    """`make(size)`, or after memory ran out `make` of half as many sequences, and so on; `say(smaller, size)` tells.
+
+    `make` is called again: it must leave nothing half done. Raises UserError (exit code 1) where one sequence is
+    too much, and where other processes wait for just as many calls.
+    """
+    while True:
+        try:
+            return make(size)
+        except ERRORS as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1 or num_processes > 1:
+                raise UserError(_remedies(size, num_processes), exit_code=1) from error
+        free_cached_memory()  # after the `except`: its error holds the tensors of the failed pass
+        say(size // 2, size)
+        size //= 2
+
+
+def _remedies(size: int, num_processes: int) -> str:
+    if num_processes > 1:
+        return (
+            f"out of memory with {size} sequences at a time on one of {num_processes} processes: set a smaller "
+            "optimization.batch_size with more optimization.gradient_accumulation_steps, optimization."
+            "gradient_checkpointing: true, or device_backend.distributed: fsdp"
+        )
+    return (
+        "out of memory with one sequence at a time: set optimization.gradient_checkpointing: true, or "
+        "build the dataset with a smaller --max-tokens (or a smaller model.preset)"
+    )
+
+
+@contextmanager
+def one_line_where_memory_ends(message: Callable[[], str]) -> Iterator[None]:
+    """Raises UserError (exit code 1) with `message()` where memory runs out; every other error passes."""
+    try:
+        yield
+    except ERRORS as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(message(), exit_code=1) from error

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import nn
 
 from effectiveness.common.records import UserError
-from effectiveness.trainer.endings import fail
+from effectiveness.trainer.command_line import fail
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule

@@ -1,172 +1,93 @@
-"""Held-out loss: each source token scored once, with the longest context its windows give.
+"""Held-out loss: sums over scored tokens, the headline that no single file decides, and how they are told.
 
-Windows of a file overlap. A token is scored in the first window that holds it - there it has the most text before
-it - and is context only in the others. Of a row that says so (`scored`) only some tokens count. Originals make the
-headline; variants of held-out files are scored apart.
+A held-out split is a draw of files, and its pooled loss is that of its largest: one change log was a third of the
+bytes of a split of 35 files, and with it went the choice of the best weights. So the headline is the mean over files,
+each weighted by its bytes up to a cap. Where no file is that large - the dataset command keeps such files in train - it
+is the pooled figure to the last digit. A mean over languages would do as well where each has many files, but two short
+Makefiles would weigh as much there as all of the code. Originals make the headline; variants are scored apart.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from effectiveness.common.endings import tell_on_stderr
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
-from effectiveness.common.seeding import key_for
-from effectiveness.trainer.batches import MicroBatch, collate
-from effectiveness.trainer.documents import ControlTokens, Document, document, document_pairs
-from effectiveness.trainer.fitting import fitting
-from effectiveness.trainer.rows import Rows
-from effectiveness.trainer.scores import Evaluation, Score, file_factors
+from effectiveness.trainer.held_out import HeldOut
+from effectiveness.trainer.micro_batches import MicroBatch
+
+LN2 = math.log(2)
 
 
-class HeldOut:
-    """What to score of one split, found once: rows, the first scored target of each, and their batches."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Sums over scored tokens. Their ratios are of `counted`, where files above their cap count for less."""
 
-    def __init__(
-        self,
-        rows: Rows,
-        control: ControlTokens,
-        num_bytes: np.ndarray,
-        *,
-        batch_size: int,
-        max_windows: int | None = None,
-        variants: bool = True,
-        fixed_shape: bool = False,
-        seed: int = 0,
-        say: Callable[[str], None] = tell_on_stderr,
-    ) -> None:
-        """At most `max_windows` of the originals (and so many of the variants), drawn by `seed`; None, 0: all."""
-        self.say = say
-        self.rows, self.control, self.num_bytes, self.batch_size = rows, control, num_bytes, batch_size
-        self.fixed_shape = fixed_shape  # one shape for all batches: a compiled model is compiled once
-        self.first_scored = first_scored_targets(rows)
-        num_pairs = document_pairs(rows.table, rows.window)
-        original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
-        has_targets = (self.first_scored < num_pairs) & _has_scored(rows, self.first_scored)
-        parts = [has_targets & original] + ([has_targets & ~original] if variants else [])
-        scored = np.concatenate([_spread(rows.table, part, max_windows, seed) for part in parts])
-        self.num_windows_in_all = int(parts[0].sum())
-        self.bytes_of_file = _bytes_of_file(rows, self.first_scored, parts[0], num_bytes)
-        self.factors = file_factors(self.bytes_of_file)  # of the whole split, whatever is drawn from it
-        self.order = scored[np.argsort(-num_pairs[scored], kind="stable")]  # alike lengths side by side
+    nats: float
+    num_tokens: int
+    num_bytes: int
+    counted: tuple[float, float, float] | None = None  # nats, tokens, bytes; None: every file as it is
 
     @property
-    def largest(self) -> tuple[str, float] | None:
-        """The file with the most bytes and its share of them, where that is more than it counts for."""
-        if not self.rows.files or self.factors.min() == 1:
-            return None
-        index = int(self.bytes_of_file.argmax())
-        return self.rows.files[index], float(self.bytes_of_file[index] / self.bytes_of_file.sum())
+    def nats_per_token(self) -> float:
+        nats, num_tokens, _ = self._counted
+        return nats / num_tokens if num_tokens else math.nan
 
-    def batches(self, rank: int, world_size: int) -> Iterator[tuple[np.ndarray, MicroBatch]]:
-        """(row indices, batch) of this process; all processes make equally many."""
-        for first in range(0, len(self.order), size := self.batch_size * world_size):
-            mine = self.order[first : first + size][rank::world_size]
-            yield mine, self._assemble(mine)
+    @property
+    def perplexity(self) -> float:
+        return math.exp(min(self.nats_per_token, 700.0)) if self.num_tokens else math.nan
 
-    def scored(
-        self, token_nats: Callable[[MicroBatch], torch.Tensor], *, rank: int = 0, world_size: int = 1
-    ) -> Iterator[tuple[np.ndarray, MicroBatch, np.ndarray]]:
-        """(row indices, batch, nats float64 [B, T]) as `batches`, which become smaller where memory runs out."""
-        first = 0
-        while first < len(self.order):
-            indices, batch, nats = fitting(
-                partial(self._scored_at, first, rank, world_size, token_nats),
-                self.batch_size,
-                num_processes=world_size,
-                say=self._say_smaller,
-            )
-            yield indices, batch, nats
-            first += self.batch_size * world_size
+    @property
+    def bits_per_byte(self) -> float:
+        nats, _, num_bytes = self._counted
+        return nats / LN2 / num_bytes if num_bytes else math.nan
 
-    def _scored_at(self, first: int, rank: int, world_size: int, token_nats, size: int):
-        self.batch_size = size  # from now on
-        mine = self.order[first : first + size * world_size][rank::world_size]
-        batch = self._assemble(mine)
-        return mine, batch, token_nats(batch).cpu().double().numpy()
+    @property
+    def pooled_bits_per_byte(self) -> float:
+        """Every byte counts the same, as in comparisons with what was measured before there was a cap."""
+        return self.nats / LN2 / self.num_bytes if self.num_bytes else math.nan
 
-    def _say_smaller(self, smaller: int, size: int) -> None:
-        self.say(f"out of memory: {smaller} sequences instead of {size} are scored at a time")
-
-    def _assemble(self, indices: np.ndarray) -> MicroBatch:
-        packs: list[list[Document]] = []
-        for index in indices.tolist():
-            inputs, targets = document(self.rows, index, self.control)
-            packs.append([(index, inputs, targets, self._weights(index, len(targets)))])
-        window, pad = self.rows.window, self.control.pad
-        return collate(packs, window=window, pad=pad, num_lines=self.batch_size if self.fixed_shape else 0)
-
-    def _weights(self, index: int, num_targets: int) -> np.ndarray:
-        """1 for the targets to be scored; the end token is no source token."""
-        weights = np.ones(num_targets, dtype=np.float32)
-        weights[: self.first_scored[index]] = 0
-        row = self.rows.table[index]
-        skipped = int(row["start_token"] > 0)  # target 0 is then token 1
-        weights[row["length"] - skipped :] = 0
-        weights[: row["length"] - skipped] *= self.rows.scored_of(index)[skipped:]
-        return weights
+    @property
+    def _counted(self) -> tuple[float, float, float]:
+        return self.counted or (self.nats, self.num_tokens, self.num_bytes)
 
 
-def _spread(table: np.ndarray, chosen: np.ndarray, count: int | None, seed: int) -> np.ndarray:
-    """Indices of `count` of the `chosen` rows, bool [rows], evenly over languages, files and their text."""
-    rows = np.flatnonzero(chosen)
-    if not count or count >= len(rows):
-        return rows
-    part = table[rows]
-    rows = rows[np.lexsort((part["start_token"], part["file"], part["language"]))]
-    first = key_for(seed, "held-out windows") % len(rows)
-    return rows[(np.arange(count) * len(rows) + first) // count]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Scores of a split: `headline` is originals only, and so are the parts by role and language."""
+
+    headline: Score
+    by_role: dict[str, Score] = field(default_factory=dict)
+    by_language: dict[str, Score] = field(default_factory=dict)
+    by_variant: dict[str, Score] = field(default_factory=dict)
+    num_windows: int = 0  # of originals, that were scored
+    num_windows_in_all: int = 0
+    largest: tuple[str, float] | None = (
+        None  # the file above its cap with the most bytes, and its share of them
+    )
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether its loss is a number; nothing held out is no reason to doubt a model."""
+        return self.headline.num_tokens == 0 or math.isfinite(self.headline.nats)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.num_windows == self.num_windows_in_all
+
+    @property
+    def windows(self) -> str:
+        """ "96 of 1,128 windows", "all 560 windows"."""
+        if not self.is_whole:
+            return f"{self.num_windows:,} of {self.num_windows_in_all:,} windows"
+        return f"all {self.num_windows_in_all:,} windows"
 
 
-def _has_scored(rows: Rows, first_scored: np.ndarray) -> np.ndarray:
-    """bool [rows]: whether a token that counts is among the targets from `first_scored` on."""
-    if not len(rows.scored):
-        return np.ones(len(rows), dtype=np.bool_)
-    return _sums_of_targets(rows, first_scored, rows.scored) > 0
-
-
-def _sums_of_targets(rows: Rows, first_scored: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """`values` [tokens] summed over the targets of each row from `first_scored` on, int64 [rows]."""
-    table = rows.table
-    before = np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
-    end = table["offset"] + table["length"]
-    begin = np.minimum(end, table["offset"] + (table["start_token"] > 0) + first_scored)
-    return before[end] - before[begin]
-
-
-def _bytes_of_file(
-    rows: Rows, first_scored: np.ndarray, chosen: np.ndarray, num_bytes: np.ndarray
-) -> np.ndarray:
-    """Bytes of the scored tokens of each file's `chosen` rows, int64 [files]."""
-    values = num_bytes[rows.tokens] * (rows.scored if len(rows.scored) else 1)
-    of_row = _sums_of_targets(rows, first_scored, values)[chosen]
-    return np.bincount(rows.table["file"][chosen], of_row, len(rows.files)).astype(np.int64)
-
-
-def first_scored_targets(rows: Rows) -> np.ndarray:
-    """Index of the first target of each row that no earlier window of its file has scored, int64 [rows].
-
-    Variants are scored whole: their windows are not windows of the source.
-    """
-    table = rows.table
-    first = np.zeros(len(table), dtype=np.int64)
-    originals = np.flatnonzero(table["variant"] == VARIANTS.index(ORIGINAL))
-    order = originals[np.lexsort((table["start_token"][originals], table["file"][originals]))]
-    scored_until, file = 0, -1
-    for index in order.tolist():
-        row = table[index]
-        start, length = int(row["start_token"]), int(row["length"])
-        if row["file"] != file:
-            scored_until, file = 0, row["file"]
-        begin = int(start == 0)  # target 0 is then token 0, else token start + 1
-        first[index] = max(0, scored_until - (start + 1 - begin))
-        scored_until = max(scored_until, start + length)
-    return first
+# --- scoring --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,3 +188,64 @@ def _by_group(held_out: HeldOut, per_row: np.ndarray) -> Evaluation:
         num_windows_in_all=held_out.num_windows_in_all,
         largest=held_out.largest,
     )
+
+
+# --- in words -------------------------------------------------------------------------------------------------
+
+
+SMALLEST_SHOWN = 0.0005  # bits per byte; a pooled figure that is closer to the headline is the same one
+
+
+def loss_words(nats: float, bits: float, pooled: float) -> str:
+    """ "1.2345 (0.678 bits per byte)", and the pooled figure where it is another."""
+    if not math.isfinite(nats):
+        return "not finite"
+    beside = f", {pooled:.3f} pooled" if abs(pooled - bits) >= SMALLEST_SHOWN else ""
+    return f"{nats:.4f} ({bits:.3f} bits per byte{beside})"
+
+
+def score_words(score: Score) -> str:
+    return loss_words(score.nats_per_token, score.bits_per_byte, score.pooled_bits_per_byte)
+
+
+def final_lines(label: str, evaluation: Evaluation, best_step: int) -> Iterator[str]:
+    """Of a split with the exported weights."""
+    if evaluation.headline.num_tokens == 0:
+        yield f"{label}: none, no file is held out"
+        return
+    rest = "" if evaluation.is_whole else "; --eval_only scores all"
+    words = score_words(evaluation.headline)
+    yield f"{label}: {words} with the weights of step {best_step}, on {evaluation.windows}{rest}"
+    for name, part in evaluation.by_language.items():
+        yield f"  language {name}: {score_words(part)}, {part.num_tokens:,} tokens"
+
+
+def full_lines(label: str, evaluation: Evaluation) -> Iterator[str]:
+    """Every figure of a split."""
+    headline = evaluation.headline
+    if headline.num_tokens == 0:
+        yield f"{label}: none, no file is held out"
+        return
+    yield (
+        f"{label}: {headline.nats_per_token:.4f} nats per token, perplexity {headline.perplexity:.3f}, "
+        f"{headline.bits_per_byte:.4f} bits per byte ({headline.pooled_bits_per_byte:.4f} pooled), "
+        f"{headline.num_tokens:,} tokens, {evaluation.windows}"
+    )
+    if evaluation.largest is not None:
+        yield f"  {largest_file(evaluation.largest)}"
+    groups = {
+        "role": evaluation.by_role,
+        "language": evaluation.by_language,
+        "variant": evaluation.by_variant,
+    }
+    for group, scores in groups.items():
+        for name, part in scores.items():
+            yield (
+                f"  {group} {name}: {part.nats_per_token:.4f} nats per token, "
+                f"{part.bits_per_byte:.4f} bits per byte, {part.num_tokens:,} tokens"
+            )
+
+
+def largest_file(largest: tuple[str, float]) -> str:
+    name, share = largest
+    return f"{name} is {100 * share:.0f} % of its bytes; it counts for less, so that no file decides alone"

@@ -13,21 +13,21 @@ from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
 from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting_model
+from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting
 from effectiveness.trainer.adapters import share_of, take_share
+from effectiveness.trainer.command_line import is_the_disk
 from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
 from effectiveness.trainer.config import Config
-from effectiveness.trainer.endings import is_the_disk
-from effectiveness.trainer.evaluation_text import final_lines
+from effectiveness.trainer.evaluate import Evaluation, final_lines
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.journal import Journal, score
-from effectiveness.trainer.loop import State, Trainer
+from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import read_metrics
 from effectiveness.trainer.model_card import model_card, prompting_of
 from effectiveness.trainer.report import Outcome, write_report
 from effectiveness.trainer.rows import open_rows
-from effectiveness.trainer.scores import Evaluation
-from effectiveness.trainer.training_facts import TrainingFacts
+from effectiveness.trainer.run_directory import TrainingFacts
+from effectiveness.trainer.steps import State
 
 SHARES = (1.0, 0.8, 0.6)
 
@@ -85,12 +85,12 @@ def _hand_over(
 def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
     """On the CPU where the device, which had room for its share, has none for all of it."""
     try:
-        return starting_model.build_model(run, num_train_tokens)[0]
+        return starting.build_model(run, num_train_tokens)[0]
     except UserError as error:
         if not is_out_of_memory(error.__cause__):
             raise
     run.console.say("out of memory: the whole model is completed and exported on the CPU")
-    return starting_model.build_model(replace(run, device=torch.device("cpu")), num_train_tokens)[0]
+    return starting.build_model(replace(run, device=torch.device("cpu")), num_train_tokens)[0]
 
 
 def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:

@@ -11,16 +11,14 @@ from typing import Any
 import torch
 
 from effectiveness.common.ownership import note_made
-from effectiveness.trainer import checkpoint, devices, setup
+from effectiveness.trainer import checkpoint, devices, run_directory, setup
 from effectiveness.trainer.console import duration
-from effectiveness.trainer.evaluate import HeldOut, evaluate
-from effectiveness.trainer.evaluation_plan import plan_evaluations
-from effectiveness.trainer.evaluation_text import final_lines, largest_file, loss_words
-from effectiveness.trainer.event_files import EventFile
-from effectiveness.trainer.loop import Hooks, Stopped, Trainer
-from effectiveness.trainer.metrics import METRICS, MetricsFile, read_metrics
+from effectiveness.trainer.evaluate import Evaluation, evaluate, final_lines, largest_file, loss_words
+from effectiveness.trainer.held_out import HeldOut, plan_evaluations
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.metrics import METRICS, EventFile, MetricsFile, read_metrics
 from effectiveness.trainer.run_directory import EVENTS_FILE, METRICS_FILE
-from effectiveness.trainer.scores import Evaluation
+from effectiveness.trainer.steps import Hooks, Stopped
 
 STEPS_BEFORE_ETA = 20
 
@@ -138,7 +136,7 @@ class Journal:
         """The weights that were just evaluated."""
         with averaged(self.trainer):
             files = {"model": checkpoint.model_tensors(self.trainer.model)}
-            self._write(self.run.checkpoints / setup.BEST, files)
+            self._write(self.run.checkpoints / run_directory.BEST, files)
 
     def _write(self, path: Path, files: dict[str, dict[str, torch.Tensor]]) -> None:
         if self.run.engine.rank == 0:

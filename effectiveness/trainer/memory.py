@@ -18,10 +18,10 @@ from torch.utils.hooks import RemovableHandle
 
 from effectiveness.trainer import devices
 from effectiveness.trainer.attention import MASKED
-from effectiveness.trainer.batches import collate
 from effectiveness.trainer.engines import blocks
+from effectiveness.trainer.lora import quantized_layers
+from effectiveness.trainer.micro_batches import collate
 from effectiveness.trainer.objective import Objective, compiled, loss_bytes
-from effectiveness.trainer.quantized import quantized_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -174,7 +174,8 @@ def _plan(
     tokens, num_blocks = size * window, max(1, len(blocks(objective.model)))
     hidden = objective.model.config.get_text_config().hidden_size
     of_a_block = kept.of_token_in_a_block * tokens
-    if objective.attention == MASKED and base.usable and _is_gpu(objective):
+    on_gpu = objective.model.get_input_embeddings().weight.device.type != "cpu"
+    if objective.attention == MASKED and base.usable and on_gpu:
         of_a_block += size * window**2 * (4 if precision == torch.float32 else 2)
     in_blocks = num_blocks * (4 * hidden * tokens if checkpointing else of_a_block)
     backward = kept.of_token_in_its_backward * tokens + of_a_block * checkpointing
@@ -188,10 +189,6 @@ def _plan(
     )
 
 
-def _is_gpu(objective: Objective) -> bool:
-    return objective.model.get_input_embeddings().weight.device.type != "cpu"
-
-
 def measure_kept(
     objective: Objective, device: torch.device, precision: torch.dtype, *, is_compiled: bool = False
 ) -> Kept:
@@ -200,14 +197,13 @@ def measure_kept(
     (few, few_blocks), (many, many_blocks) = (
         _kept_bytes(objective, device, precision, count) for count in PROBE_TOKENS
     )
+    is_frozen = not objective.model.get_input_embeddings().weight.requires_grad
     more = PROBE_TOKENS[1] - PROBE_TOKENS[0]
     of_token, in_blocks = (many - few) / more, (many_blocks - few_blocks) / more
     found = Kept(
         of_token_outside=of_token - in_blocks,
         of_token_in_a_block=in_blocks / num_blocks,
-        of_token_in_its_backward=BACKWARD_SHARE[_is_frozen(objective.model), is_compiled]
-        * in_blocks
-        / num_blocks,
+        of_token_in_its_backward=BACKWARD_SHARE[is_frozen, is_compiled] * in_blocks / num_blocks,
         fixed=max(0.0, few - of_token * PROBE_TOKENS[0]),
     )
     if not (is_compiled and objective.is_graph):
@@ -215,10 +211,6 @@ def measure_kept(
     with _parted_by_compiler(objective):
         in_blocks = _kept_bytes(objective, device, precision, PROBE_TOKENS[1])[1] / PROBE_TOKENS[1]
     return replace(found, of_token_in_a_block=in_blocks / num_blocks)
-
-
-def _is_frozen(model: PreTrainedModel) -> bool:
-    return not model.get_input_embeddings().weight.requires_grad
 
 
 @contextlib.contextmanager

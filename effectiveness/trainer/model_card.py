@@ -11,11 +11,9 @@ from torch import nn
 
 from effectiveness.common.repository_context import RepositoryContext
 from effectiveness.trainer.complete import num_positions
-from effectiveness.trainer.context_record import RECORD, context_it_reads
-from effectiveness.trainer.gap_record import CAN_FILL, HOW_IT_FILLS
-from effectiveness.trainer.model_files import HUB_NAME
+from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, HUB_NAME, RECORD, context_it_reads
 from effectiveness.trainer.report import Outcome, number
-from effectiveness.trainer.scores import Evaluation
 from effectiveness.trainer.vocabulary import Vocabulary
 
 # Language in small letters -> the beginning of a program, what may follow a gap behind it.

@@ -1,17 +1,28 @@
 """Which files of a model directory are read: config.json, safetensors and the tokenizer, all inside of it.
 
 Pickles are never read, no link is followed out of the directory, nothing that a file names elsewhere is fetched.
+Beyond its shape, config.json of a model of ours says whether and how it fills gaps, and what it reads before a text.
 """
 
 from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.ownership import changed_in
 from effectiveness.common.records import UserError
+from effectiveness.common.repository_context import CONTEXT_SHARE, Excerpts, RepositoryContext, word_table
+from effectiveness.trainer.gaps import CUTS, ORDERS, SUFFIX_FIRST_ORDER
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from effectiveness.trainer.rows import Dataset
+    from effectiveness.trainer.vocabulary import Vocabulary
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_NAMES_BYTES = 16 << 20
@@ -113,3 +124,152 @@ def read_config(name: str, directory: Path) -> dict:
         )
     file = inside(name, directory, CONFIG)
     return read_json_object(file, max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL)
+
+
+# --- gaps, as config.json says it -----------------------------------------------------------------------------
+
+
+# Keys of an exported config.json.
+CAN_FILL = "fill_in_the_middle"
+HOW_IT_FILLS = "fill_in_the_middle_training"
+
+
+def record_gaps(model: nn.Module, fim_rate: float) -> None:
+    """Have the model's configuration say that it was trained with this share of gaps."""
+    setattr(model.config, CAN_FILL, True)
+    setattr(model.config, HOW_IT_FILLS, {"rate": fim_rate, "orders": list(ORDERS), "cuts": dict(CUTS)})
+
+
+def fills_suffix_first(config: dict) -> bool:
+    """Whether a model of this config.json may be asked with the suffix first.
+
+    The middle then goes on from the prefix without a seam: the smaller a model, the better it does so (LOG.md), and a
+    keystroke changes only the end of the prompt.
+    """
+    recorded = config.get(HOW_IT_FILLS)
+    orders = recorded.get("orders") if isinstance(recorded, dict) else None
+    return isinstance(orders, list) and SUFFIX_FIRST_ORDER in orders
+
+
+def how_it_fills(model: nn.Module) -> str:
+    """In words, as far as the model's configuration says it."""
+    recorded = getattr(model.config, HOW_IT_FILLS, None)
+    rate = recorded.get("rate") if isinstance(recorded, dict) else None
+    if not isinstance(rate, int | float):
+        return "filled in the middle with the model's own tokens for it"
+    return f"filled in the middle: the model was trained with gaps in {rate:.0%} of its rows"
+
+
+def can_fill(
+    model: nn.Module, vocabulary: Vocabulary, directory: Path | None, added: Collection[int] = ()
+) -> bool:
+    """Whether a model, which lies in `directory` (None: on the hub), learnt to fill in the middle.
+
+    What is recorded counts. An export of ours of before that is judged by what its training wrote down, and if
+    nobody knows it did not: its tokenizer always has the tokens. To a foreign model they are its own, or `added`.
+    """
+    return _judged(getattr(model.config, CAN_FILL, None), vocabulary, directory, added)
+
+
+def model_on_disk_can_fill(config: dict, vocabulary: Vocabulary, directory: Path) -> bool:
+    """The same by its config.json."""
+    return _judged(config.get(CAN_FILL), vocabulary, directory, ())
+
+
+def _judged(recorded: object, vocabulary: Vocabulary, directory: Path | None, added: Collection[int]) -> bool:
+    if recorded is None and directory is not None:
+        recorded = _of_an_older_export(directory)
+    if recorded is not None:
+        return recorded is True
+    return vocabulary.control.can_fill and vocabulary.control.fim_middle not in added
+
+
+def _of_an_older_export(directory: Path) -> bool | None:
+    """None where it is none of ours."""
+    from effectiveness.trainer.run_directory import FACTS_FILE  # with torch, which a newer export needs not
+
+    if (directory / FACTS_FILE).is_file():
+        facts = read_json_object(directory / FACTS_FILE, max_bytes=MAX_CONFIG_BYTES, way_out=A_MODEL)
+        return _rate(facts) > 0
+    names = directory / "tokenizer_config.json"
+    if not names.is_file():
+        return None
+    described = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=A_MODEL)
+    return False if described.get(SPLITS_CONTROL_TEXTS) is True else None
+
+
+def _rate(facts: dict) -> float:
+    """`objectives.fim_rate` of training_facts.json, 0 where it is not as we write it."""
+    found: object = facts
+    for key in ("facts", "config", "objectives", "fim_rate"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, int | float) else 0.0
+
+
+# --- repository context, as config.json says it ---------------------------------------------------------------
+
+
+RECORD = "repository_context"  # key of an exported config.json
+
+
+def record_context(model: nn.Module, rate: float, name: str) -> None:
+    """Have the model's configuration say that this share of its texts stood behind excerpts of other files."""
+    setattr(model.config, RECORD, {"rate": rate, "repository": name, "share_of_window": CONTEXT_SHARE})
+
+
+def context_it_reads(config: dict, vocabulary: Vocabulary) -> RepositoryContext | None:
+    """Without a file yet; None for a model whose config.json does not say that it learnt to read behind excerpts."""
+    recorded = config.get(RECORD)
+    if not isinstance(recorded, dict) or vocabulary.control.context is None:
+        return None
+    return without_files(vocabulary, str(recorded.get("repository", "")))
+
+
+def without_files(vocabulary: Vocabulary, name: str) -> RepositoryContext:
+    """Of a repository of this name that holds no file yet; only where the tokenizer has the tokens for it."""
+    assert vocabulary.control.context is not None, "a run is refused without it"
+    words = word_table([vocabulary.decode([index]).encode() for index in range(len(vocabulary.num_bytes))])
+    return RepositoryContext(
+        tokens=vocabulary.control.context,
+        name=name,
+        excerpts=Excerpts.of((), words, vocabulary.encode),
+        encode=vocabulary.encode,
+    )
+
+
+def name_of(dataset: Dataset) -> str:
+    """The repository's."""
+    return str(dataset.metadata.get("source_repo") or "")
+
+
+# --- what other programs need to read a model as ours do: transformers 4 and 5, llama.cpp's tools ---------------
+
+
+SPLITS_CONTROL_TEXTS = "split_special_tokens"
+
+
+def model_settings(described: dict) -> dict:
+    """config.json with the rotation's base under the name of transformers 4, too.
+
+    transformers 5 keeps it in `rope_parameters`; 4.57 looks for `rope_theta`, and where it is missing takes its own
+    default without a word: another model. Layouts with a rotation for each kind of layer stay as they are.
+    """
+    rope = described.get("rope_parameters")
+    if not isinstance(rope, dict) or not isinstance(rope.get("rope_theta"), int | float):
+        return described
+    older = {"rope_theta": rope["rope_theta"]}
+    if rope.get("rope_type", "default") != "default":
+        older["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_theta"}
+    return described | older
+
+
+def tokenizer_settings(described: dict, num_positions: int) -> dict:
+    """tokenizer_config.json of a model, from that of its dataset: here a control token sent as text is one.
+
+    A dataset's tokenizer reads source code, where `<|fim_prefix|>` is characters. A model's reads prompts, and every
+    server without a `suffix` sends its markers as text. Ours never trust the file: they neutralise texts themselves.
+    `extra_special_tokens` is left out, as a list is an error to transformers 4 and tokenizer.json names them all.
+    """
+    unwanted = (SPLITS_CONTROL_TEXTS, "extra_special_tokens")
+    kept = {key: value for key, value in described.items() if key not in unwanted}
+    return kept | {"model_max_length": num_positions}

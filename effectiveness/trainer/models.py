@@ -7,9 +7,11 @@ where it is used: only what a run needs costs start-up time.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,16 +19,13 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import key_for
 from effectiveness.trainer import foreign_model, model_files
-from effectiveness.trainer.adapters import add_adapters, quantize_base
+from effectiveness.trainer.devices import GIB
 from effectiveness.trainer.documents import ControlTokens
-from effectiveness.trainer.new_rows import train_rows
-from effectiveness.trainer.presets import PRESETS
-from effectiveness.trainer.quantized import num_quantized
+from effectiveness.trainer.lora import num_quantized
+from effectiveness.trainer.shapes import PRESETS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-GIB = 1 << 30
 
 
 # "auto": the largest preset whose corpus and memory are there. About 20 tokens a parameter would be ideal
@@ -49,10 +48,6 @@ A_CAUSAL_MODEL = "train from scratch (model.preset) or name a causal model such 
 
 
 FILES_OF_A_MODEL = (model_files.CONFIG, "model*.safetensors*", *model_files.PROMPT_FILES)
-# Some models read the weight of a layer instead of calling it.
-NO_ADAPTERS = (
-    "this model does without adapters in one of these layers: name others, or set lora_enabled: false"
-)
 
 
 def choose_preset(asked: str, num_tokens: int, device: torch.device, memory_bytes: int) -> str:
@@ -229,29 +224,49 @@ def check_causal(name: str, model: PreTrainedModel) -> None:
         )
 
 
-def adapt(model: PreTrainedModel, quantization, seed: int, new_ids: Collection[int] = ()) -> int:
-    """Freeze `model` and add LoRA adapters to the layers named in the configuration; returns how many.
-
-    Rows of `new_ids`, which the model never saw, are trained beside them.
-    """
-    torch.manual_seed(key_for(seed, "adapters"))
-    count = add_adapters(
-        model,
-        rank=quantization.lora_rank,
-        alpha=quantization.lora_alpha,
-        dropout=quantization.lora_dropout,
-        targets=quantization.lora_target_modules,
-        by_root=quantization.lora_rslora,
-        has_magnitude=quantization.lora_dora,
-    )
-    if bits := quantization.bits:
-        quantize_base(model, bits)
-    train_rows(model, new_ids)
-    with reading("quantization.lora_target_modules", NO_ADAPTERS), torch.no_grad():
-        model(input_ids=torch.arange(2, device=model.device)[None], use_cache=False)
-    return count
-
-
 def num_parameters(model: PreTrainedModel, *, trainable_only: bool = False) -> int:
     quantized = 0 if trainable_only else num_quantized(model)
     return quantized + sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+# --- the arithmetic it needs ----------------------------------------------------------------------------------
+
+
+TRAINED, FROZEN = 6, 4
+ATTENTION = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flops:
+    """Operations of one training step, by the token and by the pair of tokens that attention joins: for MFU, the share
+    of a device's peak that training uses (2204.02311, appendix B).
+
+    A weight multiplies and adds once in the forward pass and twice in the backward pass: 6 operations a token, 4 where
+    it is frozen. Attention of a token over the n tokens up to it: 12 x layers x width x n. Only what documents need
+    counts: no padding, no pair of tokens in different documents, nothing that is computed again.
+    """
+
+    per_token: float
+    per_pair: float
+
+    def of_documents(self, lengths: np.ndarray) -> float:
+        """Of documents with so many tokens each; a causal pass joins half of all pairs."""
+        lengths = lengths.astype(np.float64)
+        return float(self.per_token * lengths.sum() + self.per_pair * (lengths**2).sum() / 2)
+
+
+def flops_of(model: PreTrainedModel) -> Flops:
+    """Of a causal transformer. Input embeddings are looked up, not multiplied, unless they are the head as well."""
+    from effectiveness.trainer.lora import num_quantized  # which needs the devices, and they this table
+
+    head, embedded = model.get_output_embeddings(), model.get_input_embeddings()
+    is_tied = head is not None and head.weight is embedded.weight
+    multiplied = [p for p in model.parameters() if p is not embedded.weight or is_tied]
+    config = model.config.get_text_config()
+    num_heads = getattr(config, "num_attention_heads", None) or 0
+    width = num_heads * (getattr(config, "head_dim", None) or config.hidden_size // max(num_heads, 1))
+    return Flops(
+        per_token=float(FROZEN * num_quantized(model))
+        + float(sum(p.numel() * (TRAINED if p.requires_grad else FROZEN) for p in multiplied)),
+        per_pair=float(ATTENTION * config.num_hidden_layers * width),
+    )

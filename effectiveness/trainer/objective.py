@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from effectiveness.trainer.adapters import NewRowsOfHead
 from effectiveness.trainer.attention import MASKED, NAME, choose_attention, has_kernel, model_inputs
 from effectiveness.trainer.devices import autocast, compute_dtype, drawing_alike
 from effectiveness.trainer.engines import blocks
-from effectiveness.trainer.new_rows import NewRowsOfHead
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -107,7 +107,7 @@ def weighted_nats(
 class _WeightedNats(torch.autograd.Function):
     """Makes the gradients in the forward pass, scaled by the incoming gradient in the backward pass.
 
-    `rows_KD` are those of the entries `ids_K`, which are zero in the table (new_rows.py).
+    `rows_KD` are those of the entries `ids_K`, which are zero in the table (NewRows).
     """
 
     @staticmethod

@@ -1,62 +1,18 @@
-"""Other rows out of the rows of one dataset: shorter windows, less overlap, fewer kinds, other weights.
+"""Other rows out of those of one dataset - side by side, of fewer kinds, in windows for scoring - and whole files.
 
-A dataset's windows overlap by three quarters, so every window of up to half their length, and every window without
-overlap, lies whole in one of them: nothing is built or tokenized again, and every arm of a comparison has the same
-files, the same tokenizer and the same proven variants.
+Windows may overlap by three quarters: nothing is built or tokenized again for what is made here of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from effectiveness.common.records import ORIGINAL, VARIANTS, UserError
-from effectiveness.trainer.rows import Dataset, Rows
-from effectiveness.trainer.whole_files import FileTokens, whole_files
-
-
-def check_overlap(dataset: Dataset) -> None:
-    """Raises UserError for a dataset whose windows do not overlap by three quarters."""
-    overlap, window = dataset.metadata.get("overlap_tokens"), dataset.window
-    if window % 8 or overlap != 3 * window // 4:
-        raise UserError(
-            f"{dataset.directory}: windows of {window} tokens that share {overlap}; arms are cut from windows that "
-            "share three quarters: build the dataset with --recipe founding (or --overlap 0.75)"
-        )
-
-
-def cut(rows: Rows, *, window: int, stride: int) -> Rows:
-    """Windows of `window` tokens every `stride` tokens of each text, out of windows that overlap by three quarters.
-
-    stride == window: no overlap, the last window of a text is what is left; else the last one ends with the text.
-    `window` is that of the rows, or at most half of it.
-    """
-    if window != rows.window and 2 * window > rows.window:
-        raise ValueError(f"windows of {window} tokens do not lie in windows of {rows.window}")
-    records = []
-    for row in rows.table:
-        for start, length, is_last in _owned(row, rows.window, window, stride):
-            records.append(_part(row, start - int(row["start_token"]), length, is_last))
-    return _with_table(rows, _table(rows, records), window=window)
-
-
-def _owned(row, source: int, window: int, stride: int) -> Iterator[tuple[int, int, bool]]:
-    """(start in the text, length, is the last) of the windows that are cut from this row and from no other.
-
-    A row that starts at r owns the starts in [r, r + source / 4); the last row of a text owns all that follow.
-    """
-    step, start, end = source // 4, int(row["start_token"]), int(row["start_token"] + row["length"])
-    if not row["is_last"]:
-        for at in range(-(-start // stride) * stride, start + step, stride):
-            yield at, window, False
-        return
-    first = -(-start // step) * step
-    last = max(0, end - window) if stride < window else (end - 1) // stride * stride
-    for at in range(-(-first // stride) * stride, last, stride):
-        yield at, window, False
-    yield last, end - last, True
+from effectiveness.common.records import ORIGINAL, VARIANTS
+from effectiveness.trainer.rows import Rows
 
 
 def side_by_side(rows: Rows) -> Rows:
@@ -74,8 +30,8 @@ def side_by_side(rows: Rows) -> Rows:
             kept.append(i)
             skipped.append(max(0, covered - start))
             covered = start + length
-    return _with_table(
-        rows, _without_heads(table[kept], np.array(skipped, np.int64))[np.argsort(order[kept])]
+    return dataclasses.replace(
+        rows, table=_without_heads(table[kept], np.array(skipped, np.int64))[np.argsort(order[kept])]
     )
 
 
@@ -88,31 +44,10 @@ def _without_heads(table: np.ndarray, skipped: np.ndarray) -> np.ndarray:
     return table
 
 
-def _part(row, skipped: int, length: int, is_last: bool):
-    """The row without its first `skipped` tokens, `length` tokens long."""
-    part = row.copy()
-    part["offset"] += skipped
-    part["start_token"] += skipped
-    part["length"], part["is_last"] = length, is_last
-    if row["label_offset"] >= 0:
-        part["label_offset"] += skipped
-    return part
-
-
-def _table(rows: Rows, records: list) -> np.ndarray:
-    table = np.array(records, dtype=rows.table.dtype)
-    table["seq_id"] = np.arange(len(table))
-    return table
-
-
-def _with_table(rows: Rows, table: np.ndarray, **others) -> Rows:
-    return dataclasses.replace(rows, table=table, **others)
-
-
 def only(rows: Rows, kinds: tuple[str, ...]) -> Rows:
     """The originals and the variants of these kinds."""
     kept = [VARIANTS.index(kind) for kind in (ORIGINAL, *kinds)]
-    return _with_table(rows, rows.table[np.isin(rows.table["variant"], kept)])
+    return dataclasses.replace(rows, table=rows.table[np.isin(rows.table["variant"], kept)])
 
 
 def for_scoring(rows: Rows) -> Rows:
@@ -134,9 +69,9 @@ def for_scoring(rows: Rows) -> Rows:
         streams.append(part.tokens.astype(rows.tokens.dtype))
         offset += len(part.tokens)
     marks = whole_files(dataclasses.replace(rows, tokens=rows.scored)) if len(rows.scored) else []
-    return _with_table(
+    return dataclasses.replace(
         rows,
-        np.concatenate((rows.table[~is_original], np.array(records, dtype=rows.table.dtype))),
+        table=np.concatenate((rows.table[~is_original], np.array(records, dtype=rows.table.dtype))),
         tokens=np.concatenate(streams),
         scored=np.concatenate([rows.scored, *(part.tokens.astype(np.bool_) for part in marks)]),
     )
@@ -159,16 +94,6 @@ def _windows(part: FileTokens, last_row, window: int, stride: int, offset: int) 
         yield row
 
 
-def with_variant_share(rows: Rows, share: float) -> Rows:
-    """Originals repeated, as rows of their own, until variants are about `share` of all tokens; in (0, 1)."""
-    is_original = rows.table["variant"] == VARIANTS.index(ORIGINAL)
-    lengths = rows.table["length"].astype(np.int64)
-    wanted = lengths[~is_original].sum() * (1 - share) / share
-    copies = max(1, round(float(wanted / max(lengths[is_original].sum(), 1))))
-    order = np.concatenate([np.flatnonzero(~is_original), np.tile(np.flatnonzero(is_original), copies)])
-    return _with_table(rows, rows.table[order])
-
-
 def num_source_tokens(rows: Rows) -> int:
     """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
     table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
@@ -186,22 +111,42 @@ def _overlaps(table):
     return np.minimum(shared, table["length"])
 
 
-def beginnings(rows: Rows, max_files: int) -> Rows:
-    """The first window of up to `max_files` originals, evenly spread over the files in the order of their names."""
-    table = rows.table[(rows.table["variant"] == VARIANTS.index(ORIGINAL)) & (rows.table["start_token"] == 0)]
-    table = table[np.argsort([rows.files[file] for file in table["file"]], kind="stable")]
-    count = min(max_files, len(table))
-    table = table[np.arange(count) * len(table) // max(count, 1)]
-    table["is_last"] = True
-    return _with_table(rows, table)
+# --- whole files ----------------------------------------------------------------------------------------------
 
 
-def with_shifted_labels(rows: Rows) -> Rows:
-    """Every row asked for the token after the next: an off-by-one as a careless loader makes it."""
-    labels, table = [], rows.table.copy()
-    offset = 0
-    for index in range(len(rows)):
-        labels.append(np.roll(rows.originals_of(index), -1))
-        table["label_offset"][index] = offset
-        offset += len(labels[-1])
-    return _with_table(rows, table, labels=np.concatenate(labels))
+@dataclass(frozen=True, slots=True)
+class FileTokens:
+    """A stretch of an original file, put together from its windows: all of it, unless rows are missing."""
+
+    file: int  # index into Rows.files
+    start: int  # of the stretch in the file, in tokens
+    tokens: np.ndarray  # int64
+
+
+def whole_files(rows: Rows) -> list[FileTokens]:
+    """Each original file of a split, in the order of Rows.files; one with a gap gives several stretches."""
+    table = rows.table
+    originals = np.flatnonzero(table["variant"] == VARIANTS.index(ORIGINAL))
+    order = originals[np.lexsort((table["start_token"][originals], table["file"][originals]))]
+    parts: list[tuple[int, int, list[np.ndarray]]] = []
+    file, end = -1, 0
+    for index in order.tolist():
+        row, start = table[index], int(table[index]["start_token"])
+        if row["file"] != file or start > end:
+            file, end = int(row["file"]), start
+            parts.append((file, start, []))
+        parts[-1][2].append(rows.tokens_of(index)[end - start :])
+        end = max(end, start + int(row["length"]))
+    return [FileTokens(f, start, np.concatenate(found).astype(np.int64)) for f, start, found in parts]
+
+
+def scored_stretches(rows: Rows) -> list[FileTokens]:
+    """What of the originals counts in an evaluation: unbroken runs of tokens, whole files where all do."""
+    if not len(rows.scored):
+        return whole_files(rows)
+    marks = whole_files(dataclasses.replace(rows, tokens=rows.scored))
+    found = []
+    for part, marked in zip(whole_files(rows), marks, strict=True):
+        bounds = np.flatnonzero(np.diff(marked.tokens, prepend=0, append=0)).reshape(-1, 2)
+        found += [FileTokens(part.file, part.start + a, part.tokens[a:b]) for a, b in bounds.tolist()]
+    return found

@@ -12,7 +12,7 @@ from effectiveness.common.charts import drawing
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, coloured, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
-from effectiveness.trainer.scores import Evaluation, Score
+from effectiveness.trainer.evaluate import Evaluation, Score
 
 WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
 MAX_POINTS = 800
@@ -63,7 +63,7 @@ def write_report(path: Path, outcome: Outcome) -> None:
             *(
                 _completion(kind, c)
                 for kind, found in outcome.completions.items()
-                for c in _best_first(found)[:MAX_COMPLETIONS]
+                for c in sorted(found, key=lambda c: not _is_right(c))[:MAX_COMPLETIONS]
             ),
         ),
         section(
@@ -226,10 +226,6 @@ def _completion_table(scores: dict[str, dict[str, float]]) -> Html:
     names = list(next(values for values in scores.values() if values))
     rows = [(kind, *(f"{values[name]:.3g}" for name in names)) for kind, values in scores.items() if values]
     return table(("", *(name.replace("_", " ") for name in names)), rows, numeric=range(1, len(names) + 1))
-
-
-def _best_first(completions: Sequence[Completion]) -> list[Completion]:
-    return sorted(completions, key=lambda completion: not _is_right(completion))
 
 
 def _is_right(completion: Completion) -> bool:

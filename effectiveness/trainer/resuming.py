@@ -1,117 +1,24 @@
-"""What may differ between a run and its resume: one row for every setting, and nothing changes without a word.
-
-HARMLESS     changes no weight: told
-CHANGEABLE   what comes is made with the new value: told, old and new
-PACED        as CHANGEABLE, but not in the middle of an epoch that a curriculum cuts by the length of the run
-REFUSED      the place in the epoch, the weights or the best so far would mean something else: exit 2, nothing done
-"""
+"""What may differ between a run and its resume: nothing changes without a word, and each setting says what it may."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.trainer import setup
+from effectiveness.trainer import defaults, setup
+from effectiveness.trainer.batches import num_replayed
 from effectiveness.trainer.checkpoint import Checkpoint
-from effectiveness.trainer.config import Config, filled
-from effectiveness.trainer.loop import State, Trainer
-from effectiveness.trainer.replay import num_replayed
-from effectiveness.trainer.schedule import make_schedule
+from effectiveness.trainer.config import CHANGEABLE, HARMLESS, PACED, REFUSED, SECTIONS, Config, filled
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.optimizers import make_schedule
+from effectiveness.trainer.steps import State
 
-HARMLESS, CHANGEABLE, PACED, REFUSED = "harmless", "changeable", "paced", "refused"
-RULES: dict[str, str] = {
-    "recipe": HARMLESS,  # what it stands for has rows of its own
-    "model.preset": REFUSED,
-    "model.pretrained_model": REFUSED,
-    "model.tokenizer_name": HARMLESS,  # it is checked against the dataset's
-    "model.torch_dtype": HARMLESS,  # of the export
-    "model.max_position_embeddings": REFUSED,
-    "model.dropout": CHANGEABLE,
-    "quantization.load_in_4bit": REFUSED,
-    "quantization.load_in_8bit": REFUSED,
-    "quantization.lora_enabled": REFUSED,
-    "quantization.lora_rank": REFUSED,
-    "quantization.lora_alpha": REFUSED,
-    "quantization.lora_dropout": CHANGEABLE,
-    "quantization.lora_target_modules": REFUSED,
-    "quantization.lora_rslora": REFUSED,
-    "quantization.lora_dora": REFUSED,
-    "quantization.lora_choose_scale": HARMLESS,  # of the export
-    "data.weighting": REFUSED,
-    "data.curriculum": REFUSED,
-    "data.curriculum_fraction": REFUSED,
-    "data.fresh_cuts": REFUSED,
-    "data.window_growth": CHANGEABLE,
-    "data.overlap": REFUSED,
-    "data.variants": REFUSED,
-    "data.packing": REFUSED,
-    "data.replay": REFUSED,
-    "data.replay_share": REFUSED,
-    "data.repository_context": REFUSED,  # the plan of an epoch follows from it
-    "objectives.fim_rate": REFUSED,
-    "objectives.mask_rate": CHANGEABLE,
-    "optimization.batch_size": CHANGEABLE,  # the place in the epoch is kept in packs
-    "optimization.gradient_accumulation_steps": CHANGEABLE,
-    "optimization.learning_rate": CHANGEABLE,
-    "optimization.lr_scheduler": CHANGEABLE,
-    "optimization.warmup_steps": CHANGEABLE,
-    "optimization.warmup_ratio": CHANGEABLE,
-    "optimization.cooldown_fraction": CHANGEABLE,
-    "optimization.min_lr_ratio": CHANGEABLE,
-    "optimization.optimizer": REFUSED,
-    "optimization.weight_decay": CHANGEABLE,
-    "optimization.embedding_weight_decay": CHANGEABLE,
-    "optimization.beta1": CHANGEABLE,
-    "optimization.beta2": CHANGEABLE,
-    "optimization.max_grad_norm": CHANGEABLE,
-    "optimization.mixed_precision": CHANGEABLE,
-    "optimization.gradient_checkpointing": HARMLESS,
-    "optimization.ema_decay": REFUSED,
-    "training.num_epochs": PACED,
-    "training.max_steps": PACED,
-    "training.save_steps": HARMLESS,
-    "training.save_total_limit": HARMLESS,
-    "training.eval_steps": CHANGEABLE,
-    "training.logging_steps": HARMLESS,
-    "training.seed": REFUSED,
-    "training.patience": CHANGEABLE,
-    "training.max_bad_steps": HARMLESS,
-    "evaluation.max_windows": REFUSED,  # the best so far was chosen on others
-    "evaluation.completions": HARMLESS,
-    "inference.max_new_tokens": HARMLESS,
-    "inference.do_sample": HARMLESS,
-    "inference.temperature": HARMLESS,
-    "inference.top_p": HARMLESS,
-    "inference.top_k": HARMLESS,
-    "inference.repetition_penalty": HARMLESS,
-    "device_backend.device": CHANGEABLE,  # other bits, the same training
-    "device_backend.compile": CHANGEABLE,
-    "device_backend.memory_gib": HARMLESS,  # smaller pieces of the same steps
-    "device_backend.distributed": CHANGEABLE,
-    "device_backend.deterministic": CHANGEABLE,
-    "output.directory": HARMLESS,
-    "output.tensorboard": HARMLESS,
-    "output.report": HARMLESS,
-}
-# Where each flag of the command is decided: settings have a row above.
-FLAGS: dict[str, str] = {
-    "--config": "settings",
-    "--set": "settings",
-    "--epochs": "training.num_epochs",
-    "--seed": "training.seed",
-    "--device": "device_backend.device",
-    "--deterministic": "device_backend.deterministic",
-    "--output": "output.directory",
-    "--sequences": "refused for other rows",
-    "--checkpoint": "refused with --resume",
-    "--overwrite": "refused with --resume",
-    "--resume": "this",
-    "--eval_only": "another command",
-    "--dry-run": "another command",
-    "--complete": "another command",
-    "--prompt": "another command",
-    "--suffix": "another command",
+RULES: dict[str, str] = {"recipe": HARMLESS}  # what it stands for has rows of its own
+RULES |= {
+    f"{name}.{setting.name}": setting.metadata["on_resume"]
+    for name, section in SECTIONS.items()
+    for setting in fields(section)
 }
 
 
@@ -119,7 +26,7 @@ def changes(found: Checkpoint, run: setup.Run) -> list[str]:
     """A line for each setting that differs from the run's. Raises UserError for those that must not."""
     _refuse_other_rows(found, run)
     before, now = _flat(found.facts["config"]), _flat(asdict(run.config))
-    now["optimization.optimizer"] = setup.optimizer_kind(run.config, run.source)  # what "auto" stands for
+    now["optimization.optimizer"] = defaults.optimizer_kind(run.config, run.source)  # what "auto" stands for
     before["optimization.optimizer"] = found.facts.get("optimizer", now["optimization.optimizer"])
     before["processes"], now["processes"] = found.facts.get("num_processes"), run.engine.world_size
     differing = {key: (before[key], value) for key, value in now.items() if before.get(key, value) != value}
@@ -192,17 +99,13 @@ def state_of(found: Checkpoint, config: Config) -> State:
     sizes = [before["optimization"][key] for key in ("batch_size", "gradient_accumulation_steps")]
     if config.optimization.batch_size != sizes[0]:
         state.micro_batch_size = config.optimization.batch_size
-    if packs_per_step(config) != sizes[0] * sizes[1]:
+    if config.optimization.packs_per_step != sizes[0] * sizes[1]:
         state.first_pack += state.step_in_epoch * _own(sizes[0] * sizes[1], config)
         state.step_in_epoch = 0
         state.schedule_is_due = True
     if config.training.patience != before["training"]["patience"]:
         state.last_update, state.num_evaluations_without_gain = None, 0
     return state
-
-
-def packs_per_step(config: Config) -> int:
-    return config.optimization.batch_size * config.optimization.gradient_accumulation_steps
 
 
 def _own(num_packs: int, config: Config) -> int:

@@ -1,16 +1,16 @@
-"""JSON lines to arrays, and what keeps a row from being trained on."""
+"""Rows of token windows as arrays, parsed from JSON lines, and what keeps a row from being trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from effectiveness.common.jsonl import read_rows
-from effectiveness.common.records import ROLES, VARIANTS, UserError
+from effectiveness.common.jsonl import FileDigest, read_rows
+from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
 
 MICRO = 1_000_000  # weights are kept as whole millionths: 0.3 ten times is exactly 3
 MAX_WEIGHT = 1000.0
@@ -51,6 +51,45 @@ Row = tuple[np.ndarray, np.ndarray | None, dict]  # int64 ids, int64 labels of a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """All rows of one JSONL. Arrays may be memory-mapped and are read-only."""
+
+    path: Path
+    sha256: str
+    window: int  # tokens a row has with its padding
+    tokens: np.ndarray
+    labels: np.ndarray
+    table: np.ndarray  # ROW_DTYPE
+    files: tuple[str, ...]
+    languages: tuple[str, ...]
+    scored: np.ndarray = field(
+        default_factory=lambda: np.empty(0, np.bool_)
+    )  # [tokens], empty where all count
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def tokens_of(self, index: int) -> np.ndarray:
+        """The ids of a row without padding, masked where it is a masked row."""
+        row = self.table[index]
+        return self.tokens[row["offset"] : row["offset"] + row["length"]]
+
+    def originals_of(self, index: int) -> np.ndarray:
+        """The ids of a row as they stood in its source: its labels where it is a masked row."""
+        row = self.table[index]
+        if row["label_offset"] < 0:
+            return self.tokens_of(index)
+        return self.labels[row["label_offset"] : row["label_offset"] + row["length"]]
+
+    def scored_of(self, index: int) -> np.ndarray:
+        """bool [length]: the tokens of a row that an evaluation counts. The others are there as their context."""
+        row = self.table[index]
+        if not len(self.scored):
+            return np.ones(row["length"], np.bool_)
+        return self.scored[row["offset"] : row["offset"] + row["length"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What rows of a dataset may hold."""
 
@@ -59,22 +98,17 @@ class Limits:
     pad: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedRows:
-    """All rows of one file; the arrays are those of effectiveness.trainer.rows.Rows."""
-
-    tokens: np.ndarray
-    labels: np.ndarray
-    table: np.ndarray
-    scored: np.ndarray
-    files: tuple[str, ...]
-    languages: tuple[str, ...]
-
-
-def parse_rows(path: Path, num_lines: int, limits: Limits) -> ParsedRows:
-    """Parse a file of at most `num_lines` rows. Raises UserError naming file and line of the first bad row."""
-    tokens, labels = _Stream(num_lines, limits), _Stream(num_lines, limits)
-    files, languages, records, unscored = _Names(), _Names(), [], []
+def parse_rows(path: Path, written: FileDigest, limits: Limits) -> Rows:
+    """Parse the file that has this digest. Raises UserError naming file and line of the first bad row."""
+    if 2 * limits.window * written.num_lines > written.num_bytes:  # a digit and a comma for each token
+        raise UserError(
+            f"{path} is too short for {written.num_lines:,} rows of {limits.window:,} tokens, which {METADATA_FILE} "
+            "promises; build the dataset again"
+        )
+    tokens, labels = _Stream(written.num_lines, limits), _Stream(written.num_lines, limits)
+    files: dict[str, int] = {}  # name -> its number
+    languages: dict[str, int] = {}
+    records, unscored = [], []
     for number, (ids, originals, metadata) in enumerate(_rows(path), 1):
         if problem := _problem(metadata, ids, originals, limits):
             raise UserError(f"{path}:{number}: {problem}; build the dataset again")
@@ -86,13 +120,16 @@ def parse_rows(path: Path, num_lines: int, limits: Limits) -> ParsedRows:
         tokens.append(ids[:length])
         if originals is not None:
             labels.append(originals[:length])
-    return ParsedRows(
+    return Rows(
+        path=path,
+        sha256=written.sha256,
+        window=limits.window,
         tokens=tokens.ids(),
         labels=labels.ids(),
         table=np.array(records, dtype=ROW_DTYPE),
         scored=_without(unscored, tokens.num_ids),
-        files=tuple(files.indices),
-        languages=tuple(languages.indices),
+        files=tuple(files),
+        languages=tuple(languages),
     )
 
 
@@ -108,16 +145,6 @@ def _without(gaps: list[tuple[int, int]], num_tokens: int) -> np.ndarray:
     for first, last in gaps:
         scored[first:last] = False
     return scored
-
-
-class _Names:
-    """Gives each distinct name the next index."""
-
-    def __init__(self) -> None:
-        self.indices: dict[str, int] = {}
-
-    def index(self, name: str) -> int:
-        return self.indices.setdefault(name, len(self.indices))
 
 
 class _Stream:
@@ -152,7 +179,9 @@ def _ids(values: list[int]) -> np.ndarray:
 # --- one row ---------------------------------------------------------------------------------------------
 
 
-def _record(metadata: dict, offset: int, label_offset: int, files: _Names, languages: _Names) -> tuple:
+def _record(
+    metadata: dict, offset: int, label_offset: int, files: dict[str, int], languages: dict[str, int]
+) -> tuple:
     role = "test" if metadata["is_test"] else "core" if metadata["is_core"] else "util"
     return (
         metadata["seq_id"],
@@ -162,8 +191,8 @@ def _record(metadata: dict, offset: int, label_offset: int, files: _Names, langu
         metadata["length"],
         round(metadata["weight"] * MICRO),
         metadata["complexity"],
-        files.index(metadata["source_file"]),
-        languages.index(metadata["language"]),
+        files.setdefault(metadata["source_file"], len(files)),
+        languages.setdefault(metadata["language"], len(languages)),
         ROLES.index(role),
         VARIANTS.index(metadata["augmentation_type"]),
         metadata["chunk_index"] == metadata["total_chunks"] - 1,

@@ -16,59 +16,20 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from effectiveness.common.jsonl import FileDigest, digest, read_metadata, write_metadata
+from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.recipes import MEASURED, recipe_of
 from effectiveness.common.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, SPLITS, UserError
-from effectiveness.trainer.row_parser import MICRO, ROW_DTYPE, Limits, parse_rows
+from effectiveness.trainer.row_parser import MICRO, ROW_DTYPE, Limits, Rows, parse_rows
 
 __all__ = ["MICRO", "ROW_DTYPE", "Dataset", "Rows", "open_dataset", "open_rows"]
 
 CACHE_VERSION = 3
 ARRAYS = ("tokens", "labels", "table", "scored")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """All rows of one JSONL. Arrays may be memory-mapped and are read-only."""
-
-    path: Path
-    sha256: str
-    window: int  # tokens a row has with its padding
-    tokens: np.ndarray
-    labels: np.ndarray
-    table: np.ndarray  # ROW_DTYPE
-    files: tuple[str, ...]
-    languages: tuple[str, ...]
-    scored: np.ndarray = field(
-        default_factory=lambda: np.empty(0, np.bool_)
-    )  # [tokens], empty where all count
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def tokens_of(self, index: int) -> np.ndarray:
-        """The ids of a row without padding, masked where it is a masked row."""
-        row = self.table[index]
-        return self.tokens[row["offset"] : row["offset"] + row["length"]]
-
-    def originals_of(self, index: int) -> np.ndarray:
-        """The ids of a row as they stood in its source: its labels where it is a masked row."""
-        row = self.table[index]
-        if row["label_offset"] < 0:
-            return self.tokens_of(index)
-        return self.labels[row["label_offset"] : row["label_offset"] + row["length"]]
-
-    def scored_of(self, index: int) -> np.ndarray:
-        """bool [length]: the tokens of a row that an evaluation counts. The others are there as their context."""
-        row = self.table[index]
-        if not len(self.scored):
-            return np.ones(row["length"], np.bool_)
-        return self.scored[row["offset"] : row["offset"] + row["length"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,33 +121,13 @@ def open_rows(dataset: Dataset, split: str, *, write_cache: bool = True) -> Rows
         return cached
     written = digest(path)
     _check_digest(path, dataset, written.sha256)
-    rows = _parse(path, dataset, written)
-    if write_cache:
-        _write_cache(rows, dataset)
-    return rows
-
-
-def _parse(path: Path, dataset: Dataset, written: FileDigest) -> Rows:
     limits = Limits(
         window=dataset.window, vocab_size=dataset.vocab_size, pad=dataset.metadata["pad_token_id"]
     )
-    if 2 * limits.window * written.num_lines > written.num_bytes:  # a digit and a comma for each token
-        raise UserError(
-            f"{path} is too short for {written.num_lines:,} rows of {limits.window:,} tokens, which {METADATA_FILE} "
-            "promises; build the dataset again"
-        )
-    parsed = parse_rows(path, written.num_lines, limits)
-    return Rows(
-        path=path,
-        sha256=written.sha256,
-        window=dataset.window,
-        tokens=parsed.tokens,
-        labels=parsed.labels,
-        table=parsed.table,
-        scored=parsed.scored,
-        files=parsed.files,
-        languages=parsed.languages,
-    )
+    rows = parse_rows(path, written, limits)
+    if write_cache:
+        _write_cache(rows, dataset)
+    return rows
 
 
 def _check_digest(path: Path, dataset: Dataset, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""Puts a run together from its configuration: device, engine, dataset, model, batches, trainer.
+"""Opens a run from its configuration: device, engine, dataset, tokenizer; its rows, and the batches made of them.
 
 Everything a user can get wrong is found here, in the order of how cheap it is to find, before the first step.
 """
@@ -10,7 +10,7 @@ import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,38 +18,22 @@ from effectiveness.common.jsonl import digest
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import defaults, devices, models
-from effectiveness.trainer.batches import Batches
+from effectiveness.trainer.batches import Batches, WithReplay, num_replayed
 from effectiveness.trainer.config import Config, filled, with_base
 from effectiveness.trainer.console import Console
+from effectiveness.trainer.defaults import with_fim_rate
+from effectiveness.trainer.documents import ContextRows, Reading
 from effectiveness.trainer.engines import SingleProcess, make_engine
-from effectiveness.trainer.evaluate import HeldOut
-from effectiveness.trainer.fitting import one_line_where_memory_ends
-from effectiveness.trainer.loop import Limits, State, Trainer
-from effectiveness.trainer.memory import MemoryPlan, plan_memory
-from effectiveness.trainer.objective import Objective
-from effectiveness.trainer.optimizers import (
-    MovingAverage,
-    default_beta2,
-    default_learning_rate,
-    make_optimizers,
-    make_states,
-)
+from effectiveness.trainer.epochs import Pacing
+from effectiveness.trainer.held_out import HeldOut
+from effectiveness.trainer.model_files import name_of
 from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
-from effectiveness.trainer.rows import Dataset, Rows, open_dataset
-from effectiveness.trainer.run_batches import make_batches as make_batches
-from effectiveness.trainer.run_batches import rows_of_split
-from effectiveness.trainer.run_directory import BEST as BEST
-from effectiveness.trainer.run_directory import CHECKPOINTS as CHECKPOINTS
-from effectiveness.trainer.schedule import make_schedule
-from effectiveness.trainer.tokenizer_match import compare_tokenizers, with_fim_rate
-from effectiveness.trainer.vocabulary import Vocabulary
+from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
+from effectiveness.trainer.run_directory import CHECKPOINTS
+from effectiveness.trainer.vocabulary import Vocabulary, compare_tokenizers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-# Compiling the blocks takes 10 s before the first step and about as long before the first evaluation. A token is then
-# 0.8 us (`small`) to 13 us (1.5B, adapters) shorter, seen on an H200: about 10 us by a billion parameters.
-COMPILE_WORTH = 2e15  # parameters x tokens: 330 steps of `base`, 120 of 0.5B with batches of 8, 20 of 1.5B
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +122,15 @@ def _check_tokenizer(config: Config, dataset: Dataset, vocabulary: Vocabulary, s
 # --- data ------------------------------------------------------------------------------------------------
 
 
-def open_split(run: Run, split: str, *, write_cache: bool = True) -> Rows:
+def open_split(run: Run, split: str, *, dataset: Dataset | None = None, write_cache: bool = True) -> Rows:
     """Rows of a split; the first process parses, the others find its cache."""
-    return rows_of_split(run, run.dataset, split, write_cache=write_cache)
+    dataset = dataset or run.dataset
+    if run.engine.rank == 0:
+        rows = open_rows(dataset, split, write_cache=write_cache)
+    run.engine.barrier()
+    if run.engine.rank != 0:
+        rows = open_rows(dataset, split, write_cache=False)
+    return rows
 
 
 def open_training_rows(run: Run) -> Rows:
@@ -157,13 +147,12 @@ def open_training_rows(run: Run) -> Rows:
 def with_defaults(run: Run, rows: Rows) -> Run:
     """The run with what its configuration leaves to the corpus, `rows` being those that are trained on."""
     config, optimization = run.config, run.config.optimization
-    packs = optimization.batch_size * optimization.gradient_accumulation_steps
     chosen = defaults.with_defaults(
         config,
         device=run.device.type,
         num_tokens=num_source_tokens(rows),
-        tokens_per_step=packs * run.dataset.window,
-        from_scratch=run.source is None and config.model.pretrained_model is None,
+        tokens_per_step=optimization.packs_per_step * run.dataset.window,
+        from_scratch=defaults.is_from_scratch(config, run.source),
     )
     return replace(run, config=chosen)
 
@@ -202,140 +191,9 @@ def make_held_out(
     )
 
 
-# --- the trainer -----------------------------------------------------------------------------------------
-
-
-def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: State) -> Trainer:
-    """Optimizers, schedule, average and the loop around them."""
-    config, optimization = run.config, run.config.optimization
-    objective = Objective(model, run.precision)
-    if objective.attention is None and batches.packing:
-        batches.without_packing()
-        run.console.say(
-            f"packing off: {model.config.model_type} lets documents in one sequence see each other"
-        )
-    num_updates = num_updates_of_run(config, batches)
-    compiles = wants_compile(config, run.device, work_of_run(run, model, batches))
-    plan = memory_plan(run, objective, compiles=compiles)
-    if compiles:
-        objective.compile_blocks()
-        batches.fixed_shape = True
-    if plan.checkpointing if plan else optimization.gradient_checkpointing:
-        objective.checkpoint_blocks()
-    wrapped = run.engine.wrap(objective)  # before the optimizers: sharding replaces the parameters
-    optimizers = make_optimizers(
-        model,
-        optimization,
-        kind=optimizer_kind(config, run.source),
-        learning_rate=learning_rate(config, model, run.source),
-        beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
-    )
-    _make_states(optimizers, run)
-    average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
-    # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
-    fitting = plan.micro_batch if plan else optimization.batch_size
-    state.micro_batch_size = min(state.micro_batch_size or fitting, fitting)
-    return Trainer(
-        objective=objective,
-        wrapped=wrapped,
-        engine=run.engine,
-        batches=batches,
-        optimizers=optimizers,
-        schedule=make_schedule(optimization, num_updates),
-        limits=limits_of(config),
-        state=state,
-        seed=config.training.seed,
-        precision=run.precision,
-        average=average,
-        memory=plan,
-    )
-
-
-def memory_plan(run: Run, objective: Objective, *, compiles: bool) -> MemoryPlan | None:
-    """What fits into the device's memory, said where it is not what was asked for.
-
-    None on a CPU, whose memory others share, and for several processes, which must agree on one batch.
-    """
-    config, optimization = run.config, run.config.optimization
-    if run.device.type == "cpu" or run.engine.world_size > 1:
-        return None
-    plan = plan_memory(
-        objective,
-        optimization,
-        device=run.device,
-        precision=run.precision,
-        optimizer=optimizer_kind(config, run.source),
-        micro_batch=optimization.batch_size,
-        window=run.dataset.window,
-        is_compiled=compiles,
-    )
-    if plan.micro_batch < optimization.batch_size or plan.checkpointing:
-        peak, *how = plan.lines()
-        run.console.say(f"memory  {how[0]}: {'; '.join([peak, *how[1:]])}")
-    return plan
-
-
-def _make_states(optimizers: list, run: Run) -> None:
-    trained = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-    need = sum(p.numel() for p in trained) * 16 / devices.GIB
-    with one_line_where_memory_ends(
-        lambda: (
-            f"out of memory before the first step: weights, gradients and optimizer state of {len(trained)} trained "
-            f"tensors need about {need:.1f} GiB of {devices.memory_bytes(run.device) / devices.GIB:.1f}; train "
-            "adapters (recipe: adapter), or a smaller model"
-        )
-    ):
-        make_states(optimizers)
-
-
 def num_updates_of_run(config: Config, batches: Batches) -> int:
     expected = batches.expected_steps(filled(config.training.num_epochs))
     return min(expected, config.training.max_steps or expected)
-
-
-def optimizer_kind(config: Config, source: Path | None) -> str:
-    """As configured; "auto" is Muon from scratch - after 250 steps of a tiny model held-out loss was 4.31 with it
-    and 5.32 with AdamW - and AdamW for finished weights and where no process holds whole matrices."""
-    asked = filled(config.optimization.optimizer)
-    if asked != "auto":
-        return asked
-    from_scratch = source is None and config.model.pretrained_model is None
-    return "muon" if from_scratch and config.device_backend.distributed != "fsdp" else "adamw"
-
-
-def learning_rate(config: Config, model: PreTrainedModel, source: Path | None) -> float:
-    """The peak: as configured, else by size and kind of the model."""
-    return config.optimization.learning_rate or default_learning_rate(
-        models.num_parameters(model),
-        adapters=filled(config.quantization.lora_enabled),
-        pretrained=source is not None or config.model.pretrained_model is not None,
-    )
-
-
-def work_of_run(run: Run, model: PreTrainedModel, batches: Batches) -> float:
-    """Parameters x tokens."""
-    num_tokens = num_updates_of_run(run.config, batches) * batches.packs_per_step * run.dataset.window
-    return float(models.num_parameters(model) * num_tokens)
-
-
-def wants_compile(config: Config, device: torch.device, work: float) -> bool:
-    """As configured; "auto": on a GPU, for runs of so many parameters x tokens that it pays."""
-    choice = config.device_backend.compile
-    return choice == "on" or (choice == "auto" and device.type == "cuda" and work >= COMPILE_WORTH)
-
-
-def limits_of(config: Config) -> Limits:
-    training = config.training
-    return Limits(
-        num_epochs=filled(training.num_epochs),
-        max_steps=training.max_steps,
-        logging_steps=training.logging_steps,
-        eval_steps=training.eval_steps,
-        save_steps=training.save_steps,
-        patience=training.patience or None,
-        max_bad_steps=training.max_bad_steps,
-        max_grad_norm=config.optimization.max_grad_norm,
-    )
 
 
 def facts(run: Run, what: str, model: PreTrainedModel) -> dict:
@@ -351,7 +209,7 @@ def facts(run: Run, what: str, model: PreTrainedModel) -> dict:
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
         "dataset": dataset_facts(run),
-        "optimizer": optimizer_kind(run.config, run.source),
+        "optimizer": defaults.optimizer_kind(run.config, run.source),
         "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
         "config": run.config.as_dict(),
     }
@@ -368,3 +226,96 @@ def dataset_facts(run: Run) -> dict:
         "files": metadata.get("files"),
         "replay": replay and digest(open_dataset(Path(replay)).train).sha256,
     }
+
+
+# --- batches --------------------------------------------------------------------------------------------------
+
+
+def make_batches(run: Run, rows: Rows) -> Batches:
+    """Batches of the training rows. Raises UserError for fill-in-the-middle without its control tokens."""
+    config, control = run.config, run.vocabulary.control
+    if len(rows) == 0:
+        raise UserError(f"{rows.path} has no rows; build the dataset from a larger repository")
+    if config.objectives.fim_rate and not control.can_fill:
+        raise UserError(
+            "objectives.fim_rate needs <|fim_prefix|>, <|fim_middle|>, <|fim_suffix|> in the tokenizer"
+        )
+    if config.objectives.mask_rate and control.mask is None:
+        raise UserError("objectives.mask_rate needs a mask_token in the tokenizer; set it to 0")
+    batches = _batches(run, rows)
+    batches.pace(
+        Pacing(
+            curriculum=filled(config.data.curriculum),
+            fraction=config.data.curriculum_fraction,
+            num_epochs=_num_epochs(config, batches),
+        )
+    )
+    return batches
+
+
+def _batches(run: Run, rows: Rows) -> Batches:
+    config, optimization = run.config, run.config.optimization
+    num_packs = optimization.packs_per_step
+    common: dict[str, Any] = {
+        "control": run.vocabulary.control,
+        "pacing": Pacing(curriculum="none", fraction=0.0, num_epochs=filled(config.training.num_epochs)),
+        "seed": config.training.seed,
+        "packing": config.data.packing,
+    }
+    reading = Reading(
+        fim_rate=config.objectives.fim_rate or 0.0,
+        mask_rate=config.objectives.mask_rate,
+        window_growth=filled(config.data.window_growth),
+        spelling=run.vocabulary,
+    )
+    own: dict[str, Any] = common | {
+        "weighting": filled(config.data.weighting),
+        "reading": reading,
+        "context": _context_rows(run, rows) if config.data.repository_context else None,
+        "context_rate": config.data.repository_context,
+        "fresh_cuts": config.data.cuts_anew,
+    }
+    if config.data.replay is None:
+        return Batches(rows, packs_per_step=num_packs, **own)
+    few = num_replayed(num_packs, config.data.replay_share)
+    if few >= num_packs:
+        raise UserError(
+            "data.replay needs steps of two sequences at least; set a larger optimization.batch_size"
+        )
+    again = replace(reading, window_growth=0.0)
+    replayed = Batches(_replay_rows(run), packs_per_step=few, weighting="none", reading=again, **common)
+    run.console.say(f"replay  {few} of {num_packs} sequences of each step are of {config.data.replay}")
+    return WithReplay(rows, packs_per_step=num_packs - few, replay=replayed, num_replayed=few, **own)
+
+
+def _replay_rows(run: Run) -> Rows:
+    """Originals of the dataset that is replayed. Raises UserError where it has other tokens or longer windows."""
+    dataset = open_dataset(Path(filled(run.config.data.replay)))
+    vocabulary = Vocabulary(dataset.tokenizer)
+    if vocabulary.sha256 != run.vocabulary.sha256 or dataset.window > run.dataset.window:
+        raise UserError(
+            f"data.replay: {dataset.directory} has another tokenizer or longer windows than {run.dataset.directory}; "
+            f"build it with --tokenizer {run.dataset.tokenizer} --max-tokens {run.dataset.window}"
+        )
+    rows = side_by_side(only(open_split(run, "train", dataset=dataset), ()))
+    if len(rows) == 0:
+        raise UserError(f"data.replay: {rows.path} has no rows; build it from a larger repository")
+    return rows
+
+
+def _context_rows(run: Run, rows: Rows) -> ContextRows:
+    """The training split's own files before each other. Raises UserError where the tokenizer cannot say so."""
+    if run.vocabulary.control.context is None:
+        raise UserError(
+            "data.repository_context needs <|repo_name|> and <|file_sep|> in the tokenizer; set it to 0"
+        )
+    return ContextRows.of(rows, run.vocabulary, name_of(run.dataset))
+
+
+def _num_epochs(config: Config, batches: Batches) -> float:
+    """Epochs the run will really have: max_steps may end it earlier."""
+    if config.training.max_steps is None:
+        return filled(config.training.num_epochs)
+    return min(
+        filled(config.training.num_epochs), config.training.max_steps / max(batches.epoch(0).num_steps, 1)
+    )

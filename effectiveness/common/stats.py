@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from effectiveness.common.seeding import key_for
+from effectiveness.common.seeding import generator_for
 
 LN2 = math.log(2)
 RESAMPLES = 10_000
@@ -123,7 +123,7 @@ def _t_quantile(degrees: int) -> float:
 
 def _resampled(a, b, num_bytes, seed: int, resamples: int, relative: bool) -> np.ndarray:
     """The effect in each resample, float64 [resamples]."""
-    rng = np.random.Generator(np.random.Philox(key=key_for(seed, "bootstrap")))
+    rng = generator_for(seed, "bootstrap")
     parts = []
     for first in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - first)

@@ -10,15 +10,15 @@ from pathlib import Path
 from effectiveness.common.paths import spell
 from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
-from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting_model
-from effectiveness.trainer.config import Config
-from effectiveness.trainer.endings import Standing
+from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting
+from effectiveness.trainer.command_line import Standing, StopRequest, stop_requests
+from effectiveness.trainer.config import Config, filled
 from effectiveness.trainer.engines import joined
 from effectiveness.trainer.finishing import finish
 from effectiveness.trainer.journal import Journal
-from effectiveness.trainer.loop import State, Stopped, Trainer
-from effectiveness.trainer.stopping import StopRequest, stop_requests
-from effectiveness.trainer.training_facts import read_training_facts
+from effectiveness.trainer.loop import Trainer
+from effectiveness.trainer.run_directory import read_training_facts
+from effectiveness.trainer.steps import State, Stopped
 
 
 def train(config: Config, arguments: argparse.Namespace, standing: Standing | None = None) -> int:
@@ -45,8 +45,8 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, sta
     run = setup.with_defaults(run, rows)
     changed = resuming.changes(found, run) if found else []
     batches = setup.make_batches(run, rows)
-    model, what = starting_model.build_model(run, recut.num_source_tokens(rows))
-    trainer = setup.make_trainer(
+    model, what = starting.build_model(run, recut.num_source_tokens(rows))
+    trainer = starting.make_trainer(
         run, model, batches, resuming.state_of(found, run.config) if found else State()
     )
     _restore(run, trainer, found)
@@ -207,7 +207,7 @@ def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | No
 def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
     say, state = run.console.say, trainer.state
     processes = f", {run.engine.world_size} processes" if run.engine.world_size > 1 else ""
-    plan = trainer.batches.epoch(min(state.epoch, trainer.limits.num_epochs - 1))
+    plan = trainer.batches.epoch(min(state.epoch, filled(trainer.limits.num_epochs) - 1))
     say(f"model   {facts['model']}: {facts['num_parameters']:,} parameters")
     say(f"device  {facts['device']}, {facts['precision']}{processes}")
     say(f"recipe  {defaults.in_words(run.config)}; {_read_of_built(run, len(trainer.batches.rows))}")
