@@ -20,7 +20,7 @@ from test_at_cursor import NAMES, source
 
 from effectiveness.common.records import UserError
 from effectiveness.completion import fitting
-from effectiveness.completion.at_cursor import QUIET_BELOW, Cursor
+from effectiveness.completion.at_cursor import QUIET_BELOW, Answer, Completer, Cursor
 from effectiveness.completion.store import Kept
 from effectiveness.serve import clients, door, requests, same_lines
 from effectiveness.serve import repository as serve_repository
@@ -61,6 +61,12 @@ def serving(knowledge: Knowledge, **settings):
             thread.join()
 
 
+@pytest.fixture(autouse=True)
+def _time_for_everybody(monkeypatch) -> None:
+    """What is answered is tested here, and not how busy the machine is."""
+    monkeypatch.setattr(requests, "DEFAULT_S", requests.MAX_S)
+
+
 @pytest.fixture(scope="module")
 def knowledge(tmp_path_factory) -> Knowledge:
     return know(write_repository(tmp_path_factory.mktemp("served") / "repository"))
@@ -96,7 +102,7 @@ def answer_to(port: int, path: str, body: object = None) -> dict:
 LLAMA_VIM = {
     "id_slot": 0, "input_prefix": BEFORE, "input_suffix": "\n", "input_extra": [{"text": "x\n", "filename": "x.py"}],
     "prompt": "    with op", "n_predict": 128, "stop": [], "n_indent": 4, "top_k": 40, "top_p": 0.9, "stream": False,
-    "samplers": ["top_k", "top_p", "infill"], "cache_prompt": True, "t_max_prompt_ms": 500, "t_max_predict_ms": 1000,
+    "samplers": ["top_k", "top_p", "infill"], "cache_prompt": True, "t_max_prompt_ms": 500, "t_max_predict_ms": 7500,
     "response_fields": ["content", "timings/prompt_n", "timings/predicted_ms", "truncated", "tokens_cached"],
 }  # fmt: skip
 
@@ -174,6 +180,52 @@ def test_tabby_reads_choices_of_its_segments(port):
     assert answer_to(port, "/v1/health")["model"] == NAME
     assert answer_to(port, "/v1beta/server_setting") == {"disable_client_side_telemetry": True}
     assert answer_to(port, "/v1/events", {"type": "view"}) == {}
+
+
+def asked_by(monkeypatch, knowledge, path: str, body: dict) -> Cursor:
+    """The cursor that a request is read as."""
+    asked: list[Cursor] = []
+    monkeypatch.setattr(Knowledge, "answer", lambda _, cursor: asked.append(cursor) or Answer())
+    Routes(knowledge=knowledge).respond("POST", path, body)
+    return asked[0]
+
+
+def test_what_tabby_sends_of_other_files_is_read_with_the_nearest_last(knowledge, monkeypatch):
+    segments = {
+        "prefix": "a",
+        "suffix": "b",
+        "filepath": "figs.py",
+        "declarations": [{"filepath": "types.py", "body": "class Fig: ..."}],
+        "relevant_snippets_from_changed_files": [{"filepath": "plums.py", "body": "plums()", "score": 1.0}],
+        "relevant_snippets_from_recently_opened_files": [{"filepath": "pears.py", "body": "pears()"}],
+    }
+    cursor = asked_by(monkeypatch, knowledge, "/v1/completions", {"segments": segments})
+    assert cursor.extra == (("pears.py", "pears()"), ("plums.py", "plums()"), ("types.py", "class Fig: ..."))
+    assert (cursor.prefix, cursor.suffix, cursor.path) == ("a", "b", "figs.py")
+
+
+def test_what_continue_writes_of_other_files_before_the_gap_is_no_part_of_the_text(knowledge, monkeypatch):
+    files = "<|repo_name|>mine\n<|file_sep|>src/pears.py\npears()\n\n<|file_sep|>src/figs.py\n"
+    prompt = f"{files}<|fim_prefix|>a\n<|fim_suffix|>b<|fim_middle|>"
+    cursor = asked_by(monkeypatch, knowledge, "/completion", {"prompt": prompt})
+    assert (cursor.prefix, cursor.suffix, cursor.path) == ("a\n", "b", "src/figs.py")
+    assert cursor.extra == (("src/pears.py", "pears()\n\n"),)
+
+
+def test_ollamas_options_say_how_much_and_until_where(knowledge, monkeypatch):
+    options = {"num_predict": 7, "stop": [";"]}
+    cursor = asked_by(
+        monkeypatch, knowledge, "/api/generate", {"prompt": "a", "suffix": "b", "options": options}
+    )
+    assert (cursor.max_tokens, cursor.stop, cursor.suffix) == (7, (";",), "b")
+    with pytest.raises(requests.Refusal, match="options must be an object"):
+        requests.of_ollama({"prompt": "a", "options": 3}, 1)
+
+
+def test_ollamas_clients_are_told_that_a_suffix_is_filled(port):
+    """Continue asks for a suffix only where the template names it."""
+    assert ".Suffix" in answer_to(port, "/api/show", {"name": NAME})["template"]
+    assert answer_to(port, "/api/version")["version"]
 
 
 def test_ollamas_clients_read_lines_of_json(port):
@@ -396,21 +448,49 @@ def test_a_client_that_hangs_or_sends_a_byte_a_second_holds_up_nobody_and_is_let
         assert answer_to(opened.port, "/infill", LLAMA_VIM)["content"]
 
 
-def test_more_connections_than_places_are_refused_and_the_places_come_back(knowledge, monkeypatch):
+def test_who_says_nothing_gives_its_place_to_who_asks(knowledge, monkeypatch):
     monkeypatch.setattr(door, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(door, "PATIENCE_S", 20.0)
+    with serving(knowledge) as opened, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", opened.port)
+        silent = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(2)]
+        silent[1].sendall(b"POST /infill HTTP/1.1\r\n")
+        for _ in range(3):
+            assert answer_to(opened.port, "/infill", LLAMA_VIM)["content"]
+        assert silent[0].recv(1) == b""
+
+
+def test_who_is_answered_keeps_its_place_and_the_next_is_refused(knowledge, monkeypatch):
+    monkeypatch.setattr(door, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(door, "PATIENCE_S", 0.1)
+    body = json.dumps({**LLAMA_VIM, "t_max_predict_ms": 8000}).encode()
+    head = f"POST /infill HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: {len(body)}\r\n\r\n"
     with serving(knowledge) as opened:
-        with contextlib.ExitStack() as stack:
-            address = ("127.0.0.1", opened.port)
-            for _ in range(2):
-                stack.enter_context(socket.create_connection(address))
-            time.sleep(0.2)
+        with socket.create_connection(("127.0.0.1", opened.port), timeout=20) as asked, knowledge.lock:
+            asked.sendall(head.replace("PORT", str(opened.port)).encode() + body)
+            while opened._waited_for or opened._places._value != 0:
+                time.sleep(0.01)
+            time.sleep(2 * door.GRACE_S)
             assert b" 503 " in raw_exchange(opened.port, b"GET /health HTTP/1.1\r\n\r\n")
-        for _ in range(100):
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if ask(opened.port, "/health")[0] == 200:
-                    break
-            time.sleep(0.05)
-        assert ask(opened.port, "/health")[0] == 200
+            assert not opened._waited_for
+        assert answer_to(opened.port, "/infill", LLAMA_VIM)["content"]
+
+
+def test_who_has_hung_up_is_not_searched_for(knowledge, monkeypatch):
+    answered = []
+    monkeypatch.setattr(Completer, "answer", lambda _, cursor: answered.append(cursor) or Answer())
+    body = json.dumps({**LLAMA_VIM, "t_max_predict_ms": 8000}).encode()
+    with serving(knowledge) as opened:
+        head = (
+            f"POST /infill HTTP/1.1\r\nHost: 127.0.0.1:{opened.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with knowledge.lock:
+            for _ in range(4):
+                with socket.create_connection(("127.0.0.1", opened.port), timeout=20) as asked:
+                    asked.sendall(head.encode() + body)
+            time.sleep(0.1)
+        answer_to(opened.port, "/infill", LLAMA_VIM)
+    assert len(answered) == 1 and not answered[0].is_gone.__self__.server.num_failed
 
 
 def test_an_error_of_ours_is_one_line_here_and_one_there(knowledge, capfd, monkeypatch):
@@ -496,6 +576,29 @@ def test_what_a_file_was_does_not_answer_for_what_it_is(tmp_path):
         assert named["choices"][0]["text"] == ""
 
 
+def test_a_file_that_is_saved_by_a_rename_is_known_before_the_directory_is_listed(tmp_path, monkeypatch):
+    root = write_repository(tmp_path / "repository")
+    repository = LiveRepository.open(root)
+    listed = []
+    whole = LiveRepository._list
+    monkeypatch.setattr(LiveRepository, "_list", lambda self: (listed.append(1), whole(self)))
+    for number in range(2):
+        (root / "beside").write_text(source("apples") + f"x = {number}\n")
+        (root / "beside").replace(root / "apples.py")
+        (root / f"new_{number}.py").write_text(source("apples"))
+        assert [change.path for change in repository.changes()] == ["apples.py"] and len(listed) == number
+        assert [change.path for change in repository.changes()] == [f"new_{number}.py"]
+
+
+def test_who_asks_after_a_long_pause_has_the_files_looked_at_at_once(knowledge):
+    knowledge.woken.clear()
+    knowledge.answer(Cursor(prefix="x"))
+    assert not knowledge.woken.is_set()
+    knowledge.asked_at -= 3600
+    knowledge.answer(Cursor(prefix="x"))
+    assert knowledge.woken.is_set() and knowledge.is_asked_lately
+
+
 def test_a_saved_file_goes_through_the_rules_of_the_scanner(tmp_path):
     root = write_repository(tmp_path / "repository")
     repository = LiveRepository.open(root)
@@ -560,7 +663,7 @@ def test_weights_and_confidence_are_fitted_behind_the_answers(tmp_path):
 def test_files_are_looked_at_often_while_somebody_asks_and_never_for_more_than_a_share_of_a_core(knowledge):
     background = Background(knowledge, lambda _: None)
     knowledge.asked_at = time.monotonic()
-    assert background._pause_s(0.001) <= 0.05
+    assert background._pause_s(0.001) <= 0.02
     assert 0.3 <= background._pause_s(0.02) <= 0.5
     knowledge.asked_at -= 3600
     assert background._pause_s(0.001) == 1.0

@@ -18,9 +18,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from effectiveness.common.records import UserError
 from effectiveness.complete import main as complete
+from effectiveness.completion import numpy_states, torch_states
 from effectiveness.completion.at_cursor import Completer, Cursor
 from effectiveness.completion.decoder import Decoder, open_decoder
-from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, Network, nearest, open_model
+from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, Continuation, Network, nearest, open_model
 from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.sharing import num_shared
 from effectiveness.completion.torch_states import TorchStates
@@ -79,6 +80,33 @@ def test_a_prompt_whose_beginning_was_kept_says_what_it_says_when_read_anew(open
             rows = kept.probabilities(hypotheses)
             assert np.allclose(rows, anew.probabilities(hypotheses), atol=1e-5)
     assert num_shared(network.states.ids, network.states.ids) == len(network.states.ids) - 1
+
+
+def test_a_prompt_is_read_as_far_as_there_is_time_and_on_from_there_the_next_time(opened, monkeypatch):
+    for states in (numpy_states, torch_states):
+        monkeypatch.setattr(states, "READ_TOKENS", 32)
+    coder, network = opened
+    ids = coder.encode(source(*NAMES))[:150]
+    anew, network = fresh(network).after(ids).probabilities([()]), fresh(network)
+    known = []
+    for end in (148, 149, 149, 150, 150):
+        was_read = network.after(ids[:end]).read_in_time(lambda: True)
+        known.append(len(network.states.ids))
+        assert was_read == (known[-1] == end + 1)
+    assert known == [32, 64, 96, 128, 151]
+    assert np.allclose(network.after(ids).probabilities([()]), anew, atol=1e-5)
+
+
+def test_a_model_that_cannot_read_in_time_is_left_out_of_the_answer(model_directory, tmp_path, monkeypatch):
+    coder, network = open_model(model_directory)
+    repository = LiveRepository.open(write_repository(tmp_path / "repository"))
+    known = open_knowledge(repository, None, lambda: network, 0.0, coder=coder)
+    asked = []
+    monkeypatch.setattr(Continuation, "read_in_time", lambda *_: asked.append(1) and False)
+    cursor = Cursor(prefix="def load_figs(path, limit):\n    with op", suffix="\n")
+    assert known.answer(cursor).text == 'en(path, encoding="utf-8") as source:' and asked
+    alone = Completer(coder=coder, network=network, quiet_below=0.0)
+    assert alone.answer(cursor).text == ""
 
 
 def test_hypotheses_side_by_side_say_what_each_says_alone(opened, by_torch):

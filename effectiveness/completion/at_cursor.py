@@ -11,14 +11,14 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from effectiveness.completion.confidence import Judgement
-from effectiveness.completion.lines import Line, Search, likely_lines
+from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
 from effectiveness.completion.network import NOWHERE, About, Network
 from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
@@ -27,6 +27,9 @@ from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory
 
 QUIET_BELOW = 0.25
+SHARE_OF_TIME = (
+    0.7  # of what is left, for a model's reading; without it the memory searches a line in the rest
+)
 MAX_WORD_CHARACTERS = 128
 MAX_TAKEN_BACK = 4  # tokens of a word, from any of which on it may be spelled in another way
 CHARACTERS_PER_TOKEN = 6  # more than code has: a window is filled
@@ -47,6 +50,11 @@ class Cursor:
     min_indent: int = 0  # an answer ends before a further line that is indented less
     stop: tuple[str, ...] = ()  # texts before which an answer ends
     until: float = math.inf  # of time.monotonic
+    is_gone: Callable[[], bool] = bool  # whether nobody waits for the answer any longer
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self.until or self.is_gone()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +130,7 @@ class Completer:
                 break
             lines.append(sure)
             written += line.ids
-            is_last = (
-                not line.is_whole or line.ids[-1] in self.coder.control or time.monotonic() > cursor.until
-            )
+            is_last = not line.is_whole or line.ids[-1] in self.coder.control or cursor.is_over
             if is_last or not goes_on(sure.text, cursor.suffix):
                 break
             if place is not None:
@@ -133,6 +139,8 @@ class Completer:
 
     def _line(self, place, cursor: Cursor, ids: list[int], begun: Prompt, room: int) -> Line | None:
         predictor = self._predictor(place, cursor, ids)
+        if predictor is None:
+            return None
         search = dataclasses.replace(
             Search(), max_tokens=min(Search().max_tokens, room + len(begun.taken_back))
         )
@@ -142,7 +150,7 @@ class Completer:
             search=search,
             taken_back=begun.taken_back,
             stop=self.coder.control,
-            must_stop=lambda: time.monotonic() > cursor.until,
+            must_stop=lambda: cursor.is_over,
         )
         taken_back = self.coder.spell(begun.taken_back).decode("utf-8", "replace")
         before = (begun.text + taken_back).rpartition("\n")[2]
@@ -151,7 +159,8 @@ class Completer:
         ]
         return self.judgement.best(new)
 
-    def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]):
+    def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]) -> Predictor | None:
+        """A model that could not read all in its time is left out of this answer; it goes on reading at the next."""
         if self.network is None:
             assert place is not None, "a completer has a memory, a network, or both"
             return MemoryPredictor(place.reader)
@@ -161,6 +170,10 @@ class Completer:
             continuation = self.network.between(ids, behind, about)
         else:
             continuation = self.network.after(ids, about)
+        now = time.monotonic()
+        latest = cursor.until if place is None else now + SHARE_OF_TIME * (cursor.until - now)
+        if not continuation.read_in_time(lambda: time.monotonic() > latest or cursor.is_gone()):
+            return None if place is None else MemoryPredictor(place.reader)
         return ModelPredictor(continuation) if place is None else JoinedPredictor(place.reader, continuation)
 
     def _about(self, cursor: Cursor) -> About:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,8 +32,13 @@ class States(Protocol):
     def over(self, ids: np.ndarray, first: int, vocab_size: int) -> Iterator[np.ndarray]:
         """Float32 [t, V], some at a time: what follows `ids[: first + 1]` and each token after it; nothing is kept."""
 
-    def read(self, ids: list[int], vocab_size: int) -> np.ndarray:
-        """Float32 [1, V] after a prompt, of which only what differs from the last one is read."""
+    def read(
+        self, ids: list[int], vocab_size: int, must_stop: Callable[[], bool] = bool
+    ) -> np.ndarray | None:
+        """Float32 [1, V] after a prompt, of which only what differs from the last one is read.
+
+        None where it had to stop before the end: what was read is kept for the next time.
+        """
 
     def grow(self, hypotheses: Sequence[Hypothesis], vocab_size: int) -> np.ndarray:
         """Float32 [hypotheses, V]; each is one of the last call with a token more, behind the prompt."""
@@ -135,6 +140,14 @@ class Continuation:
         self._rows: dict[Hypothesis, int] = {}
         self._shares = np.empty((0, network.vocab_size), np.float32)
 
+    def read_in_time(self, must_stop: Callable[[], bool]) -> bool:
+        """Reads the prompt, as far as there is time: whether that was all of it."""
+        shares = self._network.states.read(self._prompt, self._network.vocab_size, must_stop)
+        if shares is None:
+            return False
+        self._shares, self._rows = shares, {(): 0}
+        return True
+
     def probabilities(self, hypotheses: Sequence[Hypothesis]) -> np.ndarray:
         """float32 [hypotheses, V]; they are those of the last call, or each is one of those with a token more."""
         wanted = list(hypotheses)
@@ -143,13 +156,13 @@ class Continuation:
         return self._shares[[self._rows[ids] for ids in wanted]]
 
     def _advance(self, wanted: list[Hypothesis]) -> None:
-        states, vocab_size = self._network.states, self._network.vocab_size
         if not self._rows:
-            self._shares = states.read(self._prompt, vocab_size)
-        else:
+            self.read_in_time(bool)
+        if wanted != [()]:
+            states = self._network.states
             assert states.ids is self._prompt, "another prompt was read in between"
-            self._shares = states.grow(wanted, vocab_size)
-        self._rows = {ids: row for row, ids in enumerate(wanted if len(wanted[0]) else [()])}
+            self._shares = states.grow(wanted, self._network.vocab_size)
+            self._rows = {ids: row for row, ids in enumerate(wanted)}
 
 
 def nearest(ids: list[int], room: int) -> list[int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from effectiveness.completion.decoder import Cache, Decoder
-from effectiveness.completion.sharing import MAX_ROWS, num_shared
+from effectiveness.completion.sharing import MAX_ROWS, READ_TOKENS, num_shared
 
 if TYPE_CHECKING:
     from effectiveness.completion.lines import Hypothesis
@@ -34,11 +34,20 @@ class NumpyStates:
         for place in range(0, len(hidden), MAX_ROWS):
             yield self.decoder.shares(hidden[place : place + MAX_ROWS], vocab_size)
 
-    def read(self, ids: list[int], vocab_size: int) -> np.ndarray:
-        self._cache.length = num_shared(self.ids, ids)
-        new = np.array(ids[self._cache.length :], np.int64)
-        self.ids, self._places = ids, {}
-        return self.decoder.shares(self.decoder.read(new, self._cache, first=len(new) - 1), vocab_size)
+    def read(
+        self, ids: list[int], vocab_size: int, must_stop: Callable[[], bool] = bool
+    ) -> np.ndarray | None:
+        known = num_shared(self.ids, ids)
+        self._places = {}
+        for first in range(known, len(ids), READ_TOKENS):
+            self._cache.length = first
+            if first > known and must_stop():
+                self.ids = ids[:first]
+                return None
+            new = np.array(ids[first : first + READ_TOKENS], np.int64)
+            hidden = self.decoder.read(new, self._cache, first=len(new) - 1)
+        self.ids = ids
+        return self.decoder.shares(hidden, vocab_size)
 
     def grow(self, hypotheses: Sequence[Hypothesis], vocab_size: int) -> np.ndarray:
         known, place = len(self.ids), self._cache.length

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MAX_ROWS = 256  # distributions made at a time: 256 x 151,936 float32 are 156 MB
+READ_TOKENS = 256  # of a prompt read at a time: then it is asked whether there is time for more
 
 
 def num_shared(ids: Sequence[int], others: Sequence[int]) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from effectiveness.completion.sharing import MAX_ROWS, num_shared
+from effectiveness.completion.sharing import MAX_ROWS, READ_TOKENS, num_shared
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,16 +37,24 @@ class TorchStates:
             yield _shares(logits[place : place + MAX_ROWS], vocab_size)
 
     @torch.no_grad()
-    def read(self, ids: list[int], vocab_size: int) -> np.ndarray:
+    def read(
+        self, ids: list[int], vocab_size: int, must_stop: Callable[[], bool] = bool
+    ) -> np.ndarray | None:
         from transformers.cache_utils import DynamicCache
 
         shared = num_shared(self.ids, ids) if self.layers else 0
         pairs = [(keys[..., :shared, :], values[..., :shared, :]) for keys, values in self.layers]
-        cache = DynamicCache(pairs) if shared else None
-        inputs = self._tensor([ids[shared:]])
-        done = self.model.eval()(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        self.ids, self.layers = ids, _layers_of(done.past_key_values, len(ids))
-        self._cache, self._places, self._rows = done.past_key_values, {}, {(): 0}
+        self._cache, self._places, self._rows = DynamicCache(pairs) if shared else None, {}, {(): 0}
+        for first in range(shared, len(ids), READ_TOKENS):
+            if first > shared and self.layers and must_stop():  # without layers it would begin anew each time
+                return None
+            inputs = self._tensor([ids[first : first + READ_TOKENS]])
+            done = self.model.eval()(
+                input_ids=inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=1
+            )
+            self._cache, self.ids = done.past_key_values, ids[: first + READ_TOKENS]
+            self.layers = _layers_of(self._cache, len(self.ids))
+        self.ids = ids
         return _shares(done.logits[:, -1], vocab_size)
 
     @torch.no_grad()

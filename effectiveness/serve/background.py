@@ -14,8 +14,7 @@ from effectiveness.completion.scoring import Setup
 from effectiveness.memory.build import FIT_TOKENS, fit
 from effectiveness.serve.knowledge import SEED, Knowledge
 
-POLL_S, QUICK_POLL_S = 1.0, 0.05  # between two looks at the files; quick while somebody asks
-ASKED_LATELY_S = 60.0
+POLL_S, QUICK_POLL_S = 1.0, 0.02  # between two looks at the files; quick while somebody asks
 SHARE_OF_TIME = 0.05  # of a core at most, for looking: a large tree is looked at less often
 
 
@@ -36,10 +35,15 @@ class Background:
 
     def stop(self) -> None:
         self.stopped.set()
+        self.knowledge.woken.set()
 
     def _watch(self) -> None:
         pause_s = QUICK_POLL_S
-        while not self.stopped.wait(pause_s):
+        while True:
+            self.knowledge.woken.wait(pause_s)
+            self.knowledge.woken.clear()
+            if self.stopped.is_set():
+                return
             begun = time.thread_time()
             try:
                 self.knowledge.refresh()
@@ -50,8 +54,8 @@ class Background:
 
     def _pause_s(self, looked_s: float) -> float:
         """Until the next look, after one that took `looked_s` of this thread's processor time."""
-        is_asked = time.monotonic() - self.knowledge.asked_at < ASKED_LATELY_S
-        return max(QUICK_POLL_S if is_asked else POLL_S, min(10 * POLL_S, looked_s / SHARE_OF_TIME))
+        shortest_s = QUICK_POLL_S if self.knowledge.is_asked_lately else POLL_S
+        return max(shortest_s, min(10 * POLL_S, looked_s / SHARE_OF_TIME))
 
     def _fit_quietly(self) -> None:
         _step_back()

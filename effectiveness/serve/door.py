@@ -8,19 +8,23 @@ from __future__ import annotations
 import hmac
 import io
 import json
+import select
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from effectiveness.serve.requests import Refusal
 
 MAX_BODY_BYTES = 4 << 20
-MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 64
 REQUEST_S = 10.0  # to send all of a request, and to take all of an answer
+GRACE_S = 0.25  # that a client has for it at least, however many others wait for its place
+PATIENCE_S = 1.0  # of one who waits for a place
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 FROM_A_PAGE = ("origin", "sec-fetch-site")  # what only browsers send
 EVENTS = "text/event-stream"
@@ -40,7 +44,8 @@ def as_line(value: object) -> str:
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-Respond = Callable[[str, str, dict], Reply]  # method, path, body
+IsGone = Callable[[], bool]  # whether the client has hung up, as editors do at the next key
+Respond = Callable[[str, str, dict, IsGone], Reply]  # method, path, body
 
 
 class Door(ThreadingHTTPServer):
@@ -48,12 +53,15 @@ class Door(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
-    request_queue_size = MAX_CONNECTIONS
+    request_queue_size = 4 * MAX_CONNECTIONS
 
     def __init__(self, address: tuple[str, int], respond: Respond, api_key: str = "") -> None:
         self.respond, self.api_key = respond, api_key
-        self.num_failed = 0
+        self.num_failed = self.num_left = 0  # by our mistake, and clients that left before their answer
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._waited_for: dict[
+            socket.socket, float
+        ] = {}  # who sends or takes something, since when; oldest first
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Visit)
 
@@ -62,14 +70,39 @@ class Door(ThreadingHTTPServer):
         return self.server_address[1]
 
     def process_request(self, request, client_address) -> None:
-        if not self._places.acquire(blocking=False):
+        if not (self._places.acquire(blocking=False) or self._place_of_another()):
             self._refuse_at_once(request)
             return
+        self.wait_for(request)
         try:
             super().process_request(request, client_address)
         except RuntimeError:  # no thread can be started: this client is refused, the others are served
             self._places.release()
             self._refuse_at_once(request)
+
+    def wait_for(self, request: socket.socket) -> None:
+        """From now on it is the client's turn."""
+        self._waited_for[request] = time.monotonic()
+
+    def waits_no_longer(self, request: socket.socket) -> None:
+        """It is our turn."""
+        self._waited_for.pop(request, None)
+
+    def _place_of_another(self) -> bool:
+        """Who has been waited for the longest must go, and those who are answered end by themselves."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            self._dismiss_the_slowest()
+            if self._places.acquire(timeout=GRACE_S / 4):
+                return True
+        return False
+
+    def _dismiss_the_slowest(self) -> None:
+        request, since = next(iter(list(self._waited_for.items())), (None, 0.0))
+        if request is not None and time.monotonic() - since > GRACE_S:
+            self.waits_no_longer(request)
+            with suppress(OSError):  # it has gone by itself
+                request.shutdown(socket.SHUT_RDWR)
 
     def _refuse_at_once(self, request) -> None:
         request.settimeout(0.1)
@@ -80,16 +113,19 @@ class Door(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.waits_no_longer(request)
             self._places.release()
 
     def handle_error(self, request, client_address) -> None:
         """What a visit raised: counted, said in one line, and the client gets a line, too."""
-        self.num_failed += 1
         error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError | TimeoutError):
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            print(f"failed request {self.num_failed}: {said}", file=sys.stderr, flush=True)
-            _send_quietly(request, 500, "the request failed; the server's log says why")
+        if isinstance(error, ConnectionError | TimeoutError):
+            self.num_left += 1
+            return
+        self.num_failed += 1
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"failed request {self.num_failed}: {said}", file=sys.stderr, flush=True)
+        _send_quietly(request, 500, "the request failed; the server's log says why")
 
     def is_ours(self, host_header: str | None) -> bool:
         """Whether the Host that a client named is this server: another one is a web page's, by its own name server."""
@@ -156,15 +192,27 @@ class _Visit(BaseHTTPRequestHandler):
         self.close_connection = True
         try:
             self._check_visitor()
-            reply = self.server.respond(self.command, self.path, self._body() if body is None else body)
+            asked = self._body() if body is None else body
+            self.server.waits_no_longer(self.connection)
+            reply = self.server.respond(self.command, self.path, asked, self._is_gone)
         except Refusal as why:
             self._send(why.status, {"error": str(why)})
             return
+        self.server.wait_for(self.connection)
         self.connection.settimeout(REQUEST_S)
         if reply.parts is None:
             self._send(200, reply.value)
         else:
             self._send_parts(reply)
+
+    def _is_gone(self) -> bool:
+        """One that has only ended its sending counts, too: to most servers it is gone, and it gets what there is."""
+        readable = select.poll()
+        readable.register(self.connection, select.POLLIN)
+        try:
+            return bool(readable.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def _check_visitor(self) -> None:
         if not self.server.is_ours(self.headers.get("Host")):

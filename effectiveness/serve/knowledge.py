@@ -28,6 +28,7 @@ from effectiveness.serve.repository import LineIndex, LiveRepository
 SEED = 1
 FIRST_FIT_TOKENS = 6_000  # weights to begin with; the others are fitted while the server answers
 FIRST_MEETING_TOKENS = 2_000
+ASKED_LATELY_S = 60.0
 SAMPLED_FILES, TOKENS_OF_A_SAMPLED_FILE = 120, 3_000
 
 
@@ -45,6 +46,9 @@ class Knowledge:
     lock: threading.Lock = field(default_factory=threading.Lock)
     num_saved: int = 0
     asked_at: float = field(default_factory=time.monotonic)  # the last time
+    woken: threading.Event = field(
+        default_factory=threading.Event
+    )  # who looks for saved files is to look now
     is_fitted: bool = False
 
     @property
@@ -53,14 +57,22 @@ class Knowledge:
         memory = f"memory of {len(self.paths):,} files" if self.completer.memory else ""
         return " and ".join(filter(None, (memory, "model" if self.completer.network else "")))
 
+    @property
+    def is_asked_lately(self) -> bool:
+        return time.monotonic() - self.asked_at < ASKED_LATELY_S
+
     def answer(self, cursor: Cursor) -> Answer:
         """The answer by the time it is wanted; an empty one where others are served until then."""
+        if not self.is_asked_lately:
+            self.woken.set()
         self.asked_at = time.monotonic()
         if not self.lock.acquire(
             timeout=max(0.0, min(cursor.until - time.monotonic(), threading.TIMEOUT_MAX))
         ):
             return Answer(is_whole=False)
         try:
+            if cursor.is_gone():
+                return Answer(is_whole=False)
             return self.completer.answer(replace(cursor, path=self._path(cursor)))
         finally:
             self.lock.release()

@@ -44,7 +44,8 @@ class LiveRepository:
     texts: dict[str, bytes] = field(default_factory=dict)
     _stamps: dict[bytes, Stamp] = field(default_factory=dict)
     _candidates: dict[bytes, Candidate] = field(default_factory=dict)
-    _directories: dict[str, int] = field(default_factory=dict)
+    _places: dict[bytes, bytes] = field(default_factory=dict)  # of each candidate on the disk
+    _directories: dict[bytes, int] = field(default_factory=dict)
     _roles: Roles = field(default_factory=lambda: Roles((), (), frozenset()))
 
     @classmethod
@@ -67,20 +68,25 @@ class LiveRepository:
 
     def _list(self) -> None:
         listing = list_repository(self.root)
+        root = os.fsencode(self.root)
         self._candidates = {candidate.path: candidate for candidate in listing.candidates}
+        self._places = {path: os.path.join(root, path) for path in self._candidates}
         self._roles = Roles((), (), listing.packages)
-        self._stamps = {path: stamp for path in self._candidates if (stamp := self._stamp(path))}
-        parents = {os.path.dirname(self._place(path)) for path in self._candidates} | {os.fspath(self.root)}
+        self._stamps = self._stamps_now()
+        parents = {os.path.dirname(place) for place in self._places.values()} | {root}
         self._directories = {parent: _changed_ns(parent) for parent in parents}
 
     def changes(self) -> list[Change]:
-        """What was saved, made or removed since the last call: the directory is listed again only where one changed."""
-        before = self._stamps
-        if any(_changed_ns(parent) != then for parent, then in self._directories.items()):
-            self._list()
-        else:
-            self._stamps = {path: stamp for path in self._candidates if (stamp := self._stamp(path))}
+        """What was saved, made or removed since the last call: the directory is listed again only where one changed.
+
+        Most editors save by a rename, which changes the directory: a file that is known is read before the listing,
+        which the next call makes.
+        """
+        before, self._stamps = self._stamps, self._stamps_now()
         saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
+        if not saved and any(_changed_ns(parent) != then for parent, then in self._directories.items()):
+            self._list()
+            saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
         gone = [path for path in before if path not in self._stamps]
         changes = [*self._read(saved), *(Change(path=escape_path(path), text=None) for path in gone)]
         return [change for change in changes if self._is_new(change)]
@@ -111,18 +117,18 @@ class LiveRepository:
         found = [*kept.items(), *((name, None) for name in left_out)]
         return [Change(path=name, text=text) for name, text in sorted(found)]
 
-    def _place(self, path: bytes) -> str:
-        return os.path.join(self.root, os.fsdecode(path))
+    def _stamps_now(self) -> dict[bytes, Stamp]:
+        found = {}
+        for path, place in self._places.items():
+            try:
+                now = os.lstat(place)
+            except OSError:  # gone: told by its absence
+                continue
+            found[path] = now.st_ino, now.st_size, now.st_mtime_ns
+        return found
 
-    def _stamp(self, path: bytes) -> Stamp | None:
-        try:
-            found = os.stat(self._place(path), follow_symlinks=False)
-        except OSError:  # gone: told by its absence
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
 
-
-def _changed_ns(directory: str) -> int:
+def _changed_ns(directory: bytes) -> int:
     try:
         return os.stat(directory).st_mtime_ns
     except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from effectiveness.completion.at_cursor import Cursor
@@ -15,6 +16,14 @@ MAX_STOPS, MAX_EXTRA, MAX_PATH_CHARACTERS = 16, 64, 4096
 MAX_SUFFIX_CHARACTERS = 50_000  # nearest the cursor; more is in no window
 # A gap that a client has marked by itself, in the spellings of StarCoder, Qwen and others.
 _MARK = re.compile(r"<\|?fim_(prefix|suffix|middle)\|?>")
+# Other files before the gap, as Continue writes them for Qwen's models; the last one is the file at hand.
+_FILE = re.compile(r"<\|file_sep\|>([^\n]*)\n?")
+# Of Tabby's segments; the nearest last.
+TABBYS_SNIPPETS = (
+    "relevant_snippets_from_recently_opened_files",
+    "relevant_snippets_from_changed_files",
+    "declarations",
+)
 
 
 class Refusal(Exception):
@@ -33,14 +42,27 @@ def of_infill(body: dict, max_lines: int) -> Cursor:
 
 
 def of_completion(body: dict, max_lines: int) -> Cursor:
-    """llama.cpp's /completion: a prompt, in which the client may have written a gap by itself."""
-    return _cursor(body, *parted(text_of(body, "prompt")), max_lines, "n_predict")
+    """llama.cpp's /completion: a prompt, in which the client may have written a gap and other files by itself."""
+    path, files, prompt = headed(text_of(body, "prompt"))
+    cursor = _cursor(body, *parted(prompt), max_lines, "n_predict")
+    return replace(cursor, path=path[:MAX_PATH_CHARACTERS], extra=_nearest(files))
 
 
 def of_openai(body: dict, max_lines: int) -> Cursor:
-    """OpenAI's completions, with a suffix that is really behind the gap; also Ollama's generate, of the same names."""
-    prefix, suffix = parted(text_of(body, "prompt"))
-    return _cursor(body, prefix, text_of(body, "suffix") or suffix, max_lines, "max_tokens")
+    """OpenAI's completions, with a suffix that is really behind the gap."""
+    path, files, prompt = headed(text_of(body, "prompt"))
+    prefix, suffix = parted(prompt)
+    cursor = _cursor(body, prefix, text_of(body, "suffix") or suffix, max_lines, "max_tokens")
+    return replace(cursor, path=path[:MAX_PATH_CHARACTERS], extra=_nearest(files))
+
+
+def of_ollama(body: dict, max_lines: int) -> Cursor:
+    """Ollama's generate: prompt and suffix as OpenAI's, the rest in its options."""
+    options = body.get("options") or {}
+    if not isinstance(options, dict):
+        raise Refusal(400, "options must be an object")
+    named = {"max_tokens": options.get("num_predict"), "stop": options.get("stop")}
+    return of_openai(body | named, max_lines)
 
 
 def of_tabby(body: dict, max_lines: int) -> Cursor:
@@ -49,7 +71,12 @@ def of_tabby(body: dict, max_lines: int) -> Cursor:
     if not isinstance(segments, dict):
         raise Refusal(400, "segments must be an object")
     cursor = _cursor(body, text_of(segments, "prefix"), text_of(segments, "suffix"), max_lines, "max_tokens")
-    return replace(cursor, path=text_of(segments, "filepath")[:MAX_PATH_CHARACTERS])
+    snippets = [
+        (text_of(chunk, "filepath"), text_of(chunk, "body"))
+        for name in TABBYS_SNIPPETS
+        for chunk in _objects_of(segments, name)
+    ]
+    return replace(cursor, path=text_of(segments, "filepath")[:MAX_PATH_CHARACTERS], extra=_nearest(snippets))
 
 
 def _cursor(body: dict, prefix: str, suffix: str | None, max_lines: int, tokens: str) -> Cursor:
@@ -78,6 +105,20 @@ def parted(prompt: str) -> tuple[str, str | None]:
     if not begin <= behind.start() <= behind.end() <= middle.start():
         return prompt, None
     return prompt[begin : behind.start()] + prompt[middle.end() :], prompt[behind.end() : middle.start()]
+
+
+def headed(prompt: str) -> tuple[str, list[tuple[str, str]], str]:
+    """The path of the file at hand, what stands of other files before it, and the prompt without both.
+
+    >>> headed("<|repo_name|>r\\n<|file_sep|>a.py\\nx = 1\\n<|file_sep|>b.py\\n<|fim_prefix|>y")
+    ('b.py', [('a.py', 'x = 1\\n')], '<|fim_prefix|>y')
+    """
+    heads = list(_FILE.finditer(prompt)) if "<|file_sep|>" in prompt else []
+    if not heads:
+        return "", [], prompt
+    ends = [head.start() for head in heads[1:]]
+    files = [(head[1], prompt[head.end() : end]) for head, end in zip(heads, ends, strict=False)]
+    return heads[-1][1], files, prompt[heads[-1].end() :]
 
 
 def wants_nothing(body: dict) -> bool:
@@ -127,16 +168,25 @@ def _stops_of(body: dict) -> tuple[str, ...]:
 
 def _extra_of(body: dict) -> tuple[tuple[str, str], ...]:
     """The last ones are the nearest; as many of them as there is room for."""
-    given = body.get("input_extra") or []
+    given = _objects_of(body, "input_extra")[-MAX_EXTRA:]
+    return _nearest([(text_of(chunk, "filename"), text_of(chunk, "text")) for chunk in given])
+
+
+def _objects_of(body: dict, name: str) -> list[dict]:
+    given = body.get(name) or []
     if not isinstance(given, list) or not all(isinstance(chunk, dict) for chunk in given):
-        raise Refusal(400, "input_extra must be a list of objects")
+        raise Refusal(400, f"{name} must be a list of objects")
+    return given
+
+
+def _nearest(files: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Of (path, text), as much from the end as there is room for."""
     kept: list[tuple[str, str]] = []
     room = MAX_EXTRA_CHARACTERS
-    for chunk in reversed(given[-MAX_EXTRA:]):
-        text = text_of(chunk, "text")[:room]
-        room -= len(text)
-        if text:
-            kept.insert(0, (text_of(chunk, "filename"), text))
+    for path, text in reversed(files[-MAX_EXTRA:]):
+        if text[:room]:
+            kept.insert(0, (path[:MAX_PATH_CHARACTERS], text[:room]))
+        room = max(0, room - len(text))
     return tuple(kept)
 
 

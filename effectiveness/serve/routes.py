@@ -6,11 +6,11 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from effectiveness.completion.at_cursor import Answer, Cursor
 from effectiveness.serve import requests
-from effectiveness.serve.door import EVENTS, Reply, as_line
+from effectiveness.serve.door import EVENTS, IsGone, Reply, as_line
 from effectiveness.serve.knowledge import Knowledge
 from effectiveness.serve.requests import Refusal
 
@@ -24,9 +24,10 @@ class Routes:
 
     knowledge: Knowledge
     max_lines: int = MAX_LINES
+    is_gone: IsGone = bool  # of one request's client
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def respond(self, method: str, path: str, body: dict) -> Reply:
+    def respond(self, method: str, path: str, body: dict, is_gone: IsGone = bool) -> Reply:
         """Raises Refusal."""
         route = path.partition("?")[0]
         wanted, answer = ROUTES.get(route, ("", None))
@@ -34,10 +35,10 @@ class Routes:
             raise Refusal(404, f"no such route; there are {', '.join(ROUTES)}")
         if method != wanted:
             raise Refusal(405, f"{route} takes {wanted}")
-        return answer(self, body)
+        return answer(replace(self, is_gone=is_gone), body)
 
     def ask(self, read: Callable[[dict, int], Cursor], body: dict) -> Answer:
-        cursor = read(body, self.max_lines)
+        cursor = replace(read(body, self.max_lines), is_gone=self.is_gone)
         answer = self.knowledge.answer(cursor)
         return Answer(num_prompt_tokens=answer.num_prompt_tokens) if requests.wants_nothing(body) else answer
 
@@ -135,7 +136,8 @@ def models(routes: Routes, body: dict) -> Reply:
 
 def health(routes: Routes, body: dict) -> Reply:
     knowledge = routes.knowledge
-    return Reply({"status": "ok", "answers": knowledge.what, "is_fitted": knowledge.is_fitted})
+    known = {"is_fitted": knowledge.is_fitted, "num_saved": knowledge.num_saved}
+    return Reply({"status": "ok", "answers": knowledge.what, **known})
 
 
 def tabby_health(routes: Routes, body: dict) -> Reply:
@@ -157,7 +159,7 @@ def tabby_event(routes: Routes, body: dict) -> Reply:
 
 
 def generate(routes: Routes, body: dict) -> Reply:
-    answer = routes.ask(requests.of_openai, body)
+    answer = routes.ask(requests.of_ollama, body)
     head = {"model": NAME, "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     last = head | {"response": answer.text, "done": True, "done_reason": "stop"}
     if not requests.wants_stream(body, default=True):
@@ -165,6 +167,18 @@ def generate(routes: Routes, body: dict) -> Reply:
     first = head | {"response": answer.text, "done": False}
     lines = [as_line(value) for value in (first, last | {"response": ""})]
     return Reply(parts=lines, content_type="application/x-ndjson")
+
+
+def show(routes: Routes, body: dict) -> Reply:
+    """Clients ask for a suffix only where the template has one."""
+    template = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ end }}"
+    return Reply(
+        {"template": template, "parameters": "", "details": {}, "capabilities": ["completion", "insert"]}
+    )
+
+
+def version(routes: Routes, body: dict) -> Reply:
+    return Reply({"version": "0.6.4"})
 
 
 def tags(routes: Routes, body: dict) -> Reply:
@@ -181,5 +195,7 @@ ROUTES: dict[str, tuple[str, Callable[[Routes, dict], Reply]]] = {
     "/v1beta/server_setting": ("GET", tabby_setting),
     "/v1/events": ("POST", tabby_event),
     "/api/generate": ("POST", generate),
+    "/api/show": ("POST", show),
     "/api/tags": ("GET", tags),
+    "/api/version": ("GET", version),
 }
