@@ -139,5 +139,5 @@ class Corpus:
         with open(self.texts, "rb") as texts:
             return text_of(texts, self.scan.files[index])
 
-    def in_split(self, split: int) -> Iterator[int]:
-        return (i for i in range(len(self.scan.files)) if self.split[i] == split)
+    def in_train(self) -> Iterator[int]:
+        return (i for i in range(len(self.scan.files)) if self.split[i] == SPLITS.index("train"))

@@ -164,7 +164,7 @@ def _install(task: tuple[TokenizerChoice, Path]) -> TokenizerInfo:
 
 def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Step 3, first half, where no tokenizer was given: one of the training files alone."""
-    files = [corpus.scan.files[i] for i in corpus.in_split(0)]
+    files = [corpus.scan.files[i] for i in corpus.in_train()]
     return run_in_child(
         _train, (choice, corpus.texts, files, directory)
     )  # its threads and memory are gone afterwards
@@ -228,7 +228,7 @@ def _name_sample(options: BuildOptions, corpus: Corpus) -> Iterator[tuple[str, b
     """(language, text) of training files in a seeded order, up to NAME_SAMPLE_BYTES of each language."""
     taken: Counter[str] = Counter()
     files = corpus.scan.files
-    for index in _shuffled(options.seed, "names", corpus, corpus.in_split(0)):
+    for index in _shuffled(options.seed, "names", corpus, corpus.in_train()):
         language = files[index].language
         if taken[language] < NAME_SAMPLE_BYTES:
             taken[language] += files[index].num_bytes

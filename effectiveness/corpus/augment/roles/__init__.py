@@ -142,13 +142,12 @@ def rest_of_parent(*parents: str) -> ScopeRule:
     return rule
 
 
-def child_of_binder(field: str) -> ScopeRule:
-    """The child of the binder in `field`."""
+def body_of_binder(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.child_span(binder, "body")
 
-    def rule(code: Code, binder: int, leaf: int) -> Span | None:
-        return code.child_span(binder, field)
 
-    return rule
+def body_of_parent(code: Code, binder: int, leaf: int) -> Span | None:
+    return code.child_span(code.table.parent[binder], "body")
 
 
 def nearest(code: Code, node: int, kinds: tuple[str, ...]) -> int | None:

@@ -14,7 +14,7 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     at,
-    child_of_binder,
+    body_of_binder,
     kinds,
     nearest,
     nested_in,
@@ -205,7 +205,7 @@ CXX_ROLES = replace(
     binders={
         **ROLES.binders,
         ("optional_parameter_declaration", "declarator"): _parameter_scope,
-        ("for_range_loop", "declarator"): child_of_binder("body"),
+        ("for_range_loop", "declarator"): body_of_binder,
     },
     patterns=ROLES.patterns | {"reference_declarator"},
 )

@@ -14,6 +14,7 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     at,
+    body_of_binder,
     kinds,
     nearest,
     outermost,
@@ -50,10 +51,6 @@ def _declared_scope(code: Code, binder: int, leaf: int) -> Span | None:
         return None if block is None else code.span(block)
     known = ("for_statement", "using_statement", "fixed_statement")
     return code.span(statement) if kind[statement] in known else None
-
-
-def _loop_scope(code: Code, binder: int, leaf: int) -> Span | None:
-    return code.child_span(binder, "body")
 
 
 def _catch_scope(code: Code, binder: int, leaf: int) -> Span | None:
@@ -118,7 +115,7 @@ ROLES = Roles(
     },
     binders={
         ("catch_declaration", "name"): _catch_scope,
-        ("foreach_statement", "left"): _loop_scope,
+        ("foreach_statement", "left"): body_of_binder,
         ("variable_declarator", "name"): _declared_scope,
     },
     patterns=frozenset(),

@@ -10,7 +10,8 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     at,
-    child_of_binder,
+    body_of_binder,
+    body_of_parent,
     kinds,
     nearest,
     nested_in,
@@ -87,10 +88,6 @@ def _resource_scope(code: Code, binder: int, leaf: int) -> Span | None:
     return body and (code.table.end[binder], body[1])
 
 
-def _catch_scope(code: Code, binder: int, leaf: int) -> Span | None:
-    return code.child_span(code.table.parent[binder], "body")
-
-
 def _refuses(code: Code) -> str:
     if b"\\u" in code.source:
         return "names may be spelled with escapes"
@@ -123,10 +120,10 @@ ROLES = Roles(
     binders={
         ("variable_declarator", "name"): _declared_scope,
         ("formal_parameter", "name"): _parameter_scope,
-        ("catch_formal_parameter", "name"): _catch_scope,
+        ("catch_formal_parameter", "name"): body_of_parent,
         ("resource", "name"): _resource_scope,
         **at("inferred_parameters lambda_expression.parameters", _lambda_scope),
-        ("enhanced_for_statement", "name"): child_of_binder("body"),
+        ("enhanced_for_statement", "name"): body_of_binder,
     },
     patterns=frozenset(),
     regions=frozenset(_ANNOTATIONS),

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from effectiveness.corpus.augment.roles import CAMEL_CASE, FREE, POISON, USE, Code, Roles, Span, at, kinds
+from effectiveness.corpus.augment.roles import (
+    CAMEL_CASE,
+    FREE,
+    POISON,
+    USE,
+    Code,
+    Roles,
+    Span,
+    at,
+    body_of_parent,
+    kinds,
+)
 
 _FUNCTIONS = kinds("function_declaration function_definition")
 _KEYWORDS = (
@@ -35,10 +46,6 @@ def _assigned_scope(code: Code, binder: int, leaf: int) -> Span | str | None:
     )
 
 
-def _body_scope(code: Code, binder: int, leaf: int) -> Span | None:
-    return code.child_span(code.table.parent[binder], "body")
-
-
 def _in_field(code: Code, leaf: int) -> str:
     """`{[x] = 1}` uses x, `{x = 1}` names a field."""
     return USE if code.table.kind[leaf - 1] == "[" else FREE
@@ -66,7 +73,7 @@ ROLES = Roles(
     },
     binders={
         ("assignment_statement", None): _assigned_scope,
-        **at("for_generic_clause for_numeric_clause.name parameters.name", _body_scope),
+        **at("for_generic_clause for_numeric_clause.name parameters.name", body_of_parent),
         ("variable_declaration", None): _declared_scope,
     },
     patterns=kinds("variable_list"),

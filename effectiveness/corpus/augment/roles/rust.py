@@ -13,7 +13,7 @@ from effectiveness.corpus.augment.roles import (
     Roles,
     Span,
     at,
-    child_of_binder,
+    body_of_binder,
     kinds,
     nested_in,
     rest_of_parent,
@@ -182,7 +182,7 @@ ROLES = Roles(
         ("match_pattern", None): _arm_scope,
         ("let_condition", "pattern"): _condition_scope,
         ("let_declaration", "pattern"): rest_of_parent("block"),
-        ("for_expression", "pattern"): child_of_binder("body"),
+        ("for_expression", "pattern"): body_of_binder,
     },
     patterns=kinds(
         "captured_pattern field_pattern mut_pattern or_pattern ref_pattern reference_pattern slice_pattern "
