@@ -66,6 +66,8 @@ def read_head(path: Path | str, num_bytes: int) -> bytes:
         return file.read(num_bytes)
 
 
+# --- what a library makes of them ------------------------------------------------------------------------
+
 MAX_REASON_CHARACTERS = 200
 # How pyo3, through which Python calls Rust, tells of a panic: no Exception, and named once a library.
 PANIC = "PanicException"

@@ -139,6 +139,8 @@ def name_stem(path: Path) -> str:
     return path.name if len(raw) <= 200 else hashlib.sha256(raw).hexdigest()
 
 
+# --- what a disk says when it cannot ---------------------------------------------------------------------
+
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 DEVICE_FAILED = {errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.ENODEV, errno.ESTALE}
 BAD_PLACE = {

@@ -159,6 +159,8 @@ def short(text: str, limit: int = 120) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+# --- code in colours, whatever its language --------------------------------------------------------------
+
 KEYWORDS = (
     "abstract async await break case catch class const continue def default defer del do elif else end enum except "
     "export extends extern final finally fn for from func function go if impl implements import in interface is "

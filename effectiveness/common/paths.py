@@ -52,6 +52,9 @@ def _escape_char(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
+# --- names that a user gives on the command line, refused before any work is done with them --------------
+
+
 def path_of(what: str, text: str) -> Path:
     """The path that `text` names, "~" expanded. Raises UserError, which begins with `what`, when it can name none."""
     if not text.strip():

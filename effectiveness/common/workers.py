@@ -322,6 +322,9 @@ def cut_into_shards(sizes: Iterable[int], shard_bytes: int) -> Iterator[range]:
         yield range(first, index + 1)
 
 
+# --- workers end when their parent is killed, instead of waiting for work for ever -----------------------
+
+
 def die_with_parent() -> None:
     """To be called first in a worker process, forked or spawned.
 
