@@ -71,22 +71,22 @@ def _place_in(path: str, text: str, encode: Callable[[str], Sequence[int]], turn
     )
 
 
-def bodies(place: Place, num_keys: int, allowed_ms: int) -> Iterator[dict]:
+def bodies(place: Place, num_keys: int, allowed_ms: int, max_tokens: int = 48) -> Iterator[dict]:
     """The requests of the line's first keys behind its indentation, each with a character more."""
     indent = len(place.line) - len(place.line.lstrip())
     for end in range(indent, min(indent + num_keys, len(place.line))):
         yield {
             "id_slot": 0, "input_prefix": place.before, "prompt": place.line[:end], "input_suffix": place.behind,
-            "input_extra": [], "n_predict": 48, "stop": ["\n"], "n_indent": indent, "top_k": 40, "top_p": 0.9,
+            "input_extra": [], "n_predict": max_tokens, "stop": ["\n"], "n_indent": indent, "top_k": 40, "top_p": 0.9,
             "samplers": ["top_k", "top_p", "infill"], "stream": False, "cache_prompt": True,
             "t_max_prompt_ms": allowed_ms, "t_max_predict_ms": allowed_ms, "response_fields": FIELDS,
         }  # fmt: skip
 
 
-def type_line(servers: Sequence[Served], place: Place, num_keys: int, allowed_ms: int) -> list[list[Stroke]]:
-    """Each key is asked of every server, another one first each time."""
+def type_line(servers: Sequence[Served], place: Place, *limits: int) -> list[list[Stroke]]:
+    """Each key is asked of every server, another one first each time; `limits` as of `bodies`."""
     strokes: list[list[Stroke]] = [[] for _ in servers]
-    for number, body in enumerate(bodies(place, num_keys, allowed_ms)):
+    for number, body in enumerate(bodies(place, *limits)):
         for turn in range(len(servers)):
             which = (number + turn) % len(servers)
             strokes[which].append(_stroke(servers[which], body, is_first=number == 0))

@@ -44,6 +44,7 @@ ALLOWED_MS, PEER_ALLOWED_MS = (
     8_000,
 )  # the first is what llama.vim allows; the second holds nobody to less
 PEER_CONTEXT = 4096
+PEER_TOKENS = 16  # of an answer, of both: a line of code has about a dozen
 KNOWN_WITHIN_S, LOOK_S = 10.0, 0.002
 SETTLED_S = 0.3  # between two saves
 KEY_HEADS = (
@@ -86,12 +87,12 @@ def time_start(arguments: Sequence[str | Path], body: dict) -> Start:
 
 
 def type_places(
-    servers: Sequence[Served], places: Sequence[keys.Place], num_keys: int, allowed_ms: int
+    servers: Sequence[Served], places: Sequence[keys.Place], *limits: int
 ) -> list[list[keys.Stroke]]:
-    """All strokes of each server."""
+    """All strokes of each server; `limits` as of `keys.bodies`."""
     strokes: list[list[keys.Stroke]] = [[] for _ in servers]
     for place in places:
-        for mine, more in zip(strokes, keys.type_line(servers, place, num_keys, allowed_ms), strict=True):
+        for mine, more in zip(strokes, keys.type_line(servers, place, *limits), strict=True):
             mine += more
     return strokes
 
@@ -146,7 +147,7 @@ def compare_with_peer(
             servers[f"{PEER} {kind}"] = stack.enter_context(
                 serving_peer(options.peer, file, context=PEER_CONTEXT, threads=options.threads)
             )
-        strokes = type_places(list(servers.values()), places, options.keys, PEER_ALLOWED_MS)
+        strokes = type_places(list(servers.values()), places, options.keys, PEER_ALLOWED_MS, PEER_TOKENS)
         return dict(zip(servers, strokes, strict=True))
 
 
@@ -239,7 +240,8 @@ def markdown(
             "test files with about 2,000 tokens around them, one line wanted; the first key of a place, before which "
             "nothing was read, stands apart. cpu: processor time, with children.",
             f"{PEER}: {options.threads} thread(s), a context of {PEER_CONTEXT}, the same keys in turn with ours, which "
-            "has one thread and here no memory.",
+            f"has one thread and here no memory; at most {PEER_TOKENS} tokens of an answer. {PEER} goes from token to "
+            "token, ours keeps eight beginnings of a line side by side.",
             *tables,
         ]
     ) + "\n"  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from effectiveness.common.publish import publishing
-from effectiveness.common.records import UserError
+from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.completion.confidence import Judgement, fit, rising_shares
 from effectiveness.completion.lines import NOTHING, Line, Search, consistent_tokens, likely_lines
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact, similarity
@@ -234,6 +234,8 @@ def test_the_command_prints_figures_and_examples_and_writes_them(small_dataset, 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("COMPLETE\n")
+    kept = json.loads((copy / MEMORY_SCORE_FILE).read_text())
+    assert 0 < kept["val_nats_per_token"] < 8 and kept["num_files"] > 0
     assert done.stdout.count("  truth > ") == done.stdout.count("  ours  > ") == 3
     figures = json.loads((tmp_path / "scores.json").read_text())
     assert set(figures["arms"]) == {"memory"}

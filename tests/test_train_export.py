@@ -23,6 +23,8 @@ from training_fixtures import (
     write_dataset,
 )
 
+from effectiveness.common.records import MEMORY_SCORE_FILE
+from effectiveness.trainer import finishing, report
 from effectiveness.trainer.adapters import adapt
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.export import export_model
@@ -225,6 +227,43 @@ def test_the_report_is_one_self_contained_page_with_curves_and_completions(train
     assert "A byte of held-out code costs" in page and "than before" in page
     assert "next line" in page and "fill in the middle" in page and "bits/byte" in page
     assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ('{"val_nats_per_token": 0.5}', "stays above its line"),
+        ('{"val_nats_per_token": 99.0}', "the model knows more than the memory"),
+        ('{"val_nats_per_token": "x"}', "run effectiveness memory on the dataset"),
+        ("torn", "run effectiveness memory on the dataset"),
+        (None, "run effectiveness memory on the dataset"),
+    ],
+)
+def test_the_memorys_line_is_on_the_loss_curve_where_it_was_measured(sequences, tmp_path, score, said):
+    run, _ = open_trainer(sequences, tmp_path / "m")
+    file = run.dataset.directory / MEMORY_SCORE_FILE
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)
+    if score is not None:
+        file.write_text(score)
+    nats = finishing._memory_nats(run)
+    file.unlink(missing_ok=True)
+    records = [
+        {"event": "evaluation", "step": step, "val_loss_nats": 4.0 - step, "bits_per_byte": 1.0}
+        for step in (0, 1, 2)
+    ]
+    outcome = report.Outcome(
+        facts={},
+        records=records,
+        best_step=2,
+        val=None,
+        test=None,
+        completions={},
+        completion_scores={},
+        memory_nats=nats,
+    )
+    assert said in report._about_the_memory(outcome)
+    assert (">memory<" in report._loss_picture(records, nats)) == (nats is not None)
 
 
 def test_the_dtype_of_the_exported_weights_is_the_configured_one(sequences, tmp_path):

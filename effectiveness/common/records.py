@@ -28,6 +28,7 @@ DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
+MEMORY_SCORE_FILE = "memory/val_score.json"  # in a dataset: what a token of val costs its memory
 SET_LANGUAGE = "language set by .gitattributes"  # a note of the scan
 PAGES = ("README.md", "report.html")  # made from the metadata; their digests are added to it afterwards
 

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from effectiveness.common.durable import write_atomically
-from effectiveness.common.records import UserError
+from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.completion.confidence import Judgement
-from effectiveness.completion.fitting import fit_joined, fit_rules, halves
+from effectiveness.completion.fitting import fit_joined, halves, read_for_rules, rules_of
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
+    MEMORY,
     Answered,
     Reading,
     Setup,
@@ -27,7 +30,7 @@ from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, open_memory
 from effectiveness.trainer.command_line import Parser, Standing, ending_of
 from effectiveness.trainer.console import Console
-from effectiveness.trainer.rows import open_dataset
+from effectiveness.trainer.rows import Dataset, open_dataset
 
 EXAMPLES = """examples:
   effectiveness memory training_data_effectiveness                       build it, and score it on test files
@@ -101,7 +104,9 @@ def _run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
     meeting, fitting = halves(held_out["val"], arguments.seed)
     setup = _meet_model(arguments, Setup(coder=coder, memory=memory), meeting)
-    rules = fit_rules(setup, fitting, arguments.seed)
+    read_on_val = read_for_rules(setup, fitting, arguments.seed)
+    rules = rules_of(setup, read_on_val)
+    _keep_score(dataset, read_on_val)
     files = _sample(held_out[arguments.score], arguments.max_tokens, arguments.seed)
     questions = draw_questions(files, coder, arguments.questions, arguments.seed)
     reading = read_files(setup, files, questions)
@@ -148,6 +153,18 @@ def _sample(files: Sequence[HeldOutFile], max_tokens: int, seed: int) -> list[He
         chosen.append(file)
         total += len(file.ids)
     return chosen
+
+
+def _keep_score(dataset: Dataset, reading: Reading) -> None:
+    """What a token of val costs the memory alone: a training report shows it beside its curves."""
+    nats = np.concatenate([np.empty(0), *reading.nats[MEMORY]])
+    if len(nats):
+        score = {
+            "val_nats_per_token": float(nats.mean()),
+            "num_tokens": len(nats),
+            "num_files": len(reading.files),
+        }
+        write_atomically(dataset.directory / MEMORY_SCORE_FILE, json.dumps(score).encode() + b"\n")
 
 
 # --- what it found ----------------------------------------------------------------------------------------

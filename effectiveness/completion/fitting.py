@@ -11,7 +11,7 @@ from effectiveness.common.seeding import rng_for
 from effectiveness.completion.confidence import Judgement, fit
 from effectiveness.completion.network import Network
 from effectiveness.completion.questions import HeldOutFile, draw_questions
-from effectiveness.completion.scoring import Setup, read_files
+from effectiveness.completion.scoring import Reading, Setup, read_files
 from effectiveness.memory import Memory
 
 FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
@@ -43,8 +43,16 @@ def fit_joined(
 
 def fit_rules(setup: Setup, files: Sequence[HeldOutFile], seed: int = SEED) -> dict[str, Judgement]:
     """By arm, how to choose among candidates and how sure to be of them; from next lines of these files."""
+    return rules_of(setup, read_for_rules(setup, files, seed))
+
+
+def read_for_rules(setup: Setup, files: Sequence[HeldOutFile], seed: int = SEED) -> Reading:
+    """These files as far as something is asked about them."""
     questions = draw_questions(files, setup.coder, FIT_QUESTIONS, seed)
     asked = list({id(q.file): q.file for q in questions}.values())
-    answered = read_files(setup, asked, questions).answered
-    truths = [one.question.truth for one in answered]
-    return {arm: fit([one.lines[arm] for one in answered], truths) for arm in setup.arms}
+    return read_files(setup, asked, questions)
+
+
+def rules_of(setup: Setup, reading: Reading) -> dict[str, Judgement]:
+    truths = [one.question.truth for one in reading.answered]
+    return {arm: fit([one.lines[arm] for one in reading.answered], truths) for arm in setup.arms}

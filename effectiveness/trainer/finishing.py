@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from effectiveness.common.boundary import read_json_object
 from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
 from effectiveness.common.ownership import note_made
 from effectiveness.common.paths import spell
-from effectiveness.common.records import UserError
+from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting
 from effectiveness.trainer.adapters import share_of, take_share
 from effectiveness.trainer.command_line import is_the_disk
@@ -30,6 +31,7 @@ from effectiveness.trainer.run_directory import TrainingFacts
 from effectiveness.trainer.steps import State
 
 SHARES = (1.0, 0.8, 0.6)
+MAX_SCORE_BYTES = 4096
 
 
 def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
@@ -126,12 +128,27 @@ def _outcome(
         test=test,
         completions=completions,
         completion_scores={kind: completion_scores(found) for kind, found in completions.items()},
+        memory_nats=_memory_nats(run),
     )
     for kind, scores in outcome.completion_scores.items():
         if scores:
             exact, similar = 100 * scores["exact_match_share"], scores["edit_similarity"]
             run.console.say(f"Completions, {kind}: {exact:.1f} % exact, edit similarity {similar:.3f}")
     return outcome
+
+
+def _memory_nats(run: setup.Run) -> float | None:
+    """What `effectiveness memory` measured on val, if it was asked."""
+    file = run.dataset.directory / MEMORY_SCORE_FILE
+    if not file.exists():
+        return None
+    way_out = f"run effectiveness memory {run.dataset.directory} again"
+    try:
+        score = read_json_object(file, max_bytes=MAX_SCORE_BYTES, way_out=way_out).get("val_nats_per_token")
+    except UserError as error:
+        run.console.say(f"the memory's line is left out of the report: {error}")
+        return None
+    return float(score) if isinstance(score, int | float) and score > 0 else None
 
 
 def _kinds(config: Config) -> list[tuple[str, bool]]:

@@ -31,6 +31,9 @@ class Outcome:
     test: Evaluation
     completions: dict[str, list[Completion]]  # "next line" | "fill in the middle"
     completion_scores: dict[str, dict[str, float]]
+    memory_nats: float | None = (
+        None  # what a token of val costs the repository's memory; None: nobody measured it
+    )
 
 
 def write_report(path: Path, outcome: Outcome) -> None:
@@ -44,7 +47,8 @@ def write_report(path: Path, outcome: Outcome) -> None:
             "Loss",
             "What a token costs, in nats. Where the line of held-out files turns up, the model begins to learn the "
             "training files by heart.",
-            _loss_picture(outcome.records),
+            _loss_picture(outcome.records, outcome.memory_nats),
+            _about_the_memory(outcome),
             tag("h3", "Held-out files, by role"),
             _held_out_pictures(outcome.records),
         ),
@@ -130,12 +134,30 @@ def _bits(records: Sequence[dict]) -> list[float]:
 # --- pictures --------------------------------------------------------------------------------------------
 
 
-def _loss_picture(records: Sequence[dict]) -> Html:
+def _loss_picture(records: Sequence[dict], memory_nats: float | None = None) -> Html:
     curves = {
         "train": _curve(records, "step", "train_loss_nats"),
         "held out": _curve(records, "evaluation", "val_loss_nats"),
     }
+    steps = [step for curve in curves.values() for step, _ in curve]
+    if steps and memory_nats is not None:
+        curves["memory"] = [(min(steps), memory_nats), (max(steps), memory_nats)]
     return picture(curves, "nats per token")
+
+
+def _about_the_memory(outcome: Outcome) -> Html:
+    """What the level line means, or how to get it."""
+    if outcome.memory_nats is None:
+        asked = "run effectiveness memory on the dataset before the training, and its line stands here, too"
+        return tag("p", f"What the repository's memory knows without any training: {asked}.", class_="note")
+    said = f"The repository's memory, which needs no training, pays {outcome.memory_nats:.3f} nats a token of half "
+    said += "of the validation files, which it reads from their first token on (the curve is of windows). "
+    held_out = [value for _, value in _curve(outcome.records, "evaluation", "val_loss_nats")]
+    if held_out and min(held_out) < outcome.memory_nats:
+        said += "Where the curve is below its line, the model knows more than the memory."
+    elif held_out:
+        said += "The curve stays above its line: the memory knows more than this model. Serve both, or train longer."
+    return tag("p", said, class_="note")
 
 
 def _held_out_pictures(records: Sequence[dict]) -> Html:
