@@ -179,6 +179,8 @@ def _is_told(value: bytes) -> bool:
     )
     if len(value) < _MIN_NEAR_BYTES or is_placeholder(value) or is_written(value) or has_checksum:
         return False
+    if _UUID.fullmatch(value):
+        return True
     return is_by_chance(value) or (is_hex(value) and len(value) >= _MIN_NEAR_HEX_BYTES)
 
 
@@ -242,7 +244,7 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     if not text[:start].strip() and not text[end:].strip():  # a file that holds nothing else
         return _fills_file(value)
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
-    is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r") and b"." not in value
+    is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     is_word = is_word or is_pair
     if not (is_quoted or is_setting or is_word) or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value):
         return False

@@ -88,7 +88,7 @@ basic authorization | basi | login
 (?i:basic)(?:["'],)?[ ]{1,2}["']?(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)
 
 authorization header | orizatio | alternating
-(?i:orization)["']?\]?[ ]{0,2}[:=,][ ]{0,2}["']?(?i:token|apikey|key|digest|jwt)?[ ]{0,2}(?:token=)?["']?(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)
+(?i:orization)["']?\]?[ ]{0,2}[:=,][ ]{0,2}["']?(?i:token|apikey|key|digest|jwt|basic)?[ ]{0,2}(?:token=)?["']?(?P<secret>[\w.~+/-]{16,2048}+={0,2})(?!\w)
 
 session cookie | session= session_ sessioni sessiont sessionk session- sess= sessid sess_ _sid= .sid= csrf_tok csrf-tok csrftoke xsrf-tok remember | alternating
 (?i)[a-z_.-]{0,12}(?:sess(?:ion)?[_-]?(?:id|token|key)?|[._]sid|csrf[_-]?token|xsrf-token|remember_(?:me|token))=(?:s%3A)?(?P<secret>[\w%+/.-]{16,1024}+={0,2})
@@ -116,7 +116,7 @@ Azure storage key | key= | varied
 Azure access key | key= | varied
 (?i:(?<=access)key=)(?P<secret>[A-Za-z0-9+/]{43}=)
 
-password hash | $krb5 $2a$ $2b$ $2y$ $apr $6$ $5$ $y$ $1$ {SHA {SSH $arg | varied
+password hash | $krb5 $8$ $2a$ $2b$ $2y$ $apr $6$ $5$ $y$ $1$ {SHA {SSH $arg | varied
 (?<![\w$])(?P<secret>\$(?:krb5[\w$.@/*-]{24,2000}|2[aby]\$[0-9]{2}\$[\w./]{53}|(?:apr1|[1568y])\$(?:rounds=\d{1,9}\$)?[\w./=$]{4,16}\$[\w./$]{20,120}|argon2id?\$[\w$=,+/]{40,200})|(?<=:)\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{24,120}={0,2})
 
 password hash | $1$ $5$ $6$ $8$ $9$ $2y$ | varied

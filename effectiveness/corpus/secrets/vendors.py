@@ -110,7 +110,7 @@ ANCHORED = _tokens("""
     Deno token                   | ddp_ ddw_ ddo_               | a36                                | T
     DigitalOcean token           | dop_v1_ doo_v1_ dor_v1_      | h64                                | G T
     Docker token                 | dckr_pat_ dckr_oat_          | w27-64                             | T
-    Doppler token                | dp.pt. dp.ct. dp.sa. dp.scim. dp.audit. | a40-44                  | G T
+    Doppler token                | dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit. | a40-44                  | G T
     Doppler service token        | dp.st.                       | w2-35 =. a40-44                    | T
     Duffel token                 | duffel_test_ duffel_live_    | e43                                | G
     Dynatrace token              | dt0c01. dt0s01. dt0s16.      | a8-24 =. a64                       | G V
