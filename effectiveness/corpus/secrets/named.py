@@ -64,7 +64,7 @@ _BETWEEN = re.compile(
     rb"|(?:ascii-text|plain-?text|cleartext|encrypted|hex|ascii|text)[ ]{1,4}|--?[a-z]{2,12}[ =])?)"
     rb")" + _WRAPPER + rb"(?:" + _QUOTE + rb")?+"
 )
-_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]*+")
+_BARE = re.compile(rb"(?:[^\s\"'`<>(){}\[\],;|]|(?<=[A-Za-z])<3)*+")
 _BARE_OF_QUERY = re.compile(rb"[^\s\"'`<>(){}\[\],;|&]*+")
 _OF_ELEMENT = re.compile(rb"[^<\n]*+")
 _LONG_QUOTED = re.compile(rb"[^\n]{8}")

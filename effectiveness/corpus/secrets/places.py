@@ -135,8 +135,8 @@ password file | oot: | drawn
 root:§
 
 password file | "·*· "\t*\t "·· | drawn
-"[ \t]{1,8}\*[ \t]{1,8}"(?P<secret>[^"\n]{6,64})"
-"bob" * "§"
+"[ \t]{1,8}(?:\*|\w{1,16})[ \t]{1,8}"(?P<secret>[^"\n]{6,64})"[ \t]{1,8}\*
+"bob" * "§" *
 
 password file | :587 :465 :25· :25] | drawn
 (?m):(?:587|465|25)\]?[ \t]{1,8}[\w.@+-]{1,64}:«line»
@@ -182,7 +182,7 @@ key file | cret·key | varied
 (?<=se)cret key[^\n]{0,40}\r?\n(?P<secret>[A-Za-z0-9+/=_-]{40,400}+)(?=\s|$)
 
 Bundler login | BUNDLE_ | varied
-BUNDLE_[A-Z0-9_]{3,64}(?:=|:[ ])["']?(?P<secret>\w{4,64}:\w{4,64})
+BUNDLE_\w{3,64}(?:=|:[ ])["']?(?P<secret>\w{4,64}:\w{4,64})
 
 Conda token | /t/ | varied
 /t/(?P<secret>[a-z]{2}-[0-9a-f-]{32,64})/
@@ -198,6 +198,20 @@ crypto isakmp key § address 0.0.0.0
 key of a router | -server· est-key -key·md5 -key·1 -key·2 psk·asci psk·set- us-serve | drawn
 (?i)(?:-server (?:host [\w.:-]{3,40} )?key|est-key [0-9]{1,3} md5|-key [0-9]{1,5} md5|psk (?:ascii|set-key ascii)|us-server[^\n]{1,60}? key) (?:[0-9] )?["']?(?P<secret>[^\s"';]{6,64}+)
 radius-server key §
+
+key of a router | option·k \n·key· | drawn
+(?m)(?:option|\n) key (?:[0-9] )?["']?(?P<secret>[^\s"';,]{6,64}+)["']?$
+ option key '§'
+
+password file | \nuser· | typed
+(?m)\nuser [\w.@-]{1,64} (?:on >)?(?P<secret>[^\s"'`;=(){}]{8,64}+)$
+
+password file | ·on·> | drawn
+[ ]on[ ](?:[~&+@-][^\s]{1,64}[ ]){0,8}>(?P<secret>[^\s]{6,128}+)
+ACL SETUSER bob on >§ ~* +@all
+
+key to unseal | unseal·k | varied
+(?i)unseal key[ _]?[0-9]{0,2}["']?[ ]?[:=][ ]?["']?(?P<secret>[A-Za-z0-9+/]{40,68}={0,2})
 
 Wi-Fi password | WIFI | drawn
 WIFI:[^\n]{0,80}?[;:]P:(?P<secret>[^\s;]{8,63});
@@ -216,7 +230,7 @@ IDENTIFY (?:«user» )?(?P<secret>[^\s"']{8,64}+)
 PRIVMSG NickServ :IDENTIFY §
 
 recovery code | recovery backup-c backup_c backup·c backupco | any
-(?i)(?:recovery|backup)[_ -]?codes?["']?\b[^\n\w]{0,12}[\s"'\[]{0,24}(?P<secret>(?=[a-z-]{0,20}[0-9])[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}(?:[\s,"']{1,12}[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}){0,20})(?![\w-])
+(?i)(?:recovery|backup)[_ -]?codes?["']?\b[^\n\w]{0,12}[\s"'\[-]{0,24}(?P<secret>(?=[a-z-]{0,20}[0-9])[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}(?:[\s,"']{1,12}[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,3}){0,20})(?![\w-])
 
 PIN | pin·=· pin= pin:· pin": pin': pin_code pin·code pin-code pincode door·cod gate·cod alarm·co | any
 (?i)(?:(?<![a-z])pin(?:[_-]?code)?|(?:door|gate|alarm)[ ]code)["']?[ \t]{0,4}(?:[=:]|is)[ \t]{0,4}["']?(?P<secret>(?!(?:0000|1234|12345|123456|12345678)\b)[0-9]{4,8})(?![\w.,-])
@@ -336,6 +350,10 @@ password in a command | net·use· psexec | drawn | word
 (?:net|psexec)«to»(?:-p[ ]|/user:[^\s]{1,64}[ ])«word»
 net use Z: \\acme\x /user:bob §
 
+password in a command | net·use· | short | word
+net[ ]use[ ][^\n]{0,80}?[ ](?P<secret>[^\s/\\:]{8,64}+)[ ]/user:
+net use Z: \\acme\x § /user:bob
+
 password in a command | net·user | short | word
 net[ ]user[ ]«user»[ ](?P<secret>[^\s/]{8,64}+)[ ]/
 net user bob § /add
@@ -373,7 +391,7 @@ echo "bob:§" | chpasswd
 
 _CALL = re.compile(
     rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|begin|(?<=dat)abase|(?<=cr)ypt"
-    rb"|credentials?(?:::new)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
+    rb"|credentials?(?:::new|\.basic)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
     rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|client|(?<=my)sqli|cipher(?:iv)?|aes\.new)"
     rb"(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
@@ -421,7 +439,10 @@ def _rule(row: str) -> Rule:
     needs = how[0].encode() if how and how[0] not in ("word", "before") else b""
     return Rule(
         name,
-        frozenset(re.sub(r"\\t", "\t", anchor).replace("·", " ").encode() for anchor in anchors.split()),
+        frozenset(
+            re.sub(r"\\t", "\t", anchor.replace("\\n", "\n")).replace("·", " ").encode()
+            for anchor in anchors.split()
+        ),
         find_near(compiled, accepts, is_before=how == ["before"]),
         starts_token=how == ["word"],
         needs=needs,

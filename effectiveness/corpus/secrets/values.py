@@ -228,7 +228,9 @@ def is_drawn_password(secret: bytes) -> bool:
     """What a person chooses or a program draws, and no variable."""
     if is_of_documentation(secret) or _VARIABLE.search(secret):
         return False
-    return is_chosen(secret) or (is_drawn(secret) and not is_placeholder(secret))
+    return (
+        is_chosen(secret) or is_chosen_if_named(secret) or (is_drawn(secret) and not is_placeholder(secret))
+    )
 
 
 def is_login(value: bytes) -> bool:
@@ -264,7 +266,7 @@ _PHRASE = re.compile(rb"[a-z]{3,12}(?:([-_. ])[a-z]{3,12})(?:\1[a-z]{3,12}){2,7}
 _TITLED = re.compile(rb"(?:[A-Z][a-z]{2,12}_?){1,3}[A-Za-z][a-z]{2,12}[0-9]")
 _PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-9]{1,20}){1,10}")
 _NAMED_CHOICE = re.compile(
-    rb"[A-Z]{5,20}[0-9]{2,8}[!?#$*@%&.]?|(?:[A-Z][a-z]{2,12}){2,4}[0-9]{0,2}[!?#$*@%&]|[a-z]{8,24}[0-9]{1,4}"
+    rb"[A-Z]{5,20}[0-9]{2,8}[a-z]{0,12}[!?#$*@%&.]?|(?:[A-Z][a-z]{2,12}){2,4}[0-9]{0,2}[!?#$*@%&]|[a-z]{8,24}[0-9]{1,4}"
     rb"|[a-z]{2,16}[!#@&*^][a-z0-9]{3,16}|(?:[A-Za-z]{3,12}[-_.]){1,3}(?=[0-9A-Za-z]{0,8}[0-9])[A-Za-z0-9]{1,8}(?<![a-z][0-9])"
 )
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
