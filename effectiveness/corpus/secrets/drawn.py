@@ -200,7 +200,7 @@ def _is_random(value: bytes) -> bool:
     value = value[:_LOOKED_AT_BYTES]
     return (
         not _PUBLIC.match(value)
-        and (num_changes(value) >= len(value) // 4 or is_by_chance(value))
+        and (num_changes(value) >= len(value) // (6 if is_hex(value) else 4) or is_by_chance(value))
         and num_classes(value) >= 2
         and not is_placeholder(value)
     )

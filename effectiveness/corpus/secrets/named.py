@@ -48,7 +48,7 @@ _OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
     rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
-    rb"(?:(?:\\|[|>][+-]?[0-9]?)[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
+    rb"(?:\*\*[ ])?(?:(?:\\|[|>][+-]?[0-9]?)[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|[\"']?\s{0,4}[:=]\s{0,4}\{\s{0,40}[\"']?value[\"']?\s{0,4}[:=]\s{0,4}"
@@ -136,7 +136,7 @@ def _given_value(
 
 def _can_pass_be_a_name(name: Name) -> bool:
     """`--pass x`, `WIFI_PASS "x"`; not `should_pass("x")`, `they pass "x"`."""
-    if name.head.startswith(b"-"):
+    if name.head.startswith(b"-") or name.before.endswith((b" :", b"{:")):  # an option; a key of Clojure
         return True
     return name.operator != "given" and (name.operator != "spaced" or bool(name.head))
 

@@ -263,6 +263,16 @@ password in a command | -pas | drawn
 -pass(?:in|out)?[ ]pass:(?P<secret>[^\s"'`;|&<>]{5,256}+)
 openssl rsa -passin pass:§
 
+password in SQL | addlogin | drawn
+(?i)(?<=sp_)addlogin\s{1,8}N?'[^'\n]{1,64}',\s{0,8}N?'(?P<secret>[^\s']{6,128})'
+
+token in a command | sonar.lo | varied
+sonar\.login[=:][ ]?(?P<secret>[\w-]{20,64})
+
+password in a command | signtool | drawn | word
+signtool«to»/p[ ]«word»
+signtool sign /f c.pfx /p § app.exe
+
 secure string | -secures | drawn
 (?i)-SecureString[ ](?:-String[ ])?«quoted»
 ConvertTo-SecureString "§" -AsPlainText
@@ -383,7 +393,7 @@ password in a command | echo· | drawn | |
 echo § | sudo -S apt update
 
 password in a command | echo· printf· | drawn | passwd
-(?<![a-z])(?:echo|printf)[ ](?:-\w{1,2}[ ])?["']?(?:[\w.-]{1,64}:)?(?P<secret>[^\s"'\\|]{5,256}+)(?:\\n[^\s"'|]{0,80})?["']?[ ]?\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd)
+(?<![a-z])(?:echo|printf)[ ](?:-\w{1,2}[ ])?["']?(?:[\w.-]{1,64}:)?(?P<secret>[^\s"'\\|]{5,256}+(?:\\n[^\s"'|\\]{5,80})?)(?:\\n)?["']?[ ]?\|[ ]?(?:sudo )?(?:/usr/sbin/)?(?:chpasswd|passwd)
 echo "bob:§" | chpasswd
 """
 
@@ -391,7 +401,7 @@ echo "bob:§" | chpasswd
 
 _CALL = re.compile(
     rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|begin|(?<=dat)abase|(?<=cr)ypt"
-    rb"|credentials?(?:::new|\.basic)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
+    rb"|directoryentry|credentials?(?:::new|\.basic)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
     rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|client|(?<=my)sqli|cipher(?:iv)?|aes\.new)"
     rb"(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
@@ -422,7 +432,7 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
 
 IN_CALL = "password in a call"
 _ANCHORS_OF_CALLS = (
-    b"login( login_id loginid( auth( auth=( authenti authoriz credenti nnect( nection( pdo( sqli_con sqli( wallet( "
+    b"login( login_id loginid( auth( auth=( authenti authoriz credenti director nnect( nection( pdo( sqli_con sqli( wallet( "
     b"hmac( hmac.new fernet( totp( jwt.enco jwt.deco jwt.sign jwt.veri client( gnwith( cipher( cipheriv aes.new( "
     b"_bind( _bind_s( begin( abase( ypt( dd_passw"
 ).split() + [b"auth = (", b"login = ", b"login ("]

@@ -95,6 +95,9 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
     else:
         can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
     is_named = name.is_password or name.stem == b"secret"
+    is_token = name.stem == b"token" and name.operator == "assigned" and name.quote is not None
+    if is_token and is_chosen(value) and num_classes(value) >= 3:
+        return not (is_of_documentation(value) or HARMLESS_VALUE.search(value) or _is_attribute(value))
     if is_named and (is_typed(value) or _is_made_up(value, name)):
         return not (is_of_documentation(value) or HARMLESS_VALUE.search(value))
     return can_be and not (
@@ -158,7 +161,8 @@ def is_material(value: bytes) -> bool:
     if len(value) < (_MIN_HEX_BYTES if is_hex(value) else _MIN_SECRET_BYTES):
         return False
     if not _HAS_DIGIT.search(value):
-        return is_unlike_words(value) and num_changes(value) >= len(value) // 8
+        is_mixed = num_changes(value) >= len(value) // 8 or is_by_chance(value)
+        return is_unlike_words(value) and is_mixed
     return _HAS_LETTER.search(value) is not None and alternates(value)
 
 
@@ -189,6 +193,8 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
     """Behind a name and a space: `--password x`, `ENV API_KEY x`, `password x` of .netrc, `PASSWORD 'x'` of SQL."""
     if name.stem == b"by" and name.quote is None:  # `IDENTIFIED BY x` of SQL, not of prose
         return is_short_material(value) or is_chosen(value)
+    if len(value) >= _MIN_SECRET_BYTES and num_classes(value) >= 2 and is_by_chance(value):
+        return True
     if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
     if is_material(value) or ((name.quote is None or name.stem == b"key") and is_short_material(value)):

@@ -82,7 +82,7 @@ _TELLING = word_set("""
     launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
     appid relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
     sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
-    telegram travis trello twilio twitch twitter typeform uber yandex youtube zendesk
+    telegram travis trello twilio twitch twitter typeform uber wandb yandex youtube zendesk
 """)
 _HARMLESS = word_set("""
     hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid
