@@ -102,11 +102,11 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
             continue
         if line.endswith(b"@") and is_hex(text[start:end]):  # a commit
             continue
+        if text.startswith(b"://", start - 1) or _CONSTANT.fullmatch(text, start, end):  # an address; a name
+            continue
         told = _TOLD_INSIDE.search(text, start, min(end, start + _LOOKED_AT_BYTES))
         if told and _is_told(text[told.end() : min(end, start + _MAX_RUN_BYTES)]):
             yield told.end(), end, NEAR_A_NAME
-            continue
-        if text.startswith(b"://", start - 1) or _CONSTANT.fullmatch(text, start, end):  # an address; a name
             continue
         value = text[start : min(end, start + _MAX_RUN_BYTES)].rstrip(b"=").removeprefix(b"0x")
         if not _is_random(value):

@@ -157,7 +157,8 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
             and stem_text not in _VERBS
             and text[stem.end() : stem.end() + 3].strip(b" `\"'")[:1] in DELIMITERS
         ):
-            span, *scan.further = in_column(scan, place, is_password=is_password) or (None,)
+            can_be_chosen = is_password or stem_text == b"secret"
+            span, *scan.further = in_column(scan, place, is_password=can_be_chosen) or (None,)
         if span is None and stem_text in OF_BYTES:
             span = bytes_span(scan, stem.end())
         if span:

@@ -305,8 +305,8 @@ password in a command | redis-cl | drawn | word
 redis-cli«to»(?:-a|--pass)[ =]?«word»
 redis-cli -a § ping
 
-password in a command | docker· podman· helm· skopeo· crane· heroku· kubectl· twine· beeline· cqlsh· argocd· security· | drawn | word
-(?:docker|podman|helm|skopeo|crane|heroku|kubectl|twine|beeline|cqlsh|argocd|security)«to»-p[ =]?«word»
+password in a command | docker· podman· helm· skopeo· crane· heroku· kubectl· twine· beeline· cqlsh· argocd· security· certutil | drawn | word
+(?:docker|podman|helm|skopeo|crane|heroku|kubectl|twine|beeline|cqlsh|argocd|security|certutil)«to»-p[ =]?«word»
 docker login -u bob -p § r.acme.io
 
 password in a command | ldapsear ldapadd ldapmodi ldapwhoa ldappass ldapdele | drawn | word

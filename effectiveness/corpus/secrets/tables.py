@@ -59,7 +59,7 @@ def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
 def _in_cell(row_start: int, cells: list[bytes], number: int, *, is_password: bool) -> list[Span]:
     cell = cells[number]
     cell_start = row_start + sum(len(before) + 1 for before in cells[:number])
-    value = cell.strip(b" \"'`)\r")
+    value = cell.strip(b" \"'`);\r")
     if not can_be_secret(value, is_of_password=is_password):
         return []
     value_start = cell_start + cell.index(value)

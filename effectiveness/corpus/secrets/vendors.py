@@ -306,6 +306,7 @@ RUNS = _tokens("""
     Webex bot token              |                              | a64 =_ a4 =_ h8 =- h4 =- h4 =- h4 =- h12 | T
     Yandex token                 | t1.                          | w20+                               | G
     Yandex access key            | YC                           | w38                                | G
+    product key                  |                              | u5 =- u5 =- u5 =- u5 =- u5         | V
     ClickUp token                | pk_                          | d4-12 =_ u32                       | T
     Salesforce session           | 00                           | a13 =! g80+                        | T
     Zoho token                   | 1000.                        | h32 =. h32                         | T
