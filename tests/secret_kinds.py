@@ -72,6 +72,18 @@ def uuid(rng: random.Random) -> str:
 _CHOSEN = tuple("sommer banana dragon rocket castle summit maple cookie shadow papaya quartz saturn".split())
 
 
+def named_choice(rng: random.Random) -> str:
+    """A password that only its name tells from a name: words, few digits or none."""
+    one, other = rng.sample(
+        ("copper", "forest", "glacier", "lantern", "nectar", "velvet", "whisper", "zephyr"), 2
+    )
+    number = rng.randrange(10, 10_000)
+    forms = (f"{one.title()}{other.title()}!", f"{one.upper()}{number}", f"{one}{other}{number % 100}")
+    return rng.choice(
+        (*forms, f"{one.title()}.{other}.{10 + number % 90}", f"{one.title()}{number}{other[:2].upper()}?")
+    )
+
+
 def made_up(rng: random.Random) -> str:
     """A password as people choose it."""
     one, two, number, year = (
@@ -120,6 +132,8 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
         f"{rng.randrange(10, 10_000)}{rng.choice('!#*$.')}"
     ),
     "made up": lambda rng: made_up(rng),
+    "named choice": lambda rng: named_choice(rng),
+    "bcrypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'] + './', 53)}",
     "phrase": lambda rng: "-".join(rng.choice(_CHOSEN) for _ in range(4)),
     "salt": lambda rng: draw(rng, ALPHABETS["x"] + "()[]{}<>;:,?|&=", 63) + "k",
     "crypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'], 53)}",

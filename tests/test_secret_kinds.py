@@ -8,24 +8,29 @@ import string
 import time
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from effectiveness.corpus.secrets import redact, redact_all
+from effectiveness.corpus.secrets.chance import is_by_chance
+from effectiveness.corpus.secrets.places import ROWS
 from effectiveness.corpus.secrets.vendors import ALPHABETS, ANCHORED, RUNS, Token, parts
 from tests.secret_kinds import KINDS as FIRST_KINDS
 from tests.secret_kinds import is_left, planted
+from tests.secret_kinds_leaked import LEAKED_KINDS
 from tests.secret_kinds_made_up import MADE_UP_KINDS
 from tests.secret_kinds_more import MORE_KINDS
 
-KINDS = FIRST_KINDS | MORE_KINDS | MADE_UP_KINDS
+KINDS = FIRST_KINDS | MORE_KINDS | MADE_UP_KINDS | LEAKED_KINDS
 
+BASE36 = string.ascii_lowercase + string.digits
 NUM_VALUES = 10  # of each kind; 25 and other seeds give the same share
 
 
-def test_at_least_97_percent_of_the_secrets_of_350_kinds_are_gone():
+def test_at_least_97_percent_of_the_secrets_of_440_kinds_are_gone():
     cases = list(planted(KINDS, seed=1, num_values=NUM_VALUES))
-    assert len(KINDS) == len(FIRST_KINDS) + len(MORE_KINDS) + len(MADE_UP_KINDS) >= 350
+    assert len(KINDS) == sum(map(len, (FIRST_KINDS, MORE_KINDS, MADE_UP_KINDS, LEAKED_KINDS))) >= 440
     redacted, _ = redact_all([case.text.encode() for case in cases])
     missed = Counter(
         case.kind
@@ -43,6 +48,45 @@ def test_kinds_are_redacted_in_place_and_once():
     assert [len(text) for text in redacted] == [len(text) for text in texts]
     assert [text.count(b"\n") for text in redacted] == [text.count(b"\n") for text in texts]
     assert redact_all(redacted) == (redacted, {})
+
+
+# --- the table of places ---------------------------------------------------------------------------------
+
+EXAMPLES = [(row.split(" | ")[0], row.split("\n", 2)[2]) for row in ROWS if row.count("\n") > 1]
+
+
+@pytest.mark.parametrize(("rule", "example"), EXAMPLES)
+def test_the_example_of_every_row_of_places_is_found_by_its_rule_and_placeholders_stay(rule, example):
+    for value in ("rK7vQ2mXw9Tz", "Tiger4821xyz"):
+        redacted, counts = redact(f"{example.replace('§', value)}\n".encode())
+        assert value not in redacted.decode() and rule in counts
+    for placeholder in (
+        "$PASSWORD",
+        "${db_password}",
+        "<password>",
+        "{{ password }}",
+        "********",
+        "your_password",
+    ):
+        text = f"{example.replace('§8rT2xQ0z9LmV', placeholder).replace('§', placeholder)}\n".encode()
+        assert redact(text) == (text, {})
+
+
+def test_a_model_of_neighbouring_characters_tells_chance_from_names():
+    rng = random.Random(11)
+    for letters in (BASE36, BASE36.upper(), string.ascii_letters + string.digits):
+        drawn = ["".join(rng.choice(letters) for _ in range(20)).encode() for _ in range(400)]
+        assert sum(map(is_by_chance, drawn)) >= 0.95 * len(drawn)
+    names = re.findall(
+        rb"[A-Za-z_][\w.]{15,63}", Path(random.__file__).read_bytes() + Path(re.__file__).read_bytes()
+    )
+    names += [
+        b"x86_64_unknown_linux_gnu",
+        b"parse_html5_document_v2",
+        b"getUserById2AndName",
+        b"utf8_to_utf16_offset",
+    ]
+    assert not [name for name in names if is_by_chance(name)]
 
 
 # --- the vendors' table ----------------------------------------------------------------------------------
@@ -301,7 +345,10 @@ UNITS = (
     "secrets:\n  a: b1C2d3E4\n", "credentials:\n", "[passwords]\na=b1\n", "login a / b1C2d3E4 ",
     " -u a -p b1C2d3E4", " -u ", "aes_key = {0x1f, ", "key = [12,240,", "password for a a a is ", "hook/a/",
     "</password> <value>", "secret key\n", "auth a:b1", "X-A-Key: ", "private_key decode a1B2c3D4e5F6g7H8 ",
-    "run a b ",
+    "run a b ", "recovery codes\n", "recovery codes\na1b2c-d3e4f\n", "standby 1 authentication ", 'user = "a:',
+    "user a on ", "\nuser a ", "echo a:b1C2d3E4 ", "identify a ", "pin = 12", "WIFI:T:;", "seed phrase able ",
+    'expect password\n send "', "AKIA1B2C3D4E5F6G7H8 key ", "acmeSECRET-", "acme key ", '"value": "b1C2d3E4", ',
+    "following password \n", "unseal key ", "option key ", "user/pass a/", '"a" * ', "createUser a SHA ", "\n key ",
 )  # fmt: skip
 
 

@@ -220,7 +220,7 @@ def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
 
 _VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
 _URL_PLACEHOLDER = re.compile(
-    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
+    rb"(?i)[$%][({]?[a-z_]+[)}]?s?|<[^<>]+>|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
     rb"(?:pass|passwd|password|passphrase|pw|pwd|secret|token|key|port|[0-9]{1,5})[0-9]?"
 )
 

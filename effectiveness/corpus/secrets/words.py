@@ -46,7 +46,10 @@ MATERIAL_WORDS = (
     ("kek", rb"kek"),
 )
 # Not `tokenizer`, not `PASSIVE`.
-END_OF_WORD = rb"(?:s|(?<=[A-Z])S)?+(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"
+END_OF_WORD = (
+    rb"(?:s|(?<=[A-Z])S)?+"
+    rb"(?:(?<=[a-z])(?![a-z])|(?<=[A-Z])(?![A-Za-z])|(?<=[\x80-\xff])|(?<=[0-9])(?![A-Za-z0-9]))"
+)
 
 # Whose key is a secret: `api_key`, not `cache_key`.
 KEY_OWNERS = word_set("""
