@@ -142,6 +142,10 @@ def _fold(anchor: bytes) -> bytes:
 _MAX_ANCHOR_BYTES = 8
 _COMMON_OF_OTHERS = {ord(" "): 7, ord("_"): 5}  # of letters it is 0 to 8
 _COMMON_OF_SIGNS = 3
+_COMMON_GRAMS = frozenset(
+    b"ion,ess,ect,ode,tat,ing,ng ,on ,lin,add,ock,ure,ase,net,cat,th , th, co, = ,par,tio,ent,str,int,the,for,ret,"
+    b"sta,ter,end,ate,pro,con,com,ver,all,per,res,def,val, on,al ,e k,nne,ass".split(b",")
+)
 _FOLD = 0x2020202020202020
 
 
@@ -165,11 +169,12 @@ def _offsets(anchors: set[bytes]) -> dict[bytes, int]:
 
 
 def _frequency(window: bytes) -> int:
-    """About how often the bytes stand in a text, as a logarithm."""
-    return sum(
+    """About how often the bytes stand in a text, as a logarithm; the first 3 count twice, as they are looked for first."""
+    pairs = [
         commonness(a, b) if a in _LETTERS and b in _LETTERS else _COMMON_OF_OTHERS.get(b, _COMMON_OF_SIGNS)
         for a, b in itertools.pairwise(window)
-    )
+    ]
+    return sum(pairs) + sum(pairs[:2]) + 20 * (window[:3] in _COMMON_GRAMS)
 
 
 def _longer_anchors(anchors: Iterable[bytes]) -> dict[int, np.ndarray]:

@@ -78,13 +78,13 @@ webhook | /webhook | varied
 webhook | hook/ hooks/ hook. hooks. hook_ hooks_ hookb | mixed
 (?i:hooks?)[.\w]{0,40}/(?:[\w.-]{1,40}/){0,5}(?P<secret>[A-Za-z0-9_-]{20,128}+)(?![\w.])
 
-signature in a URL | sig= sig% ure= ure% ode= | alternating
-(?i)(?:(?<=[?&;])sig|(?<=[?&;-]signat)ure|(?<=[?&]c)ode)(?:=|%3D)(?P<secret>[\w%+/.~-]{32,512}+={0,2})
+signature in a URL | sig= sig% nature= nature% ?code= &code= | alternating
+(?i)(?:(?<=[?&;])sig|(?<=[?&;-]sig)nature|[?&]code)(?:=|%3D)(?P<secret>[\w%+/.~-]{32,512}+={0,2})
 
 bearer token | bear | alternating
 (?i:bearer)(?:[ ]{1,2}|%20)(?P<secret>[\w.~+/-]{14,2048}+={0,16})(?!\w)
 
-basic authorization | basi | login
+basic authorization | basic· basic" basic' | login
 (?i:basic)(?:["'],)?[ ]{1,2}["']?(?P<secret>[A-Za-z0-9+/]{8,512}+={0,2})(?!\w)
 
 authorization header | orizatio | alternating
