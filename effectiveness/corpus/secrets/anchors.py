@@ -169,7 +169,7 @@ def _offsets(anchors: set[bytes]) -> dict[bytes, int]:
 
 
 def _frequency(window: bytes) -> int:
-    """About how often the bytes stand in a text, as a logarithm; the first 3 count twice, as they are looked for first."""
+    """About how often the bytes stand in a text, as a logarithm; the first 3, looked for first, count twice."""
     pairs = [
         commonness(a, b) if a in _LETTERS and b in _LETTERS else _COMMON_OF_OTHERS.get(b, _COMMON_OF_SIGNS)
         for a, b in itertools.pairwise(window)

@@ -7,8 +7,6 @@ is all that a neutral name is given, no hex, and the only such run of its text.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 
@@ -22,6 +20,7 @@ from effectiveness.corpus.secrets.chance import (
     num_classes,
 )
 from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
+from effectiveness.corpus.secrets.values import is_encoded_text
 from effectiveness.corpus.secrets.vendors import RUNS
 from effectiveness.corpus.secrets.words import (
     is_client_text,
@@ -54,7 +53,6 @@ _COMMAND = re.compile(
     rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} "
 )
 _ATTRIBUTE = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-_BASE32 = re.compile(rb"[A-Z2-7]{16,}")
 _PAIR = re.compile(rb"[a-zA-Z][\w-]{3,48}[ \t]{1,4}")
 _KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
@@ -157,7 +155,7 @@ def _is_near_a_name(text: bytes, start: int, end: int, value: bytes) -> bool:
     is_mixed = not is_hex(value) and num_classes(value) >= 3 and len(value) >= _MIN_ALONE_BYTES
     # `key` alone names as often what is translated or sorted: checkout.step2.btnPay3Label4x9
     is_keyed = names_a_secret_key(line) or (_KEYED.search(line) and not holds_word(value))
-    if is_mixed and is_keyed and not _is_encoded_text(value):
+    if is_mixed and is_keyed and not is_encoded_text(value):
         return True
     return is_telling_line(line) or _is_of_kubernetes_secret(text, start)
 
@@ -206,20 +204,6 @@ def _is_random(value: bytes) -> bool:
     )
 
 
-def _is_encoded_text(value: bytes) -> bool:
-    """Base64 or base32 of words, as examples give it."""
-    if _BASE32.fullmatch(value):
-        decoded = base64.b32decode(value[: len(value) // 8 * 8])
-        return decoded.isascii() and decoded.decode().isprintable()
-    if len(value) % 4 == 1:
-        return False
-    try:
-        decoded = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
-    except binascii.Error:
-        return False
-    return decoded.isascii() and decoded.decode().isprintable()
-
-
 def _fills_file(value: bytes) -> bool:
     """A token that a file holds alone, as `master.key` does; no name of a file, no address, no longer checksum."""
     if is_hex(value):
@@ -264,7 +248,7 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
         return False
     if max(map(len, parts)) < _MIN_PART_BYTES:  # the name of a model, a version
         return False
-    if has_checksum or _UUID.fullmatch(value) or _is_encoded_text(value):
+    if has_checksum or _UUID.fullmatch(value) or is_encoded_text(value):
         return False
     is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
     return is_mixed and is_by_chance(value) and not is_harmless_line(line)

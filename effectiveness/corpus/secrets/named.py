@@ -16,6 +16,7 @@ from effectiveness.corpus.secrets.values import (
     MNEMONIC,
     Name,
     is_drawn_key,
+    is_encoded_text,
     is_material,
     is_phrase,
     is_secret,
@@ -118,20 +119,24 @@ def _given_value(
         text[span[0] : min(span[1], span[0] + BYTES_LOOKED_AT)], name, text[span[1] : span[1] + 1]
     ):
         return None
-    value = text[slice(*span)]
-    is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and between["rest"] == b""
-    if name.before.lower().endswith(b"signing") and _KEY_ID.fullmatch(value):  # Git's `signingkey`
-        return None
-    if stem in (b"key", b"keys") and is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`
-        return None
-    if stem in (b"key", b"keys") and not (
-        _is_owned(name.before) or _KEY.fullmatch(value) or is_drawn_key(value)
-    ):
+    if stem in (b"key", b"keys") and not _is_key(text, span, name):
         return None
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
     if is_harmless_name(head + b"_" + between["rest"]):
         return None
     return _with_next_parts(text, span) if name.quote else _with_next_items(text, span)
+
+
+def _is_key(text: bytes, span: Span, name: Name) -> bool:
+    """Of `key`: one whose owner is said, or what can be nothing else; no name of another key, no id of one."""
+    value = text[slice(*span)]
+    if name.before.lower().endswith(b"signing") and _KEY_ID.fullmatch(value):  # Git's `signingkey`
+        return False
+    is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and not name.rest
+    if is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`
+        return False
+    is_material = _KEY.fullmatch(value) is not None or is_drawn_key(value)
+    return _is_owned(name.before) or (is_material and not is_encoded_text(value.rstrip(b"=")))
 
 
 def _can_pass_be_a_name(name: Name) -> bool:

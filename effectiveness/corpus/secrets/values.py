@@ -218,6 +218,7 @@ def can_be_secret(value: bytes, *, is_of_password: bool) -> bool:
 
 # ---------------------------------------------------------------- at a place that tells
 
+_BASE32 = re.compile(rb"[A-Z2-7]{16,}")
 _VARIABLE = re.compile(rb"^[$<{\[]|^%[sdr(]|\$\{|\$\(|\{\{|^\*+$|%s|\.\.\.")
 _URL_PLACEHOLDER = re.compile(
     rb"(?i)[$%][({]?[a-z_]+[)}]?s?|<[^<>]+>|\*+|x+|(?:my|your|the|a|some|db|user|test)?[_-]?"
@@ -237,6 +238,20 @@ def is_drawn_password(secret: bytes) -> bool:
     return (
         is_chosen(secret) or is_chosen_if_named(secret) or (is_drawn(secret) and not is_placeholder(secret))
     )
+
+
+def is_encoded_text(value: bytes) -> bool:
+    """Base64 or base32 of words, as examples give it."""
+    if _BASE32.fullmatch(value):
+        decoded = base64.b32decode(value[: len(value) // 8 * 8])
+        return decoded.isascii() and decoded.decode().isprintable()
+    if len(value) % 4 == 1:
+        return False
+    try:
+        decoded = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
+    except binascii.Error:
+        return False
+    return decoded.isascii() and decoded.decode().isprintable()
 
 
 def is_login(value: bytes) -> bool:
