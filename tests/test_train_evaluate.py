@@ -1,6 +1,7 @@
 """Held-out scoring: each source token once, with the longest context its windows give, and honest sums."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from training_fixtures import SmallFile, command, losses, program, use_tiny_models, write_dataset
 
-from effectiveness.common.jsonl import read_rows
-from effectiveness.common.records import DATASET_FILES
+from effectiveness.common.jsonl import digest, read_metadata, read_rows, write_metadata
+from effectiveness.common.records import DATASET_FILES, METADATA_FILE
 from effectiveness.trainer.complete import Completion, Gap, completion_scores, edit_similarity, find_gaps
 from effectiveness.trainer.evaluate import evaluate
 from effectiveness.trainer.held_out import HeldOut, first_scored_targets
 from effectiveness.trainer.metrics import METRICS, EventFile, Period
 from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.run_directory import KNOWN_BEFORE, read_training_facts
 from effectiveness.trainer.vocabulary import Vocabulary
 from training.model_trainer_unified import main
 
@@ -173,6 +175,42 @@ def test_a_checkpoint_starts_at_its_loss_and_stays_as_it_was(sequences, trained,
     assert start == pytest.approx(loss, abs=1e-4)
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
     assert losses(tmp_path / "second")
+
+
+def test_weights_of_another_dataset_may_know_what_is_held_out_and_every_figure_says_so(
+    sequences, trained, tmp_path, capsys
+):
+    moved = tmp_path / "moved"  # the repository went on: other training rows, the same tokenizer
+    shutil.copytree(sequences.parent, moved)
+    rows = (moved / sequences.name).read_bytes().splitlines(keepends=True)[:-1]
+    (moved / sequences.name).write_bytes(b"".join(rows))
+    metadata = read_metadata(moved / METADATA_FILE)
+    digested = digest(moved / sequences.name)
+    metadata["files"][sequences.name] = {"sha256": digested.sha256, "bytes": digested.num_bytes}
+    write_metadata(moved / METADATA_FILE, metadata)
+    warning = f"measure {trained} was trained on another dataset"
+    second, third = tmp_path / "second", tmp_path / "third"
+
+    def said(output, *flags, of=moved / sequences.name) -> str:
+        assert main(command(of, output, *flags)) == 0
+        return capsys.readouterr().out
+
+    assert warning in said(trained, "--eval_only") and warning not in said(
+        trained, "--eval_only", of=sequences
+    )
+    report = ("--set", "output.report=true")
+    assert warning in said(second, "--checkpoint", str(trained), "--epochs", "1", *report)
+    for page in ("training_report.html", "README.md"):
+        assert "was trained on another dataset" in (second / page).read_text(), page
+    assert "No file here was trained on" not in (second / "training_report.html").read_text()
+    resumed = said(
+        second, "--resume", "--epochs", "2"
+    )  # by the optimizer and the rate that its start asks for
+    assert warning in resumed and "optimization." not in resumed
+    assert warning in said(
+        third, "--checkpoint", str(second), "--epochs", "1"
+    )  # and from whoever goes on from it
+    assert read_training_facts(third).facts[KNOWN_BEFORE]
 
 
 # --- metrics -----------------------------------------------------------------------------------------------

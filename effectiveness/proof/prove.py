@@ -58,6 +58,7 @@ from effectiveness.trainer.command_line import Standing
 from effectiveness.trainer.console import Console
 from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
+from effectiveness.trainer.run_directory import KNOWN_BEFORE
 from effectiveness.trainer.vocabulary import Vocabulary
 
 CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
@@ -148,11 +149,12 @@ def overlap_card(case: Case) -> dict:
     texts = {split: open_rows(case.dataset, split) for split in held_out}
     found = {s: overlap(train, scored_stretches(rows), rows.files) for s, rows in texts.items()}
     recorded = case.dataset.metadata.get("leak_report", {}).get("held_out", {})
+    known = next(filter(None, (model.facts.get(KNOWN_BEFORE) for model in case.models)), "")
     return {
         "counted": {split: of_split.as_dict() for split, of_split in found.items()},
         "recorded": {split: recorded.get(split, {}).get("share") for split in found},
-        "leak": leak_line(found["test"]),
-        "is_hopeless": is_hopeless(found["test"]),
+        "leak": leak_line(found["test"]) or (known and f"LEAK: {known}; train from scratch for a claim"),
+        "is_hopeless": is_hopeless(found["test"]) or bool(known),
         "leaked": frozenset(found["val"].leaked + found["test"].leaked),
     }
 

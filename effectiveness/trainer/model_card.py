@@ -14,6 +14,7 @@ from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.evaluate import Evaluation
 from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, HUB_NAME, RECORD, context_it_reads
 from effectiveness.trainer.report import Outcome, number
+from effectiveness.trainer.run_directory import KNOWN_BEFORE
 from effectiveness.trainer.vocabulary import Vocabulary
 
 # Language in small letters -> the beginning of a program, what may follow a gap behind it.
@@ -133,6 +134,7 @@ def _figures(outcome: Outcome) -> list[str]:
         "Each held-out source token is scored once, with the longest context its windows give: "
         f"{outcome.val.windows} of validation files, {outcome.test.windows} of test files. A file counts for a tenth "
         "of them at most (two even shares, where files are few); pooled, every byte counts the same.",
+        *(["", f"Take care: {known}."] if (known := outcome.facts.get(KNOWN_BEFORE)) else []),
         "",
         *_completions(outcome.completion_scores),
     ]

@@ -13,6 +13,7 @@ from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, coloured, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
 from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.run_directory import KNOWN_BEFORE
 
 WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
 MAX_POINTS = 800
@@ -54,7 +55,7 @@ def write_report(path: Path, outcome: Outcome) -> None:
         ),
         section(
             "Held-out files",
-            "With the best weights. No file here was trained on, nor one like it.",
+            f"With the best weights. {_not_trained_on(outcome)}",
             *(
                 join((tag("h3", f"{name}, {evaluation.windows}"), _score_table(evaluation)))
                 for name, evaluation in (("Validation", outcome.val), ("Test", outcome.test))
@@ -62,7 +63,7 @@ def write_report(path: Path, outcome: Outcome) -> None:
         ),
         section(
             "Completions",
-            "Lines of test files that nobody has seen. Green is what the model wrote, red what stands there.",
+            "Lines of test files. On a green ground is what the model wrote, on a red one what stands there.",
             _completion_table(outcome.completion_scores),
             *(
                 _completion(kind, c)
@@ -77,6 +78,11 @@ def write_report(path: Path, outcome: Outcome) -> None:
         ),
     )
     write_atomically(path, page.encode("utf-8"))
+
+
+def _not_trained_on(outcome: Outcome) -> str:
+    known = outcome.facts.get(KNOWN_BEFORE)
+    return f"Take care: {known}." if known else "No file here was trained on, nor one like it."
 
 
 def _verdict(outcome: Outcome) -> Html:
@@ -100,6 +106,7 @@ def _verdict(outcome: Outcome) -> Html:
         "div",
         said,
         tag("small", ended if bits else ""),
+        *([tag("small", _not_trained_on(outcome))] if outcome.facts.get(KNOWN_BEFORE) else []),
         tag("small", wrote, "Whether that is the training's doing, and more than the repository's memory knows, is "
             "on the ", proof, ", once effectiveness proof has written it."),
         class_="head",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import defaults, setup
@@ -20,6 +21,14 @@ RULES |= {
     for name, section in SECTIONS.items()
     for setting in fields(section)
 }
+
+
+def from_the_same_start(found: Checkpoint, run: setup.Run) -> setup.Run:
+    """The run with the --checkpoint that it began with: shape, optimizer and learning rate follow from it."""
+    source = found.facts.get("source")
+    if run.source is None and source and Path(source).is_dir():
+        return replace(run, source=Path(source))
+    return run
 
 
 def changes(found: Checkpoint, run: setup.Run) -> list[str]:

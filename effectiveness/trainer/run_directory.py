@@ -17,7 +17,7 @@ from effectiveness.common.durable import remove_tree
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
 from effectiveness.common.paths import spell
-from effectiveness.common.records import UserError
+from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import checkpoint
 from effectiveness.trainer.metrics import FILE_NAME
 
@@ -27,6 +27,7 @@ METRICS_FILE, REPORT_FILE, FACTS_FILE = (
     "training_report.html",
     "training_facts.json",
 )
+KNOWN_BEFORE = "known_before"  # in the facts
 EVENTS_FILE = f"tensorboard/{FILE_NAME}"
 WEIGHTS_FILE = "model.safetensors"
 STAGING = ".export-staging"  # the next export while it is written
@@ -189,3 +190,31 @@ def read_training_facts(directory: Path) -> TrainingFacts:
             "or was stopped while exporting); finish it with --resume, or train again"
         )
     return trained
+
+
+def known_before(source: Path | None, files: dict) -> str:
+    """What is to be said of held-out figures where the weights in `source` come from other training rows; else "".
+
+    Each dataset draws its splits anew: of the files it holds out some were trained on by a run on the one before.
+    `files`: of this dataset's metadata. Weights that others trained say nothing of their rows.
+    """
+    described = (
+        next((source / n for n in (FACTS_FILE, checkpoint.MANIFEST) if (source / n).is_file()), None)
+        if source
+        else None
+    )
+    if described is None:
+        return ""
+    train = DATASET_FILES["train"]
+    try:
+        facts = read_metadata(described)["facts"]
+        theirs, earlier = (facts["dataset"]["files"] or {}).get(train), facts.get(KNOWN_BEFORE, "")
+        commit = str(facts["dataset"]["repository_commit"] or "")[:12]
+    except (UserError, KeyError, TypeError, AttributeError):
+        return f"nobody knows what {spell(described.parent)} was trained on: held-out files may be among it"
+    if earlier or theirs == files.get(train):
+        return earlier
+    return (
+        f"{spell(described.parent)} was trained on another dataset{commit and f' (commit {commit})'}: files that are "
+        "held out here may have been trained on there, and what they cost flatters the model"
+    )

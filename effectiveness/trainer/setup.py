@@ -29,7 +29,7 @@ from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.model_files import name_of
 from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
-from effectiveness.trainer.run_directory import CHECKPOINTS
+from effectiveness.trainer.run_directory import CHECKPOINTS, KNOWN_BEFORE, known_before
 from effectiveness.trainer.vocabulary import Vocabulary, compare_tokenizers
 
 if TYPE_CHECKING:
@@ -196,9 +196,19 @@ def num_updates_of_run(config: Config, batches: Batches) -> int:
     return min(expected, config.training.max_steps or expected)
 
 
-def facts(run: Run, what: str, model: PreTrainedModel) -> dict:
-    """What a reader needs to know about a run: for checkpoints, the report and the model card."""
+def known_to_its_start(run: Run) -> str:
+    """What is to be said of held-out figures where the run's first weights may have learnt such files; else ""."""
+    base = run.config.model.pretrained_model
+    return known_before(run.source or (base and Path(base)) or None, run.dataset.metadata.get("files") or {})
+
+
+def facts(run: Run, what: str, model: PreTrainedModel, before: dict | None = None) -> dict:
+    """What a reader needs to know about a run: for checkpoints, the report and the model card.
+
+    `before`: the facts of the checkpoint that is gone on with.
+    """
     return {
+        KNOWN_BEFORE: known_to_its_start(run) or (before or {}).get(KNOWN_BEFORE, ""),
         "model": what,
         "source": None if run.source is None else str(run.source),
         "num_parameters": models.num_parameters(model),

@@ -17,7 +17,7 @@ from effectiveness.trainer.engines import joined
 from effectiveness.trainer.finishing import finish
 from effectiveness.trainer.journal import Journal
 from effectiveness.trainer.loop import Trainer
-from effectiveness.trainer.run_directory import read_training_facts
+from effectiveness.trainer.run_directory import KNOWN_BEFORE, read_training_facts
 from effectiveness.trainer.steps import State, Stopped
 
 
@@ -41,6 +41,7 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, sta
     may_hold = {"resume": resume, "overwrite": overwrite}
     run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
     found = _newest_checkpoint(run) if resume else None
+    run = resuming.from_the_same_start(found, run) if found else run
     rows = setup.open_training_rows(run)
     run = setup.with_defaults(run, rows)
     changed = resuming.changes(found, run) if found else []
@@ -50,7 +51,7 @@ def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, sta
         run, model, batches, resuming.state_of(found, run.config) if found else State()
     )
     _restore(run, trainer, found)
-    facts = setup.facts(run, what, model)
+    facts = setup.facts(run, what, model, found.facts if found else None)
     with _locked(run, may_hold, standing):  # nothing was written so far
         if overwrite and run.engine.rank == 0:
             _delete_run(run, standing)
@@ -217,6 +218,8 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
     )
     if not run.dataset.num_held_out_bytes("val"):
         say("data    no val file is held out: nothing is evaluated, and the last weights are exported")
+    if facts[KNOWN_BEFORE]:
+        say(f"measure {facts[KNOWN_BEFORE]}")
     if state.step:
         say(f"resumed at step {state.step}, epoch {state.epoch + 1}")
 

@@ -43,6 +43,8 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
         model, what = starting.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model, run.precision))
         run.console.say(f"model   {what}")
+        if known := setup.known_to_its_start(run):
+            run.console.say(f"measure {known}")
         held_out = [("val", "Val Loss"), ("test", "Test Loss")]
         held_out += [(LATER, "Later Loss")] if run.dataset.has_later else []
         for split, label in held_out:
