@@ -289,14 +289,17 @@ def test_a_resume_on_another_dataset_is_refused_and_a_new_run_from_its_weights_i
     sequences, untouched, tmp_path, capsys
 ):
     other = write_dataset(tmp_path / "other", files=[*small_files(), *small_files(1)[:2]][1:], vocab_size=300)
+    copy = tmp_path / "m"
+    shutil.copytree(untouched, copy)
+    assert main(command(other, copy, *HARD, "--resume")) == 2
+    assert f"build the dataset with --tokenizer {copy}, and start a new run" in capsys.readouterr().err
     shutil.copytree(sequences.parent / "tokenizer", tmp_path / "other" / "tokenizer", dirs_exist_ok=True)
     metadata = tmp_path / "other" / METADATA_FILE
     sha256 = read_metadata(sequences.parent / METADATA_FILE)["tokenizer_sha256"]
     write_metadata(metadata, read_metadata(metadata) | {"tokenizer_sha256": sha256})
-    copy = tmp_path / "m"
-    shutil.copytree(untouched, copy)
     assert main(command(other, copy, *HARD, "--resume")) == 2
-    assert "was trained on another dataset" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "was trained on another dataset" in told and "--tokenizer" not in told
     assert main(command(other, tmp_path / "n", "--epochs", "1", "--checkpoint", str(copy))) == 0
 
 

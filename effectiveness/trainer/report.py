@@ -18,6 +18,7 @@ from effectiveness.trainer.run_directory import KNOWN_BEFORE
 WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
 MAX_POINTS = 800
 MAX_COMPLETIONS = 6  # shown, of each kind
+PLURALS = {"next line": "next lines", "fill in the middle": "gaps"}
 NUM_COLOURS = 6  # of curves in the style sheet
 
 
@@ -96,7 +97,7 @@ def _verdict(outcome: Outcome) -> Html:
         f"It was best after step {outcome.best_step:,}; what followed made it worse, and a longer training would, too."
     )  # fmt: skip
     exact = [
-        f"{scores['exact_match_share']:.0%} of {kind}s exactly as they stand there"
+        f"{100 * scores['exact_match_share']:.0f} % of {PLURALS.get(kind, kind)} exactly as they stand there"
         for kind, scores in outcome.completion_scores.items()
         if scores
     ]

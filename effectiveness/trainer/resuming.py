@@ -81,9 +81,11 @@ def _flat(config: dict) -> dict:
 def _refuse_other_rows(found: Checkpoint, run: setup.Run) -> None:
     ours, theirs = (_rows(facts) for facts in (setup.dataset_facts(run), found.facts["dataset"]))
     if ours != theirs:
+        has_its_tokenizer = found.facts["tokenizer"]["sha256"] == run.vocabulary.sha256
+        build = "" if has_its_tokenizer else f"build the dataset with --tokenizer {run.output}, and "
         raise UserError(
             f"{found.path} was trained on another dataset, where its place in the epoch means nothing; "
-            f"start a new run from its weights: --checkpoint {run.output} --output ANOTHER"
+            f"{build}start a new run from its weights: --checkpoint {run.output} --output ANOTHER"
         )
 
 
