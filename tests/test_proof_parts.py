@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from effectiveness.proof.prompts import (
     question_ids,
     truth_nats,
 )
+from effectiveness.proof.prove import overlap_card
 from effectiveness.proof.scored_tokens import (
     IDENTIFIER,
     Places,
@@ -43,6 +45,7 @@ from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.models import build_preset
 from effectiveness.trainer.recut import FileTokens, whole_files
 from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.run_directory import KNOWN_BEFORE
 from effectiveness.trainer.vocabulary import Vocabulary
 
 
@@ -179,6 +182,16 @@ def test_one_leaked_file_of_many_is_left_out_and_many_spoil_the_card():
     one, three = (overlap(files[:count], files, names) for count in (1, 3))
     assert not is_hopeless(one) and leak_line(one).endswith("left out of every number below")
     assert is_hopeless(three) and "no number below can be trusted" in leak_line(three)
+
+
+def test_a_card_of_weights_that_may_know_the_held_out_files_claims_nothing(dataset):
+    models = [
+        SimpleNamespace(facts={KNOWN_BEFORE: words}) for words in ("", "m was trained on another dataset")
+    ]
+    fresh, known = (overlap_card(SimpleNamespace(dataset=dataset, models=[model])) for model in models)
+    assert known["leak"].startswith("LEAK: m was trained on another dataset") and known["is_hopeless"]
+    assert (fresh["leak"], fresh["is_hopeless"]) == ("", False)
+    assert fresh["leaked"] == known["leaked"]
 
 
 def test_a_file_that_is_left_out_is_neither_scored_nor_asked_about(dataset, vocabulary, model):
