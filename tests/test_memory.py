@@ -139,7 +139,10 @@ def test_a_match_that_ends_with_its_file_does_not_go_on_in_the_next_one_which_is
     of_own, of_other = (
         memory_like(memory, texts | {path: text}).reader(path).feed(prompt) for text in (own, own[::-1])
     )
-    assert np.mean(of_own != of_other) < 0.02  # hashes that meet in so small an index
+    same = np.isclose(
+        of_own, of_other, rtol=0.02, atol=0
+    )  # hashes that meet in so small an index: 1 % at one token
+    assert np.mean(~same) < 0.002
 
 
 def test_a_token_that_this_file_uses_is_expected_where_nothing_like_its_place_was_seen(memory):

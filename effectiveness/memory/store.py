@@ -16,7 +16,7 @@ from effectiveness.memory.index import Groups, Index
 from effectiveness.memory.text import Spelling
 from effectiveness.memory.tree import Tree
 
-FORMAT = 2
+FORMAT = 3
 HEADER = "memory.json"
 _GROUP_FILES = ("buckets", "groups")
 

@@ -18,6 +18,15 @@ enum { LANES = 8 };
 typedef float f8 __attribute__((vector_size(32)));
 typedef i32 n8 __attribute__((vector_size(32)));
 
+/* What costs most is compiled twice, for processors with AVX2 and without; what it calls goes into it whole. The bits are the
+ * same: no contraction, and lanes are added in an order that the source fixes. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_EVERY_PROCESSOR
+#endif
+#define INTO_CALLER inline __attribute__((always_inline))
+
 static inline u64 mix(u64 a, u64 b) {
     u64 h = (a + b + 1) * 0x9E3779B97F4A7C15ull;
     h ^= h >> 29;
@@ -41,7 +50,7 @@ static inline float ln_f(float x) {
     return series + (float)exponent * 0.69314718f;
 }
 
-static inline f8 ln_f8(f8 x) {
+static INTO_CALLER f8 ln_f8(f8 x) {
     n8 bits = (n8)x;
     n8 exponent = (bits - 0x3f2aaaab) >> 23;
     bits -= exponent << 23;

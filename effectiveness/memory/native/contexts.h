@@ -6,7 +6,7 @@
 #include "base.h"
 
 enum { NUM_ORDERS = 10, MAX_ORDER = 24, NUM_SHAPES = 19, NUM_CONTEXTS = NUM_ORDERS + NUM_SHAPES };
-enum { NUM_FILE_SHAPES = 9, NUM_FOLLOWED = 2 };
+enum { NUM_FILE_SHAPES = 11, NUM_FOLLOWED = 2 };
 static const int ORDERS[NUM_ORDERS] = {1, 2, 3, 4, 5, 6, 8, 11, 16, 24};
 
 enum { COLUMNS = 512, NESTING = 64 };
@@ -208,7 +208,8 @@ typedef struct {
     u32 last, before;
 } Followed;
 
-/* More shapes of a place, by which only the file at hand is counted: so they cost the index nothing. */
+/* More shapes of a place, by which only the file at hand is counted: so they cost the index nothing.
+ * The last two are the reader's: what its matches expect. */
 static void hash_file_shapes(const Place *s, const u32 *last, i64 known, u32 separator, const Followed *followed, u64 *out) {
     u64 t1 = known >= 1 ? last[-1] : separator;
     *out++ = tagged(30, s->word, 0);

@@ -27,7 +27,7 @@ enum {
     IN_ANY = IN_MODEL + 2,
     IN_BIAS = IN_ANY + 1,
     NUM_INPUTS = (IN_BIAS + 1 + LANES - 1) / LANES * LANES,
-    NUM_SETS = 13,
+    NUM_SETS = 14,
     FINAL_SETS = 96,
     NODE_CURVES = 1 << 14,
     TOKEN_CURVES = 1 << 16
@@ -35,9 +35,9 @@ enum {
 
 /* How many weight vectors each set chooses from. */
 static const int SET_SIZES[NUM_SETS] = {
-    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64, 128, 512, 64, 256, 1024,
+    (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1), 1056, 64, 128, TRAIN_STATES + 1, 256, 512, 64, 128, 512, 64, 256, 1024, 1,
 };
-enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 + 128 + 512 + 64 + 256 + 1024 };
+enum { ALL_SETS = (NUM_ORDERS + 1) * (NUM_FILE_ORDERS + 1) + 1056 + 64 + 128 + TRAIN_STATES + 1 + 256 + 512 + 64 + 128 + 512 + 64 + 256 + 1024 + 1, GENERAL = ALL_SETS - 1 };
 
 typedef struct {
     float p, seen;
@@ -57,7 +57,7 @@ typedef struct {
 } Learned;
 
 /* A weight vector learns at RATE, and faster in its first visits: (RATE + FIRST_RATE / (1 + visits / FIRST_VISITS)). */
-static const float RATE = 0.004f, FIRST_RATE = 0.02f, FIRST_VISITS = 50, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 1023;
+static const float RATE = 0.004f, FIRST_RATE = 0.02f, FIRST_VISITS = 50, FINAL_RATE = 0.0005f, TRAIN_LIMIT = 1.0f / 4000, FILE_LIMIT = 1.0f / 255;
 static const float CURVE_RATE = 0.02f, CURVE_SHARE = 0.35f;
 
 static u8 COUNT_CLASS[601], FIVE_CLASS[16];
@@ -109,7 +109,7 @@ static void learned_init(Learned *m) {
     }
 }
 
-static inline float dot(const float *a, const float *b) {
+static INTO_CALLER float dot(const float *a, const float *b) {
     f8 sum = {0}, x, y;
     for (int j = 0; j < NUM_INPUTS; j += LANES) {
         memcpy(&x, a + j, sizeof x);
@@ -119,7 +119,7 @@ static inline float dot(const float *a, const float *b) {
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
-static inline void add_scaled(float *to, const float *from, float scale) {
+static INTO_CALLER void add_scaled(float *to, const float *from, float scale) {
     f8 x, y;
     for (int j = 0; j < NUM_INPUTS; j += LANES) {
         memcpy(&x, to + j, sizeof x);

@@ -24,8 +24,8 @@ typedef struct {
 /* Everything that went into the chance at one node: learned from when the whole token is known, so that what is read
  * costs what `all_chances` says. */
 typedef struct {
-    float inputs[NUM_INPUTS] __attribute__((aligned(32)));
-    float chances[NUM_INPUTS] __attribute__((aligned(32)));
+    float inputs[NUM_INPUTS];
+    float chances[NUM_INPUTS];
     Middle middles[NUM_CONTEXTS + 1];
     Cell2 *cells[NUM_INPUTS];            /* the map entry that gave an input, or NULL */
     u32 *slot[NUM_FILE];
@@ -230,6 +230,13 @@ static void look_up_matches(Reader *r) {
     r->match_rank[IN_FILE_MATCHES] = id < r->index->spelling.num_tokens ? r->index->rank[id] : -1;
 }
 
+/* Contexts of the file: what the matches expect. One in the file speaks for all of them that are there. */
+static void hash_matches(const Reader *r, u64 *out) {
+    u64 near = (u64)(r->match_rank[0] >= 0 ? r->match_rank[0] : r->match_rank[1]) + 1, far = (u64)r->match_rank[IN_FILE_MATCHES] + 1;
+    *out++ = tagged(39, near, far);
+    *out++ = mix(tagged(40, far ? far : (u64)r->match_rank[1] + 1, (u64)least(r->head.match_length[IN_FILE_MATCHES], 15)), r->hash[0]);
+}
+
 /* The place of a context of the file in `hash`, and of its counts over the training text. */
 static inline int file_context(int c) { return c < NUM_FILE_ORDERS ? c : c - NUM_FILE_ORDERS + NUM_ORDERS; }
 
@@ -247,7 +254,9 @@ static void prepare(Reader *r) {
     Followed followed[NUM_FOLLOWED];
     u64 shapes[NUM_FILE_SHAPES];
     for (int k = 0; k < NUM_FOLLOWED; k++) followed[k] = *(r->followed_here[k] = &r->followed[k][r->hash[k] >> 24 & (HASHED_MATCHES - 1)]);
+    look_up_matches(r);
     hash_file_shapes(&r->head.place, end, known, separator, followed, shapes);
+    hash_matches(r, shapes + NUM_FILE_SHAPES - 2);
     for (int c = 0; c < NUM_ORDERS; c++)
         if (occurrences(&r->followers[c]) > 0) r->train_order = c + 1;
     for (int c = 0; c < NUM_FILE; c++) {
@@ -258,7 +267,6 @@ static void prepare(Reader *r) {
             if (entry >> 16 == check && entry & 0x3ff) r->file_order = c + 1;
         }
     }
-    look_up_matches(r);
     r->ready = 1;
 }
 
@@ -274,7 +282,7 @@ typedef struct {
     int surest, order2, at_longest;
 } Seen;
 
-static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
+static INTO_CALLER void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     const Index *x = r->index;
     u32 middle = node->middle < x->rare_from ? (u32)node->middle : RARE;
     int rare = node->low >= x->rare_from;
@@ -307,15 +315,21 @@ static void train_inputs(Reader *r, const Node *node, int depth, Seen *seen) {
     r->now->inputs[IN_BIAS] = 0.3f;
 }
 
-static void find_slots(Reader *r, i32 id) {
+/* The slots of a node are asked for long before they are read: each is a miss of the caches. */
+static void seek_slots(Reader *r, i32 id) {
     for (int c = 0; c < NUM_FILE; c++) {
         r->now->slot[c] = slot_of(r, r->file_hash[c], id, &r->now->slot_check[c]);
-        r->now->slot_state[c] = *r->now->slot[c] >> 16 == r->now->slot_check[c] ? (i32)(*r->now->slot[c] & 0x3ff) : 0;
+        __builtin_prefetch(r->now->slot[c], 1);
     }
 }
 
-static void file_inputs(Reader *r, i32 id, int below_root, const Seen *seen) {
-    find_slots(r, id);
+static void read_slots(Reader *r) {
+    for (int c = 0; c < NUM_FILE; c++)
+        r->now->slot_state[c] = *r->now->slot[c] >> 16 == r->now->slot_check[c] ? (i32)(*r->now->slot[c] & 0x3ff) : 0;
+}
+
+static INTO_CALLER void file_inputs(Reader *r, int below_root, const Seen *seen) {
+    read_slots(r);
     for (int c = 0; c < NUM_FILE; c++) {
         int state = r->now->slot_state[c], n0 = state >> 6 & 15, n1 = state >> 2 & 15;
         if (state) {
@@ -335,7 +349,7 @@ static inline int match_class(i32 length) {
 }
 
 /* Returns what the matches say, as a number below 32. */
-static int match_inputs(Reader *r, const Node *node, int below_root) {
+static INTO_CALLER int match_inputs(Reader *r, const Node *node, int below_root) {
     int says = 0;
     for (int k = 0; k < NUM_MATCHES; k++) {
         i32 rank = r->match_rank[k], length = match_class(r->head.match_length[k]);
@@ -349,7 +363,7 @@ static int match_inputs(Reader *r, const Node *node, int below_root) {
 }
 
 /* Returns the class of the model's certainty, 0 without a model. */
-static int model_inputs(Reader *r, const Node *node) {
+static INTO_CALLER int model_inputs(Reader *r, const Node *node) {
     if (!r->model_sums) return 0;
     double low = r->model_sums[node->low], middle = r->model_sums[node->middle], high = r->model_sums[node->high];
     float p = (float)((high - middle + 1e-9) / (high - low + 2e-9));
@@ -359,7 +373,7 @@ static int model_inputs(Reader *r, const Node *node) {
     return 1 + least((int)(logit + 8.0f), 15);
 }
 
-static void logits_of_chances(Reader *r) {
+static INTO_CALLER void logits_of_chances(Reader *r) {
     for (int j = 0; j < NUM_INPUTS; j += LANES) {
         f8 p, x;
         memcpy(&p, r->now->chances + j, sizeof p);
@@ -373,7 +387,7 @@ static void logits_of_chances(Reader *r) {
 
 static inline int four_by_four(i32 state) { return least(state >> 6 & 15, 3) * 4 + least(state >> 2 & 15, 3); }
 
-static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int match, int model) {
+static INTO_CALLER void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int match, int model) {
     const Place *place = &r->head.place;
     int below_root = depth > 0, s1 = r->now->slot_state[0], s2 = r->now->slot_state[1];
     int words = (place->line_tokens < 3 ? place->line_tokens : 3) * 4 + (place->word != 0) * 2 + (place->calls > 0);
@@ -391,6 +405,7 @@ static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int matc
         r->now->match_says[2] < 0 ? 0 : 1 + match_class(r->head.match_length[2]) * 2 + r->now->match_says[2],
         four_by_four(r->now->slot_state[NUM_JOINT]) * 16 + four_by_four(r->now->slot_state[NUM_JOINT + 1]),
         (int)(r->hash[0] >> 30 & 511) * 2 + below_root,
+        0,
     };
     int base = 0;
     for (int k = 0; k < NUM_SETS; k++) {
@@ -401,12 +416,15 @@ static void choose_sets(Reader *r, i32 id, int depth, const Seen *seen, int matc
     r->now->final_row[1] = 32 + match * 2 + seen->surest;
 }
 
+/* A vector that was never chosen says what the one that always is says. */
+static inline const float *weights_of(const Learned *m, int row) { return m->weights[m->visits[row] ? row : GENERAL]; }
+
 /* Chance of a 1 at an inner node, before the last corrections. */
-static float join(Reader *r) {
+static INTO_CALLER float join(Reader *r) {
     const Learned *m = r->learned;
     float logit = 0;
     for (int k = 0; k < NUM_SETS; k++) {
-        float d = clampf(dot(m->weights[r->now->set_row[k]], r->now->inputs), -14, 14);
+        float d = clampf(dot(weights_of(m, r->now->set_row[k]), r->now->inputs), -14, 14);
         r->now->set_logit[k] = d;
         r->now->set_chance[k] = squash(d);
         logit += (m->final[r->now->final_row[0]][k] + m->final[r->now->final_row[1]][k]) * 0.5f * d;
@@ -414,11 +432,13 @@ static float join(Reader *r) {
     return clampf(logit, -14, 14);
 }
 
-static float corrected(Reader *r, i32 id, float logit) {
+static inline float *curve_of_token(const Reader *r, i32 id) { return r->learned->token_curve[mix(r->hash[0], (u64)id) & (TOKEN_CURVES - 1)]; }
+
+static INTO_CALLER float corrected(Reader *r, i32 id, float logit) {
     Learned *m = r->learned;
     float at = (clampf(logit, -7.99f, 7.99f) + 8) * 2, part = at - (float)(int)at;
     float *node = m->node_curve[id < NODE_CURVES ? id : (i32)(mix(7, (u64)id) & (NODE_CURVES - 1))] + (int)at;
-    float *token = m->token_curve[mix(r->hash[0], (u64)id) & (TOKEN_CURVES - 1)] + (int)at;
+    float *token = curve_of_token(r, id) + (int)at;
     r->now->curve[0] = node + (part >= 0.5f);
     r->now->curve[1] = token + (part >= 0.5f);
     if (logit <= -7.99f || logit >= 7.99f) return r->now->final_chance;
@@ -427,14 +447,16 @@ static float corrected(Reader *r, i32 id, float logit) {
 }
 
 /* Chance that the path goes right (a 1) at inner node `id`; the followers are those below it. */
-static float node_chance(Reader *r, i32 id, int depth) {
+FOR_EVERY_PROCESSOR static float node_chance(Reader *r, i32 id, int depth) {
     const Node *node = &r->index->nodes[id];
     Seen seen;
+    seek_slots(r, id);
+    for (int k = 0; k < CURVE; k += 16) __builtin_prefetch(curve_of_token(r, id) + k, 1);
     memset(r->now->inputs, 0, sizeof r->now->inputs);
     memset(r->now->cells, 0, sizeof r->now->cells);
     for (int j = 0; j < NUM_INPUTS; j++) r->now->chances[j] = 0.5f;
     train_inputs(r, node, depth, &seen);
-    file_inputs(r, id, depth > 0, &seen);
+    file_inputs(r, depth > 0, &seen);
     int match = match_inputs(r, node, depth > 0), model = model_inputs(r, node);
     logits_of_chances(r);
     choose_sets(r, id, depth, &seen, match, model);
@@ -443,13 +465,14 @@ static float node_chance(Reader *r, i32 id, int depth) {
     return clampf(corrected(r, id, logit), 1e-6f, 1 - 1e-6f);
 }
 
-static void node_learn(Reader *r, int bit) {
+FOR_EVERY_PROCESSOR static void node_learn(Reader *r, int bit) {
     Learned *m = r->learned;
     for (int k = 0; k < NUM_SETS; k++) {
         float *w = m->weights[r->now->set_row[k]];
         touch(r, w, sizeof m->weights[0]);
         float *visits = &m->visits[r->now->set_row[k]];
         touch(r, visits, sizeof *visits);
+        if (!*visits && k != NUM_SETS - 1) memcpy(w, m->weights[GENERAL], sizeof m->weights[0]);
         *visits += 1;
         add_scaled(w, r->now->inputs, ((float)bit - r->now->set_chance[k]) * (RATE + FIRST_RATE / (1 + *visits / FIRST_VISITS)));
     }
@@ -565,7 +588,8 @@ static double read_token(Reader *r, u32 token, int mode) {
         r->now = &r->path[waiting++];
         int bit = r->now->bit = rank >= node->middle;
         if (mode == COUNT_ONLY) {
-            find_slots(r, id);
+            seek_slots(r, id);
+            read_slots(r);
         } else {
             float chance = node_chance(r, id, depth);
             p *= bit ? (double)chance : 1 - (double)chance;
