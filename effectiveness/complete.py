@@ -7,6 +7,7 @@ from pathlib import Path
 from effectiveness.common.endings import OneLineParser, ending_of
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.records import UserError
+from effectiveness.isolation import distrust
 
 EXAMPLES = """examples:
   effectiveness complete models/mine "fn calculate("
@@ -49,6 +50,7 @@ def _model_alone(flags: argparse.Namespace) -> int:
 
 def _with_memory(flags: argparse.Namespace) -> int:
     """The likeliest lines of memory and model together."""
+    distrust(flags.repository)
     from effectiveness.completion.at_cursor import Cursor
     from effectiveness.completion.network import open_model
     from effectiveness.serve.knowledge import open_knowledge

@@ -1,4 +1,4 @@
-"""The commands that read what a training left - gguf, memory, proof, ablate - each with a fault in it.
+"""The commands beside the two large ones, each with a fault in it.
 
 What is there afterwards is what was there before or what a whole run writes, what was said is true, and the same
 command started once more ends as if nothing had happened.
@@ -12,13 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fault_points import ARRIVES
 from faults import fingerprint
 from training_fixtures import command, small_files, write_dataset
 from warm_trainer import Ended, Point, WarmTrainer
 
 from effectiveness.ablation import results
 
-NAMES = ("gguf", "memory", "proof", "ablate")
+NAMES = ("gguf", "memory", "proof", "ablate", "serve", "complete", "augment", "canaries")
+UNTIL = {"serve": "Ctrl-C ends"}  # what never ends is told to, once it has printed this
+ONCE = ("augment",)  # whose output must not be there
 MARKER, RUNS = ".effectiveness.json", "runs.jsonl"
 
 
@@ -35,12 +38,18 @@ class ProductScene:
     exact: dict[str, str]  # path -> sha256, of the files that two runs write alike
 
     def set(self) -> dict[str, str]:
-        shutil.rmtree(self.place, ignore_errors=True)
+        for place in (self.place, self._scratch):
+            shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.before, self.place)
+        self._scratch.mkdir()
         return fingerprint(self.place)
 
+    @property
+    def _scratch(self) -> Path:
+        return self.trainer.under / "tmp"
+
     def run(self, point: Point | None = None) -> Ended:
-        return self.trainer.run(self.argv, point, self.name)
+        return self.trainer.run(self.argv, point, self.name, UNTIL.get(self.name, ""))
 
     def count(self, point: Point) -> int:
         self.set()
@@ -56,6 +65,11 @@ class ProductScene:
         ended = self.run(point)
         where = f"{self.name}, {point}: {ended}"
         self._assert_words_are_true(ended, before, where)
+        can_remove = point.kind <= ARRIVES or not {"remove", "open"} & set(point.calls)
+        left = list(self._scratch.iterdir()) if ended.exit_code >= 0 and can_remove else []
+        assert not left, f"{left} after {where}"
+        if self.name in ONCE and self.is_whole():
+            return ended
         again = self.run()
         assert again.exit_code == 0, f"{where} then {again}"
         assert self.is_whole(), f"{self._other()} after {where}"
@@ -94,7 +108,7 @@ def _two_runs(
     for _ in range(2):
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(before, place)
-        ended = trainer.run(argv, None, name)
+        ended = trainer.run(argv, None, name, UNTIL.get(name, ""))
         assert ended.exit_code == 0, (name, ended)
         found.append(fingerprint(place))
     assert found[0].keys() == found[1].keys()
@@ -107,8 +121,13 @@ def product_scenes(trainer: WarmTrainer, place: Path, aside: Path) -> Callable[[
     for name, seed in (("model", "1"), ("control", "2")):
         made = trainer.run(command(sequences, place / name, "--set", "training.max_steps=2", "--seed", seed))
         assert made.exit_code == 0, made
+    for number, file in enumerate(small_files(per_split={"train": 12, "val": 0, "test": 0})):
+        path = place / "code" / f"part_{number}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"# part {number}\n{file.text}")
     (place / "out").mkdir()
     shutil.copytree(place, aside / "before")
+    code = str(place / "code")
     model, dataset, on_cpu = str(place / "model"), str(place / "d"), ["--device", "cpu"]
     short_run = ["--seeds", "1", "--steps", "2", "--tokens-per-step", "64", "--arms", "baseline"]
     argv = {
@@ -117,6 +136,11 @@ def product_scenes(trainer: WarmTrainer, place: Path, aside: Path) -> Callable[[
         "proof": ["--dataset", dataset, "--model", model, "--control", str(place / "control"), *on_cpu]
         + ["--max-windows", "8", "--prompts", "2"],
         "ablate": ["--dataset", dataset, *short_run, *on_cpu, "--results", str(place / RUNS)],
+        "serve": ["--repository", code, "--port", "0"],
+        "complete": [model, "def total_", "--repository", code],
+        "augment": [code, "--kind", "comment_toggle", "--out", str(place / "varied")],
+        "canaries": ["--repository", code, "--output", str(place / "canaries"), *on_cpu]
+        + ["--secrets", "4", "--max-files", "6", "--max-tokens", "64", "--steps", "2"],
     }  # fmt: skip
     made_scenes: dict[str, ProductScene] = {}
 

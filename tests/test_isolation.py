@@ -345,3 +345,133 @@ def test_a_system_without_fcntl_is_told_so_in_one_line_by_every_command(script, 
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == "FAILED" and "WSL2" in done.stderr.splitlines()[-2]
     assert "Traceback" not in done.stderr
+
+
+# --- started within what is hostile ----------------------------------------------------------------------
+
+# What `python -m` itself needs before our first line: those cannot be helped from here (see effectiveness.isolation).
+OF_RUNPY = (
+    "importlib",
+    "collections",
+    "typing",
+    "effectiveness",
+    "training",
+    "create_training_dataset_effectiveness",
+)
+BY_NAME = [
+    *(["effectiveness", name] for name in COMMANDS),
+    ["training.model_trainer_unified"],
+    ["training.proof"],
+]
+
+
+def without(hostile: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        for path in (hostile / name, hostile / f"{name}.py"):
+            if path.exists():
+                path.rename(hostile.parent / f"aside-{path.name}")
+
+
+@pytest.mark.parametrize("entry", BY_NAME, ids=" ".join)
+def test_every_command_by_its_module_name_imports_nothing_of_the_hostile_directory_it_is_in(hostile, entry):
+    without(hostile, (*OF_RUNPY, *BY_ITSELF))
+    module, *words = entry
+    done = run([], ["-m", module, *words, "--help"], hostile, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stdout[:7]) == (0, "usage: "), done.stderr
+    assert not ran(hostile)
+
+
+@pytest.mark.parametrize("entry", [["dataset"], ["train"], ["serve"]], ids=" ".join)
+def test_the_installed_command_imports_nothing_of_the_hostile_directory_it_is_in(hostile, tmp_path, entry):
+    """What pip writes for it, in a directory of its own."""
+    without(hostile, BY_ITSELF)
+    script = tmp_path / "bin" / "effectiveness"
+    script.parent.mkdir()
+    script.write_text("import sys\nfrom effectiveness.cli import main\nsys.exit(main())\n")
+    done = run([], [script, *entry, "--help"], hostile, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stdout[:7]) == (0, "usage: "), done.stderr
+    assert not ran(hostile)
+
+
+# Variables by which Python runs something, or by which a library loads what was compiled.
+PYTHON_VARIABLES = {
+    "PYTHONSTARTUP": "{root}/argparse.py",
+    "PYTHONBREAKPOINT": "argparse.parse",
+    "PYTHONWARNINGS": "error::argparse.Warning,ignore::select.Odd",
+    "PYTHONPLATLIBDIR": "lib",
+    "PYTHONCASEOK": "1",
+    "PYTHONUSERBASE": "{root}",
+    "PYTHONPYCACHEPREFIX": "{root}",
+    "TORCHINDUCTOR_CACHE_DIR": "{root}/cache",
+    "TRITON_CACHE_DIR": "{root}/cache",
+    "NUMBA_CACHE_DIR": "{root}/cache",
+    "TORCH_EXTENSIONS_DIR": "{root}/cache",
+    "CUDA_CACHE_PATH": "{root}/cache",
+    "HF_MODULES_CACHE": "{root}/cache",
+    "CC": "{root}/gcc",
+    "CXX": "./cc",
+    "LD_LIBRARY_PATH": "{root}:",
+}
+
+
+def with_compiled_files(hostile: Path) -> None:
+    """Shared objects that are none, by names that are looked for, and a file that is long enough to be asked about."""
+    for name in (
+        "_native.abi3.so",
+        "numpy.so",
+        "_ctypes.so",
+        "libcuda.so.1",
+        "libgomp.so.1",
+        "libopenblas.so.0",
+    ):
+        (hostile / name).write_bytes(b"\x7fELF not really")
+    (hostile / "effectiveness").mkdir()
+    (hostile / "effectiveness" / "_native.abi3.so").write_bytes(b"\x7fELF not really")
+    lines = "".join(
+        f"def total_of_{n}(first, second):\n    return first * {n} + second\n\n" for n in range(60)
+    )
+    (hostile / "src" / "long_enough.py").write_text(lines)
+
+
+@pytest.mark.parametrize("flags", [[], ["-E"]], ids=" ".join)
+def test_a_server_of_the_hostile_repository_that_it_is_started_in_runs_nothing_of_it(hostile, flags):
+    """Not even where PYTHONPATH and PATH name the repository in full, as an editor's terminal may."""
+    without(hostile, (*OF_RUNPY, *BY_ITSELF))
+    with_compiled_files(hostile)
+    variables = {name: text.format(root=hostile) for name, text in PYTHON_VARIABLES.items()}
+    del variables[
+        "PYTHONWARNINGS"
+    ]  # the interpreter imports its module from PYTHONPATH before our first line
+    variables |= {"PYTHONPATH": f"{hostile}:.:", "PATH": f"{hostile}:.:{os.environ['PATH']}"}
+    command = [
+        sys.executable,
+        *flags,
+        str(ROOT / "effectiveness"),
+        "serve",
+        "--repository",
+        ".",
+        "--port",
+        "0",
+    ]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(
+        command, cwd=hostile, env=without_python_variables() | variables, **pipes
+    ) as server:
+        lines = [server.stdout.readline() for _ in range(2)]
+        server.terminate()
+        _, error = server.communicate()
+    assert (server.returncode, lines[1][:15]) == (0, "serving  http:/"), (lines, error)
+    assert "Traceback" not in error and not ran(hostile)
+    assert ("nothing is imported from" in error) == (not flags)
+    assert not (hostile / "cache").exists()
+
+
+def test_no_variable_of_python_or_of_a_compiler_has_a_build_run_something(hostile):
+    without(hostile, BY_ITSELF)
+    (hostile / "effectiveness.py").unlink()
+    with_compiled_files(hostile)
+    variables = {name: text.format(root=hostile) for name, text in PYTHON_VARIABLES.items()}
+    words = ["--output", hostile.parent / "data", "--workers", "2", "--max-tokens", "64"]
+    done = run([], [ROOT / "create_training_dataset_effectiveness.py", *words, "."], hostile, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not ran(hostile) and not (hostile / "cache").exists()

@@ -330,6 +330,24 @@ ODD = (
     {},
     {"a": {}},
     ["x", 1],
+    [["deep"]] * 300,
+    {"prefix": 1, "suffix": ["x"], "filepath": "\udfff"},
+    -0.0,
+    float("-inf"),
+    2**63,
+    "\ud83d\ude00 \ude00 \ufdd0",
+)
+BODIES = (
+    *(b"[" * 100_000, b'{"prompt":' * 50_000, b"1" * 5000, b'"x"', b"null", b"{", b"\xff\xfe"),
+    b'{"prompt": "x", "stop": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    b'{"prompt": "x", "segments": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}",
+    b'{"prompt": "x", "n_predict": ' + b"9" * 5000 + b"}",
+    b'{"prompt": "x", "n_predict": 1e400, "n_indent": -1e400}',
+    b'{"prompt": "x", "t_max_predict_ms": NaN, "n_predict": Infinity}',
+    b'{"prompt": "a", "prompt": 7, "prompt": "b", "stop": [], "stop": {}}',
+    b'{"prompt": "\\ud800\\udfff\\ud800", "input_extra": [{"text": "\\udc00", "filename": "\\ud800"}]}',
+    b'\xef\xbb\xbf{"prompt": "x"}',
+    '{"prompt": "x"}'.encode("utf-16"),
 )
 FIELDS = (
     *(
@@ -354,9 +372,7 @@ def odd_request(rng: random.Random, port: int) -> bytes:
     if kind == 0:
         body = rng.randbytes(rng.randrange(60))
     elif kind == 1:
-        body = rng.choice(
-            [b"[" * 100_000, b'{"prompt":' * 50_000, b"1" * 5000, b'"x"', b"null", b"{", b"\xff\xfe"]
-        )
+        body = rng.choice(BODIES)
     length = rng.choice([len(body)] * 6 + [0, -1, len(body) + 5, "x", "9" * 30, ""])
     host = rng.choice([f"127.0.0.1:{port}"] * 8 + ["x", ""])
     version = rng.choice(["HTTP/1.1"] * 8 + ["HTTP/1.0", "HTTP/9.9", "HTTP/x", ""])
@@ -383,6 +399,16 @@ def send_odd_requests(port: int, opened: Door, count: int, seed: int) -> None:
             body = body.rpartition(b"\r\n\r\n")[2]
             assert body.startswith(b"{") and isinstance(json.loads(body), dict), (request[:300], answer[:600])
     assert opened.num_failed == 0
+
+
+def test_every_odd_body_is_answered_or_refused_in_a_line_of_json(knowledge, capfd):
+    with serving(knowledge) as opened:
+        for body in BODIES:
+            for path in ("/infill", "/v1/completions", "/api/generate"):
+                status, text, _ = ask(opened.port, path, body)
+                assert status in (200, 400) and text.endswith(b"\n"), (path, body[:60], text[:200])
+        assert opened.num_failed == 0
+    assert capfd.readouterr() == ("", "")
 
 
 def test_300_malformed_requests_are_each_answered_or_refused_in_a_line_of_json(knowledge, capfd):

@@ -232,6 +232,29 @@ def test_a_file_for_llama_cpp_is_the_old_one_or_the_new_one_and_who_stops_it_is_
     assert late.exit_code == 130 and "are new and complete" in late.stderr  # it said "nothing was changed"
 
 
+SLICE = [
+    ("serve", Point(calls=ALL, kind=KILLED), 2),
+    ("serve", Point(calls=("open",), kind=ARRIVES - signal.SIGHUP), 2),
+    ("serve", Point(calls=WRITING, kind=errno.ENOSPC, sticky=1), 2),
+    ("serve", Point(calls=("create", "open"), kind=errno.EMFILE, sticky=1), 2),
+    ("serve", Point(calls=("stdout",), kind=errno.EPIPE, sticky=1), 2),
+    ("complete", Point(calls=ALL, kind=ARRIVES - signal.SIGTERM), 2),
+    ("complete", Point(calls=("stdout",), kind=errno.ENOSPC), 1),
+    ("augment", Point(calls=ALL, kind=KILLED), 2),
+    ("augment", Point(calls=WRITING, kind=errno.ENOSPC), 3),
+    ("augment", Point(calls=WRITING, kind=ARRIVES - signal.SIGINT), 3),
+]
+
+
+@pytest.mark.parametrize(("name", "point", "num_places"), SLICE, ids=str)
+def test_a_command_that_is_stopped_or_out_of_disk_tells_it_truly_and_leaves_no_scratch(
+    products, name, point, num_places
+):
+    scene = products(name)
+    for place in places(scene.count(point), num_places, seed=5):
+        scene.meet(at(point, place))
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("kind", "point", "num_places"), list(every_kind(0)), ids=lambda part: str(part))

@@ -61,6 +61,8 @@ class WarmTrainer:
 
     def __enter__(self) -> WarmTrainer:
         environment = os.environ | {"LD_PRELOAD": str(self.shim), "OMP_NUM_THREADS": "1"}
+        (self.under / "tmp").mkdir(exist_ok=True)
+        environment |= {"TMPDIR": str(self.under / "tmp")}
         environment |= {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
         command = [sys.executable, "-c", "import warm_trainer; warm_trainer.serve()"]
         command += [str(self.shim), str(self.under), json.dumps(self.warm_up)]
@@ -76,10 +78,12 @@ class WarmTrainer:
         self._process.wait(20)
         self._process.stdout.close()
 
-    def run(self, argv: list[str], point: Point | None = None, name: str = "train") -> Ended:
-        """`name`: of the command, as after `effectiveness`."""
+    def run(self, argv: list[str], point: Point | None = None, name: str = "train", until: str = "") -> Ended:
+        """`name`: of the command, as after `effectiveness`. `until`: once it has printed this, it gets a SIGTERM."""
         streams = [str(self.scratch / name) for name in ("stdout", "stderr", "count")]
         request = {"name": name, "argv": argv, "point": asdict(point or Point()), "streams": streams}
+        request["until"] = until
+        Path(streams[0]).unlink(missing_ok=True)  # what the last one has printed
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         exit_code = int(self._process.stdout.readline())
@@ -119,10 +123,17 @@ def _run_in_child(request: dict, shim: str, under: str) -> int:
             traceback.print_exc()
             exit_code = 70
         os._exit(exit_code)
-    until_s = time.monotonic() + HANGS_AFTER_S
+    until_s, until = time.monotonic() + HANGS_AFTER_S, request["until"]
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if time.monotonic() > until_s:
             os.kill(pid, signal.SIGABRT)
+        if (
+            until
+            and os.path.exists(request["streams"][0])
+            and until in Path(request["streams"][0]).read_text()
+        ):
+            os.kill(pid, signal.SIGTERM)
+            until = ""
         time.sleep(0.002)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

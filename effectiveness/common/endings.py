@@ -12,10 +12,13 @@ import argparse
 import atexit
 import errno
 import os
+import shutil
 import signal
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -24,6 +27,7 @@ from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NO_THREAD = "can't start new thread"  # Python's RuntimeError for EAGAIN
 IMPATIENT = 3  # so many signals stop the clearing up as well
 _WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files (ulimit -n) or take fewer --workers",
@@ -102,6 +106,8 @@ def ending_of(command: Callable[[Publication], int], publication: Publication | 
         exit_code = getattr(stop, "exit_code", 128 + signal.SIGINT)
         return _stopped(publication, exit_code)
     except (UserError, CannotPrint, *ERRORS) as error:
+        if NO_THREAD in str(error):
+            error = OSError(errno.EAGAIN, "no thread can be started")
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         if publication.is_done:
@@ -150,8 +156,7 @@ class _Stopping:
         atexit.register(_ignore_what_stops)
 
     def __call__(self, number: int, frame: object) -> None:
-        if _Waiting.depth:
-            _Waiting.heard.append(number)
+        if is_noted(number):
             return
         self._num_signals += 1
         if not self.is_over and (self._num_signals == 1 or self._num_signals >= IMPATIENT):
@@ -191,6 +196,29 @@ def signals_waiting() -> Iterator[None]:
             if not _Waiting.depth:
                 heard, _Waiting.heard = _Waiting.heard, []
                 _hear(heard)
+
+
+def is_noted(number: int) -> bool:
+    """Whether a signal came while something was done that must not be cut in two: then it comes again."""
+    if _Waiting.depth:
+        _Waiting.heard.append(number)
+    return _Waiting.depth > 0
+
+
+@contextmanager
+def scratch_directory(prefix: str) -> Iterator[Path]:
+    """A directory for as long as the body runs: a signal while it is made or removed would leave it there."""
+    is_main = threading.current_thread() is threading.main_thread()  # the others hear no signal
+    undivided = signals_waiting if is_main else nullcontext
+    place = None
+    try:
+        with undivided():
+            place = tempfile.mkdtemp(prefix=prefix)
+        yield Path(place)
+    finally:
+        if place is not None:
+            with undivided():
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _hear(numbers: list[int]) -> None:

@@ -118,7 +118,8 @@ def note_made(directory: Path, files: dict[str, Path | None]) -> None:
 def made_in(directory: Path) -> list[str]:
     """Relative paths of the files we wrote that stand there unchanged."""
     made = (_marker(directory) or {"made": {}})["made"]
-    return [name for name, digests in sorted(made.items()) if _is_as_made(directory / name, digests)]
+    ours = (name for name in sorted(made) if _is_in(directory / name, directory))
+    return [name for name in ours if _is_as_made(directory / name, made[name])]
 
 
 def is_as_noted(directory: Path) -> bool:
@@ -154,8 +155,20 @@ def _parsed(raw: bytes) -> dict | None:
         marker = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(marker, dict) and isinstance(marker.get("kind"), str)
-    return marker if whole and isinstance(marker.get("made"), dict) else None
+    whole = isinstance(marker, dict) and marker.get("kind") in (MODEL, PROOF, CONTROL)
+    made = marker.get("made") if whole else None
+    return marker if isinstance(made, dict) and all(_is_entry(*entry) for entry in made.items()) else None
+
+
+def _is_entry(name: str, digests: object) -> bool:
+    """Whether we could have written it: a name below the directory, and what its file held."""
+    is_below = not os.path.isabs(name) and not {"", "..", "."} & set(name.split("/"))
+    return (
+        is_below
+        and name.isprintable()
+        and isinstance(digests, list)
+        and all(isinstance(d, str) for d in digests)
+    )
 
 
 def _write_marker(directory: Path, kind: str, made: dict) -> None:
@@ -206,6 +219,11 @@ def _is_as_made(file: Path, digests: list[str]) -> bool:
     if not _is_regular(file):
         return False
     return not digests or _sha256(file) in digests
+
+
+def _is_in(file: Path, directory: Path) -> bool:
+    """Whether no link on the way leads out of the directory."""
+    return Path(os.path.realpath(file.parent)).is_relative_to(os.path.realpath(directory))
 
 
 def _is_regular(file: Path) -> bool:

@@ -75,15 +75,15 @@ def path_of(what: str, text: str) -> Path:
     return path
 
 
-def require_utf8(what: str, globs: list[str]) -> None:
-    """Raises UserError for a pattern that the metadata, which is UTF-8, could not hold."""
+def require_utf8(
+    what: str, globs: list[str], way_out: str = "write ? for each byte that is shown as \\x.."
+) -> None:
+    """Raises UserError for a pattern or a name that a file of ours, which is UTF-8, could not hold."""
     for glob in globs:
         try:
             glob.encode()
         except UnicodeEncodeError:
-            raise UserError(
-                f"{what} {spell(Path(glob))} is not UTF-8; write ? for each byte that is shown as \\x.."
-            ) from None
+            raise UserError(f"{what} {spell(Path(glob))} is not UTF-8; {way_out}") from None
 
 
 def require_working_directory() -> None:

@@ -95,5 +95,5 @@ def _stamp(dataset: Dataset, coder: TextCoder) -> dict:
 def _read(path: Path) -> dict | None:
     try:
         return json.loads(read_bytes(path))
-    except (OSError, ValueError):  # missing or torn: made again
+    except (OSError, ValueError, RecursionError):  # missing, torn or odd: made again
         return None

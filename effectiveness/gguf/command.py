@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from effectiveness.common.boundary import read_head
 from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for
 from effectiveness.common.endings import OneLineParser, Publication, ending_of, identity, print_line
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
 from effectiveness.common.records import UserError
 
 if TYPE_CHECKING:
@@ -82,6 +82,12 @@ class _Written(Publication):
 
 
 def _run(arguments: argparse.Namespace, written: _Written) -> int:
+    require_working_directory()
+    for what in ("model", "output"):
+        if (given := getattr(arguments, what)) is not None:
+            setattr(arguments, what, path_of(f"--{what}" if what == "output" else "MODEL", str(given)))
+    if arguments.output is not None:
+        _check_file_name(arguments.output)
     gguf = _package()
     from effectiveness.gguf.adapter import is_adapter
 
@@ -127,6 +133,13 @@ def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> No
     print_line(
         f"ollama  {spell(recipe)}, which wants {base} beside it: effectiveness gguf with the base's directory"
     )
+
+
+def _check_file_name(output: Path) -> None:
+    """Raises UserError for a name that no file can have, or that its Modelfile could not tell."""
+    if output.name in ("", "..") or output.is_dir():
+        raise UserError(f"--output {spell(output)} is no name of a file; give one, e.g. mine.gguf")
+    require_utf8("--output", [output.name], "give another name")
 
 
 def _recipe_beside(output: Path, written: _Written) -> Path:

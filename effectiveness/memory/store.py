@@ -99,7 +99,7 @@ def _read_header(directory: Path) -> dict:
         actual = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     except FileNotFoundError:
         raise UserError(f"{directory} holds no memory ({HEADER} is missing); build one first") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(directory, f"{HEADER} cannot be read ({error})") from None
     if found != FORMAT:
         raise UserError(f"{directory} is a memory of format {found}, this is {FORMAT}; build it again")

@@ -10,20 +10,20 @@ import argparse
 import json
 import random
 import string
-import sys
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.common.durable import write_atomically
+from effectiveness.common.endings import print_line, scratch_directory
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import PROOF, claim, note_made, output_directory
+from effectiveness.common.paths import spell
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.isolation import distrust
-from effectiveness.trainer.command_line import Parser
+from effectiveness.trainer.command_line import Parser, Standing, ending_of
 
 CANARIES_FILE = "canaries.json"
 UPPER_BASE32 = string.ascii_uppercase + "234567"
@@ -213,15 +213,15 @@ def _before(canary: Canary, texts: dict[str, str]) -> str:
 
 def experiment(arguments: argparse.Namespace) -> dict:
     """Plant, build twice, train twice, ask twice."""
-    with tempfile.TemporaryDirectory(prefix="canaries-") as temporary:
-        root = Path(temporary)
+    with scratch_directory("canaries-") as temporary:
+        root = temporary
         copy = root / "planted"
         counts = {"count": arguments.secrets, "max_files": arguments.max_files, "seed": arguments.seed}
         canaries = plant(arguments.repository, copy, **counts)
         texts = {c.file: (copy / c.file).read_text("utf-8") for c in canaries}
         result: dict = {"planted": len(canaries), "steps": arguments.steps, "samples": NUM_SAMPLES}
         for name, keep in (("redacted", False), ("kept", True)):
-            print(f"canaries: secrets {name}", flush=True)
+            print_line(f"canaries: secrets {name}")
             data, model = root / f"data-{name}", root / f"model-{name}"
             build(copy, data, window=arguments.max_tokens, seed=arguments.seed, keep_secrets=keep)
             train(data, model, steps=arguments.steps, device=arguments.device, seed=arguments.seed)
@@ -263,7 +263,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the experiment; exit code 1 where a redacted secret came back."""
-    try:
+
+    def command(standing: Standing) -> int:
         arguments = make_parser().parse_args(argv)
         if not arguments.repository.is_dir():
             raise UserError(
@@ -272,19 +273,26 @@ def main(argv: list[str] | None = None) -> int:
         distrust(arguments.repository, arguments.output)
         claim(arguments.output, PROOF, (CANARIES_FILE,))
         result = experiment(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
-    note_made(arguments.output, {CANARIES_FILE: None})
-    write_atomically(arguments.output / CANARIES_FILE, json.dumps(result, indent=1).encode() + b"\n")
+        note_made(arguments.output, {CANARIES_FILE: None})
+        written = spell(arguments.output / CANARIES_FILE)
+        standing.in_words = lambda: f"{written} may be that of before, make it again"
+        write_atomically(arguments.output / CANARIES_FILE, json.dumps(result, indent=1).encode() + b"\n")
+        standing.in_words = lambda: f"{written} is the new one, complete"
+        standing.exit_code = 1 if result["redacted"]["extracted"] else 0
+        _tell(result)
+        return standing.exit_code
+
+    return ending_of(command, Standing(lambda: f"{CANARIES_FILE} of before, if there was one, is unchanged"))
+
+
+def _tell(result: dict) -> None:
     for name in ("redacted", "kept"):
         of_name = result[name]
-        print(
+        print_line(
             f"secrets {name}: {of_name['extracted']} of {of_name['asked']} came back "
             f"({of_name['greedy']} greedy, {of_name['sampled']} sampled)"
         )
     if not result["kept"]["extracted"]:
-        print(
+        print_line(
             "nothing came back without redaction either: too little training to show anything; raise --steps"
         )
-    return 1 if result["redacted"]["extracted"] else 0

@@ -17,7 +17,6 @@ import dataclasses
 import itertools
 import json
 import subprocess
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from pathlib import Path
 from effectiveness.common import programs
 from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import write_atomically
+from effectiveness.common.endings import scratch_directory
 from effectiveness.common.ownership import CONTROL, claim, note_made
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import DATASET_FILES, UserError
@@ -134,8 +134,8 @@ def wanted_bytes(finished: Finished, dataset: Dataset, repository_bytes: int) ->
 
 def build_dataset(selection: Selection, dataset: Dataset, output: Path) -> None:
     """Run the dataset command on a copy of the chosen files, with the options of `dataset` and its tokenizer."""
-    with tempfile.TemporaryDirectory(prefix="control-") as temporary:
-        repository = Path(temporary) / "unrelated"
+    with scratch_directory("control-") as temporary:
+        repository = temporary / "unrelated"
         for name in selection.files:
             target = repository / name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -47,14 +47,25 @@ def open_finished(directory: Path) -> Finished:
         raise UserError(
             f"{directory}: its held-out loss was not finite; train again with a lower learning rate"
         )
-    return Finished(
+    found = Finished(
         directory=directory, facts=trained.facts, num_steps=trained.num_steps, best_step=trained.best_step
     )
+    _check_facts(found)
+    return found
 
 
-def config_of(values: dict) -> Config:
+def _check_facts(found: Finished) -> None:
+    """Raises UserError where what was recorded is not what a run of this version records."""
+    config_of(found.facts.get("config"))
+    if not isinstance(found.facts.get("dataset"), dict):
+        raise UserError(f"{found.directory}: its training_facts.json names no dataset; train it again")
+
+
+def config_of(values: object) -> Config:
     """The configuration a run recorded. Raises UserError for one of another version."""
     try:
+        if not isinstance(values, dict) or not values.keys() >= SECTIONS.keys():
+            raise KeyError("a section of its configuration is missing")
         return Config(**{name: _setting(name, value) for name, value in values.items()})
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -64,8 +75,10 @@ def config_of(values: dict) -> Config:
 
 def _setting(name: str, value):
     """A section as its dataclass, lists as the tuples they were; what is no section as it is."""
-    if not isinstance(value, dict):
+    if name not in SECTIONS:
         return value
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is no section")
     return SECTIONS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
 
 

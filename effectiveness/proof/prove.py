@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from effectiveness.common.boundary import read_bytes
+from effectiveness.common.boundary import read_json_object
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.ownership import PROOF, claim, note_made
 from effectiveness.common.paths import spell
@@ -61,6 +62,7 @@ from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
 from effectiveness.trainer.vocabulary import Vocabulary
 
+MAX_CANARIES_BYTES = 1 << 20
 CARD_FILE, PAGE_FILE, CANARIES_FILE = "proof.json", "proof.html", "canaries.json"
 
 
@@ -329,12 +331,13 @@ def _canaries(case: Case) -> dict | None:
     file = case.output / CANARIES_FILE
     if not file.is_file():
         return None
-    try:
-        return json.loads(read_bytes(file))
-    except ValueError as error:
-        raise UserError(
-            f"{file} is not JSON ({error}); run python3 -m effectiveness canaries again"
-        ) from error
+    way_out = "run python3 -m effectiveness canaries again"
+    found = read_json_object(file, max_bytes=MAX_CANARIES_BYTES, way_out=way_out)
+    for name, key in product(("redacted", "kept"), ("asked", "greedy", "sampled", "extracted")):
+        of_name = found.get(name)
+        if not isinstance(of_name, dict) or type(of_name.get(key)) is not int:
+            raise UserError(f"{spell(file)}: {name}.{key} is no count; {way_out}")
+    return found
 
 
 def write_card(output: Path, card: dict) -> None:

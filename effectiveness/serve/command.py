@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line
 from effectiveness.common.records import UserError
+from effectiveness.isolation import distrust
 
 if TYPE_CHECKING:
     from effectiveness.completion.network import Network
@@ -84,6 +85,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
         print_line(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
         return 0
+    if arguments.repository is not None:
+        distrust(arguments.repository)
     from effectiveness.serve.background import Background
     from effectiveness.serve.door import Door
     from effectiveness.serve.routes import Routes
@@ -102,11 +105,11 @@ def _run(arguments: argparse.Namespace) -> int:
         print_line(f"serving  {knowledge.what}, ready after {time.perf_counter() - begun:.1f} s")
         if arguments.self_test:
             return _self_test(door, background, held_out, key)
-        print_line(
-            f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
-        )
-        background.start()
         with suppress(Stopped):
+            print_line(
+                f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
+            )
+            background.start()
             door.serve_forever()
         background.stop()
     print_line("stopped")

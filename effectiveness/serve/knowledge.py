@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.endings import scratch_directory
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.common.workers import map_large_blocks
@@ -153,8 +153,8 @@ def _memory_of(
             _take_over(kept.memory, repository, encoder)
         return kept.coder, encoder, kept.memory
     assert repository is not None
-    with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
-        coder = coder or _train_coder(repository.texts, Path(scratch))
+    with scratch_directory("serve-") as scratch:
+        coder = coder or _train_coder(repository.texts, scratch)
         encoder = Encoder(coder.file)
         return coder, encoder, memory_of_texts(repository.texts, encoder, coder)
 

@@ -4,7 +4,6 @@ redacts, is never in a completion either."""
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.endings import scratch_directory
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 from effectiveness.common.workers import Crew
@@ -55,8 +55,8 @@ class LiveRepository:
             raise UserError(f"--repository {root}: no such directory; name one that holds source files")
         found = cls(root.resolve())
         found._list()
-        with tempfile.TemporaryDirectory(prefix="serve-") as scratch, Crew(1) as crew:
-            spool = Path(scratch) / "texts"
+        with scratch_directory("serve-") as scratch, Crew(1) as crew:
+            spool = scratch / "texts"
             scanned, _, _ = scan_repository(
                 ScanOptions(root=found.root), spool, crew, analyse=no_analysis, redact=redact_all
             )
@@ -100,7 +100,7 @@ class LiveRepository:
     def _read(self, paths: Sequence[bytes]) -> list[Change]:
         if not paths:
             return []
-        with tempfile.TemporaryDirectory(prefix="serve-") as scratch:
+        with scratch_directory("serve-") as scratch:
             shard = Shard(
                 root=os.fspath(self.root),
                 candidates=[self._candidates[path] for path in sorted(paths)],

@@ -28,6 +28,7 @@ from effectiveness.common.endings import (
     CannotPrint,
     claim_standard_streams,
     flush_stdout,
+    is_noted,
     print_line,
     raise_again,
     tell_on_stderr,
@@ -156,6 +157,8 @@ def interrupting() -> Iterator[None]:
     heard: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
+        if is_noted(number):
+            return
         heard.append(number)
         raise Interrupted(number)
 

@@ -162,6 +162,13 @@ def write_training_facts(directory: Path, trained: TrainingFacts) -> None:
     write_metadata(directory / FACTS_FILE, described)
 
 
+def _check_types(trained: TrainingFacts) -> None:
+    """Raises TypeError."""
+    is_counted = all(type(number) is int for number in (trained.num_steps, trained.best_step))
+    if not (is_counted and type(trained.is_finite) is bool and isinstance(trained.facts, dict)):
+        raise TypeError("a value is of another type than it was written with")
+
+
 def read_training_facts(directory: Path) -> TrainingFacts:
     """Raises UserError, one line, where there are none, or other weights beside them."""
     file = directory / FACTS_FILE
@@ -179,6 +186,7 @@ def read_training_facts(directory: Path) -> TrainingFacts:
             is_finite=described["is_finite"],
         )
         weights = dict(described["sha256"])
+        _check_types(trained)
     except (UserError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{spell(file)} is not as it was written; finish the training with --resume"

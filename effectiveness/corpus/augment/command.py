@@ -7,13 +7,15 @@ for each language how many files changed, how many were refused and why, and how
 
 import argparse
 import difflib
+import fcntl
 import os
+import re
+import secrets
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -131,16 +133,42 @@ def _vary_tree(root: Path, out: Path | None, kind: str, seed: int, publication: 
 def _new_directory(out: Path, publication: Publication) -> Iterator[Path]:
     """A directory that is called `out` when it is complete, and removed when it will not be."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{name_stem(out)}.", dir=out.parent))
+    _remove_abandoned(out)
+    staging = out.with_name(f"{_staging_prefix(out)}{secrets.token_hex(4)}")
     try:
-        yield staging
-        staging.chmod(0o777 & ~umask())
-        publication.expect(out, staging)
-        os.rename(staging, out)
+        staging.mkdir(0o700)
+        with _held(staging):
+            yield staging
+            staging.chmod(0o777 & ~umask())
+            publication.expect(out, staging)
+            os.rename(staging, out)
     except BaseException:
         if staging.exists():
             remove_tree(staging)
         raise
+
+
+def _staging_prefix(out: Path) -> str:
+    return f".{name_stem(out)}.varied-"
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Locked as long as somebody writes there. Raises BlockingIOError where somebody does."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _remove_abandoned(out: Path) -> None:
+    """What a kill left of an earlier run for the same directory."""
+    pattern = re.compile(re.escape(_staging_prefix(out)) + "[0-9a-f]{8}")
+    for name in filter(pattern.fullmatch, os.listdir(out.parent)):
+        with suppress(FileNotFoundError, NotADirectoryError, BlockingIOError), _held(out.with_name(name)):
+            remove_tree(out.with_name(name))
 
 
 def _vary_into(

@@ -14,13 +14,13 @@ import os
 import re
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from effectiveness.common import programs
 from effectiveness.common.boundary import open_regular
+from effectiveness.common.endings import scratch_directory
 from effectiveness.common.paths import escape_path
 from effectiveness.common.programs import find_program
 from effectiveness.corpus.scan.gitplace import SHA, ForeignGit, GitPlace, check_objects, read_small
@@ -97,8 +97,8 @@ def git_names(root: Path, place: GitPlace, *around: Path) -> GitNames:
             f"git would wait for ever on {escape_path(os.fsencode(os.path.relpath(blocking, root)))}"
         )
     try:
-        with tempfile.TemporaryDirectory(prefix="listing-") as room:
-            return _ask(_Question(git, root, place, _furnish_for_listing(Path(room), place), scanned))
+        with scratch_directory("listing-") as room:
+            return _ask(_Question(git, root, place, _furnish_for_listing(room, place), scanned))
     except OSError as error:
         raise GitUnavailable(f"git cannot be asked: {error.strerror}") from error
 

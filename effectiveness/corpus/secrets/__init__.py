@@ -165,3 +165,12 @@ def _cover(redacted: bytearray, is_covered: bytearray, spans: list[tuple[int, in
 
 def _weakness(rule: str) -> int:
     return 2 if rule in WEAK else int(rule in (ASSIGNED, IN_CALL))
+
+
+def anchors_by_rule() -> dict[str, list[bytes]]:
+    """Every rule that is asked where certain bytes stand, and these bytes: for tests of what a text may cost."""
+    rules = itertools.chain.from_iterable(_TABLE.rules_by_key.values())
+    found: dict[str, set[bytes]] = {}
+    for rule in rules:
+        found.setdefault(rule.name, set()).update(rule.anchors)
+    return {name: sorted(anchors) for name, anchors in sorted(found.items())}
