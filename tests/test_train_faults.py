@@ -232,7 +232,7 @@ def test_a_file_for_llama_cpp_is_the_old_one_or_the_new_one_and_who_stops_it_is_
     assert late.exit_code == 130 and "are new and complete" in late.stderr  # it said "nothing was changed"
 
 
-SLICE = [
+OF_COMMANDS = [
     ("serve", Point(calls=ALL, kind=KILLED), 2),
     ("serve", Point(calls=("open",), kind=ARRIVES - signal.SIGHUP), 2),
     ("serve", Point(calls=WRITING, kind=errno.ENOSPC, sticky=1), 2),
@@ -246,7 +246,7 @@ SLICE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "point", "num_places"), SLICE, ids=str)
+@pytest.mark.parametrize(("name", "point", "num_places"), OF_COMMANDS, ids=str)
 def test_a_command_that_is_stopped_or_out_of_disk_tells_it_truly_and_leaves_no_scratch(
     products, name, point, num_places
 ):

@@ -38,7 +38,7 @@ SETTINGS = {
     "optimization.optimizer": "adamw",  # Muon rounds to bfloat16
 }
 FLAGS = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
-HANGS_AFTER_S = 100
+HANGS_AFTER_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

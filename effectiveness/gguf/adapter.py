@@ -20,6 +20,7 @@ from effectiveness.trainer import model_files
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MERGED = "write the merged model instead: effectiveness gguf with the directory that holds this one"
+MAX_RANK, MAX_ALPHA = 1 << 20, 1e9
 _FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 # What a config may ask for that llama.cpp does not compute.
 NOT_WRITTEN = {
@@ -38,6 +39,7 @@ class Adapter:
 
     base: Source  # or the model it is merged into, which has the same shape and tokenizer
     base_name: str
+    rank: int
     alpha: float  # llama.cpp multiplies by alpha / rank
     weights: Path
 
@@ -57,14 +59,19 @@ def open_adapter(directory: Path) -> Adapter:
     for key, why in NOT_WRITTEN.items():
         if config.get(key):
             raise UserError(f"{name} is not written as GGUF: {why}; {MERGED}")
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
+    rank: Any = config.get("r")
+    alpha: Any = config.get("lora_alpha")
+    are_numbers = (
+        isinstance(rank, int) and isinstance(alpha, int | float) and bool not in (type(rank), type(alpha))
+    )
+    if not are_numbers or not 1 <= rank <= MAX_RANK or not abs(alpha) <= MAX_ALPHA:
         raise UserError(
             f"{name}: r and lora_alpha of {CONFIG} are {rank!r} and {alpha!r}, no numbers; {MERGED}"
         )
     return Adapter(
         base=open_source(_shaped_like(directory, config)),
         base_name=Path(str(config.get("base_model_name_or_path") or "base")).name,
+        rank=rank,
         alpha=alpha * math.sqrt(rank) if config.get("use_rslora") else alpha,
         weights=model_files.inside(name, directory, WEIGHTS),
     )
@@ -104,6 +111,7 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
         for name, (layer, factor) in named.items():
             with reading(f"cannot read {name}", MERGED):
                 values = factors[name][:].float().numpy()
+            _check_factor(name, factors[name].get_dtype(), values, adapter.rank if factor == "A" else None)
             if factor == "B":  # its rows are those of the layer
                 values = as_llama_cpp_rotates(f"{layer}.weight", values, adapter.base.shape)
             written = np.ascontiguousarray(values, number_type)
@@ -113,6 +121,15 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
         writer.write_tensors_to_file()
         writer.flush()
         return staged.stat().st_size
+
+
+def _check_factor(name: str, dtype: str, values: np.ndarray, num_rows: int | None) -> None:
+    """Raises UserError for what is no matrix of finite numbers. `num_rows`: the rank, where it must have as many."""
+    is_matrix = values.ndim == 2 and 0 not in values.shape and num_rows in (None, values.shape[0])
+    if not is_matrix or dtype not in ("F32", "F16", "BF16", "F64") or not np.isfinite(values).all():
+        raise UserError(
+            f"{name} is no matrix of finite numbers of the adapter's rank ({dtype}, {values.shape}); {MERGED}"
+        )
 
 
 def _name_of(name: str) -> tuple[str, str]:

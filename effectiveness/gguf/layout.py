@@ -67,5 +67,9 @@ def as_llama_cpp_rotates(name: str, tensor: np.ndarray, shape: LlamaShape) -> np
     heads = {"q_proj": shape.num_heads, "k_proj": shape.num_key_value_heads}.get(name.split(".")[-2])
     if heads is None:
         return tensor
+    if tensor.shape[:1] != (heads * shape.head_size,):
+        raise UserError(
+            f"{name} has the shape {tensor.shape}, expected {heads * shape.head_size} rows; {WAY_OUT}"
+        )
     halves = tensor.reshape(heads, 2, tensor.shape[0] // heads // 2, *tensor.shape[1:])
     return halves.swapaxes(1, 2).reshape(tensor.shape)
