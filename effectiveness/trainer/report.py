@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from effectiveness.common.charts import drawing
+from effectiveness.common.charts import drawing, legend
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, coloured, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
 from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
 
-WIDTH, HEIGHT, MARGIN = 720, 260, 48  # of a picture, in CSS pixels
+WIDTH, HEIGHT, MARGIN, END = 720, 260, 48, 16  # of a picture, in CSS pixels
 MAX_POINTS = 800
 MAX_COMPLETIONS = 6  # shown, of each kind
 PLURALS = {"next line": "next lines", "fill in the middle": "gaps"}
@@ -187,14 +187,13 @@ def picture(curves: dict[str, list[tuple[float, float]]], unit: str) -> Html:
         return tag("p", "No values were recorded.")
     scale = _Scale(points)
     parts = scale.axes(unit)
-    for index, (name, curve) in enumerate(curves.items()):
+    for index, curve in enumerate(curves.values()):
         colour = index % NUM_COLOURS
         path = " ".join(f"{scale.x(step):.1f},{scale.y(value):.1f}" for step, value in curve)
         parts.append(tag("polyline", points=path, class_=f"curve s{colour}"))
-        if curve:
-            x, y = scale.x(curve[-1][0]) + 4, scale.y(curve[-1][1]) + 4
-            parts.append(tag("text", name, x=f"{x:.0f}", y=f"{y:.0f}", class_=f"t{colour}"))
-    return drawing(parts, WIDTH + 70, HEIGHT, f"{unit} over steps")
+    names = [(name, f"t{index % NUM_COLOURS}") for index, (name, curve) in enumerate(curves.items()) if curve]
+    # Under the picture, of which a telephone shows the left part: at the curves' ends they were out of sight.
+    return join((drawing(parts, WIDTH + END, HEIGHT, f"{unit} over steps"), legend(names)))
 
 
 class _Scale:
