@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from effectiveness.common.boundary import read_json_object, reading
+from effectiveness.common.boundary import printable, read_json_object, reading
 from effectiveness.common.durable import replacing
+from effectiveness.common.paths import path_of
 from effectiveness.common.records import UserError
 from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, tensor_name
 from effectiveness.gguf.writing import Source, open_source
@@ -70,7 +71,7 @@ def open_adapter(directory: Path) -> Adapter:
         )
     return Adapter(
         base=open_source(_shaped_like(directory, config)),
-        base_name=Path(str(config.get("base_model_name_or_path") or "base")).name,
+        base_name=printable(Path(str(config.get("base_model_name_or_path") or "base")).name),
         rank=rank,
         alpha=alpha * math.sqrt(rank) if config.get("use_rslora") else alpha,
         weights=model_files.inside(name, directory, WEIGHTS),
@@ -80,10 +81,10 @@ def open_adapter(directory: Path) -> Adapter:
 def _shaped_like(directory: Path, config: dict) -> Path:
     """The model that the adapter was exported with, else its base, where that lies on this machine."""
     base = config.get("base_model_name_or_path")
-    candidates = [
-        directory.resolve().parent,
-        *([Path(base).expanduser()] if isinstance(base, str) and base else []),
-    ]
+    candidates = [directory.resolve().parent]
+    with suppress(UserError):  # a name that no path can have is a name of the hub, if any
+        is_text = isinstance(base, str) and base.isprintable()
+        candidates += [path_of("its base", str(base))] if is_text else []
     for candidate in candidates:
         if (candidate / model_files.CONFIG).is_file():
             return candidate
