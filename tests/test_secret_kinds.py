@@ -330,6 +330,20 @@ def test_a_table_of_random_strings_stays():
     assert redact(rows[0].encode())[1]
 
 
+def test_a_file_that_holds_one_token_is_redacted_and_a_long_one_costs_no_look_at_all_of_it():
+    token = "rK7vQ2mXw9TzLp4Bn8Yc"
+    assert token not in redact(f"{token}\n".encode())[0].decode()
+    assert redact(b"da39a3ee5e6b4b0d3255bfef95601890afd80709\n")[1] == {}  # a checksum
+    line = f'call({token}, "{token}")\n'.encode()
+    few, many = line * 1_000, line * 16_000
+    costs_s = []
+    for text in (few, many):
+        started = time.process_time()
+        redact(text)
+        costs_s.append(time.process_time() - started)
+    assert costs_s[1] < 16 * 3.0 * costs_s[0] + 0.05
+
+
 # --- cost ------------------------------------------------------------------------------------------------
 
 UNITS = (

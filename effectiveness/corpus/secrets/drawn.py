@@ -72,6 +72,7 @@ _TOLD_BEFORE = re.compile(rb"(?i)(?<![vV])(?<!ub)(?<!ocket-)(?<!ying_)" + _TELLS
 _KEY_OF_SOMEONE = re.compile(rb"(?i)[a-z0-9](?:[ _.-]|(?<=[a-z0-9])(?-i:(?=[SPATK])))" + _TELLS)
 _MIN_DISTINCT = 12
 _MIN_PART_BYTES = 10
+_MAX_TOKEN_FILE_BYTES = 400  # of a file that holds one token and nothing else
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
 _CONSTANT = re.compile(rb"[A-Z][A-Z0-9]{0,79}+(?:_[A-Z0-9]{1,40}+){1,24}+")
@@ -225,7 +226,7 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     value, line = text[start:end], _line_before(text, start)
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
-    if not text[:start].strip() and not text[end:].strip():  # a file that holds nothing else
+    if len(text) <= _MAX_TOKEN_FILE_BYTES and not (text[:start] + text[end:]).strip():
         return _fills_file(value)
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
     is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
