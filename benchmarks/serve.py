@@ -5,7 +5,7 @@
 MODEL was trained on DATA, which was built of REPO; keys are typed in the test files of DATA. With `--peer` the same
 keys are asked of llama-server with the same model (`--small`, else MODEL) as f32 and q8_0, alternating with ours. By
 the clock and by processor time, with children. It takes some six minutes on two quiet cores and writes
-benchmarks/results/serve-DATE.md (`--output`).
+benchmarks/results/serve-http-DATE.md (`--output`).
 """
 
 import os
@@ -274,11 +274,11 @@ def parser() -> argparse.ArgumentParser:
         default=1,
         help="of the peer, default: 1, as ours: two wait for each other, busily",
     )
-    add("--places", type=int, default=8)
+    add("--places", type=int, default=6)
     add("--keys", type=int, default=12, help="of a place")
     add("--starts", type=int, default=3)
     add("--saves", type=int, default=30)
-    add("--output", type=Path, default=RESULTS, help="where serve-DATE.md is written")
+    add("--output", type=Path, default=RESULTS, help="where serve-http-DATE.md is written")
     return made
 
 
@@ -336,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(page)
     options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / f"serve-{datetime.date.today().isoformat()}.md"
+    file = options.output / f"serve-http-{datetime.date.today().isoformat()}.md"
     file.write_text(page)
     print(f"written: {file}")
     return 0
