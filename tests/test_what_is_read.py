@@ -9,6 +9,7 @@ from conftest import build_dataset
 from effectiveness.corpus import story
 from effectiveness.corpus.scan import built, directories
 from effectiveness.corpus.scan.picking import Picks
+from effectiveness.corpus.scan.repeating import RECORDS
 from effectiveness.corpus.scan.unwanted import (
     LARGE,
     LARGE_TEST_DATA,
@@ -137,9 +138,9 @@ def test_a_long_list_of_pairs_is_data_and_a_short_one_and_sentences_are_not():
 
 def test_data_under_a_name_that_we_list_is_not_judged_by_its_size(root, spool):
     text = json.dumps({f"name {n}": "some words" for n in range(4000)}, indent=1)
-    write(root, a_DOT_json=text, b_DOT_avsc=text, c_DOT_zzz=text)
+    write(root, a_DOT_yaml=text, b_DOT_avsc=text, c_DOT_zzz=text)
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["a.json", "c.zzz"] and result.skipped == {LARGE: 1}
+    assert paths(result) == ["a.yaml"] and result.skipped == {LARGE: 1, RECORDS: 1}
 
 
 def test_code_of_a_language_that_no_table_knows_may_be_long_but_not_endless(root, spool):
@@ -380,16 +381,18 @@ MADE = {
     "a.egg-info/SOURCES.txt": ("setup.py\n", "written by a tool"),
     "docs/_static/searchtools.js": ("f();\n", "vendored (Sphinx's own scripts)"),
     "types/lib.es2015.core.d.ts": ("interface A {}\n", "vendored (TypeScript's own declarations)"),
-    "tests/baselines/reference/a.js": ("f();\n", "recorded output"),
+    "tests/expected/a.html": ("<p>Some words of it.</p>\n", "recorded output"),
     "tests/testthat/_snaps/across.md": ("Output\n", "recorded output"),
     "tests/files/large.xml": ("<a>Some words of it.</a>\n" * 4000, LARGE_TEST_DATA),
     "examples/pairs.txt": ("C41D11.8\tAH9.25\n" * 5000, NUMBERS),
 }
+LETTERS = "abcdefghijklmnopqrst"
+MANY = "".join(f"export function {a}{b}(x) {{\n  return x + {b}{a};\n}}\n" for a in LETTERS for b in LETTERS)
 WRITTEN = {
     "a.js": CODE + "// a sourceMappingURL= comment is written where asked\nlast();\n",
     "b.js": CODE + 'if (x.__esModule) {\n  y("Object.defineProperty(exports");\n}\n',
     "c.js": "// how __webpack_require__ works\n" + CODE + "s.replace(/a/, 'b$1');\n" * 9,
-    "d.js": "module.exports = function (root, factory) {\n};\n" * 3 + CODE * 90,
+    "d.js": "module.exports = function (root, factory) {\n};\n" * 3 + MANY,
     "a.html": HTML.format(head="<title>How Sphinx works</title>", foot="<p>We use Sphinx.</p>"),
     "b.html": HTML.format(head="", foot=LINKS.format(n=1) * 20),
     "a.txt": "LS(1) is a manual page\n\nof its own.\n",

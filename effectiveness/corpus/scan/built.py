@@ -9,23 +9,35 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.scan.unwanted import OFTEN_DATA
-from effectiveness.languages import Language
+from effectiveness.languages import UNKNOWN, Language
 
 SOURCE_MAP = "generated: it names its source map"
 COMPILED = "generated: compiled to JavaScript"
 BUNDLE = "generated: a bundle of modules"
 PAGE = "generated: a page of a documentation tool"
+CHUNKS = "generated: the code of a vignette"
+SIGNATURES = "generated: signatures of classes"
 RENDERED = "generated: a manual page as text"
 LINKS = "generated: a page that is mostly links"
+EMITTED = "generated: declarations that a compiler emitted"
 SAME_LINES = "data: the same lines with other numbers and strings"
 
 _OF_THE_WEB = frozenset({"JavaScript", "TypeScript", "TSX", "CSS"})
 _END_BYTES = 4096
+_SIGNATURES_BYTES = 16 << 10
 _HEAD_BYTES = 4096
+_DECLARATION_FILE = re.compile(r"\.d(?:\.\w+)?\.[cm]?ts$")
+_EMITTED = re.compile(rb"^(?:export )?declare |^export \{\};", re.MULTILINE)
+_NOT_EXPORTED = re.compile(rb"^(?:declare|interface|type) ", re.MULTILINE)
+_EXPORTED_LAST = re.compile(
+    rb"^export (?:type )?\{[^{}]*\};?\s*\Z|^export (?:type )?\{[^{}]*\};\n(?:export|//)[^\n]*\s*\Z",
+    re.MULTILINE,
+)
+_BLOCK_COMMENT = re.compile(rb"^[ \t]*/\*(?:[^*]|\*(?!/))*\*/[ \t]*\n", re.MULTILINE)
 _MAP_LINE = re.compile(rb"^[ \t]{0,8}(?://|/\*)[#@] sourceMappingURL=", re.MULTILINE)
 _ES_MODULE = re.compile(
     rb"^(?:Object\.defineProperty\(exports, [\"']__esModule[\"'], \{ ?value: (?:true|!0) ?\}\)|"
-    rb"exports\.__esModule = true)",
+    rb"exports\.__esModule = true|Object\.defineProperties\(exports, \{ ?__esModule)",
     re.MULTILINE,
 )
 # What webpack, esbuild and rollup write around and between the modules that they join.
@@ -37,7 +49,16 @@ _BUNDLER = re.compile(
 )
 # A name of one module that another has, too: rollup writes `error$1`. Nobody chooses such names often.
 _RENAMED = re.compile(rb"[^\w$'\"`\\/](\w{2,}\$[1-9])(?=[\s(),;.:\[\]])")
-_LOWERED = b" == null ? void 0 : "  # what compilers make of `?.`
+# What compilers make of `?.`
+# The helpers that compilers put into what they write
+_HELPER = re.compile(
+    rb"@babel/helpers|/\*#__PURE__\*/require\(|"
+    rb"^(?:var|const|let|function) (?:_interopRequire\w+|_classCallCheck|_inherits|_createClass|_typeof|"
+    rb"_defineProperty|_objectSpread\d?|_asyncToGenerator|_toConsumableArray|_slicedToArray|__awaiter|__extends|__assign|"
+    rb"__rest|__decorate|__spreadArray|__importDefault|__exportStar)\b",
+    re.MULTILINE,
+)
+_LOWERED = b" == null ? void 0 : ", b" === void 0 ? void 0 : "
 MIN_LOWERED = 2
 MIN_BUNDLE_BYTES = 64 << 10
 MIN_RENAMED = 8
@@ -60,6 +81,13 @@ _FOOTER = re.compile(
 
 # LS(1)          User Commands          LS(1)
 _MANUAL = re.compile(rb"\s{0,20}([A-Z][\w.+-]{0,40}\([1-9]\w{0,4}\)) {2,80}[^\n]{0,80} {2,80}\1[ \t]*\n")
+# public final class a/B { ... public fun <init> ()V
+_OF_THE_JVM = re.compile(
+    rb"^[ \t]{0,8}public (?:[a-z]{1,12} ){1,4}<?[\w$-]+>? \([\w/$;<>\[]*\)\[?[\w/$;]+$", re.MULTILINE
+)
+MIN_SIGNATURES = 8
+_CHUNK = b"## ----"  # knitr's
+MIN_CHUNKS = 3
 _PANDOC_FONT = rb"\f[R]"  # people write \fR
 MIN_PANDOC_FONTS = 4
 MIN_LINKS_BYTES = 16 << 10
@@ -70,6 +98,13 @@ MIN_SAME_LINES = 64
 # Of the lines without numbers and strings; tables stay below 0.08, a hand-written test had 0.126.
 MAX_DISTINCT_SHARE = 0.1
 MIN_NUMBERED_SHARE = 0.5  # of the lines have one
+MIN_TABLE_BYTES = (
+    16 << 10
+)  # as small a file is a table if hardly a line is another, and all have numbers or strings
+MAX_DISTINCT_SHARE_OF_TABLE = 0.05
+MIN_NUMBERED_SHARE_OF_TABLE = 0.9
+MIN_DECLARATION_LINES = 12
+MIN_NOT_EXPORTED = 4
 _STRINGS = re.compile(rb"\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'")
 _NUMBERS = re.compile(rb"\d[\w.]*(?:#\w+)?")  # 0x1f, 1.5e3, zmm30, and Erlang's 16#fe
 
@@ -84,9 +119,25 @@ def built_reason(text: bytes, language: Language) -> str:
         reason = PAGE if text.count(_PANDOC_FONT) >= MIN_PANDOC_FONTS else ""
     else:
         reason = RENDERED if _MANUAL.match(text) else ""
+        if language.name == "R" and text.startswith(_CHUNK) and text.count(b"\n" + _CHUNK) >= MIN_CHUNKS:
+            reason = CHUNKS
+        if language is UNKNOWN and len(_OF_THE_JVM.findall(text[:_SIGNATURES_BYTES])) >= MIN_SIGNATURES:
+            reason = SIGNATURES
     if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
         return reason
-    return SAME_LINES if len(text) > MIN_SAME_BYTES and _repeats_lines(text) else ""
+    return SAME_LINES if len(text) > MIN_TABLE_BYTES and _repeats_lines(text) else ""
+
+
+def declarations_reason(path: str, text: bytes) -> str:
+    """Whether declarations of TypeScript are a compiler's: it leaves no blank line between them, where people do, or
+    declares all first and exports them at the end, as bundlers do."""
+    if not _DECLARATION_FILE.search(path) or not _EMITTED.search(text):
+        return ""
+    if _EXPORTED_LAST.search(text[-_END_BYTES:]) and len(_NOT_EXPORTED.findall(text)) >= MIN_NOT_EXPORTED:
+        return EMITTED
+    lines = [line.strip() for line in _BLOCK_COMMENT.sub(b"", text).rstrip().split(b"\n")]
+    num_code_lines = sum(bool(line) and not line.startswith(b"//") for line in lines)
+    return EMITTED if num_code_lines >= MIN_DECLARATION_LINES and b"" not in lines else ""
 
 
 def _web_reason(text: bytes) -> str:
@@ -94,7 +145,11 @@ def _web_reason(text: bytes) -> str:
     if b"sourceMappingURL=" in last_lines and _MAP_LINE.search(last_lines):
         return SOURCE_MAP
     head = text[:_HEAD_BYTES]
-    if (b"__esModule" in head and _ES_MODULE.search(head)) or text.count(_LOWERED) >= MIN_LOWERED:
+    if (
+        (b"__esModule" in head and _ES_MODULE.search(head))
+        or _HELPER.search(head)
+        or max(map(text.count, _LOWERED)) >= MIN_LOWERED
+    ):
         return COMPILED
     if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
         return BUNDLE
@@ -136,4 +191,9 @@ def _repeats_lines(text: bytes) -> bool:
     lines = [line for line in map(bytes.strip, bare.split(b"\n")) if len(line) > 2]
     if len(lines) < MIN_SAME_LINES or len(set(lines)) > MAX_DISTINCT_SHARE * len(lines):
         return False
-    return sum(b"0" in line for line in lines) > MIN_NUMBERED_SHARE * len(lines)
+    numbered = sum(b"0" in line for line in lines) / len(lines)
+    if len(text) > MIN_SAME_BYTES:
+        return numbered > MIN_NUMBERED_SHARE
+    return numbered > MIN_NUMBERED_SHARE_OF_TABLE and len(set(lines)) <= MAX_DISTINCT_SHARE_OF_TABLE * len(
+        lines
+    )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-BUILD = "generated: dist/ beside a package.json"
+import re
+
+BUILD = "generated: a build beside its package.json"
 BUILT = "generated: built beside its declarations"
+
+COPIES = "generated: copies of vignettes"
 
 _CACHES = frozenset(b"__pycache__ .mypy_cache .pytest_cache .ruff_cache .tox .nox .gradle .terraform".split())
 _PACKAGE_RECORDS = (b".egg-info", b".dist-info")  # what setuptools and pip note down of a package
-_OF_A_MODULE = (b".d.cts", b".d.ts", b".cjs", b".js")
+# dist, dist-node, client-dist; and one source once more in each format of modules. lib/ and build/ may be anybody's.
+_BUILD = re.compile(rb"(?:[\w.]{1,20}-)?dist(?:-[\w.]{1,20})?|_?esm|_?cjs|umd|esnext|es20\d\d")
+_FORMATS = frozenset({b"esm", b"cjs", b"umd", b"commonjs", b"es"})
+_OF_A_MODULE = (b".d.cts", b".d.mts", b".d.ts", b".cjs", b".mjs", b".js")
+_IN_ONE_PLACE = (b".d.cts", b".d.ts", b".cjs", b".js")
+_IN_TWO_FORMATS = (b".cjs", b".mjs", b".d.cts", b".d.mts")
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
 _THIRD_PARTY = frozenset(b"third_party third-party thirdparty _vendor _vendored vendored".split())
+_VIGNETTES = b"inst/doc"  # where R puts copies of vignettes/ and what it makes of them
 _OF_A_PAGE = frozenset(
     b"static public assets js css".split()
 )  # what a server hands out; vendor/ there is jQuery
@@ -19,25 +29,43 @@ def written_reason(path: bytes, *, beside_package_json: bool) -> str:
     """Why a directory is taken for what a tool wrote; "" to go on.
 
     >>> written_reason(b"a/__pycache__", beside_package_json=False), written_reason(b"dist", beside_package_json=True)
-    ('tool cache', 'generated: dist/ beside a package.json')
+    ('tool cache', 'generated: a build beside its package.json')
     """
     name = path.rpartition(b"/")[2]
     if name in _CACHES:
         return "tool cache"
+    if path == _VIGNETTES or path.endswith(b"/" + _VIGNETTES):
+        return COPIES
     if name.endswith(_PACKAGE_RECORDS):
         return "written by a tool"
-    return BUILD if name == b"dist" and beside_package_json else ""
+    return BUILD if beside_package_json and _BUILD.fullmatch(name) else ""
 
 
-def is_built_module(name: bytes, names: frozenset[bytes]) -> bool:
-    """Whether a file is one of the four that a build makes of one module of TypeScript.
+def is_built_twice(names: frozenset[bytes]) -> bool:
+    """Whether a package keeps its modules in two formats: those beside its package.json are a build, as the others are.
+
+    >>> is_built_twice(frozenset({b"package.json", b"esm", b"index.js", b"index.d.ts"}))
+    True
+    """
+    return b"package.json" in names and not _FORMATS.isdisjoint(names) and b"src" not in names
+
+
+def is_built_module(name: bytes, names: frozenset[bytes], *, twice: bool = False) -> bool:
+    """Whether a file is one of the four that a build makes of a module, or of two where it builds `twice`.
 
     >>> names = frozenset(b"a.js a.cjs a.d.ts a.d.cts b.js b.d.ts".split())
     >>> is_built_module(b"a.js", names), is_built_module(b"b.js", names)
     (True, False)
     """
     ending = next((ending for ending in _OF_A_MODULE if name.endswith(ending)), b"")
-    return bool(ending) and all(name[: -len(ending)] + other in names for other in _OF_A_MODULE)
+    stem = name.removesuffix(ending)
+    if not ending:
+        return False
+    if all(stem + other in names for other in _IN_TWO_FORMATS):
+        return True
+    if twice and stem + b".d.ts" in names and stem + b".js" in names:
+        return True
+    return all(stem + other in names for other in _IN_ONE_PLACE)
 
 
 def foreign_reason(path: bytes) -> str:

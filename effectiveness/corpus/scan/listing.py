@@ -21,8 +21,15 @@ from effectiveness.common.records import METADATA_FILE
 from effectiveness.corpus.scan import ignoring
 from effectiveness.corpus.scan.absent import Absent, absent_from
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.directories import BUILT, foreign_reason, is_built_module, written_reason
+from effectiveness.corpus.scan.directories import (
+    BUILT,
+    foreign_reason,
+    is_built_module,
+    is_built_twice,
+    written_reason,
+)
 from effectiveness.corpus.scan.picking import Picks
+from effectiveness.corpus.scan.recorded import RECORDED, recorded
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
 
@@ -131,7 +138,7 @@ def list_repository(
     for path, reason in sorted(tree.unplaced.items()) if tree else ():
         walk.tally.add(reason, path)
     return Listing(
-        candidates=sorted(walk.candidates),
+        candidates=_without_recorded(sorted(walk.candidates), walk.tally),
         tally=walk.tally,
         packages=frozenset(walk.packages),
         listed_by=listed_by,
@@ -141,6 +148,18 @@ def list_repository(
         else None,
         submodules=selection.commits() if isinstance(selection, WithSubmodules) else {},
     )
+
+
+def _without_recorded(candidates: list[Candidate], tally: Tally) -> list[Candidate]:
+    """Count what programs under test have written: for that all names must be known."""
+    outputs = recorded(candidate.path for candidate in candidates)
+    kept = []
+    for candidate in candidates:
+        if candidate.path in outputs and not (candidate.is_included or candidate.handwritten):
+            tally.add(RECORDED, candidate.path)
+        else:
+            kept.append(candidate)
+    return kept
 
 
 class _Walk:
@@ -158,6 +177,7 @@ class _Walk:
         self.tally = Tally()
         self.packages: set[bytes] = set()
         self._npm_packages: set[bytes] = set()  # directories with a package.json
+        self._built_twice: set[bytes] = set()  # and those of packages that hold nothing but builds
 
     def run(self) -> None:
         waiting = [b""]
@@ -181,6 +201,8 @@ class _Walk:
             self.packages.add(directory)
         if b"package.json" in names:
             self._npm_packages.add(directory)
+        if is_built_twice(names) or (directory.rpartition(b"/")[0] in self._built_twice and directory):
+            self._built_twice.add(directory)
         self._selection.enter(directory, names, self._place)
         self._attributes.enter(directory, names, self._place)
         return self._sort_entries(directory, sorted(names))
@@ -197,7 +219,7 @@ class _Walk:
         return False
 
     def _sort_entries(self, directory: bytes, names: list[bytes]) -> list[bytes]:
-        directories, all_names = [], frozenset(names)
+        directories, all_names, twice = [], frozenset(names), directory in self._built_twice
         descriptor = self._place.directory(directory)
         for name in names:
             path = directory + b"/" + name if directory else name
@@ -210,7 +232,7 @@ class _Walk:
                 directories.append(path)
             elif reason := self._entry_reason(path, name, found):
                 self.tally.add(reason, path)
-            elif is_built_module(name, all_names) and not self._picks.includes(path):
+            elif is_built_module(name, all_names, twice=twice) and not self._picks.includes(path):
                 self.tally.add(BUILT, path)
             else:
                 self.candidates.append(self._candidate(path, found.st_size))

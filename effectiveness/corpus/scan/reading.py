@@ -10,9 +10,11 @@ from typing import NamedTuple
 from effectiveness.common.records import SET_LANGUAGE
 from effectiveness.corpus.scan import notebooks
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
+from effectiveness.corpus.scan.built import declarations_reason
 from effectiveness.corpus.scan.decoding import HEAD_BYTES, NotText, decode, require_no_nul
 from effectiveness.corpus.scan.listing import MAX_FILE_BYTES, Candidate, Tally
 from effectiveness.corpus.scan.quality import EMPTY, drop_reason
+from effectiveness.corpus.scan.repeating import repeating_reason
 from effectiveness.corpus.scan.unwanted import language_reason, name_reason
 from effectiveness.languages import UNKNOWN, Language, language_called, language_of
 
@@ -81,4 +83,7 @@ def _reason(name: str, text: bytes, language: Language, candidate: Candidate) ->
         language = replace(language, long_lines=True)  # of its prose a paragraph is a line
     handwritten = candidate.handwritten
     reason = language_reason(name, language, len(text), handwritten=handwritten)
-    return reason or drop_reason(text, language, handwritten=handwritten)
+    reason = reason or drop_reason(text, language, handwritten=handwritten)
+    if not reason and not handwritten:
+        reason = declarations_reason(name, text)
+    return reason or repeating_reason(name, text, language)

@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from effectiveness.corpus.scan.recorded import RECORDED
 from effectiveness.corpus.scan.roles import TEST_COMPONENTS
 from effectiveness.languages import UNKNOWN, Language
 
@@ -32,10 +33,9 @@ NUMBERS = "data: mostly numbers"
 NO_WORDS = "data: no words"
 TABLE = "data: a table"
 TEST_DATA = "test data of no known language"
-LIST = "data: a list of words"
+LIST = "data: a list of words or paths"
 LARGE_TEST_DATA = f"test data: over {MAX_DATA_BYTES >> 10} kB"
 GENERATED_NAME = "generated: by its name"
-RECORDED = "recorded output"
 
 _LANGUAGES = {
     "data table": "2-Dimensional Array|CSV|TSV|CoNLL-U|NL|MiniZinc Data|TSPLIB data|STAR|Raw token data|Checksums|"
@@ -63,15 +63,15 @@ _SUFFIXES = {
     "3D model or scene": ".gltf .unity .prefab .ply .off .usda",
     "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
     "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
-    ".tsbuildinfo .ptx .gox .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs",
+    ".tsbuildinfo .ptx .gox .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs "
+    ".dfm .resx",
     "translations": ".xlf .xliff .xlf2 .tmx",
     "backup copy": ".orig .rej .bak .old .swp ~",
     "lock file": ".lock",
     "word list": ".dic .aff .wordlist",
 }
 _TEST_DATA = frozenset(
-    {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "golden", "goldens", "expected"}
-    | {"snapshots", "__snapshots__", "baseline", "baselines", "corpus", "corpora"}
+    {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "corpus", "corpora"}
 )
 OFTEN_DATA = frozenset({"TOML", "Text", "XML", "JSON", "YAML", "HTML"})
 _NAMES = {
@@ -98,15 +98,21 @@ _GENERATED_NAME = re.compile(
     re.IGNORECASE,
 )
 _DECLARATIONS = re.compile(r"(?:^|/)lib\.(?:dom|es\d|esnext|webworker|scripthost)[\w.]*\.d\.ts$")
-# What programs under test have written, in whatever language: tests/baselines/reference/a.js
-_RECORDED = re.compile(r"(?:^|/)(?:expected|goldens?|snapshots|__snapshots__|_snaps|baselines?)/")
+# In a format of data, whatever it belongs to; `recorded` asks for the input of the others.
+_EXPECTED = re.compile(r"(?:^|/)(?:expected|goldens?|baselines?)/")
+# a.esm.js, a.cjs.development.js, a-umd.js: one source in the formats of modules that there are
+_OF_A_FORMAT = re.compile(
+    r"[.-](?:esm|cjs|umd|iife|amd|common|esm-bundler|esm-browser|es\d{1,4})(?:\.(?:prod|production|dev|development|min|legacy|node|browser))?"
+    r"\.[cm]?js$"
+)
+_FINDINGS = re.compile(r"-baseline\.(?:xml|neon|json|ya?ml)$")  # of a checker, which are no more looked at
 _MINIFIED = re.compile(r"[.-]min\.(?:[cm]?js|css)$", re.IGNORECASE)
 _OF_SPHINX = re.compile(
     r"(?:^|/)_static/(?:searchtools|doctools|language_data|documentation_options|sphinx_highlight|"
     r"_sphinx_javascript_frameworks_compat|jquery(?:-[\d.]+)?|underscore(?:-[\d.]+)?)\.js$"
 )
 _TWO_WORDS = re.compile(rb"^\S+(?:[ \t]+\S+)?[ \t\r]*$", re.MULTILINE)
-_ONE_WORD = re.compile(rb"^[\w'\x80-\xff-]+[ \t\r]*$", re.MULTILINE)
+_ONE_WORD = re.compile(rb"^[\w'./@+~\x80-\xff-]+[ \t\r]*$", re.MULTILINE)  # or path
 
 
 def name_reason(path: str) -> str:
@@ -122,10 +128,14 @@ def name_reason(path: str) -> str:
         return "key or credentials"
     if _DECLARATIONS.search(name):
         return "vendored (TypeScript's own declarations)"
+    if _OF_A_FORMAT.search(name):
+        return GENERATED_NAME
     if _MINIFIED.search(name):
         return "minified: by its name"
     if _OF_SPHINX.search(path):
         return "vendored (Sphinx's own scripts)"
+    if _FINDINGS.search(name):
+        return RECORDED
     low = name.lower()
     if low.endswith("~"):
         return _BY_SUFFIX["~"]
@@ -142,27 +152,34 @@ def language_reason(path: str, language: Language, num_bytes: int, *, handwritte
     """
     if not handwritten and _GENERATED_NAME.search(path) and not path.rpartition("/")[2].startswith("test"):
         return GENERATED_NAME
-    if _RECORDED.search(path) and _is_below_tests(path):
+    if (
+        language.name in OFTEN_DATA
+        and language is not UNKNOWN
+        and _EXPECTED.search(path)
+        and is_below_tests(path)
+    ):
         return RECORDED
-    if language is UNKNOWN and _is_test_data(path):
+    if language is UNKNOWN and is_test_data(path):
         return TEST_DATA
     if (
         num_bytes > MAX_DATA_BYTES
         and language.name in OFTEN_DATA
-        and (_is_test_data(path) or _is_below_tests(path))
+        and (is_test_data(path) or is_below_tests(path))
     ):
         return LARGE_TEST_DATA
     return _BY_LANGUAGE.get(language.name, "")
 
 
-def _is_test_data(path: str) -> bool:
+def is_test_data(path: str) -> bool:
+    """Whether it lies in a directory of what tests read or write."""
     *directories, name = path.split("/")
     if not _TEST_DATA.isdisjoint(directories):
         return True
-    return _is_below_tests(path) and ("." not in name or "data" in directories)
+    return is_below_tests(path) and ("." not in name or "data" in directories)
 
 
-def _is_below_tests(path: str) -> bool:
+def is_below_tests(path: str) -> bool:
+    """Whether it lies in a directory of tests."""
     return not TEST_COMPONENTS.isdisjoint(map(os.fsencode, path.split("/")[:-1]))
 
 
