@@ -33,6 +33,7 @@ _EXPORTED_LAST = re.compile(
     rb"^export (?:type )?\{[^{}]*\};?\s*\Z|^export (?:type )?\{[^{}]*\};\n(?:export|//)[^\n]*\s*\Z",
     re.MULTILINE,
 )
+_REFERENCES = re.compile(rb"\A(?:///[^\n]*\n)+\n?")
 _BLOCK_COMMENT = re.compile(rb"^[ \t]*/\*(?:[^*]|\*(?!/))*\*/[ \t]*\n", re.MULTILINE)
 _MAP_LINE = re.compile(rb"^[ \t]{0,8}(?://|/\*)[#@] sourceMappingURL=", re.MULTILINE)
 _ES_MODULE = re.compile(
@@ -72,7 +73,11 @@ _TOOLS = (
 _GENERATOR = re.compile(
     rb"<meta[^>]{0,80}?generator[\"'][^>]{0,20}?content=[\"'][^\"'>]{0,40}?\b(?:%s)\b" % _TOOLS, re.IGNORECASE
 )
-_NOTE = re.compile(rb"<!--\s{0,20}generated (?:automatically )?(?:from|by|with|using)\b", re.IGNORECASE)
+_NOTE = re.compile(
+    rb"<!--\s{0,20}(?:this (?:html )?(?:file|page) (?:was|has been) )?(?:generated|created|produced|translated) "
+    rb"(?:automatically )?(?:from|by|with|using)\b",
+    re.IGNORECASE,
+)
 _FOOTER = re.compile(
     rb"\b(?:generated|produced|created|built|made)\b[^.]{0,60}?\b(?:by|with|using)\b[^.]{0,30}?(?:<a[^>]{0,200}>)?\s{0,3}(?:%s)\b"
     % _TOOLS,
@@ -135,7 +140,9 @@ def declarations_reason(path: str, text: bytes) -> str:
         return ""
     if _EXPORTED_LAST.search(text[-_END_BYTES:]) and len(_NOT_EXPORTED.findall(text)) >= MIN_NOT_EXPORTED:
         return EMITTED
-    lines = [line.strip() for line in _BLOCK_COMMENT.sub(b"", text).rstrip().split(b"\n")]
+    lines = [
+        line.strip() for line in _BLOCK_COMMENT.sub(b"", _REFERENCES.sub(b"", text)).rstrip().split(b"\n")
+    ]
     num_code_lines = sum(bool(line) and not line.startswith(b"//") for line in lines)
     return EMITTED if num_code_lines >= MIN_DECLARATION_LINES and b"" not in lines else ""
 

@@ -15,8 +15,13 @@ _PACKAGE_RECORDS = (b".egg-info", b".dist-info")  # what setuptools and pip note
 _BUILD = re.compile(rb"(?:[\w.]{1,20}-)?dist(?:-[\w.]{1,20})?|_?esm|_?cjs|umd|esnext|es20\d\d")
 _FORMATS = frozenset({b"esm", b"cjs", b"umd", b"commonjs", b"es"})
 _OF_A_MODULE = (b".d.cts", b".d.mts", b".d.ts", b".cjs", b".mjs", b".js")
-_IN_ONE_PLACE = (b".d.cts", b".d.ts", b".cjs", b".js")
-_IN_TWO_FORMATS = (b".cjs", b".mjs", b".d.cts", b".d.mts")
+# What lies beside a module that was built in two formats; `lib/a.js` and `lib/a.d.ts` alone are often written by hand.
+_BUILT_TOGETHER = (
+    frozenset({b".cjs", b".js", b".d.ts"}),
+    frozenset({b".cjs", b".mjs", b".d.ts"}),
+    frozenset({b".cjs", b".mjs", b".d.cts"}),
+    frozenset({b".cjs", b".js", b".d.cts"}),
+)
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
 _THIRD_PARTY = frozenset(b"third_party third-party thirdparty _vendor _vendored vendored".split())
 _VIGNETTES = b"inst/doc"  # where R puts copies of vignettes/ and what it makes of them
@@ -61,11 +66,8 @@ def is_built_module(name: bytes, names: frozenset[bytes], *, twice: bool = False
     stem = name.removesuffix(ending)
     if not ending:
         return False
-    if all(stem + other in names for other in _IN_TWO_FORMATS):
-        return True
-    if twice and stem + b".d.ts" in names and stem + b".js" in names:
-        return True
-    return all(stem + other in names for other in _IN_ONE_PLACE)
+    beside = {other for other in _OF_A_MODULE if stem + other in names}
+    return any(built <= beside for built in _BUILT_TOGETHER) or (twice and {b".d.ts", b".js"} <= beside)
 
 
 def foreign_reason(path: bytes) -> str:
