@@ -108,6 +108,8 @@ MIN_TABLE_BYTES = (
 )  # as small a file is a table if hardly a line is another, and all have numbers or strings
 MAX_DISTINCT_SHARE_OF_TABLE = 0.05
 MIN_NUMBERED_SHARE_OF_TABLE = 0.9
+_PIECE_BYTES = 2048
+_MAX_DISTINCT_SHARE_OF_PIECE = 0.4
 MIN_DECLARATION_LINES = 12
 MIN_NOT_EXPORTED = 4
 _STRINGS = re.compile(rb"\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'")
@@ -192,10 +194,19 @@ def _is_template(text: bytes) -> bool:
     return b"{%" in text or b"{{" in text
 
 
+def _bare_lines(text: bytes) -> list[bytes]:
+    """Lines without their strings and numbers, but for those of a bracket or two."""
+    bare = _NUMBERS.sub(b"0", _STRINGS.sub(b"0", text))
+    return [line for line in map(bytes.strip, bare.split(b"\n")) if len(line) > 2]
+
+
 def _repeats_lines(text: bytes) -> bool:
     """Whether nearly all lines are few ones, but for numbers and strings: code points, opcodes, pixels, names."""
-    bare = _NUMBERS.sub(b"0", _STRINGS.sub(b"0", text))
-    lines = [line for line in map(bytes.strip, bare.split(b"\n")) if len(line) > 2]
+    if len(text) <= MIN_SAME_BYTES:  # most files of some size: a piece of the middle tells what is no table
+        piece = _bare_lines(text[len(text) // 2 :][:_PIECE_BYTES])
+        if len(set(piece)) > _MAX_DISTINCT_SHARE_OF_PIECE * len(piece):
+            return False
+    lines = _bare_lines(text)
     if len(lines) < MIN_SAME_LINES or len(set(lines)) > MAX_DISTINCT_SHARE * len(lines):
         return False
     numbered = sum(b"0" in line for line in lines) / len(lines)
