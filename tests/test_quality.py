@@ -38,7 +38,7 @@ def encoded(num_bytes: int) -> bytes:
         (b"x = '" + b"a b " * 300 + b"'\n", quality.LONG_LINES),
         (CODE * 100 + b"x = '" + b"a b " * 700 + b"'\n", quality.LONG_LINES),
         (CODE * 20_000 + b"x = '" + b"a b " * 25_000 + b"'\n", quality.LONG_LINES),
-        ((b"x = '" + b"a b " * 30 + b"'\n") * 20, quality.LONG_MEAN),
+        ((b"x = '" + b"a b " * 60 + b"'\n") * 20, quality.LONG_MEAN_ELSEWHERE),
         (b"table = [\n" + b"    0.5, 1.25, 3.75,\n" * 100 + b"]\n", quality.FEW_LETTERS),
         (b"key = '''\n" + b"\n".join([encoded(48)] * 30) + b"\n'''\n" + CODE * 20, quality.ENCODED_RUNS),
         (b"data = [\n" + b"".join(b"    '%s',\n" % encoded(54) for _ in range(20)) + b"]\n", quality.ENCODED_RUNS),

@@ -177,9 +177,9 @@ def test_what_a_test_reads_and_writes_is_left_out_where_no_language_is_known(roo
     files = {"testdata__a": words, "data__c": words, "tests__d": words, "tests__data__e": words}
     write(root, testdata__b_DOT_go="package b\n", **{f"{name}_DOT_zzz": text for name, text in files.items()})
     result, _, _ = scan_tree(root, spool)
-    write(root, tests__f=words, src__g=words)
+    write(root, tests__f=words * 90, tests__unix__dune="(tests (names main))\n", src__g=words)
     result, _, _ = scan_tree(root, spool)
-    assert paths(result) == ["data/c.zzz", "src/g", "testdata/b.go", "tests/d.zzz"]
+    assert paths(result) == ["data/c.zzz", "src/g", "testdata/b.go", "tests/d.zzz", "tests/unix/dune"]
     assert result.skipped == {TEST_DATA: 3}
 
 

@@ -14,14 +14,17 @@ import string
 
 import numpy as np
 
-from effectiveness.corpus.scan.built import built_reason
+from effectiveness.corpus.scan.built import OF_THE_WEB, built_reason
 from effectiveness.corpus.scan.unwanted import MAX_DATA_BYTES, data_reason, shape_reason
 from effectiveness.languages import UNKNOWN, Language
 
 LONG_LINE_CHARS = 1000
 LONG_LINES_SHARE = 0.2  # of the text; hand-written files stay below 0.17, minified ones begin at 0.3
 MAX_LINE_CHARS = 100_000  # nobody wrote this, whatever its share: one such line can cost a tokenizer seconds
+# Of the languages of the web, which are minified; completions of shells, XML and tests of an assembler, written by hand
+# or by a loop, have 100 to 130.
 MAX_MEAN_LINE_CHARS = 100
+MAX_MEAN_LINE_CHARS_ELSEWHERE = 200
 MIN_LETTERS_SHARE = 0.25  # of the characters that are not white space
 MIN_BYTES_FOR_SHARES = 1024  # of a shorter file no share says anything: `{}` has no letters
 LONG_RUN = 1024  # bytes of base64 or hex, over the lines of one literal
@@ -35,6 +38,7 @@ EMPTY = "empty"
 BLANK = "empty (white space only)"
 LONG_LINES = f"minified: lines over {LONG_LINE_CHARS} characters"
 LONG_MEAN = f"long lines: over {MAX_MEAN_LINE_CHARS} characters on average"
+LONG_MEAN_ELSEWHERE = f"long lines: over {MAX_MEAN_LINE_CHARS_ELSEWHERE} characters on average"
 FEW_LETTERS = f"encoded data: under {MIN_LETTERS_SHARE:.0%} letters"
 ENCODED_RUNS = f"encoded data: base64 or hex runs over {LONG_RUN} characters"
 UUENCODED = "encoded data: over half of the lines are uuencoded"
@@ -120,7 +124,7 @@ def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -
         return f"generated: {marker}"
     if not handwritten and (reason := built_reason(text, language)):
         return reason
-    if not language.long_lines and (reason := _line_reason(text)):
+    if not language.long_lines and (reason := _line_reason(text, is_of_the_web=language.name in OF_THE_WEB)):
         return reason
     if reason := _data_reason(text):
         return reason
@@ -209,8 +213,9 @@ def line_lengths(text: bytes) -> np.ndarray:
     return lengths
 
 
-def _line_reason(text: bytes) -> str:
-    if len(text) <= MAX_MEAN_LINE_CHARS * text.count(b"\n") and not _has_long_line(text):  # nearly always
+def _line_reason(text: bytes, *, is_of_the_web: bool) -> str:
+    most = MAX_MEAN_LINE_CHARS if is_of_the_web else MAX_MEAN_LINE_CHARS_ELSEWHERE
+    if len(text) <= most * text.count(b"\n") and not _has_long_line(text):  # nearly always
         return ""
     lengths = line_lengths(text)
     if not text.isascii():  # bytes are an upper bound; characters decide
@@ -218,8 +223,9 @@ def _line_reason(text: bytes) -> str:
     in_long_lines = lengths[lengths > LONG_LINE_CHARS].sum()
     if lengths.max() > MAX_LINE_CHARS or in_long_lines > LONG_LINES_SHARE * (lengths.sum() + len(lengths)):
         return LONG_LINES
-    too_long = lengths.mean() > MAX_MEAN_LINE_CHARS and len(text) >= MIN_BYTES_FOR_SHARES
-    return LONG_MEAN if too_long else ""
+    if lengths.mean() <= most or len(text) < MIN_BYTES_FOR_SHARES:
+        return ""
+    return LONG_MEAN if is_of_the_web else LONG_MEAN_ELSEWHERE
 
 
 def _has_long_line(text: bytes) -> bool:

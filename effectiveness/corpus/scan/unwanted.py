@@ -20,6 +20,7 @@ MAX_DATA_BYTES = 64 << 10  # people write no larger schema or configuration
 MAX_UNKNOWN_BYTES = (
     1 << 20
 )  # code that no table knows: sources of a preprocessor of one's own had up to 1.5 MB
+MAX_BUILD_FILE_BYTES = 2 << 10
 MIN_BYTES = 256  # of a shorter text no share says anything
 MIN_TABLE_LINES = 8
 MIN_LIST_LINES = 64
@@ -159,7 +160,7 @@ def language_reason(path: str, language: Language, num_bytes: int, *, handwritte
         and is_below_tests(path)
     ):
         return RECORDED
-    if language is UNKNOWN and is_test_data(path):
+    if language is UNKNOWN and is_test_data(path) and not _is_small_beside_tests(path, num_bytes):
         return TEST_DATA
     if (
         num_bytes > MAX_DATA_BYTES
@@ -176,6 +177,14 @@ def is_test_data(path: str) -> bool:
     if not _TEST_DATA.isdisjoint(directories):
         return True
     return is_below_tests(path) and ("." not in name or "data" in directories)
+
+
+def _is_small_beside_tests(path: str, num_bytes: int) -> bool:
+    """`test/unix/dune`: what builds the tests has no ending, and no directory says that it is data."""
+    directories = path.split("/")[:-1]
+    return (
+        num_bytes < MAX_BUILD_FILE_BYTES and "data" not in directories and _TEST_DATA.isdisjoint(directories)
+    )
 
 
 def is_below_tests(path: str) -> bool:
