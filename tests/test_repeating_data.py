@@ -91,6 +91,8 @@ GOES = {
     "missing": ("#! /bin/sh\n# Common wrapper.\n\nscriptversion=2018-03-07.03; # UTC\necho a\n", HELPER),
     "form.dfm": ("object Form1: TForm1\n", "written by a tool"),
     "inst/doc/a.Rmd": (WORDS, directories.COPIES),
+    "Widgets.Output.verified.txt": (WORDS, RECORDED),
+    "test-fixtures/graph.json": (pretty(SETTINGS), repeating.TEST_RECORDS),
     "psalm-baseline.xml": ("<files/>\n", RECORDED),
 }  # fmt: skip
 STAYS = {
@@ -126,6 +128,7 @@ STAYS = {
     "vignettes/a.Rmd": WORDS,
     "a.fish": COMPLETIONS,
     "tests/test_locales.py": ASSERTIONS,
+    "docs/verified.txt": WORDS,
     "mail.sh": "echo M\n" * 40,
     ".gitignore": "".join(f"*.{word}\n" for word in WORD[:90]),
 }  # fmt: skip

@@ -72,7 +72,8 @@ _SUFFIXES = {
     "word list": ".dic .aff .wordlist",
 }
 _TEST_DATA = frozenset(
-    {"testdata", "test-data", "test_data", "fixtures", "__fixtures__", "corpus", "corpora"}
+    {"testdata", "test-data", "test_data", "fixtures", "test-fixtures", "test_fixtures"}
+    | {"__fixtures__", "corpus", "corpora"}
 )
 OFTEN_DATA = frozenset({"TOML", "Text", "XML", "JSON", "YAML", "HTML"})
 _NAMES = {
@@ -106,6 +107,7 @@ _OF_A_FORMAT = re.compile(
     r"[.-](?:esm|cjs|umd|iife|amd|common|esm-bundler|esm-browser|es\d{1,4})(?:\.(?:prod|production|dev|development|min|legacy|node|browser))?"
     r"\.[cm]?js$"
 )
+_VERIFIED = re.compile(r"\.(?:verified|received|approved)\.\w+$")  # of Verify and ApprovalTests
 _FINDINGS = re.compile(r"-baseline\.(?:xml|neon|json|ya?ml)$")  # of a checker, which are no more looked at
 _MINIFIED = re.compile(r"[.-]min\.(?:[cm]?js|css)$", re.IGNORECASE)
 _OF_SPHINX = re.compile(
@@ -135,7 +137,7 @@ def name_reason(path: str) -> str:
         return "minified: by its name"
     if _OF_SPHINX.search(path):
         return "vendored (Sphinx's own scripts)"
-    if _FINDINGS.search(name):
+    if _FINDINGS.search(name) or _VERIFIED.search(name):
         return RECORDED
     low = name.lower()
     if low.endswith("~"):
