@@ -158,7 +158,7 @@ def oddly_named() -> Files:
 
 
 TREES: dict[str, tuple[str, Callable[[], Files]]] = {
-    "JSON fixtures": ("--max-tokens 128", many(150, "fixtures/{i}.json", "json")),
+    "JSON fixtures": ("--max-tokens 128 --include fixtures/", many(150, "fixtures/{i}.json", "json")),
     "templated Go": ("--max-tokens 64", many(120, "models/m{i}.go", "go")),
     "SQL migrations": ("--max-tokens 128", many(150, "db/V{i}.sql", "sql")),
     "Perl modules": ("--max-tokens 128", many(60, "lib/{i}.pm", "perl")),
