@@ -75,7 +75,7 @@ class WarmTrainer:
 
     def __exit__(self, *_) -> None:
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(HANGS_AFTER_S)
         self._process.stdout.close()
 
     def run(self, argv: list[str], point: Point | None = None, name: str = "train", until: str = "") -> Ended:

@@ -24,7 +24,7 @@ class Finished:
     """The output directory of a training, and what is written of its weights."""
 
     directory: Path
-    facts: dict  # of setup.facts
+    facts: dict  # of run_directory.facts_of_run
     num_steps: int  # made by the whole training
     best_step: int  # whose weights were exported
 

@@ -1,4 +1,4 @@
-"""What may differ between a run and its resume: nothing changes without a word, and each setting says what it may."""
+"""How a run goes on: from which checkpoint, with what changed - nothing without a word - and at which place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.trainer import defaults, setup
+from effectiveness.trainer import checkpoint, defaults, run_directory, setup
 from effectiveness.trainer.batches import num_replayed
 from effectiveness.trainer.checkpoint import Checkpoint
 from effectiveness.trainer.config import CHANGEABLE, HARMLESS, PACED, REFUSED, SECTIONS, Config, filled
@@ -29,6 +29,21 @@ def from_the_same_start(found: Checkpoint, run: setup.Run) -> setup.Run:
     if run.source is None and source and Path(source).is_dir():
         return replace(run, source=Path(source))
     return run
+
+
+def newest_checkpoint(run: setup.Run) -> Checkpoint | None:
+    """The one to go on from. Raises UserError where there is a run, but none that can be gone on with."""
+    found = checkpoint.newest(run.checkpoints, run.console.say)
+    if found is not None:
+        return found
+    held = run_directory.what_it_holds(run.output)
+    if held and held != "best weights":  # those of before the first step
+        raise UserError(
+            f"{run.output} holds {held}, but no whole checkpoint to resume from; --overwrite deletes it, or start a "
+            f"new run from its weights: --checkpoint {run.output} --output ANOTHER"
+        )
+    run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
+    return None
 
 
 def changes(found: Checkpoint, run: setup.Run) -> list[str]:
@@ -79,7 +94,7 @@ def _flat(config: dict) -> dict:
 
 
 def _refuse_other_rows(found: Checkpoint, run: setup.Run) -> None:
-    ours, theirs = (_rows(facts) for facts in (setup.dataset_facts(run), found.facts["dataset"]))
+    ours, theirs = (_rows(facts) for facts in (run_directory.dataset_facts(run), found.facts["dataset"]))
     if ours != theirs:
         has_its_tokenizer = found.facts["tokenizer"]["sha256"] == run.vocabulary.sha256
         build = "" if has_its_tokenizer else f"build the dataset with --tokenizer {run.output}, and "
@@ -123,6 +138,22 @@ def _own(num_packs: int, config: Config) -> int:
     """Of the sequences of a step those that are not replayed."""
     share = config.data.replay_share
     return num_packs - (num_replayed(num_packs, share) if config.data.replay else 0)
+
+
+def restore(run: setup.Run, trainer: Trainer, found: Checkpoint) -> None:
+    """Weights, optimizers and average as they were saved, and the place in the epoch."""
+    try:
+        checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
+        checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])
+        if trainer.average is not None:
+            for name, weights in trainer.average.weights.items():
+                weights.copy_(checkpoint.shard_like(found.tensors["ema"][name], weights))
+    except (checkpoint.DamagedCheckpoint, KeyError) as error:
+        raise UserError(
+            f"cannot resume from {found.path} ({error}); use the configuration it was made with"
+        ) from error
+    place(trainer, run.config)
+    trainer.heed_early_end()
 
 
 def place(trainer: Trainer, config: Config) -> None:

@@ -9,17 +9,26 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from effectiveness.common.durable import remove_tree
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
 from effectiveness.common.paths import spell
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.trainer import checkpoint
+from effectiveness.trainer import checkpoint, defaults, devices, models
 from effectiveness.trainer.metrics import FILE_NAME
+from effectiveness.trainer.rows import open_dataset
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from effectiveness.trainer.setup import Run
 
 CHECKPOINTS, BEST = "checkpoints", "best"
 METRICS_FILE, REPORT_FILE, FACTS_FILE = (
@@ -140,6 +149,48 @@ def locked(output: Path) -> Iterator[None]:
 # --- training_facts.json --------------------------------------------------------------------------------------
 
 
+def known_to_its_start(run: Run) -> str:
+    """What is to be said of held-out figures where the run's first weights may have learnt such files; else ""."""
+    base = run.config.model.pretrained_model
+    return known_before(run.source or (base and Path(base)) or None, run.dataset.metadata.get("files") or {})
+
+
+def facts_of_run(run: Run, what: str, model: PreTrainedModel, before: dict | None = None) -> dict:
+    """What a reader needs to know about a run: for checkpoints, the report and the model card.
+
+    `before`: the facts of the checkpoint that is gone on with.
+    """
+    return {
+        KNOWN_BEFORE: known_to_its_start(run) or (before or {}).get(KNOWN_BEFORE, ""),
+        "model": what,
+        "source": None if run.source is None else str(run.source),
+        "num_parameters": models.num_parameters(model),
+        "num_trainable_parameters": models.num_parameters(model, trainable_only=True),
+        "device": devices.describe(run.device),
+        "num_processes": run.engine.world_size,
+        "precision": str(run.precision).removeprefix("torch."),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
+        "dataset": dataset_facts(run),
+        "optimizer": defaults.optimizer_kind(run.config, run.source),
+        "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
+        "config": run.config.as_dict(),
+    }
+
+
+def dataset_facts(run: Run) -> dict:
+    """Which rows a run trains on: a resumed one needs the same."""
+    metadata, train, replay = run.dataset.metadata, run.dataset.train, run.config.data.replay
+    return {
+        "source_repo": metadata.get("source_repo"),
+        "repository_commit": metadata.get("repository_commit"),
+        "window": run.dataset.window,
+        "train_sha256": None if train.name in (metadata.get("files") or {}) else digest(train).sha256,
+        "files": metadata.get("files"),
+        "replay": replay and digest(open_dataset(Path(replay)).train).sha256,
+    }
+
+
 FORMAT = 1
 WEIGHTS = "model*.safetensors"  # a large model has several
 
@@ -148,7 +199,7 @@ WEIGHTS = "model*.safetensors"  # a large model has several
 class TrainingFacts:
     """Of exported weights."""
 
-    facts: dict  # of setup.facts
+    facts: dict  # of `facts_of_run`
     num_steps: int  # made by the whole training
     best_step: int  # after which the weights were as exported
     is_finite: bool  # whether the last losses on held-out files were

@@ -6,18 +6,16 @@ Everything a user can get wrong is found here, in the order of how cheap it is t
 from __future__ import annotations
 
 import argparse
-import platform
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from effectiveness.common.jsonl import digest
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import UserError
-from effectiveness.trainer import defaults, devices, models
+from effectiveness.trainer import defaults, devices
 from effectiveness.trainer.batches import Batches, WithReplay, num_replayed
 from effectiveness.trainer.config import Config, filled, with_base
 from effectiveness.trainer.console import Console
@@ -29,11 +27,8 @@ from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.model_files import name_of
 from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
-from effectiveness.trainer.run_directory import CHECKPOINTS, KNOWN_BEFORE, known_before
+from effectiveness.trainer.run_directory import CHECKPOINTS
 from effectiveness.trainer.vocabulary import Vocabulary, compare_tokenizers
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,48 +189,6 @@ def make_held_out(
 def num_updates_of_run(config: Config, batches: Batches) -> int:
     expected = batches.expected_steps(filled(config.training.num_epochs))
     return min(expected, config.training.max_steps or expected)
-
-
-def known_to_its_start(run: Run) -> str:
-    """What is to be said of held-out figures where the run's first weights may have learnt such files; else ""."""
-    base = run.config.model.pretrained_model
-    return known_before(run.source or (base and Path(base)) or None, run.dataset.metadata.get("files") or {})
-
-
-def facts(run: Run, what: str, model: PreTrainedModel, before: dict | None = None) -> dict:
-    """What a reader needs to know about a run: for checkpoints, the report and the model card.
-
-    `before`: the facts of the checkpoint that is gone on with.
-    """
-    return {
-        KNOWN_BEFORE: known_to_its_start(run) or (before or {}).get(KNOWN_BEFORE, ""),
-        "model": what,
-        "source": None if run.source is None else str(run.source),
-        "num_parameters": models.num_parameters(model),
-        "num_trainable_parameters": models.num_parameters(model, trainable_only=True),
-        "device": devices.describe(run.device),
-        "num_processes": run.engine.world_size,
-        "precision": str(run.precision).removeprefix("torch."),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
-        "dataset": dataset_facts(run),
-        "optimizer": defaults.optimizer_kind(run.config, run.source),
-        "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
-        "config": run.config.as_dict(),
-    }
-
-
-def dataset_facts(run: Run) -> dict:
-    """Which rows a run trains on: a resumed one needs the same."""
-    metadata, train, replay = run.dataset.metadata, run.dataset.train, run.config.data.replay
-    return {
-        "source_repo": metadata.get("source_repo"),
-        "repository_commit": metadata.get("repository_commit"),
-        "window": run.dataset.window,
-        "train_sha256": None if train.name in (metadata.get("files") or {}) else digest(train).sha256,
-        "files": metadata.get("files"),
-        "replay": replay and digest(open_dataset(Path(replay)).train).sha256,
-    }
 
 
 # --- batches --------------------------------------------------------------------------------------------------

@@ -39,20 +39,24 @@ def train(config: Config, arguments: argparse.Namespace, standing: Standing | No
 def _train(run: setup.Run, arguments: argparse.Namespace, stop: StopRequest, standing: Standing) -> int:
     resume, overwrite = arguments.resume, getattr(arguments, "overwrite", False)
     may_hold = {"resume": resume, "overwrite": overwrite}
+    # What is there: the directory, the checkpoint to go on from, the rows and what follows from them.
     run_directory.refuse_unless_free(run.output, run.dataset.tokenizer, **may_hold)
-    found = _newest_checkpoint(run) if resume else None
+    found = resuming.newest_checkpoint(run) if resume else None
     run = resuming.from_the_same_start(found, run) if found else run
     rows = setup.open_training_rows(run)
     run = setup.with_defaults(run, rows)
     changed = resuming.changes(found, run) if found else []
+    # What trains.
     batches = setup.make_batches(run, rows)
     model, what = starting.build_model(run, recut.num_source_tokens(rows))
     trainer = starting.make_trainer(
         run, model, batches, resuming.state_of(found, run.config) if found else State()
     )
-    _restore(run, trainer, found)
-    facts = setup.facts(run, what, model, found.facts if found else None)
-    with _locked(run, may_hold, standing):  # nothing was written so far
+    if found is not None:
+        resuming.restore(run, trainer, found)
+    facts = run_directory.facts_of_run(run, what, model, found.facts if found else None)
+    # It begins; nothing was written so far.
+    with _locked(run, may_hold, standing):
         if overwrite and run.engine.rank == 0:
             _delete_run(run, standing)
         run.console.hold_trouble()
@@ -171,38 +175,6 @@ def _locked(run: setup.Run, may_hold: dict[str, bool], standing: Standing):
         standing.in_words, standing.has_begun = lambda: _what_is_saved(run), True
         run_directory.take(run.output, run.dataset.tokenizer)
         yield
-
-
-def _newest_checkpoint(run: setup.Run) -> checkpoint.Checkpoint | None:
-    """The one to go on from. Raises UserError where there is a run, but none that can be gone on with."""
-    found = checkpoint.newest(run.checkpoints, run.console.say)
-    if found is not None:
-        return found
-    held = run_directory.what_it_holds(run.output)
-    if held and held != "best weights":  # those of before the first step
-        raise UserError(
-            f"{run.output} holds {held}, but no whole checkpoint to resume from; --overwrite deletes it, or start a "
-            f"new run from its weights: --checkpoint {run.output} --output ANOTHER"
-        )
-    run.console.say(f"no checkpoint in {run.checkpoints}: starting from the beginning")
-    return None
-
-
-def _restore(run: setup.Run, trainer: Trainer, found: checkpoint.Checkpoint | None) -> None:
-    if found is None:
-        return
-    try:
-        checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
-        checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])
-        if trainer.average is not None:
-            for name, weights in trainer.average.weights.items():
-                weights.copy_(checkpoint.shard_like(found.tensors["ema"][name], weights))
-    except (checkpoint.DamagedCheckpoint, KeyError) as error:
-        raise UserError(
-            f"cannot resume from {found.path} ({error}); use the configuration it was made with"
-        ) from error
-    resuming.place(trainer, run.config)
-    trainer.heed_early_end()
 
 
 def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:

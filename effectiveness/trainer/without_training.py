@@ -14,7 +14,7 @@ from effectiveness.common.boundary import reading
 from effectiveness.common.endings import print_line
 from effectiveness.common.recipes import TRAINED
 from effectiveness.common.records import LATER, UserError
-from effectiveness.trainer import defaults, devices, models, recut, setup, starting
+from effectiveness.trainer import defaults, devices, models, recut, run_directory, setup, starting
 from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text
 from effectiveness.trainer.config import Config, filled
@@ -43,7 +43,7 @@ def evaluate_only(config: Config, arguments: argparse.Namespace) -> int:
         model, what = starting.build_model(run, 0)
         wrapped = run.engine.wrap(Objective(model, run.precision))
         run.console.say(f"model   {what}")
-        if known := setup.known_to_its_start(run):
+        if known := run_directory.known_to_its_start(run):
             run.console.say(f"measure {known}")
         held_out = [("val", "Val Loss"), ("test", "Test Loss")]
         held_out += [(LATER, "Later Loss")] if run.dataset.has_later else []
