@@ -21,7 +21,7 @@ from torch import nn
 
 from effectiveness.common import programs
 from effectiveness.trainer import devices, models, setup, starting
-from effectiveness.trainer.adapters import lower_frozen
+from effectiveness.trainer.adapters import adapt, lower_frozen
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.evaluate import Evaluation, Score
 from effectiveness.trainer.loop import Trainer
@@ -129,7 +129,7 @@ class Bench:
         for p in model.parameters():
             p.data = p.data.bfloat16().float()
         if adapters:
-            adapters.adapt(model, run.config.quantization, 1)
+            adapt(model, run.config.quantization, 1)
             if run.precision == torch.bfloat16:
                 lower_frozen(model)
         model.to(self.device)
