@@ -83,6 +83,8 @@ def load(directory: Path) -> tuple[Index, Header, np.ndarray, np.ndarray]:
         arrays = {name: _mapped(directory, name, wanted) for name, wanted in facts["arrays"].items()}
         index = _index_of(arrays, facts)
         index.native()
+        if not all(isinstance(path, str) for path in facts["paths"]):
+            raise TypeError("a path is no text")
         header = Header(
             paths=tuple(facts["paths"]), tokenizer_sha256=facts["tokenizer_sha256"], digest=facts["digest"]
         )
