@@ -25,7 +25,7 @@ from tests.linear_shape_makers import nested, numbered, repeated
 
 ROOT = Path(__file__).resolve().parent.parent
 KIB = 1024
-LEAST_S = 0.004  # of processor time: a ratio of less says nothing
+LEAST_S = 0.01  # of processor time: a ratio of less says nothing
 MAX_RATIO = 2.3  # for a doubling
 MAX_BYTES_PER_BYTE = 150
 ANCHORS = {name: [anchor.decode("latin-1") for anchor in found] for name, found in anchors_by_rule().items()}
