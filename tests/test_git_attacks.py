@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -489,22 +490,28 @@ def test_filters_of_large_files_are_neither_run_nor_needed(tree, tmp_path, monke
 # --- whose repository it is ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def open_to_all():
+    """A directory that every user may reach and write, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("reader", [0, 12345])
 @pytest.mark.parametrize("owner", [0, 12345, 54321])
-def test_a_repository_is_read_the_same_whoever_owns_it_and_whoever_reads(tree, tmp_path, owner, reader):
+def test_a_repository_is_read_the_same_whoever_owns_it_and_whoever_reads(open_to_all, owner, reader):
+    tree = repository(open_to_all / "tree", a_DOT_py="a = 1\n", sub__b_DOT_py="b = 1\n")
     subprocess.run(["chown", "-R", str(owner), str(tree)], check=True)
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(0o777)
-    (tmp_path / "answer").touch(0o666)
-    (tmp_path / "answer").chmod(0o666)
+    answer = open_to_all / "answer"
     child = os.fork()
     if child == 0:
         try:
             os.setgid(reader)
             os.setuid(reader)
-            (tmp_path / "answer").write_text(repr(seen(tree, tmp_path, reader)[:2]))
+            answer.write_text(repr(seen(tree, open_to_all, reader)[:2]))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    assert (tmp_path / "answer").read_text() == repr((OWN, "git"))
+    assert answer.read_text() == repr((OWN, "git"))
