@@ -15,7 +15,10 @@ from effectiveness.memory.build import FIT_TOKENS, fit
 from effectiveness.serve.knowledge import SEED, Knowledge
 
 POLL_S, QUICK_POLL_S = 1.0, 0.02  # between two looks at the files; quick while somebody asks
-SHARE_OF_TIME = 0.05  # of a core at most, for looking: a large tree is looked at less often
+SHARE_OF_TIME, QUICK_SHARE = (
+    0.05,
+    0.25,
+)  # of a core at most, for looking: a large tree is looked at less often
 
 
 @dataclass(slots=True)
@@ -44,18 +47,20 @@ class Background:
             self.knowledge.woken.clear()
             if self.stopped.is_set():
                 return
-            begun = time.thread_time()
+            begun, num_saved = time.thread_time(), 0
             try:
-                self.knowledge.refresh()
+                num_saved = self.knowledge.refresh()
             except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
                 self.say(f"repository  not read again: {error}")
                 self.stopped.wait(10 * POLL_S)
-            pause_s = self._pause_s(time.thread_time() - begun)
+            # Reading what was saved is no looking: who saves one file goes on with the next.
+            pause_s = self._pause_s(0.0 if num_saved else time.thread_time() - begun)
 
     def _pause_s(self, looked_s: float) -> float:
         """Until the next look, after one that took `looked_s` of this thread's processor time."""
-        shortest_s = QUICK_POLL_S if self.knowledge.is_asked_lately else POLL_S
-        return max(shortest_s, min(10 * POLL_S, looked_s / SHARE_OF_TIME))
+        is_asked = self.knowledge.is_asked_lately
+        shortest_s, share = (QUICK_POLL_S, QUICK_SHARE) if is_asked else (POLL_S, SHARE_OF_TIME)
+        return max(shortest_s, min(10 * POLL_S, looked_s / share))
 
     def _fit_quietly(self) -> None:
         _step_back()
