@@ -28,10 +28,14 @@ TRAIN ?= --resume
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
 SAMPLE := --max-tokens 60000 --questions 100
 
-.PHONY: run test readers lint torture benchmark gpu gpu-kit clean
+.PHONY: run there test readers lint torture benchmark gpu gpu-kit clean
 .DELETE_ON_ERROR:
 
-run: $(READY) $(NATIVE)
+# Before minutes are spent on an environment.
+there:
+	@test -e "$(REPO)" || { echo "REPO=$(REPO): no such directory; name a repository, e.g. make run REPO=~/projects/mine" >&2; exit 2; }
+
+run: there $(READY) $(NATIVE)
 	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
 	@echo; echo "What the repository itself says next, before any training:"
