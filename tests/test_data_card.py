@@ -29,6 +29,15 @@ def test_the_front_matter_names_the_file_of_every_split():
     ]
 
 
+def test_other_rows_are_another_version_because_loaders_keep_what_they_have_read_of_a_directory():
+    files = sample_metadata(sample_rows(500))["files"]
+    train = "training_data_train.jsonl"
+    changed = files | {train: files[train] | {"sha256": "0" * 64}}
+    versions = [card_of(files=f)[0]["configs"][0]["version"] for f in (files, files, changed)]
+    assert versions[0] == versions[1] != versions[2]
+    assert all(re.fullmatch(r"0\.0\.[0-9]{1,9}", version) for version in versions)
+
+
 def test_a_split_without_rows_is_not_offered_to_loaders():
     front, body = card_of(val_sequences=0)
     assert [entry["split"] for entry in front["configs"][0]["data_files"]] == ["train", "test"]

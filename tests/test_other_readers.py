@@ -7,8 +7,10 @@ alone is asked in any case.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,9 @@ import torch
 from training_fixtures import model_of, open_trainer, use_tiny_models, write_dataset
 
 from effectiveness.common.fim import FIM_SPELLINGS
+from effectiveness.common.records import DATASET_FILES
 from effectiveness.completion.spelling import TextCoder
+from effectiveness.corpus.data_card import write_data_card
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS
 from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_bpe
 from effectiveness.trainer.adapters import NewRows, adapt
@@ -217,10 +221,20 @@ def test_peft_applies_our_adapter_to_its_base_as_the_merged_model_does(exported,
 
 
 @needs_readers
-def test_datasets_reads_every_row_of_a_dataset_we_build(small_dataset):
+def test_datasets_reads_every_row_of_a_dataset_we_build_and_of_one_that_takes_its_place(
+    small_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     rows = ask(datasets={"x": small_dataset})["rows"]["x"]
     metadata = json.loads((small_dataset / "dataset_metadata.json").read_text("utf-8"))
     for split, (count, num_tokens) in rows.items():
         named = "val" if split == "validation" else split
         assert count == metadata[f"{named}_sequences"]
         assert num_tokens == count * metadata["max_tokens_per_sequence"]
+    place = shutil.copytree(small_dataset, tmp_path / "place")
+    assert ask(datasets={"x": place})["rows"]["x"]["train"][0] > 100
+    train = place / DATASET_FILES["train"]
+    train.write_bytes(b"".join(train.read_bytes().splitlines(keepends=True)[:100]))
+    metadata["files"][train.name] = {"sha256": hashlib.sha256(train.read_bytes()).hexdigest()}
+    write_data_card(place / "README.md", metadata)
+    assert ask(datasets={"x": place})["rows"]["x"]["train"][0] == 100
