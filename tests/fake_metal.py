@@ -116,6 +116,10 @@ class FakeMetal(TorchFunctionMode):
             )
             if not is_device or func in (torch.device, torch._C._nn._parse_to):
                 return leaf
+            if (
+                torch.device(leaf).type == "meta"
+            ):  # no memory: what is made there is written to elsewhere, later
+                return leaf
             asked.append(torch.device(leaf).type == "mps")
             return CPU
 

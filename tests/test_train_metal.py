@@ -24,7 +24,7 @@ from effectiveness.trainer.engines import blocks, make_engine
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.metrics import read_metrics
 from effectiveness.trainer.micro_batches import collate
-from effectiveness.trainer.models import add_dropout
+from effectiveness.trainer.models import add_dropout, load_pretrained
 from effectiveness.trainer.objective import Objective
 from training.model_trainer_unified import main
 
@@ -84,6 +84,19 @@ def test_every_command_works_on_metal(sequences, tmp_path, capfd, precision):
                 source = [] if flags == ("--dry-run",) else ["--checkpoint", str(tmp_path / "m")]
                 assert main([*on("mps", sequences, tmp_path / "x", *flags, settings=settings), *source]) == 0
     assert "device  mps (Apple M0, shared memory, 8 GiB)" in capfd.readouterr().out
+
+
+def test_a_base_that_was_loaded_holds_no_memory_that_was_never_written_to(tmp_path, monkeypatch):
+    model_of("llama").save_pretrained(tmp_path)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)  # by NaN
+    torch.use_deterministic_algorithms(True)
+    try:
+        with fake_metal():
+            model = load_pretrained(str(tmp_path), window=16, vocab_size=32)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    held = [*model.named_parameters(), *model.named_buffers()]
+    assert not [name for name, tensor in held if not tensor.isfinite().all()]
 
 
 def test_a_metal_without_bfloat16_trains_in_float32_and_refuses_what_it_lacks(sequences, tmp_path, capfd):
