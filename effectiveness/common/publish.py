@@ -57,12 +57,12 @@ DATASET_OWNED = (
     "report.html",
     "tokenizer/*",
     ".cache/*",  # parsed rows that the trainer keeps beside the files
-    *(
-        "memory/*.bin",
-        "memory/*.json",
-        "memory/.*.tmp-*",
-    ),  # of the training files; of others it would be made again
-    *(".memory.lock", ".memory.previous/*", ".memory.staging-*"),  # what a killed build of it leaves
+    "memory/*.bin",  # of the training files: other rows have another one
+    "memory/*.json",
+    "memory/.*.tmp-*",  # what a killed build of it leaves, here and below
+    ".memory.lock",
+    ".memory.previous/*",
+    ".memory.staging-*",
     ".DS_Store",  # left by looking at the directory on a Mac
 )
 

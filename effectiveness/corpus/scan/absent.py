@@ -27,16 +27,21 @@ class Absent(NamedTuple):
     why: str
 
     @property
+    def is_broken_off(self) -> bool:
+        """A checkout that never ended: how much is missing nobody has counted."""
+        return self.why.endswith(BROKEN_OFF)
+
+    @property
     def note(self) -> dict[str, int]:
         """For the metadata: a reason and how often."""
-        if self.why.endswith(BROKEN_OFF):
+        if self.is_broken_off:
             return {"a checkout that was broken off": 1}
         return {f"{ABSENT}: {self.why}": self.num_files} if self.num_files else {}
 
     @property
     def in_words(self) -> str:
         """What the reader should know; "" where it is little."""
-        if not self.num_tracked or self.why.endswith(BROKEN_OFF):
+        if not self.num_tracked or self.is_broken_off:
             return self.why
         if self.num_files <= LARGE_SHARE * self.num_tracked:
             return ""
