@@ -17,6 +17,7 @@ BIN := $(VENV)/bin
 READY := $(if $(VENV),$(VENV)/.ready)
 GPU_PYTHON := $(if $(VENV),$(BIN)/python,PYTHONPATH=.kit/site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON))
 NATIVE := effectiveness/memory/_native.abi3.so
+PLACES := effectiveness/corpus/secrets/_places
 REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 OUTPUT ?= training_data_effectiveness
 MODEL ?= models/short-run
@@ -94,8 +95,8 @@ tests/oracles/llama/node_modules: tests/oracles/llama/package-lock.json
 	    || { mkdir -p $@; echo "llama.cpp could not be installed: its questions will be skipped"; }
 	@touch $@
 
-# The memory's compiled part. It needs a C compiler, gcc or clang, and nothing else.
-$(NATIVE): effectiveness/memory/_native.c $(wildcard effectiveness/memory/native/*.h) setup.py | $(READY)
+# What is compiled: a part of the memory, and the search for secrets (numpy does that without). It needs gcc or clang.
+$(NATIVE): effectiveness/memory/_native.c $(wildcard effectiveness/memory/native/*.h) $(PLACES).c setup.py | $(READY)
 	@command -v $(firstword $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_config_var('CC'))")) >/dev/null \
 	    || command -v "$(CC)" >/dev/null \
 	    || { echo "no C compiler: the memory needs gcc or clang (Debian: apt install gcc; macOS: xcode-select --install)" >&2; exit 2; }
@@ -109,4 +110,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .readers tests/oracles/node_modules tests/oracles/llama/node_modules .ruff_cache .mypy_cache build $(NATIVE)
+	rm -rf $(VENV) .readers tests/oracles/node_modules tests/oracles/llama/node_modules .ruff_cache .mypy_cache build $(NATIVE) $(PLACES).abi3.so

@@ -1,4 +1,4 @@
-"""The compiled part of the memory and what is needed at run time; all else of the package stands in pyproject.toml."""
+"""What is compiled, and what is needed at run time; all else of the package stands in pyproject.toml."""
 
 from pathlib import Path
 
@@ -13,6 +13,9 @@ def dependencies() -> list[str]:
     pins = (line.partition("#")[0].strip() for line in text.splitlines())
     return [pin for pin in pins if pin]
 
+
+# No contraction, no fast math: the same source gives the same floats on every machine.
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wno-psabi"]
 
 setup(
     install_requires=dependencies(),
@@ -36,16 +39,14 @@ setup(
                     "tree",
                 )
             ],
-            # No contraction, no fast math: the same source gives the same floats on every machine.
-            extra_compile_args=[
-                "-std=c11",
-                "-O3",
-                "-ffp-contract=off",
-                "-fno-math-errno",
-                "-fvisibility=hidden",
-                "-Wno-psabi",
-            ],
+            extra_compile_args=FLAGS,
             py_limited_api=True,
-        )
+        ),
+        Extension(
+            "effectiveness.corpus.secrets._places",
+            sources=["effectiveness/corpus/secrets/_places.c"],
+            extra_compile_args=FLAGS,
+            py_limited_api=True,
+        ),
     ],
 )

@@ -418,6 +418,7 @@ def with_compiled_files(hostile: Path) -> None:
     """Shared objects that are none, by names that are looked for, and a file that is long enough to be asked about."""
     for name in (
         "_native.abi3.so",
+        "_places.abi3.so",
         "numpy.so",
         "_ctypes.so",
         "libcuda.so.1",

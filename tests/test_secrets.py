@@ -16,9 +16,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from effectiveness.corpus.secrets import anchors, redact, redact_all
+from effectiveness.corpus.secrets import anchors, redact, redact_all, runs
+from effectiveness.corpus.secrets.named import NAMED
+from effectiveness.corpus.secrets.places import PLACED
+from effectiveness.corpus.secrets.rules import TOKENS as TOKEN_RULES
 
 UPPER, LOWER, DIGITS, HEX = string.ascii_uppercase, string.ascii_lowercase, string.digits, "0123456789abcdef"
 BASE62 = UPPER + LOWER + DIGITS
@@ -214,6 +218,30 @@ def test_texts_redacted_together_become_what_each_becomes_alone(monkeypatch):
     assert together == [text for text, _ in alone]
     assert counts == sum((Counter(of_text) for _, of_text in alone), Counter())
     assert sum(counts.values()) > 600 and redact_all([]) == ([], {})
+
+
+@pytest.mark.skipif(anchors._places is None, reason="nothing was compiled")
+def test_what_is_compiled_finds_the_same_places_as_numpy(monkeypatch):
+    monkeypatch.setattr(anchors, "BLOCK_BYTES", 1 << 10)
+    monkeypatch.setattr(runs, "BLOCK_BYTES", 1 << 10)
+    table = anchors.AnchorTable((*TOKEN_RULES, *PLACED, *NAMED))
+    rng = random.Random(4)
+    alphabets = (b"aB3_ ", b"a1B2c3.-/+~_", b"keyToken='pass 0:", bytes(range(256)))
+    texts = [bytes(rng.choices(alphabet, k=rng.randrange(12_000))) for alphabet in alphabets * 8]
+    texts += [text.encode() for _, _, text, _ in rng.sample(planted(6), 200)]
+    num_found = 0
+    for text in [*texts, b"\0".join(texts), b"a1" * 9_000]:
+        padded = bytes(8) + text + bytes(32 - len(text) % 8)
+        view = np.frombuffer(padded, np.uint8)
+        for compiled, by_numpy in ((table.compiled_look_up, table.look_up), (runs.compiled_runs, runs.runs)):
+            found = [array.tolist() for array in compiled(view)]
+            assert found == [array.tolist() for array in by_numpy(view)]
+            num_found += len(found[0])
+    assert num_found > 1_000
+
+
+def test_the_password_under_a_title_that_ends_its_line_is_found():
+    assert redact(b"| user | password |\n|------|----------|\n| trent | ht79wQKx9yW |\n")[1]
 
 
 def test_redacting_twice_changes_nothing_and_counts_nothing():

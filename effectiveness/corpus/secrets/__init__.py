@@ -5,8 +5,8 @@ a telling name (`named`), and random strings with what stands before them (`draw
 A secret becomes a run of "X" of the same length with its punctuation kept, so that offsets, lines and syntax stay.
 Redacting twice changes nothing. Nothing here prints or returns a secret, only places and counts by rule.
 
-A numpy pass over many texts at once finds where rules may apply (`anchors`); a regular expression looks at that place
-only. Quantifiers are bounded, and what is longer is followed to its end once, so the time is linear in the text.
+One pass over many texts at once finds where rules may apply (`anchors`, `runs`); a regular expression looks at that
+place only. Quantifiers are bounded, and what is longer is followed to its end once, so the time is linear in the text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from effectiveness.corpus.secrets.anchors import AnchorTable, random_runs
+from effectiveness.corpus.secrets.anchors import AnchorTable
 from effectiveness.corpus.secrets.drawn import WEAK, drawn_secrets
 from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
 from effectiveness.corpus.secrets.places import IN_CALL, PLACED
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
+from effectiveness.corpus.secrets.runs import random_runs
 from effectiveness.corpus.secrets.tables import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule

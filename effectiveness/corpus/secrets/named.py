@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates
-from effectiveness.corpus.secrets.keys import OF_BYTES, MAY_BE_BYTES, bytes_span
+from effectiveness.corpus.secrets.keys import MAY_BE_BYTES, OF_BYTES, bytes_span
 from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
 from effectiveness.corpus.secrets.tables import DELIMITERS, MAY_BE_HEADER, in_column
 from effectiveness.corpus.secrets.values import (
@@ -71,11 +71,11 @@ _OF_ELEMENT = re.compile(rb"[^<\n]*+")
 _LONG_QUOTED = re.compile(rb"[^\n]{8}")
 _LONG_BARE = re.compile(rb"[^\s\"'`<>(){}\[\],;|]{8}")
 _LONG_PHRASE = re.compile(rb"(?:[a-z]{3,8} ){3}")
-_LONG = (
-    b"(?:(?(quote)" + _LONG_QUOTED.pattern + b"|" + _LONG_BARE.pattern + b")|" + _LONG_PHRASE.pattern + b")"
+_LONG = rb"(?:(?(quote)%b|%b)|%b)" % tuple(one.pattern for one in (_LONG_QUOTED, _LONG_BARE, _LONG_PHRASE))
+# Of ten telling names in source eight are given nothing of that length: this is asked before anything else.
+_MAY_BE_GIVEN = re.compile(
+    b"(?>" + _BETWEEN.pattern + b")" + _LONG + b"|" + MAY_BE_HEADER + b"|" + MAY_BE_BYTES
 )
-# Of ten telling names in source eight are given nothing of that length: the expression of the word asks this, too.
-_MAY_BE_GIVEN = b"(?=(?>" + _BETWEEN.pattern + b")" + _LONG + b"|" + MAY_BE_HEADER + b"|" + MAY_BE_BYTES + b")"
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
 _OPERATORS = ("assigned", "given", "element", "paired", "told", "spaced")
@@ -155,7 +155,7 @@ def _find_value_of(word: re.Pattern[bytes], *, is_password: bool) -> Find:
     def find(scan: Scan, place: int) -> Span | None:
         text = scan.text
         stem = None if place < scan.named_until else word.match(text, place)
-        if not stem:
+        if not stem or not _MAY_BE_GIVEN.match(text, stem.end()):
             return None
         stem_text = stem[0].lower()
         if stem_text in _NEEDS_HEAD and not _can_tell(text[max(0, place - _LINE_BYTES) : place], stem[0]):
@@ -258,8 +258,7 @@ def _with_next_items(text: bytes, span: Span) -> Span:
 def _rules(words: tuple[tuple[str, bytes], ...], *, is_password: bool) -> list[Rule]:
     found = []
     for anchors, word in words:
-        named = re.compile(rb"(?i:" + word + rb")" + END_OF_WORD + _MAY_BE_GIVEN)
-        find = _find_value_of(named, is_password=is_password)
+        find = _find_value_of(re.compile(rb"(?i:" + word + rb")" + END_OF_WORD), is_password=is_password)
         names = frozenset(anchor.encode() for anchor in anchors.split(","))
         found.append(Rule(ASSIGNED, names, find, goes_on=anchors == "key"))  # `key` alone tells nothing
     return found

@@ -13,11 +13,11 @@ _HEADER = re.compile(rb"[\w \"'`-]{0,60}+(?:[,;|\t][\w \"'`-]{1,60}+){1,24}+\|?\
 _AHEAD = re.compile(rb"[\w \"'`,;|\t-]{0,400}+[)\r\n]")  # most names stand in no list
 _RULER = re.compile(rb"[|: -]+\r?\n")
 _INSERT = re.compile(rb"[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)\s{0,40}\(")
-# What stands behind a name for `in_column` to be asked: a cell that ends, the rest of the list and its end.
+# What stands behind a name for `in_column` to be asked: a cell that ends, the rest of the list and its end. Only a pipe
+# may end the line, and the comma of an INSERT that goes on below.
 MAY_BE_HEADER = (
-    rb"[ `\"']{0,2}(?:[)\r\n]|[,;|\t](?:\r?\n[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)|(?!\r?\n)"
-    + _AHEAD.pattern
-    + rb"))"
+    rb"[ `\"']{0,2}(?:[)\r\n]|(?:\||[,;\t](?!\r?\n))%b|[,;|\t]\r?\n[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values))"
+    % _AHEAD.pattern
 )
 _MAX_HEADER_BYTES, _MAX_ROWS = 400, 200
 
