@@ -1,7 +1,8 @@
 # make run [REPO=path]   environment, dataset of REPO (default: Python's standard library), its check,
 #                        what its memory knows, a short training of a tiny model, the proof card, and three
 #                        completions of held-out lines; minutes on two cores
-#                        (a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
+#                        (BUILD= has flags for the dataset, e.g. BUILD="--splits-of training_data_effectiveness": what the
+#                        last one held out stays so; a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
 # make test              environment, the whole suite
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
 # make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
@@ -26,6 +27,7 @@ TRAINER := $(BIN)/python training/model_trainer_unified.py
 SHORT := --set model.preset=nano --set optimization.batch_size=8 --set training.max_steps=120 \
 	--set evaluation.completions=8
 TRAIN ?= --resume
+BUILD ?=
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
 SAMPLE := --max-tokens 60000 --questions 100
 
@@ -37,7 +39,7 @@ there:
 	@test -e "$(REPO)" || { echo "REPO=$(REPO): no such directory; name a repository, e.g. make run REPO=~/projects/mine" >&2; exit 2; }
 
 run: there $(READY) $(NATIVE)
-	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" || [ $$? -eq 3 ]
+	@$(BIN)/python create_training_dataset_effectiveness.py "$(REPO)" --output "$(OUTPUT)" $(BUILD) || [ $$? -eq 3 ]
 	@$(BIN)/python tests/test_dataset_effectiveness.py "$(OUTPUT)"
 	@echo; echo "What the repository itself says next, before any training:"
 	@$(BIN)/python -m effectiveness memory "$(OUTPUT)" $(SAMPLE) --examples 0

@@ -155,6 +155,8 @@ def _add_what_is_made(add: Callable[..., object]) -> None:
         help="of a window repeated by the next, instead of the recipe's, e.g. 0.75")
     add("--augmentations", metavar="all|none|KIND,KIND",
         help=f"instead of the recipe's, of {', '.join(AUGMENTATION_KINDS)}; e.g. --augmentations token_masking")
+    add("--splits-of", metavar="DIR",
+        help="an older dataset: what it held out stays so, what it trained on is never held out, e.g. --splits-of data")
     add("--seed", type=int, default=42, metavar="N", help="of every random choice, e.g. --seed 7")
 
 
@@ -222,6 +224,7 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         report_secrets=flags.report_secrets,
         device=flags.device,
         until=until,
+        splits_of=None if flags.splits_of is None else path_of("--splits-of", flags.splits_of),
     )
 
 
@@ -261,6 +264,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.publish import SCRATCH, publishing
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
+    from effectiveness.corpus.file_splits import read_splits
     from effectiveness.corpus.history import read_past
     from effectiveness.corpus.rows.writing import Dataset, drop_duplicates
     from effectiveness.corpus.save import save
@@ -277,14 +281,15 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     ):
         scratch = staging / SCRATCH
         scratch.mkdir()
+        older = read_splits(options.splits_of) if options.splits_of else None
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = None
         if options.until or is_bare(options.root):
             past = tell.past(read_past(options.root, options.until, scratch), options.until)
         given = install(choice, staging / "tokenizer") if choice.files else None
         # 1  Every directory entry is a file that was read or a counted reason; alike files are one group in one split.
-        corpus, history = scan(options, plan, past, given, scratch, crew)
-        tell.scan(options, corpus)
+        corpus, history = scan(options, plan, past, given, older, staging, crew)
+        tell.replaced(options, tell.scan(options, corpus))
         # 2  The memory of the device decides the window.
         tell.plan(plan)
         # 3  A tokenizer, of the training files alone where none was given.

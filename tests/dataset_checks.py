@@ -19,7 +19,15 @@ from dataset_rows import FILE_KEYS
 
 from effectiveness.common.boundary import open_binary, read_bytes, read_text
 from effectiveness.common.paths import no_time
-from effectiveness.common.records import DATASET_FILES, METADATA_FILE, PAGES, SET_LANGUAGE, SPLITS, VARIANTS
+from effectiveness.common.records import (
+    DATASET_FILES,
+    METADATA_FILE,
+    PAGES,
+    SET_LANGUAGE,
+    SPLITS,
+    SPLITS_FILE,
+    VARIANTS,
+)
 from effectiveness.corpus.data_card import data_card
 from effectiveness.corpus.save import FORMAT_VERSION
 from effectiveness.languages import LANGUAGES, may_be
@@ -35,7 +43,7 @@ def files_have_their_digests(facts: Facts) -> list[str]:
     """sha256 and size of every file that the metadata lists, and no data file that it does not list."""
     listed, pages = facts.metadata.get("files", {}), facts.metadata.get("pages", {})
     told = [f"{METADATA_FILE}: pages does not list {name}" for name in PAGES if name not in pages]
-    for name in (*DATASET_FILES.values(), "tokenizer/tokenizer.json"):
+    for name in (*DATASET_FILES.values(), SPLITS_FILE, "tokenizer/tokenizer.json"):
         if name not in listed:
             told.append(f"{METADATA_FILE}: files does not list {name}")
     for name, recorded in (listed | pages).items():

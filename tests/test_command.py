@@ -34,6 +34,7 @@ FLAGS = {
         "--report-secrets",
         "--device",
         "--until",
+        "--splits-of",
         "--quiet",
         "--help",
         "-h",

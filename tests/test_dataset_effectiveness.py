@@ -26,6 +26,7 @@ import dataset_curriculum as curriculum
 import dataset_dated as dated
 import dataset_later as later
 import dataset_later_texts as later_texts
+import dataset_splits as splits
 import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
@@ -145,6 +146,7 @@ def test_splits_are_85_10_5_and_share_no_file_and_no_group(facts):
     expect(
         facts,
         checks.splits_share_no_group,
+        splits.file_splits_hold,
         checks.split_is_85_10_5,
         checks.leak_report_is_true,
         later.later_scores_nothing_known,

@@ -28,6 +28,7 @@ MAY_SEE = {
 CONDUCTORS = {
     "build",
     "save",
+    "file_splits",
     "known_languages",
     "story",
     "rows",

@@ -46,12 +46,13 @@ from effectiveness.common.durable import (
 from effectiveness.common.endings import Publication, signals_waiting, tell_on_stderr
 from effectiveness.common.ownership import is_dataset
 from effectiveness.common.paths import escape_path, spell
-from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, UserError
+from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS_FILE, UserError
 
 SCRATCH = ".scratch"  # a directory of this name in the staging directory is removed before publishing
 DATASET_OWNED = (
     *DATASET_FILES.values(),
     LATER_FILE,
+    SPLITS_FILE,
     METADATA_FILE,
     "README.md",
     "report.html",

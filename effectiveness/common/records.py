@@ -25,6 +25,9 @@ AUGMENTATION_KINDS = ("variable_renaming", "comment_toggle", "format_variation",
 VARIANTS = (ORIGINAL, *AUGMENTATION_KINDS)  # a row stores the index into this table
 
 DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
+SPLITS_FILE = (
+    "file_splits.jsonl"  # of every file its split, and a sketch by which a later build knows it again
+)
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
@@ -117,6 +120,7 @@ class BuildOptions:
     recipe: str = "measured"  # a key of recipes.RECIPES; `overlap` and `kinds` may differ from it
     report_secrets: bool = False
     submodules: bool = False  # read those that are checked out
+    splits_of: Path | None = None  # the dataset whose splits its files keep
     until: str = ""  # UTC, "2024-12-31T23:59:59Z"; "" for the tree as it lies there
 
 
@@ -135,6 +139,7 @@ class Corpus:
     groups: np.ndarray  # int64[files], the smallest file index of each file's near-duplicate group
     split: np.ndarray  # uint8[files], index into SPLITS
     macros: frozenset[str]
+    kept: dict | None = None  # what was kept of an older dataset's splits, as the metadata tell it
 
     def read(self, index: int) -> bytes:
         with open(self.texts, "rb") as texts:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from effectiveness.common.publish import SCRATCH
 from effectiveness.common.records import (
+    SPLITS_FILE,
     BuildOptions,
     ContextPlan,
     Corpus,
@@ -24,6 +26,7 @@ from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_ch
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
+from effectiveness.corpus.file_splits import FileSplits, keep_splits, write_splits
 from effectiveness.corpus.history import Past, WrittenTree
 from effectiveness.corpus.history.changes import Changes, find_changes
 from effectiveness.corpus.history.later import History
@@ -53,14 +56,16 @@ def scan(
     plan: ContextPlan,
     past: Past | None,
     tokenizer: TokenizerInfo | None,
-    scratch: Path,
+    older: FileSplits | None,
+    staging: Path,
     crew: Crew,
 ) -> tuple[Corpus, History | None]:
     """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
+    scratch = staging / SCRATCH
     found = read_texts(options, scratch / "texts", crew, past.then if past else None)
     if tokenizer:  # the groups are found here: the workers have time
         crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
-    corpus = group_and_split(options, plan, found)
+    corpus = group_and_split(options, plan, found, older, staging / SPLITS_FILE)
     if past is None or not options.until:
         return corpus, None
     return corpus, History(past, find_later(options, past, corpus, found, scratch, crew))
@@ -103,8 +108,10 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
     return Found(result, spool, signatures, macros)
 
 
-def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> Corpus:
-    """Step 1, second half: the near-duplicate groups, and which group goes to which split."""
+def group_and_split(
+    options: BuildOptions, plan: ContextPlan, found: Found, older: FileSplits | None, table: Path
+) -> Corpus:
+    """Step 1, second half: the near-duplicate groups, and which group goes to which split; all of it in `table`."""
     result = found.scan
     if not result.files:
         reasons = "; ".join(filter(None, (result.absent, left_out_in_words(result))))
@@ -124,8 +131,10 @@ def group_and_split(options: BuildOptions, plan: ContextPlan, found: Found) -> C
         for file in result.files
     ]
     paths = [file.path for file in result.files]
-    split = assign_splits(groups, np.array(expected_rows, np.float64), paths, options.seed)
-    return Corpus(result, found.texts, groups, split, found.macros)
+    kept = keep_splits(older, paths, found.signatures)
+    split = assign_splits(groups, np.array(expected_rows, np.float64), paths, options.seed, kept.split)
+    write_splits(table, paths, split, found.signatures, kept)
+    return Corpus(result, found.texts, groups, split, found.macros, kept.described(split))
 
 
 def find_later(

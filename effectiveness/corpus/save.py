@@ -30,6 +30,7 @@ from effectiveness.common.records import (
     PAGES,
     ROLES,
     SPLITS,
+    SPLITS_FILE,
     VARIANTS,
     WEIGHTS,
     Corpus,
@@ -76,7 +77,7 @@ def save(dataset: Dataset, staging: Path, crew: Crew, history: History | None = 
         "augmentation": _augmentation(dataset.made, counted, languages),
         **(describe_later(history.past, dataset.options.until, later) if history else {}),
         "leak_report": leaks,
-        "files": _spelled(files) | _digests(staging, _tokenizer_files(staging)),
+        "files": _spelled(files) | _digests(staging, [SPLITS_FILE, *_tokenizer_files(staging)]),
     }
     write_data_card(staging / PAGES[0], metadata)
     write_report(staging / PAGES[1], metadata, counted, _examples(dataset))
@@ -186,7 +187,7 @@ def notes_on_split(corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]
         for name in SPLITS[1:]
     }
     rows_per_split = {name: len(rows) for name, rows in order.items()}
-    return split_notes(held_out, rows_per_split, len(np.unique(corpus.groups)))
+    return split_notes(held_out, rows_per_split, len(np.unique(corpus.groups)), is_kept=bool(corpus.kept))
 
 
 def _augmentation(made: MadeRows, counted: Tally, languages: list[str]) -> dict:
@@ -225,6 +226,7 @@ def _description(dataset: Dataset) -> dict:
         "notes": scan.notes,
         "secrets_redacted": scan.secrets,
         **_groups(corpus),
+        **({"splits_of": corpus.kept} if corpus.kept else {}),
         "tokenizer": tokenizer.name,
         "tokenizer_reason": tokenizer.reason,
         "tokenizer_sha256": tokenizer.sha256,

@@ -7,63 +7,74 @@ import numpy as np
 from effectiveness.common.records import SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.common.seeding import key_for
 
-LARGE_GROUP = 0.02  # of everything
 MAX_SHARE = (
     0.1  # of a held-out split that one group may hold: else that split measures a file, not the repository
 )
 # Rows are estimated from bytes before there is a tokenizer; prose and tables take up to half as many more tokens.
 ESTIMATE_MARGIN = 1.5
+_FILLED_FIRST = (2, 1)  # what moves between them was not trained on
 MAX_LACK = 0.2  # of its share that a held-out split may lack, before it takes larger groups
 
 
-def assign_splits(groups: np.ndarray, sizes: np.ndarray, keys: list[str], seed: int) -> np.ndarray:
+def assign_splits(
+    groups: np.ndarray, sizes: np.ndarray, keys: list[str], seed: int, kept: np.ndarray | None = None
+) -> np.ndarray:
     """Give every file the split of its group, so that splits hold their shares of the total size.
 
     groups: int64[num_files], the group of each file. sizes: float64[num_files], its expected number of rows.
     keys: a name for each file that does not depend on where the repository lies (its path).
+    kept: uint8[num_files], the split that a file keeps, above all of them where it keeps none. A group takes the least.
     Returns uint8[num_files] of indices into SPLITS.
 
-    Each group goes to the split that lacks the largest part of its share; one that is more than MAX_SHARE of a
-    held-out split goes to another. Only a split that then stays without a fifth of its share takes larger ones.
+    Groups stand in an order drawn by their names; the first fill test, the next val, the rest is train. So a file
+    more or less moves the two borders a little, and few groups change sides. One that is more than MAX_SHARE of a
+    held-out split does not go there. Only a split that then stays without a fifth of its share takes larger ones.
     """
     split_of_file = np.zeros(len(groups), np.uint8)
     if not len(groups):
         return split_of_file
     members, group_sizes = _members(groups, sizes)
-    draws = [key_for(seed, "split", keys[files[0]]) for files in members]
+    draws = np.array([_draw(seed, [keys[file] for file in files]) for files in members], np.uint64)
+    given = np.full(len(members), len(SPLITS)) if kept is None else [kept[files].min() for files in members]
+    given = np.minimum(given, len(SPLITS))
     wanted = np.array([SHARES[name] for name in SPLITS]) * group_sizes.sum()
     most = np.array([np.inf, *(MAX_SHARE / ESTIMATE_MARGIN * wanted[1:])])  # of a group
     while True:
-        split_of_group, lacking = _deal(group_sizes, draws, wanted, most)
+        split_of_group, lacking = _deal(group_sizes, draws, given, wanted, most)
         too_small = (lacking > MAX_LACK * wanted) & (most < wanted)
         if not too_small.any():
             break
         most = np.where(too_small, 2 * most, most)
+    _fill_empty(split_of_group, group_sizes, given)
     for files, split in zip(members, split_of_group, strict=True):
         split_of_file[files] = split
-    return _fill_empty(split_of_file, members, group_sizes)
+    return split_of_file
+
+
+def _draw(seed: int, names: list[str]) -> int:
+    """By one member, which is seldom the one that came last; groups of any size are drawn alike."""
+    return key_for(seed, "split", min(key_for(seed, "member", name) for name in names))
 
 
 def _deal(
-    sizes: np.ndarray, draws: list[int], wanted: np.ndarray, most: np.ndarray
+    sizes: np.ndarray, draws: np.ndarray, given: np.ndarray, wanted: np.ndarray, most: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of each group, none larger than `most` of its split, and what each split lacks then.
 
-    Groups above 2 % of everything come first, largest first, and never overfill a held-out split; then those that some
-    split may not take; the others even things out. Within both they come in a seeded random order.
+    What is too large for one held-out split comes twice as early into the other: else it would hold small files only.
+    `given`: int[groups], len(SPLITS) where nothing is given.
     """
-    is_large, is_barred = sizes > LARGE_GROUP * sizes.sum(), sizes > most.min()
-    order = sorted(
-        range(len(sizes)),
-        key=lambda g: (0, -sizes[g], draws[g]) if is_large[g] else (2 - is_barred[g], 0, draws[g]),
-    )
-    split, lacking = np.zeros(len(sizes), np.uint8), wanted.copy()
-    for group in order:
-        fits = (lacking >= sizes[group] / (1 if is_large[group] else 2)) & (sizes[group] <= most)
-        fits[0] = True
-        chosen = int(np.argmax(np.where(fits, lacking / wanted, -np.inf)))
-        lacking[chosen] -= sizes[group]
-        split[group] = chosen
+    is_given = given < len(SPLITS)
+    split = np.where(is_given, given, 0).astype(np.uint8)
+    lacking = wanted - np.bincount(given[is_given], sizes[is_given], len(SPLITS))
+    lacking[0] -= sizes[~is_given].sum()
+    order = np.argsort(np.where(sizes > most.min(), draws >> 1, draws), kind="stable")
+    for group in order[~is_given[order]].tolist():
+        for held_out in _FILLED_FIRST:
+            if lacking[held_out] >= sizes[group] / 2 and sizes[group] <= most[held_out]:
+                split[group] = held_out
+                lacking[[0, held_out]] += sizes[group], -sizes[group]
+                break
     return split, lacking
 
 
@@ -74,27 +85,27 @@ def _members(groups: np.ndarray, sizes: np.ndarray) -> tuple[list[np.ndarray], n
     return members, np.array([sizes[files].sum() for files in members])
 
 
-def _fill_empty(split_of_file: np.ndarray, members: list[np.ndarray], sizes: np.ndarray) -> np.ndarray:
+def _fill_empty(split: np.ndarray, sizes: np.ndarray, given: np.ndarray) -> None:
     """With few groups a held-out split may get none: give it the smallest train group while two remain there."""
-    for wanted in (1, 2):
-        if (split_of_file == wanted).any():
-            continue
-        in_train = [
-            group for group in np.argsort(sizes, kind="stable") if split_of_file[members[group][0]] == 0
-        ]
-        if len(in_train) > 1:
-            split_of_file[members[in_train[0]]] = wanted
-    return split_of_file
+    for held_out in (1, 2):
+        in_train = np.flatnonzero(split == 0)
+        free = in_train[given[in_train] == len(SPLITS)]
+        if not (split == held_out).any() and len(in_train) > 1 and len(free):
+            split[free[np.argmin(sizes[free])]] = held_out
 
 
 def split_notes(
-    rows_per_file: dict[str, dict[str, int]], rows_per_split: dict[str, int], num_groups: int
+    rows_per_file: dict[str, dict[str, int]],
+    rows_per_split: dict[str, int],
+    num_groups: int,
+    *,
+    is_kept: bool = False,
 ) -> list[str]:
     """What a person should know about a split: shares that were missed, a file that is more than a tenth of one.
 
     rows_per_file: the rows of originals of each file of a held-out split, by its path.
     """
-    notes = [_missed_shares(rows_per_split, num_groups)]
+    notes = [_missed_shares(rows_per_split, num_groups, is_kept)]
     for name, rows in rows_per_file.items():
         largest, total = max(rows, key=lambda path: (rows[path], path), default=""), sum(rows.values())
         if total and rows[largest] > MAX_SHARE * total:
@@ -105,7 +116,7 @@ def split_notes(
     return [note for note in notes if note]
 
 
-def _missed_shares(rows_per_split: dict[str, int], num_groups: int) -> str:
+def _missed_shares(rows_per_split: dict[str, int], num_groups: int, is_kept: bool) -> str:
     total = sum(rows_per_split.values())
     missed = [
         name
@@ -115,4 +126,5 @@ def _missed_shares(rows_per_split: dict[str, int], num_groups: int) -> str:
     if not total or not missed:
         return ""
     got = "/".join(f"{100 * rows_per_split[name] / total:.0f}" for name in SPLITS)
-    return f"split is {got} instead of 85/10/5: {num_groups} groups of files cannot be divided closer"
+    why = f"{num_groups} groups of files cannot be divided closer"
+    return f"split is {got} instead of 85/10/5: {why}{' while those of the older dataset stay' * is_kept}"

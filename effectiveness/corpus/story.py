@@ -22,6 +22,7 @@ from effectiveness.common.records import (
     Corpus,
     ScanResult,
 )
+from effectiveness.corpus.file_splits import num_trained_on
 from effectiveness.corpus.history import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
@@ -96,6 +97,16 @@ class Story:
         sizes = np.unique(corpus.groups, return_counts=True)[1]
         shared = sizes[sizes > 1]
         self._detail(f"near-duplicates: {len(shared):,} groups hold {int(shared.sum()):,} files")
+        return corpus
+
+    def replaced(self, options: BuildOptions, corpus: Corpus) -> Corpus:
+        """Whether the dataset that stands where this one goes would be scored on what it trained on."""
+        trained = 0 if options.splits_of else num_trained_on(options.output, corpus)
+        if trained:
+            self.note(
+                f"{trained:,} of the files held out now stand in train of the dataset this replaces; "
+                f"--splits-of {spell(options.output)} keeps them there, for what goes on from its model"
+            )
         return corpus
 
     def past(self, past: Past, until: str) -> Past:
@@ -177,6 +188,8 @@ class Story:
             f"{name} {count:,} ({100 * count / total:.1f} %)" for name, count in counts.items()
         )
         self._step(7, "Split", f"{shares}; whole groups, {len(np.unique(corpus.groups)):,} of them")
+        if corpus.kept:
+            self._detail(_kept(corpus.kept))
         for note in notes_on_split(corpus, table, order):
             self._detail(f"note: {note}")
 
@@ -206,6 +219,15 @@ class Story:
         say(f"  Look: {spell(output / 'report.html')}")
         say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
         say(f"COMPLETE in {self._watch.total_s():.1f} s")
+
+
+def _kept(kept: dict) -> str:
+    now_trained = kept["held_out_then"] - kept["held_out_still"]
+    return (
+        f"as in the older dataset: {kept['known_by_path']:,} files known by path, {kept['known_by_text']:,} by text, "
+        f"{kept['new']:,} new; of {kept['held_out_then']:,} held out then {now_trained:,} are in train now, beside "
+        "what it trained on"
+    )
 
 
 def _later(metadata: dict) -> str:

@@ -152,7 +152,7 @@ def locked(output: Path) -> Iterator[None]:
 def known_to_its_start(run: Run) -> str:
     """What is to be said of held-out figures where the run's first weights may have learnt such files; else ""."""
     base = run.config.model.pretrained_model
-    return known_before(run.source or (base and Path(base)) or None, run.dataset.metadata.get("files") or {})
+    return known_before(run.source or (base and Path(base)) or None, run.dataset.metadata)
 
 
 def facts_of_run(run: Run, what: str, model: PreTrainedModel, before: dict | None = None) -> dict:
@@ -251,11 +251,12 @@ def read_training_facts(directory: Path) -> TrainingFacts:
     return trained
 
 
-def known_before(source: Path | None, files: dict) -> str:
+def known_before(source: Path | None, metadata: dict) -> str:
     """What is to be said of held-out figures where the weights in `source` come from other training rows; else "".
 
-    Each dataset draws its splits anew: of the files it holds out some were trained on by a run on the one before.
-    `files`: of this dataset's metadata. Weights that others trained say nothing of their rows.
+    Each dataset draws its splits anew, and of the files it holds out some were trained on by a run on the one before,
+    unless it kept the splits of that one. `metadata`: of this dataset. Weights that others trained say nothing of their
+    rows.
     """
     described = (
         next((source / n for n in (FACTS_FILE, checkpoint.MANIFEST) if (source / n).is_file()), None)
@@ -271,9 +272,18 @@ def known_before(source: Path | None, files: dict) -> str:
         commit = str(facts["dataset"]["repository_commit"] or "")[:12]
     except (UserError, KeyError, TypeError, AttributeError):
         return f"nobody knows what {spell(described.parent)} was trained on: held-out files may be among it"
-    if earlier or theirs == files.get(train):
+    if earlier or theirs == (metadata.get("files") or {}).get(train) or _kept_apart(theirs, metadata):
         return earlier
     return (
         f"{spell(described.parent)} was trained on another dataset{commit and f' (commit {commit})'}: files that are "
-        "held out here may have been trained on there, and what they cost flatters the model"
+        "held out here may have been trained on there, and what they cost flatters the model; built with "
+        "--splits-of THE-OTHER-DATASET they would be none"
     )
+
+
+def _kept_apart(theirs: object, metadata: dict) -> bool:
+    """Whether this dataset holds out nothing of the rows `theirs`: it kept the splits that they were made with."""
+    kept = metadata.get("splits_of")
+    trained = kept.get("train_sha256") if isinstance(kept, dict) else None
+    sha256 = theirs.get("sha256") if isinstance(theirs, dict) else None
+    return isinstance(trained, list) and sha256 in trained
