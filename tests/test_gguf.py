@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 from oracles import llama_cpp
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from training_fixtures import model_of, open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
+from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, PRETOKENIZER
 from effectiveness.gguf import command
@@ -342,6 +344,57 @@ def test_a_model_that_llama_cpp_would_compute_differently_is_refused(exported, c
     read_shape("m", config)
     with pytest.raises(UserError, match=said):
         read_shape("m", config | change)
+
+
+def without(name):
+    return lambda weights: weights.pop(name)
+
+
+def cut(name, *dimensions):
+    return lambda weights: weights.update({name: torch.zeros(dimensions)})
+
+
+BLOCK = "model.layers.0"
+
+
+@needs_package
+@pytest.mark.parametrize(
+    ("change", "edit", "said"),
+    [
+        ({}, cut(f"{BLOCK}.mlp.up_proj.weight", 8, 32), "mlp.up_proj.weight is 8 x 32"),
+        ({}, cut(f"{BLOCK}.self_attn.v_proj.weight", 8, 8), "v_proj.weight is 8 x 8"),
+        ({}, cut(f"{BLOCK}.input_layernorm.weight", 7), "input_layernorm.weight is 7"),
+        ({}, cut("model.embed_tokens.weight", 3, 32), "embed_tokens.weight is 3 x 32"),
+        ({}, cut("lm_head.weight"), "lm_head.weight is one number"),
+        ({}, without("model.norm.weight"), "lack model.norm.weight"),
+        ({}, without("lm_head.weight"), "lack lm_head.weight"),
+        ({}, without(f"{BLOCK}.self_attn.q_norm.weight"), "lack model.layers.0.self_attn.q_norm.weight"),
+        ({}, cut(f"{BLOCK}.mlp.up_proj.bias", 8), "asks for no model.layers.0.mlp.up_proj.bias"),
+        ({}, cut("model.layers.77.mlp.up_proj.weight", 8, 8), "asks for no model.layers.77"),
+        ({"num_hidden_layers": 10**12}, lambda weights: None, "which config.json asks for"),
+        (
+            {"num_hidden_layers": 2.5},
+            lambda weights: None,
+            "num_hidden_layers in config.json is 2.5, no whole",
+        ),
+        ({"head_dim": 2}, lambda weights: None, "by config.json"),
+        ({"intermediate_size": 5}, lambda weights: None, "down_proj.weight is"),
+        ({"num_key_value_heads": 7}, lambda weights: None, "k_proj.weight is"),
+        ({"model_type": "qwen2"}, lambda weights: None, "lack model.layers.0.self_attn.q_proj.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_their_config_are_one_line(exported, change, edit, said, tmp_path, capsys):
+    model = tmp_path / "m"
+    shutil.copytree(exported.places["qwen3"], model)
+    config, weights = json.loads((model / "config.json").read_text()), load_file(model / "model.safetensors")
+    (model / MARKER).unlink()  # files of ours are not read when somebody changed them
+    edit(weights)
+    save_file(weights, model / "model.safetensors", {"format": "pt"})
+    (model / "config.json").write_text(json.dumps(config | change))
+    assert main([str(model), "--output", str(tmp_path / "m.gguf")]) == 2
+    line, _ = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not list(tmp_path.glob("m.*"))
 
 
 @pytest.mark.parametrize(

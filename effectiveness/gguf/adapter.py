@@ -15,7 +15,7 @@ from effectiveness.common.boundary import printable, read_json_object, reading
 from effectiveness.common.durable import replacing
 from effectiveness.common.paths import path_of
 from effectiveness.common.records import UserError
-from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, tensor_name
+from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, dimensions_of, tensor_name
 from effectiveness.gguf.writing import Source, open_source
 from effectiveness.trainer import model_files
 
@@ -112,11 +112,13 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
         for name, (layer, factor) in named.items():
             with reading(f"cannot read {name}", MERGED):
                 values = factors[name][:].float().numpy()
-            _check_factor(name, factors[name].get_dtype(), values, adapter.rank if factor == "A" else None)
+            written_name = f"{tensor_name(f'{layer}.weight')}.lora_{factor.lower()}"
+            rows, columns = dimensions_of(f"{layer}.weight", adapter.base.shape)
+            expected = (adapter.rank, columns) if factor == "A" else (rows, adapter.rank)
+            _check_factor(name, factors[name].get_dtype(), values, expected)
             if factor == "B":  # its rows are those of the layer
                 values = as_llama_cpp_rotates(f"{layer}.weight", values, adapter.base.shape)
-            written = np.ascontiguousarray(values, number_type)
-            writer.add_tensor(f"{tensor_name(f'{layer}.weight')}.lora_{factor.lower()}", written)
+            writer.add_tensor(written_name, np.ascontiguousarray(values, number_type))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -124,12 +126,13 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
         return staged.stat().st_size
 
 
-def _check_factor(name: str, dtype: str, values: np.ndarray, num_rows: int | None) -> None:
-    """Raises UserError for what is no matrix of finite numbers. `num_rows`: the rank, where it must have as many."""
-    is_matrix = values.ndim == 2 and 0 not in values.shape and num_rows in (None, values.shape[0])
-    if not is_matrix or dtype not in ("F32", "F16", "BF16", "F64") or not np.isfinite(values).all():
+def _check_factor(name: str, dtype: str, values: np.ndarray, expected: tuple[int, int]) -> None:
+    """Raises UserError for what is no matrix of finite numbers as rank and layer ask for."""
+    is_number = dtype in ("F32", "F16", "BF16", "F64")
+    if values.shape != expected or not is_number or not np.isfinite(values).all():
         raise UserError(
-            f"{name} is no matrix of finite numbers of the adapter's rank ({dtype}, {values.shape}); {MERGED}"
+            f"{name} is no matrix of {expected[0]:,} x {expected[1]:,} finite numbers, as the adapter's rank and its "
+            f"base ask for ({dtype}, {values.shape}); {MERGED}"
         )
 
 

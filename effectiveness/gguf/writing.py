@@ -12,7 +12,13 @@ import numpy as np
 from effectiveness.common.boundary import reading
 from effectiveness.common.durable import replacing
 from effectiveness.common.records import UserError
-from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, read_shape, tensor_name
+from effectiveness.gguf.layout import (
+    ARCHITECTURES,
+    as_llama_cpp_rotates,
+    check_weights,
+    read_shape,
+    tensor_name,
+)
 from effectiveness.gguf.tokens import TokenTable, token_table
 from effectiveness.trainer import model_files
 from effectiveness.trainer.model_files import model_on_disk_can_fill
@@ -29,6 +35,7 @@ class Source:
     """A finished model, opened: everything that can be wrong with it was said."""
 
     directory: Path
+    config: dict
     shape: LlamaShape
     vocabulary: Vocabulary
     table: TokenTable
@@ -49,14 +56,16 @@ def open_source(directory: Path) -> Source:
         )
     table = token_table(vocabulary.json, vocabulary.control, shape.vocab_size, can_fill=can_fill)
     weights = tuple(model_files.find_weights(name, directory))
-    return Source(directory=directory, shape=shape, vocabulary=vocabulary, table=table, can_fill=can_fill,
-                  weights=weights)  # fmt: skip
+    return Source(directory=directory, config=config, shape=shape, vocabulary=vocabulary, table=table,
+                  can_fill=can_fill, weights=weights)  # fmt: skip
 
 
 def write_gguf(source: Source, path: Path, kind: str, gguf: Any) -> int:
     """Replace `path` by the model in `kind` (of TYPES); returns its bytes. `gguf` is the package of that name."""
     with ExitStack() as stack:
         tensors = _open_tensors(source, stack)
+        dimensions = {name: tensor.get_shape() for name, tensor in tensors.items()}
+        check_weights(str(source.directory), dimensions, source.shape, source.config)
         _, staged = stack.enter_context(replacing(path))
         writer = gguf.GGUFWriter(staged, ARCHITECTURES[source.shape.kind])
         stack.callback(writer.close)

@@ -61,20 +61,20 @@ def read_llama_shape(config: dict) -> LlamaShape:
     _refuse_where(config.get("hidden_act", "silu") != "silu", "its hidden_act is not silu")
     is_sliding = config.get("sliding_window") and config.get("use_sliding_window", kind == "mistral")
     _refuse_where(bool(is_sliding), "its attention has a sliding window")
-    heads = _number(config, "num_attention_heads")
-    hidden = _number(config, "hidden_size")
+    heads = _whole(config, "num_attention_heads")
+    hidden = _whole(config, "hidden_size")
     return LlamaShape(
         kind=kind,
-        context_tokens=_number(config, "max_position_embeddings"),
+        context_tokens=_whole(config, "max_position_embeddings"),
         hidden_size=hidden,
-        num_layers=_number(config, "num_hidden_layers"),
-        feed_forward=_number(config, "intermediate_size"),
+        num_layers=_whole(config, "num_hidden_layers"),
+        feed_forward=_whole(config, "intermediate_size"),
         num_heads=heads,
-        num_key_value_heads=_number(config, "num_key_value_heads", heads),
-        head_size=_number(config, "head_dim", hidden // heads),
+        num_key_value_heads=_whole(config, "num_key_value_heads", heads),
+        head_size=_whole(config, "head_dim", hidden // heads),
         norm_epsilon=_number(config, "rms_norm_eps"),
         rope_base=_number(rope, "rope_theta", config.get("rope_theta") or 10_000.0),
-        vocab_size=_number(config, "vocab_size"),
+        vocab_size=_whole(config, "vocab_size"),
     )
 
 
@@ -83,6 +83,12 @@ def _number(config: dict, key: str, otherwise: float | None = None):
     found = otherwise if found is None else found
     if not isinstance(found, int | float) or isinstance(found, bool) or found <= 0:
         raise OtherShape(f"{key} in config.json is {found!r}, no number above 0")
+    return found
+
+
+def _whole(config: dict, key: str, otherwise: int | None = None) -> int:
+    found = _number(config, key, otherwise)
+    _refuse_where(not isinstance(found, int), f"{key} in config.json is {found!r}, no whole number")
     return found
 
 
