@@ -10,7 +10,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
 from effectiveness.completion.lines import likely_lines
-from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
+from effectiveness.completion.overlap import (
+    begins_what_follows,
+    closed_at,
+    fitted,
+    repeats_line,
+    rest_of_line,
+)
 from effectiveness.completion.predictors import MemoryPredictor
 from effectiveness.completion.reading import KeptIds, read_so_far, stable_length
 from effectiveness.completion.spelling import TextCoder
@@ -109,21 +115,90 @@ def test_what_stands_behind_the_cursor_is_not_said_again(completer):
         ("a, b)", ")", "a, b"),
         ("call()", ")", "call()"),
         ("f(x))", ")", "f(x)"),
+        ("buf) {", ") {", "buf"),
+        ("a, b);", ")", "a, b"),  # an editor closes a call before its line has an end
+        ("a, b):", ")", "a, b"),
+        ("[1, 2]) + 1", ")", "[1, 2]"),
+        ("a: 1 }", " }", "a: 1"),
+        ('app/frontend",', '",', "app/frontend"),
+        ('name", "w")', '")', "name"),
+        ("it's", '"', "it's"),
+        ('"abc", y)', '"abc", y)', ""),
         ("x + 1;", ";\n}", "x + 1"),
         ("x", "\n)", "x"),
-        ("name", "name_of(x)", ""),
+        ("x", ";", "x"),
+        ("a, b)", ", b)", "a"),
+        ("\\\\', 'b']", "']", "\\\\"),
+        ("it\\'s', 'b']", "']", "it\\'s"),
+        ("se<T> {", "se<T> {", ""),
         ("x", None, "x"),
     ],
 )
-def test_an_overlap_is_cut_but_for_a_bracket_that_the_text_needs(text, suffix, kept):
-    assert without_overlap(text, suffix) == kept
+def test_what_stands_behind_the_cursor_ends_an_answer(text, suffix, kept):
+    assert fitted(text, rest_of_line(suffix)) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"), [("name", "name_of(x)"), ("foo(x)", "y + 1"), ("{", ")"), ("f(", ")"), ("a]", ")")]
+)
+def test_a_line_that_makes_no_sense_with_what_stands_behind_the_cursor_is_not_said(text, suffix):
+    assert fitted(text, suffix) is None
+
+
+def test_a_middle_that_was_written_before_what_follows_is_not_judged_as_a_line():
+    assert fitted("x +", " y", is_middle=True) == "x +"
+    assert fitted("x + y", " + y", is_middle=True) == "x"
+
+
+def test_a_bracket_that_is_closed_behind_the_cursor_ends_the_search(completer):
+    prefix = "def load_figs(path, limit):\n    with open("
+    alone = completer.answer(Cursor(prefix=prefix, suffix="\n"))
+    closed = completer.answer(Cursor(prefix=prefix, suffix=")\n"))
+    assert alone.text == 'path, encoding="utf-8") as source:'
+    assert closed.text == 'path, encoding="utf-8"'
+    assert closed.probability >= alone.probability
+    quoted = completer.answer(Cursor(prefix=prefix + 'path, encoding="', suffix='")\n'))
+    assert quoted.text == "utf-8"
+
+
+def test_nothing_is_said_within_a_word_that_goes_on_behind_the_cursor(completer):
+    before, behind = "def load_figs(path, limit):\n    with op", 'en(path, encoding="utf-8") as source:\n'
+    assert completer.answer(Cursor(prefix=before, suffix=behind)).text == ""
 
 
 def test_the_next_line_is_repeated_only_where_it_is_the_same_with_its_indentation():
     assert repeats_line("    return x", "\n\n    return x\n")
     assert not repeats_line("return x", "\n    return x\n")
     assert not repeats_line("", "\n\n")
-    assert goes_on("x", "\n") and not goes_on("x", ")\n")
+    assert rest_of_line(")\n}") == ")" and not rest_of_line("\n)") and not rest_of_line(None)
+    assert closed_at("x) + y)", "") is None
+
+
+def test_a_further_line_that_stands_behind_the_cursor_ends_the_answer_and_is_not_replaced(completer):
+    prefix = "def load_figs(path, limit):\n"
+    following = "\n\n        found = parse_figs(source.read(), limit)  # as ever\n"
+    answer = completer.answer(Cursor(prefix=prefix, suffix="\n", max_lines=2))
+    assert answer.text.count("\n") == 1
+    name = answer.text.splitlines()[1].split("(")[0].split("_")[1]
+    cut = completer.answer(Cursor(prefix=prefix, suffix=following.replace("figs", name), max_lines=2))
+    assert cut.text == answer.text.splitlines()[0]
+    assert begins_what_follows("  }", "\n  })\n") and not begins_what_follows("    }", "\n  }\n")
+
+
+def test_an_answer_ends_before_a_blank_line_and_at_a_line_that_it_said_already(completer):
+    lines = np.array(completer.coder.encode("one(1)\n\ntwo(2)\n\n" * 40), np.uint32)
+    blanks = build_memory(lines, np.array([0, len(lines)]), ["a.py"], completer.coder.token_bytes)
+    apart = Completer(coder=completer.coder, memory=blanks, quiet_below=0.0)
+    assert apart.answer(Cursor(prefix="one(1)\n\ntwo(2)\n\n", max_lines=3)).text == "one(1)"
+    lines = np.array(completer.coder.encode("same(1)\n" * 40), np.uint32)
+    circle = build_memory(lines, np.array([0, len(lines)]), ["a.py"], completer.coder.token_bytes)
+    loop = Completer(coder=completer.coder, memory=circle, quiet_below=0.0)
+    assert loop.answer(Cursor(prefix="same(1)\nsame(1)\n", max_lines=3)).text == "same(1)"
+
+
+def test_behind_a_finished_line_nothing_is_said(completer):
+    prefix = 'def load_figs(path, limit):\n    with open(path, encoding="utf-8") as source:'
+    assert completer.answer(Cursor(prefix=prefix, suffix="\n", max_lines=3)).text == ""
 
 
 def test_an_answer_comes_at_its_time_from_whatever_was_found(completer):

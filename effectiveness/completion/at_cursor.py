@@ -20,7 +20,13 @@ import numpy as np
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
 from effectiveness.completion.network import NOWHERE, About, Network
-from effectiveness.completion.overlap import goes_on, repeats_line, without_overlap
+from effectiveness.completion.overlap import (
+    begins_what_follows,
+    closed_at,
+    fitted,
+    repeats_line,
+    rest_of_line,
+)
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
 from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, Place
 from effectiveness.completion.spelling import TextCoder
@@ -124,14 +130,14 @@ class Completer:
         lines: list[_Sure] = []
         written: list[int] = []
         while len(lines) < cursor.max_lines and len(written) < cursor.max_tokens:
-            begun = prompt if not lines else Prompt(text="", taken_back=())
+            begun = prompt if not lines else NOTHING_BEGUN
             line = self._line(place, cursor, [*ids, *written], begun, cursor.max_tokens - len(written))
             if line is None or (sure := self._judged(line, cursor, prompt, lines)) is None:
                 break
             lines.append(sure)
             written += line.ids
             is_last = not line.is_whole or line.ids[-1] in self.coder.control or cursor.is_over
-            if is_last or not goes_on(sure.text, cursor.suffix):
+            if is_last or not sure.text or rest_of_line(cursor.suffix):
                 break
             if place is not None:
                 place.reader.feed(np.array(line.ids, np.uint32))
@@ -141,6 +147,7 @@ class Completer:
         predictor = self._predictor(place, cursor, ids)
         if predictor is None:
             return None
+        rest = rest_of_line(cursor.suffix)
         search = dataclasses.replace(
             Search(), max_tokens=min(Search().max_tokens, room + len(begun.taken_back))
         )
@@ -151,13 +158,24 @@ class Completer:
             taken_back=begun.taken_back,
             stop=self.coder.control,
             must_stop=lambda: cursor.is_over,
+            closed_at=lambda text: closed_at(text, rest),
         )
-        taken_back = self.coder.spell(begun.taken_back).decode("utf-8", "replace")
-        before = (begun.text + taken_back).rpartition("\n")[2]
-        new = [
-            line for line in found if not repeats_line(before + line.text[len(taken_back) :], cursor.suffix)
-        ]
-        return self.judgement.best(new)
+        if begun is NOTHING_BEGUN:
+            return self.judgement.best(found)
+        return self.judgement.best([line for line in found if self._is_new(line, begun, cursor)])
+
+    def _is_new(self, line: Line, begun: Prompt, cursor: Cursor) -> bool:
+        """Whether the line goes together with what stands behind the cursor, and does not stand there already."""
+        is_repeated = repeats_line(begun.line + self._behind(line, begun), cursor.suffix)
+        return not is_repeated and self._fitted(line, begun, cursor) is not None
+
+    def _behind(self, line: Line, prompt: Prompt) -> str:
+        """The line without what was taken back."""
+        return line.text[len(self.coder.spell(prompt.taken_back).decode("utf-8", "replace")) :]
+
+    def _fitted(self, line: Line, prompt: Prompt, cursor: Cursor) -> str | None:
+        is_middle = line.ids[-1] in self.coder.control
+        return fitted(self._behind(line, prompt), rest_of_line(cursor.suffix), is_middle=is_middle)
 
     def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]) -> Predictor | None:
         """A model that could not read all in its time is left out of this answer; it goes on reading at the next."""
@@ -184,24 +202,30 @@ class Completer:
 
     def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
         """The line's text and how sure it is of all lines so far; None where that is not enough."""
-        last = before[-1] if before else _Sure(text="", confidence=1.0, probability=1.0, ids=())
+        last = before[-1] if before else _Sure(text="", line="", confidence=1.0, probability=1.0, ids=())
         confidence = last.confidence * self.judgement.confidence(line)
         if confidence < self.quiet_below:
             return None
-        text = self.coder.spell(i for i in line.ids if i not in self.coder.control).decode("utf-8", "replace")
-        text = text.rstrip("\r\n").rpartition("\n")[2] if line.is_whole else text
+        text = line.text.rstrip("\r")
         if not before:
-            text = text[len(self.coder.spell(prompt.taken_back).decode("utf-8", "replace")) :]
-            text = without_overlap(text, cursor.suffix)
-        elif len(text) - len(text.lstrip()) < cursor.min_indent:
+            text = self._fitted(line, prompt, cursor) or ""
+        elif self._ends_block(line, cursor, before):
             return None
         return _Sure(
             text=text,
+            line=prompt.line + text if not before else text,
             confidence=confidence,
             probability=last.probability * line.probability,
             ids=line.ids,
             is_whole=line.is_whole,
         )
+
+    def _ends_block(self, line: Line, cursor: Cursor, before: list[_Sure]) -> bool:
+        """Whether an answer ends before this further line: what stands behind the cursor begins, or another block."""
+        is_less_indented = len(line.text) - len(line.text.lstrip()) < cursor.min_indent
+        is_after_blank = self.coder.spell(line.ids).lstrip(b" \t\r").startswith(b"\n")
+        is_said = any(line.text == sure.line for sure in before)
+        return is_less_indented or is_after_blank or is_said or begins_what_follows(line.text, cursor.suffix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +233,7 @@ class _Sure:
     """A line that is shown, with what holds of it and those before it."""
 
     text: str
+    line: str  # with what stands before the cursor on it
     confidence: float
     probability: float
     ids: tuple[int, ...]
@@ -221,6 +246,7 @@ class Prompt:
 
     text: str
     taken_back: tuple[int, ...]
+    line: str = ""  # up to the cursor
 
     @classmethod
     def of(cls, prefix: str, coder: TextCoder) -> Prompt:
@@ -231,7 +257,10 @@ class Prompt:
         if len(taken_back) > MAX_TAKEN_BACK:
             text += coder.spell(taken_back[:-MAX_TAKEN_BACK]).decode("utf-8", "replace")
             taken_back = taken_back[-MAX_TAKEN_BACK:]
-        return cls(text=text, taken_back=tuple(taken_back))
+        return cls(text=text, taken_back=tuple(taken_back), line=prefix.rpartition("\n")[2])
+
+
+NOTHING_BEGUN = Prompt(text="", taken_back=())  # at the beginning of a further line
 
 
 def _joined(lines: list[_Sure], cursor: Cursor, **measured) -> Answer:

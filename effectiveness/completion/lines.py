@@ -43,7 +43,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A candidate: the first line that is not blank, without its line end."""
+    """A candidate: the first line that is not blank, without its line end, up to what closes it."""
 
     text: str
     ids: Hypothesis  # its likeliest spelling, with blank lines before it and the line end
@@ -63,6 +63,7 @@ def likely_lines(
     taken_back: Sequence[int] = (),
     stop: frozenset[int] = frozenset(),
     must_stop: Callable[[], bool] = bool,
+    closed_at: Callable[[str], int | None] = lambda text: None,
 ) -> list[Line]:
     """Candidates for the rest of the line, or for the next one, likeliest first; empty where nothing was found.
 
@@ -70,15 +71,18 @@ def likely_lines(
     within a word is no boundary of tokens). Every candidate begins with their bytes, spelled in any way that shares
     their beginning; its probability is that of what follows them. `stop`: control tokens, which end a line.
     `must_stop`: asked after every token; then the candidates are those found so far, not all of them whole.
+    `closed_at`: where a candidate, without what was taken back, closes what is closed behind it already: its line ends
+    there, and all that would have gone on in different ways are one candidate.
     """
     healing = _Healing(token_bytes, taken_back)
+    written = _Written(token_bytes, healing.num_bytes, stop, closed_at)
     live: list[tuple[float, Hypothesis]] = [(0.0, ())]
     whole: list[tuple[float, Hypothesis]] = []
     for _ in range(search.max_tokens):
         found = _extended(predictor, live, search, healing)
         live = []
         for score, ids in sorted(found, key=lambda pair: (-pair[0], pair[1])):
-            if ids[-1] in stop or _is_line(token_bytes, ids, healing.num_bytes):
+            if written.is_line(ids):
                 whole.append((score, ids))
             elif healing.is_within(ids) or (len(live) < search.width and not _goes_in_circles(ids)):
                 live.append((score, ids))
@@ -88,7 +92,7 @@ def likely_lines(
     live = [(score, ids) for score, ids in live if not healing.is_within(ids)]
     of_all = math.log(healing.mass) if taken_back and healing.mass > 0 else 0.0
     whole, live = ([(score - of_all, ids) for score, ids in found] for found in (whole, live))
-    return _merged(whole, token_bytes, stop, True) or _merged(live, token_bytes, stop, False)
+    return _merged(whole, written, True) or _merged(live, written, False)
 
 
 class _Healing:
@@ -109,6 +113,40 @@ class _Healing:
         left = self.taken_back[len(ids) :]
         allowed = consistent_tokens(self._token_bytes, b"".join(self._token_bytes[index] for index in left))
         return np.union1d(allowed, left[:1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What token ids say, and where it is a line."""
+
+    token_bytes: Sequence[bytes]
+    num_forced: int  # bytes at the beginning that were taken back
+    stop: frozenset[int]
+    closed_at: Callable[[str], int | None]
+
+    def is_line(self, ids: Hypothesis) -> bool:
+        """Whether a line end follows something that is not blank, or closes what is closed behind it."""
+        if ids[-1] in self.stop:
+            return True
+        text = self._bytes(ids)
+        if b"\n" in self.token_bytes[ids[-1]]:
+            return self.num_forced > 0 or b"\n" in text.lstrip()
+        return len(text) > self.num_forced and self._closed_at(text) is not None
+
+    def text(self, ids: Hypothesis) -> str:
+        """The first line that is not blank, up to and with what closes it."""
+        text = self._bytes(ids[:-1] if ids[-1] in self.stop else ids)
+        end = self._closed_at(text)
+        shown = text.decode("utf-8", "replace")
+        return first_line(shown if end is None else shown[: end + 1])
+
+    def _bytes(self, ids: Hypothesis) -> bytes:
+        return b"".join(self.token_bytes[index] for index in ids)
+
+    def _closed_at(self, text: bytes) -> int | None:
+        """In characters of the whole text."""
+        end = self.closed_at(text[self.num_forced :].decode("utf-8", "replace"))
+        return None if end is None else len(text[: self.num_forced].decode("utf-8", "replace")) + end
 
 
 def _extended(
@@ -136,14 +174,6 @@ def consistent_tokens(token_bytes: Sequence[bytes], forced: bytes) -> np.ndarray
     return np.array(longer, dtype=np.int64)
 
 
-def _is_line(token_bytes: Sequence[bytes], ids: Hypothesis, num_forced: int) -> bool:
-    """Whether a line end follows something that is not blank."""
-    if b"\n" not in token_bytes[ids[-1]]:
-        return False
-    text = b"".join(token_bytes[index] for index in ids)[num_forced:]
-    return num_forced > 0 or b"\n" in text.lstrip()
-
-
 def _goes_in_circles(ids: Hypothesis) -> bool:
     for period in range(1, MAX_PERIOD + 1):
         tail = ids[-period * MIN_REPEATS :]
@@ -157,13 +187,11 @@ def first_line(text: str) -> str:
     return next((line for line in text.split("\n") if line.strip()), "")
 
 
-def _merged(found, token_bytes, stop: frozenset[int], is_whole: bool) -> list[Line]:
+def _merged(found, written: _Written, is_whole: bool) -> list[Line]:
     """One candidate for each text, its spellings' probabilities added."""
     by_text: dict[str, list[tuple[float, Hypothesis]]] = {}
     for score, ids in sorted(found, reverse=True):
-        shown = ids[:-1] if ids[-1] in stop else ids
-        text = b"".join(token_bytes[index] for index in shown).decode("utf-8", "replace")
-        by_text.setdefault(first_line(text), []).append((score, ids))
+        by_text.setdefault(written.text(ids), []).append((score, ids))
     lines = [
         Line(text=text, ids=same[0][1], log_probability=_log_sum(same), is_whole=is_whole)
         for text, same in by_text.items()
