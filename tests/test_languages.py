@@ -81,6 +81,8 @@ TEXTS = [
     (".sc", "Scala", "object A { def f(x: Int) = x }\n"),
     (".pro", "QMake", "TEMPLATE = app\nSOURCES += main.cpp\n"),
     (".pro", "Prolog", "a(X) :- b(X).\n"),
+    (".pro", "Proguard", "# Add project specific ProGuard rules here.\n"),
+    (".ex", "Elixir", 'defmodule A do\n  @yaml """\n  namespace a\n  """\nend\n'),
     (".l", "Lex", "%{\n#include <a.h>\n%}\n%%\n"),
     (".l", "Common Lisp", "(defun a (b) b)\n"),
     (".sol", "Solidity", "contract A { uint b; }\n"),

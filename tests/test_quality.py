@@ -89,6 +89,17 @@ def test_hand_written_files_stay(text):
     assert drop_reason(text, PYTHON) == ""
 
 
+def test_a_page_with_a_drawing_on_one_line_stays_and_a_minified_one_does_not():
+    path = b"M12.5 0c-6.6,1 -12 5.3-12 12 " + b"1.25-3.5 0 .75 " * 150 + b"z"
+    page = CODE * 50 + b'icon = <svg viewBox="0 0 9 9"><path d="%s" /></svg>\n'
+    assert drop_reason(page % path, LANGUAGES["TSX"]) == ""
+    assert (
+        drop_reason(page % (b'" x="'.join([b"a=b(c,d);" * 110] * 3)), LANGUAGES["TSX"]) == quality.LONG_LINES
+    )
+    assert drop_reason(page % (path * 60), LANGUAGES["TSX"]) == quality.LONG_LINES
+    assert drop_reason(b'x = "%s"\n' % path * 3, LANGUAGES["TSX"]) == quality.FEW_LETTERS
+
+
 def test_prose_may_have_long_lines_and_speak_of_generated_things():
     text = b"Constants that are auto-generated at compile time.\n" + b"word and word " * 300 + b"\n"
     assert drop_reason(text, LANGUAGES["Markdown"]) == ""

@@ -106,7 +106,7 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ),
     ".ecl": (("ECLiPSe", rb"^[^#\n]*:-"), ("ECL", ANY)),
     ".es": (("Erlang", rb"\A#!.*escript|^[ \t]*%%|^main\("), ("JavaScript", ANY)),
-    ".ex": (("Euphoria", rb"^[ \t]*(?:end[ \t]+(?:function|procedure|if|for)\b|(?:public[ \t]+)?include[ \t]+\w+(?:/\w+)*\.e\b|namespace[ \t])"), ("Elixir", ANY)),
+    ".ex": (("Elixir", rb"^[ \t]*def(?:module|protocol|impl|p)?[ \t]"), ("Euphoria", rb"^[ \t]*(?:end[ \t]+(?:function|procedure|if|for)\b|(?:public[ \t]+)?include[ \t]+\w+(?:/\w+)*\.e\b|namespace[ \t])"), ("Elixir", ANY)),
     ".f": (("Forth", rb"^: [^\n]"), ("Filebench WML", rb"\bflowop\b"), ("Fortran", ANY)),
     ".for": (("Forth", rb"^: [^\n]"), ("Fortran", rb"^(?:[cC*!]|[ \t]+[A-Za-z!])"), ("Formatted", ANY)),
     ".fpp": (("FPP", rb"^[ \t]*(?:(?:active|passive|queued)[ \t]+component|instance[ \t]+\w+[ \t]*:|(?:module|topology|enum|port|struct)[ \t]+\w+[ \t]*\{)"), ("Fortran", ANY)),
@@ -208,7 +208,7 @@ RULES: dict[str, tuple[tuple[str, bytes], ...]] = {
     ".prc": (("PLSQL", rb"(?i)^[ \t]*create[ \t]+or[ \t]+replace|\b(?:varchar2|exception|dbms_)"), ("SQL", ANY)),
     ".pro": (
         ("QMake", rb"^[ \t]*(?:TEMPLATE|TARGET|SOURCES|HEADERS|QT|CONFIG|SUBDIRS|INCLUDEPATH|FORMS|LIBS|DEFINES)[ \t]*[-+*]?="),
-        ("Proguard", rb"^[ \t]*-(?:keep|dont|optimization|assume|renamesource|verbose|printmapping)"),
+        ("Proguard", rb"^[ \t]*-(?:keep|dont|optimization|assume|renamesource|verbose|printmapping)|^[ \t]*#.*\bProGuard\b"),
         ("IDL", rb"(?i)^[ \t]*(?:pro|function)[ \t]+\w+[ \t]*(?:,|$)|^[ \t]*;\+"),
         ("Prolog", rb":-|^[ \t]*%|\.[ \t]*\r?$"),
         ("INI", rb"^[ \t]*[\w.]+[ \t]*="),

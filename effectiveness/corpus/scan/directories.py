@@ -28,6 +28,7 @@ _VIGNETTES = b"inst/doc"  # where R puts copies of vignettes/ and what it makes 
 _OF_A_PAGE = frozenset(
     b"static public assets js css".split()
 )  # what a server hands out; vendor/ there is jQuery
+_LIBRARIES = b"wwwroot/lib"  # where ASP.NET's templates and LibMan put jQuery and Bootstrap
 
 
 def written_reason(path: bytes, *, beside_package_json: bool) -> str:
@@ -75,9 +76,13 @@ def foreign_reason(path: bytes) -> str:
 
     >>> foreign_reason(b"pip/_vendor"), foreign_reason(b"admin/static/js/vendor"), foreign_reason(b"shop/vendor")
     ('vendored (_vendor/)', 'vendored (vendor/)', '')
+    >>> foreign_reason(b"Shop.Web/wwwroot/lib"), foreign_reason(b"wwwroot/js")
+    ('vendored (wwwroot/lib/)', '')
     """
     name = path.rpartition(b"/")[2]
     if name in _INSTALLED:
         return f"installed packages ({name.decode()})"
     is_vendor = name == b"vendor" and (path == name or not _OF_A_PAGE.isdisjoint(path.split(b"/")))
+    if path == _LIBRARIES or path.endswith(b"/" + _LIBRARIES):
+        return f"vendored ({_LIBRARIES.decode()}/)"
     return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or is_vendor else ""

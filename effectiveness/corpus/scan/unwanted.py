@@ -61,6 +61,7 @@ _SUFFIXES = {
     "data table": ".geojson .topojson .jsonl .ndjson .psv .dat .fasta .fa .fastq .gff .gff3 .bed .sam .arff .libsvm",
     "recorded output": ".log .out .stdout .stderr .golden .expected .approved .received .actual .trace .prof .har "
     ".cast .tfstate .tfstate.backup .sarif .lcov .gcov .result .baseline",
+    "drawing or circuit": ".eps .epsf .epsi",
     "3D model or scene": ".gltf .unity .prefab .ply .off .usda",
     "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
     "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
