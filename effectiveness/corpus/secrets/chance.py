@@ -23,6 +23,7 @@ _PAIRS = """
 """.split()  # noqa: SIM905
 _COMMON = {(a, b): int(_PAIRS[a][b]) for a in range(26) for b in range(26)}
 _MAX_MEAN_DRAWN = 4.6  # of 12 drawn letters 93 % are below, of 12 letters of words 2 %
+_MAX_MEAN_RARE = 5.5
 _MIN_MEAN_WRITTEN = 5.0
 _MAX_COMPARED_BYTES = 48
 _MIN_PAIRS = 7
@@ -76,6 +77,11 @@ def is_unlike_words(value: bytes) -> bool:
     """Whether the letters of `value` follow each other as no word's do."""
     num_pairs, commonness = _commonness(_LETTERS.findall(value[:_MAX_COMPARED_BYTES]))
     return num_pairs >= _MIN_PAIRS and commonness <= _MAX_MEAN_DRAWN
+
+
+def is_rarely_a_word(value: bytes) -> bool:
+    """Whether the letters can hardly be words: of 16 drawn ones 99 % are, of words 1 %."""
+    return _commonness(_LETTERS.findall(value))[1] <= _MAX_MEAN_RARE
 
 
 def is_written(value: bytes) -> bool:

@@ -23,9 +23,11 @@ from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
 from effectiveness.corpus.secrets.values import is_encoded_text
 from effectiveness.corpus.secrets.vendors import RUNS
 from effectiveness.corpus.secrets.words import (
+    is_cipher_text,
     is_client_text,
     is_harmless_line,
     is_key_line,
+    is_line_of_checksums,
     is_telling_line,
     names_a_secret_key,
 )
@@ -47,7 +49,7 @@ _MIN_NEAR_BYTES, _MIN_NEAR_HEX_BYTES = 16, 32
 _MIN_ALONE_BYTES, _MAX_ALONE_BYTES = 18, 160  # of MIME's boundaries many are shorter
 _MAX_ALONE = 1  # in one text: more are a table
 
-_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[\"'`]$")
+_GIVEN = re.compile(rb"[\w\"'\])>][ ]{0,8}(?::=|=>|[=:(,])[ ]{0,8}[bBuN@$]?[\"'`]$")
 _SETTING = re.compile(rb"[ \t]*(?:- |export )?[\w.-]{1,64}(?:=|: )")
 _COMMAND = re.compile(
     rb"[ \t]{0,16}(?:[$>] |RUN |- |run: )?(?:\./)?[a-z][\w.-]{1,24}(?: [^\s\"'`|;&()]{1,80}){1,12} "
@@ -55,6 +57,7 @@ _COMMAND = re.compile(
 _ATTRIBUTE = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _PAIR = re.compile(rb"[a-zA-Z][\w-]{3,48}[ \t]{1,4}")
 _KEYED = re.compile(rb"(?:^|[?&\s\"'(;])(?:api)?key[\"']?[=:][\"' ]{0,3}$")
+_INITIALIZES = re.compile(rb"(?i)\w\.(?:init(?:iali[sz]e)?|setup|configure|start|run|connect)\([\"']$")
 _SEPARATORS = re.compile(rb"[^A-Za-z0-9]")
 _PUBLIC_MEMBER = re.compile(rb"[\"'](?:n|x|y|e|kid|x5[ct]|alg)[\"'] ?: ?[\"']$")
 _TELLING_PREFIX = re.compile(
@@ -72,6 +75,7 @@ _TOLD_BEFORE = re.compile(rb"(?i)(?<![vV])(?<!ub)(?<!ocket-)(?<!ying_)" + _TELLS
 _KEY_OF_SOMEONE = re.compile(rb"(?i)[a-z0-9](?:[ _.-]|(?<=[a-z0-9])(?-i:(?=[SPATK])))" + _TELLS)
 _MIN_DISTINCT = 12
 _MIN_PART_BYTES = 10
+_COMMENT = re.compile(rb"(?:#|//|;|--)[^\n]{1,80}")
 _MAX_TOKEN_FILE_BYTES = 400  # of a file that holds one token and nothing else
 _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
@@ -134,8 +138,11 @@ def _shape(text: bytes, start: int, end: int) -> Finding | None:
         match = RUN_SHAPE.match(text, begin)
         if not match or match.lastindex is None:
             continue
+        token = RUNS[match.lastindex - 1]
+        if token.prefixes == ("",) and is_line_of_checksums(_line_before(text, start)):
+            continue
         if not is_placeholder(match[match.lastindex]) and alternates(match[match.lastindex]):
-            return (*match.span(match.lastindex), RUNS[match.lastindex - 1].vendor)
+            return (*match.span(match.lastindex), token.vendor)
     return None
 
 
@@ -213,12 +220,6 @@ def _fills_file(value: bytes) -> bool:
     return b"." not in value and not any(map(is_hex, parts)) and num_classes(value) >= 3 and _is_told(value)
 
 
-def _is_of_client(text: bytes, start: int, end: int) -> bool:
-    """Whether the lines around tell of a service that one logs in to, and not of checksums or tests."""
-    near = text[max(0, start - _NEAR_BYTES) : end + _NEAR_BYTES]
-    return is_client_text(near)
-
-
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
     """A whole quoted string, or all that stands behind `name = `, of lower case, upper case and digits."""
     if not _MIN_ALONE_BYTES <= end - start <= _MAX_ALONE_BYTES:
@@ -226,8 +227,10 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     value, line = text[start:end], _line_before(text, start)
     is_quoted = _GIVEN.search(line) and text[end : end + 1] == line[-1:]
     is_setting = _SETTING.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
-    if len(text) <= _MAX_TOKEN_FILE_BYTES and not (text[:start] + text[end:]).strip():
-        return _fills_file(value)
+    if len(text) <= _MAX_TOKEN_FILE_BYTES:
+        beside = (text[:start] + text[end:]).strip()
+        if not beside or (_COMMENT.fullmatch(beside) and (is_key_line(beside) or is_telling_line(beside))):
+            return _fills_file(value)
     is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
     is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
     is_word = is_word or is_pair
@@ -242,7 +245,12 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
     ):
         return True
     if is_hex(value):
-        return not is_word and len(value) in _KEY_HEX_BYTES and _is_of_client(text, start - len(line), end)
+        if is_word or len(value) not in _KEY_HEX_BYTES:
+            return False
+        if _INITIALIZES.search(line) and not is_harmless_line(line):
+            return True
+        near = text[max(0, start - len(line) - _NEAR_BYTES) : end + _NEAR_BYTES]
+        return is_client_text(near) or (is_key_line(line) and is_cipher_text(near))
     parts = _SEPARATORS.split(value)
     has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
     if not is_quoted and _ATTRIBUTE.fullmatch(value):

@@ -48,14 +48,15 @@ _NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|
 _OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}(?:[ ]is[: ]{1,2}|:[ ])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
-    rb"(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
+    rb"(?P<below>:[ \t]{0,4}\r?\n\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?i:example|default|value): )"
+    rb"|(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
     rb"(?:\*\*[ ])?(?:(?:\\|[|>][+-]?[0-9]?)[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
-    rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
-    rb"|[\"']?\s{0,4}[:=]\s{0,4}\{\s{0,40}[\"']?value[\"']?\s{0,4}[:=]\s{0,4}"
-    rb"|:\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?:example|default|value): "
+    rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default(?:_value)?|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"|[\"']?\s{0,4}[:=]\s{0,4}\{\s{0,40}(?:[\"']?\w{1,16}[\"']?\s?[:=]\s?[\"'][\w -]{1,40}[\"'],\s{0,24}){0,3}"
+    rb"[\"']?(?i:value|default|example)[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
-    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}(?:\(\s{0,8}|[ ]?=[ ]?)|[\"']?[ ](?:with|as|to|is)[ ]"
+    rb"|(?P<given>(?:\s{0,4}\.\w{2,20}(?:\(\s{0,8}(?:\|_?\|[ ]?)?+|[ ]?=[ ]?)|[\"']?[ ](?:with|as|to|is)[ ]"
     rb"|,\s{0,4}with:\s{0,4}|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
     rb"(?=\w{0,2}\\?[\"'`]|[\w:.\[\]]{1,24}\())"
     rb"|(?P<element>(?:[\"']?(?:[ ][^<>\n]{0,80})?>|</(?:key|name)>|" + _NEXT_ELEMENT + rb")\s{0,40}"
@@ -78,7 +79,7 @@ _MAY_BE_GIVEN = re.compile(
 )
 _NEXT_PART = re.compile(rb"[ \t]{0,8}(?:[+.&]|\.\.|\\)?\s{0,40}(?:[+.&]\s{0,8})?[bru]?(?P<quote>[\"'])")
 _MAX_PARTS = 64
-_OPERATORS = ("assigned", "given", "element", "paired", "told", "spaced")
+_OPERATORS = ("below", "assigned", "given", "element", "paired", "told", "spaced")
 _LOGINS = (b"bind", b"root", b"admin", b"user", b"master")  # `bindpw`, `masterauth`
 _KEY = re.compile(
     rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}"
@@ -90,9 +91,7 @@ _IS_ENVIRONMENT = re.compile(
 )
 _VERBS = frozenset((b"pass", b"auth", b"cred", b"creds", b"salt", b"seed"))  # `passValue`, `authHandler`
 _VERBAL_REST = re.compile(rb"(?:[_-]?(?i:key|token|value|code)|[_-]\w*|[0-9])?$")
-_SHORT_STEMS = frozenset(
-    (b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"psk", b"parol", b"parola")
-)
+_SHORT_STEMS = frozenset((b"pw", b"auth", b"wif", b"seed", b"salt", b"cred", b"mdp", b"parol", b"parola"))
 
 _NEEDS_HEAD = _SHORT_STEMS | {b"key", b"keys"}
 
@@ -110,7 +109,9 @@ def _given_value(
         return None
     before = text[max(0, place - _HEAD_BYTES) : place]
     operator = next(kind for kind in _OPERATORS if between[kind] is not None)
-    name = Name(is_password, stem, between["rest"], operator, between["quote"], before)
+    name = Name(
+        is_password, stem, between["rest"], operator, between["quote"], before, _is_of_code(text, between)
+    )
     if operator == "spaced" and between["rest"].endswith(b"."):  # the end of a sentence
         return None
     if (
@@ -127,15 +128,26 @@ def _given_value(
     if stem in (b"key", b"keys") and not _is_key(text, span, name):
         return None
     head = name.head.removesuffix(b"hash_") if stem == b"salt" else name.head
-    if is_harmless_name(head + b"_" + between["rest"]):
+    if (
+        is_harmless_name(head + b"_" + between["rest"])
+        or text.find(b"arn:", max(0, place - _LINE_BYTES), place) >= 0
+    ):
         return None
     return _with_next_parts(text, span) if name.quote else _with_next_items(text, span)
+
+
+def _is_of_code(text: bytes, between: re.Match[bytes]) -> bool:
+    if between["given"] and b"\n" in between["given"]:  # another element of a list
+        return True
+    return between["quote"] is None and text[between.end() - 2 : between.end()].endswith((b"= ", b"("))
 
 
 def _is_key(text: bytes, span: Span, name: Name) -> bool:
     """Of `key`: one whose owner is said, or what can be nothing else; no name of another key, no id of one."""
     value = text[slice(*span)]
-    if name.before.lower().endswith(b"signing") and _KEY_ID.fullmatch(value):  # Git's `signingkey`
+    if name.before.lower().rstrip(b"_-").endswith((b"signing", b"gpg", b"pgp")) and _KEY_ID.fullmatch(
+        value
+    ):  # Git's `signingkey`
         return False
     is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and not name.rest
     if is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`

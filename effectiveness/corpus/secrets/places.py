@@ -16,10 +16,13 @@ from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_near, is_v
 from effectiveness.corpus.secrets.values import (
     HARMLESS_VALUE,
     is_chosen,
+    is_chosen_if_named,
+    is_drawn_key,
     is_drawn_password,
     is_login,
     is_mixed,
     is_mixed_or_chosen,
+    is_noise,
     is_short_material,
     is_url_password,
 )
@@ -36,6 +39,8 @@ TESTS = {
     "drawn": lambda match: is_drawn_password(match["secret"]),
     "drawn token": lambda match: is_drawn_password(match["secret"]) and alternates(match["secret"]),
     "typed": lambda match: is_drawn_password(match["secret"]) and is_mixed_or_chosen(match["secret"]),
+    "drawn key": lambda match: is_drawn_key(match["secret"]),
+    "noise": lambda match: is_noise(match["secret"]),
     "short": lambda match: is_chosen(match["secret"]) or is_short_material(match["secret"]),
 }
 MACROS = {
@@ -54,7 +59,7 @@ password in a URL | :// | url | @
 postgres://app:§@db/app
 
 password in a URL | :// | drawn | @
-(?<=[A-Za-z0-9])://«part»{1,64}+:(?P<secret>[^\s"'`<>\\/@]{6,128}[^\s"'`<>\\/:@]{0,64})@[A-Za-z0-9\[]
+(?<=[A-Za-z0-9])://«part»{1,64}+:(?P<secret>[^\s"'`<>\\/@]{6,128}[^\s"'`<>\\/:@]{0,64}(?:@[^\s"'`<>\\/:@?&=]{1,32}(?=@))?)@[A-Za-z0-9\[]
 amqp://app:§@mq/
 
 password in a URL | :// | drawn token | @
@@ -210,6 +215,18 @@ password file | ·on·> | drawn
 [ ]on[ ](?:[~&+@-][^\s]{1,64}[ ]){0,8}>(?P<secret>[^\s]{6,128}+)
 ACL SETUSER bob on >§ ~* +@all
 
+random key | ytes(" | drawn key
+(?<=GetB)ytes\("(?P<secret>[^\s"\\]{16,128})"\)
+
+random key | "key":·" 'key'·=> | noise
+(?i)["']key["']\s{0,2}(?::|=>)\s{0,2}["'](?P<secret>[^\s"'\\]{32,128})["']
+
+random key | key·=·b' key·=·b" | drawn key
+(?<![\w.])key = b["'](?P<secret>[\w-]{43}=)["']
+
+app key | dropbox | alternating
+(?i)dropbox\w{0,16}["']?\s{0,2}[:=]\s{0,2}["'](?P<secret>[a-z0-9]{15})["']
+
 key to unseal | unseal·k | varied
 (?i)unseal key[ _]?[0-9]{0,2}["']?[ ]?[:=][ ]?["']?(?P<secret>[A-Za-z0-9+/]{40,68}={0,2})
 
@@ -237,6 +254,15 @@ PIN | pin·=· pin= pin:· pin": pin': pin_code pin·code pin-code pincode door�
 
 recovery words | phrase words | any
 (?i)(?:(?<=seed )|(?<=seed_)|(?<=backup )|(?<=recovery )|(?<=secret )|(?<=mnemonic )|(?<=mnemonic_))(?:phrase|words?)["'`]?[ ]?[:=]?[\s"'`>]{1,8}(?P<secret>(?-i:(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}))
+
+random password | random_p | drawn
+random_password"[^\n]{0,20}\n(?:[^\n]{0,80}\n){1,8}?[ \t]{0,40}"result": "(?P<secret>[^"\s]{8,256})"
+
+password file | l2tp pptp | drawn
+x?(?:l2|p)tp\w{0,6}["']?[ \t]{1,8}"?(?P<secret>[^\s"]{6,64}+)"?[ \t]{1,8}(?:\*|[0-9]{1,3}\.)
+
+password given to a hash | |·passwo | drawn | before
+\{\{[ ]?["'](?P<secret>[^\s"']{6,128})["'][ ]$
 
 random password | "result" | drawn
 "result": "(?P<secret>[^"\s]{8,256})",\s{1,40}"special"
@@ -266,8 +292,8 @@ openssl rsa -passin pass:§
 password in SQL | addlogin | drawn
 (?i)(?<=sp_)addlogin\s{1,8}N?'[^'\n]{1,64}',\s{0,8}N?'(?P<secret>[^\s']{6,128})'
 
-token in a command | sonar.lo | varied
-sonar\.login[=:][ ]?(?P<secret>[\w-]{20,64})
+token in a command | sonar.lo | drawn
+sonar\.login[=:][ ]?(?P<secret>[\w.-]{8,64}+)
 
 password in a command | signtool | drawn | word
 signtool«to»/p[ ]«word»
@@ -336,6 +362,18 @@ openssl enc -k § -in a
 token in a command | ecov | drawn
 (?<=cod)ecov(?:\.io/bash)?\b[^\n]{0,100}?[ \t]-t[ ](?P<secret>[\w-]{16,64})
 
+password in a command | ssh-keyg | drawn | word
+ssh-keygen«to»-[NP][ ]«word»
+ssh-keygen -t rsa -N §
+
+password in a command | radtest· | drawn | word
+radtest[ ](?:-\w[ ]\w{1,8}[ ])?[\w.@-]{1,64}[ ]«word»[ ]
+radtest bob § 10.0.0.1 0 testing
+
+password in a command | ttp-basi | drawn
+ttp-basic\.[\w.-]{1,80}[ ][\w.@-]{1,64}[ ](?P<secret>[^\s"']{6,128})
+composer config http-basic.repo.acme.io bob §
+
 password in a command | xfreerdp rdesktop | drawn | word
 (?:xfreerdp|rdesktop)«to»(?:-p[ ]|/p:)«word»
 xfreerdp /u:bob /p:§ /v:acme
@@ -402,7 +440,7 @@ echo "bob:§" | chpasswd
 _CALL = re.compile(
     rb"(?i)(?:login|auth(?:entication|enticate|orization_basic)?|_bind(?:_s)?|begin|(?<=dat)abase|(?<=cr)ypt"
     rb"|directoryentry|credentials?(?:::new|\.basic)?|(?<=co)nnect|(?<=con)nection|pdo|sqli_connect|wallet|hmac(?:\.new)?|fernet|totp|dd_password"
-    rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|client|(?<=my)sqli|cipher(?:iv)?|aes\.new)"
+    rb"|jwt\.(?:encode|decode|sign|verify)|(?<=si)gnwith|client|(?<=my)sqli|(?<=s)equelize|(?<=cooki)eparser|pw_set|(?<=cooki)esession|new user|cipher(?:iv)?|aes\.new)"
     rb"(?:_?id)?\s{0,2}=?\s{0,2}\("
 )
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
@@ -424,7 +462,7 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
         source = _ORACLE.match(secret)
         if source and is_chosen(source["secret"]):
             return start + source.start("secret"), start + source.end("secret")
-        is_fit = is_mixed_or_chosen(secret) or _APP_PASSWORD.fullmatch(secret)
+        is_fit = is_mixed_or_chosen(secret) or _APP_PASSWORD.fullmatch(secret) or is_chosen_if_named(secret)
         if is_drawn_password(secret) and is_fit and not HARMLESS_VALUE.search(secret):
             found = argument.span("secret")
     return found
@@ -434,8 +472,8 @@ IN_CALL = "password in a call"
 _ANCHORS_OF_CALLS = (
     b"login( login_id loginid( auth( auth=( authenti authoriz credenti director nnect( nection( pdo( sqli_con sqli( wallet( "
     b"hmac( hmac.new fernet( totp( jwt.enco jwt.deco jwt.sign jwt.veri client( gnwith( cipher( cipheriv aes.new( "
-    b"_bind( _bind_s( begin( abase( ypt( dd_passw"
-).split() + [b"auth = (", b"login = ", b"login ("]
+    b"_bind( equelize eparser( esession( pw_set( _bind_s( begin( abase( ypt( dd_passw"
+).split() + [b"auth = (", b"login = ", b"login (", b"new User"]
 
 # ---------------------------------------------------------------- the table
 

@@ -16,6 +16,7 @@ END = rb"(?![A-Za-z0-9])"
 _PLACEHOLDER = re.compile(rb"(?i)example|x{5}|\*{3}|redacted|1234567890|abcdefghij")
 MIN_DISTINCT = 6  # letters and digits: the rarest rule draws 16 of 32 symbols
 ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_DISTINCT = ALPHANUMERIC | frozenset(b"!#$%^&@?")
 
 
 def is_of_documentation(value: bytes) -> bool:
@@ -23,7 +24,7 @@ def is_of_documentation(value: bytes) -> bool:
 
 
 def is_placeholder(value: bytes) -> bool:
-    return is_of_documentation(value) or len(set(value[:256]) & ALPHANUMERIC) < MIN_DISTINCT
+    return is_of_documentation(value) or len(set(value[:256]) & _DISTINCT) < MIN_DISTINCT
 
 
 def is_varied(match: re.Match[bytes]) -> bool:

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 
 from effectiveness.corpus.secrets.chance import (
     alternates,
+    holds_word,
     is_by_chance,
     is_drawn,
     is_hex,
+    is_rarely_a_word,
     is_unlike_words,
     is_written,
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.rules import is_of_documentation, is_placeholder
+from effectiveness.corpus.secrets.rules import MIN_DISTINCT, is_of_documentation, is_placeholder
 from effectiveness.corpus.secrets.words import word_set
 
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")
@@ -35,6 +37,7 @@ class Name:
     operator: str  # assigned, given, element, paired or spaced
     quote: bytes | None
     before: bytes  # what stands before the stem
+    is_of_code: bool = False  # whether what stands there without quotes may be a name: `x = y`, `f(y)`
 
     @property
     def head(self) -> bytes:
@@ -45,12 +48,13 @@ HARMLESS_VALUE = re.compile(
     b"(?i)"
     + b"|".join(
         (
-            rb"^\$|^<|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|\[-?[0-9]+\]",  # a variable, a template
-            rb"passw|secret|token|your|sample|dummy|change.?me|placeholder",  # words of documentation
-            rb"[01]23456|abcdef|00010203|deadbeef|qwerty|\.\.\.",  # typed, not drawn
+            rb"^\$(?:[({A-Za-z_]\w|$)|^<|\{[^{}]*\}|%\([a-z_]+\)|%s(?![A-Za-z0-9])|\[-?[0-9]+\]",  # a template
+            rb"passw(?![0o]r[dt]e?[\W_]?(?!1234)[0-9]{3})|secret|token|your|sample|dummy|change.?me",
+            rb"placeholder|qwert[yz](?:uiop)?(?:123\w{0,6}|[0-9]{0,2})[!.]?$",  # words of documentation
+            rb"[01]23456|abcdef|00010203|deadbeef|\.\.\.",  # typed, not drawn
             rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))",  # an address, a path
             rb"(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # a constant
-            rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^0x[0-9a-f]{0,16}$",  # a time, a number
+            rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^[0-9a-f]{0,4}::|^0x[0-9a-f]{0,16}$",  # a time, a number
             rb"^pk_(?:live|test)_|\+[0-9a-f]{8}\+[A-Z]",  # a key to publish
             rb"^-----BEGIN|(?-i:a-z|A-Z)",  # what `keys` looks at; an alphabet
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
@@ -64,12 +68,14 @@ _MIN_NOISE_BYTES = 32
 _TYPED = re.compile(
     rb"(?:[A-Z][a-z]{2,12}){1,4}[0-9]{2,8}[.]?|(?=[^0-9]*[0-9][^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?=[^!#$*@%^&?]*[!#$*@%^&?])[A-Za-z0-9!#$*@%^&?_.+=-]{8,40}"
 )
+_NUMBER, _APP_PASSWORD = re.compile(rb"[0-9]{10,40}"), re.compile(rb"[a-z]{16}")
 _SYMBOL = re.compile(rb"[^A-Za-z0-9]")
-_LONG_WORD = re.compile(rb"[A-Za-z]?[a-z]{5,}")
 _MIN_HEX_BYTES = 24
 _ATTRIBUTES = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 MNEMONIC = re.compile(rb"(?:[a-z]{3,8}[ ]){11,23}[a-z]{3,8}")
 BYTES_LOOKED_AT = 192
+_CONSTANT = re.compile(rb"[A-Z][A-Z0-9_]*")
+_TWO_DIGITS = re.compile(rb"[0-9][^0-9]{0,16}[0-9]")
 _HAS_DIGIT, _HAS_LETTER = re.compile(rb"[0-9]"), re.compile(rb"[A-Za-z]")
 _PLAIN_WORD = re.compile(rb"[A-Za-z][a-z]{2,}")
 _ESCAPE = re.compile(rb"\\+(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[a-z0-9])|\\+")
@@ -84,25 +90,33 @@ def is_secret(value: bytes, name: Name, behind: bytes) -> bool:
         value = _ESCAPE.sub(b" ", value).strip()
     if len(value) < _MIN_PASSWORD_BYTES or (name.quote is None and not _is_bare_secret(value, name, behind)):
         return False
+    if len(set(value)) < MIN_DISTINCT or value.startswith(b"-----"):
+        return False
     if name.stem == b"auth" and is_login(value):
         return True
     if is_noise(value):
-        return not (is_placeholder(value) or value.startswith(b"-----"))
-    if b" " in value:
-        can_be = name.is_password and name.quote is not None and _is_spaced_password(value)
-    elif name.operator == "spaced":
-        can_be = _is_spaced_value(value, name)
-    else:
-        can_be = is_material(value) or is_short_material(value) or (name.is_password and is_password(value))
-    is_named = name.is_password or name.stem == b"secret"
-    is_token = name.stem == b"token" and name.operator == "assigned" and name.quote is not None
-    if is_token and is_chosen(value) and num_classes(value) >= 3:
-        return not (is_of_documentation(value) or HARMLESS_VALUE.search(value) or _is_attribute(value))
-    if is_named and (is_typed(value) or _is_made_up(value, name)):
+        return not is_placeholder(value)
+    if _is_made_up(value, name):
         return not (is_of_documentation(value) or HARMLESS_VALUE.search(value))
-    return can_be and not (
-        is_written(value) or is_placeholder(value) or HARMLESS_VALUE.search(value) or _is_attribute(value)
+    return _can_be_drawn(value, name) and not (
+        (is_written(value) and not is_by_chance(value))
+        or is_placeholder(value)
+        or HARMLESS_VALUE.search(value)
+        or _is_attribute(value)
     )
+
+
+def _can_be_drawn(value: bytes, name: Name) -> bool:
+    """Whether chance may have made it, as a password or as key material, whichever the name says."""
+    if b" " in value:
+        return name.is_password and name.quote is not None and _is_spaced_password(value)
+    if name.operator == "spaced":
+        return _is_spaced_value(value, name)
+    if name.stem == b"secret" and is_hex(value) and len(value) >= _MIN_SECRET_BYTES:
+        return alternates(value)
+    if name.is_password and (is_password(value) or (name.quote is not None and is_number_of_chance(value))):
+        return True
+    return is_material(value) or is_short_material(value)
 
 
 def is_typed(value: bytes) -> bool:
@@ -114,15 +128,28 @@ def _is_made_up(value: bytes, name: Name) -> bool:
     """A password of words: behind a bare space only what has a digit, and what is no name of code."""
     if name.operator == "spaced" and name.stem.startswith(b"passe"):  # the verb of French
         return False
-    is_given = name.operator != "spaced" or name.quote is not None
-    return is_chosen(value) or (is_given and (is_chosen_phrase(value) or is_chosen_if_named(value)))
+    if name.is_of_code and _ATTRIBUTES.fullmatch(value):
+        return False
+    if not (
+        name.is_password or name.stem == b"secret"
+    ):  # a token or a key, if clearly given, with two digits
+        is_clear = name.operator in ("assigned", "paired", "given", "element") and not name.is_of_code
+        if not is_clear or is_hex(value) or _CONSTANT.fullmatch(value):
+            return False
+        return _TWO_DIGITS.search(value) is not None and (is_chosen(value) or is_chosen_if_named(value))
+    if is_typed(value) or is_chosen(value):
+        return True
+    is_spoken = name.quote is None and name.operator == "spaced"
+    if (is_spoken or (name.is_of_code and b"-" not in value)) and not _HAS_DIGIT.search(value):
+        return False
+    return is_chosen_phrase(value) or is_chosen_if_named(value)
 
 
 def is_short_material(value: bytes) -> bool:
     """Shorter than a key is, but of all three classes, which change as often as in what was drawn."""
     return (
         _MIN_SHORT_SECRET_BYTES <= len(value) < _MIN_SECRET_BYTES
-        and num_classes(value) >= 3
+        and (num_classes(value) >= 3 or is_by_chance(value))
         and num_changes(value) >= len(value) // 4
         and (_HAS_DIGIT.search(value) is not None or is_unlike_words(value))
     )
@@ -143,16 +170,20 @@ def is_noise(value: bytes) -> bool:
     return (
         len(value) >= _MIN_NOISE_BYTES
         and len(_SYMBOL.findall(value)) >= len(value) // 8
-        and num_classes(value) == 4
-        and num_changes(value) >= len(value) // 3
-        and not _LONG_WORD.search(value)
+        and (num_classes(value) == 4 or len(_SYMBOLS.findall(value)) >= len(value) // 8)
+        and num_changes(value) >= len(value) // 4
+        and not holds_word(value)
         and b"a-z" not in value
     )
 
 
 def _is_attribute(value: bytes) -> bool:
     """`settings.DB_PASSWORD_2`, not `x.Q7vK2m`."""
-    return _ATTRIBUTES.fullmatch(value) is not None and num_changes(value) < len(value) // 4
+    return (
+        _ATTRIBUTES.fullmatch(value) is not None
+        and num_changes(value) < len(value) // 4
+        and not is_by_chance(value)
+    )
 
 
 def is_material(value: bytes) -> bool:
@@ -170,9 +201,20 @@ def is_password(value: bytes) -> bool:
     """Digits among letters, or three kinds of characters; of letters only what no words are made of."""
     if len(value) < _MIN_PASSWORD_BYTES or not _HAS_LETTER.search(value):
         return False
+    if _APP_PASSWORD.fullmatch(value):
+        return is_rarely_a_word(value)
     if _HAS_DIGIT.search(value) or num_classes(value) > 2:
         return alternates(value)
     return is_unlike_words(value)
+
+
+def is_number_of_chance(value: bytes) -> bool:
+    """Ten digits or more, most of them different, none of which count up."""
+    return (
+        _NUMBER.fullmatch(value) is not None
+        and len(set(value)) >= _MIN_DISTINCT
+        and b"12345" not in value[:5]
+    )
 
 
 def _is_spaced_password(value: bytes) -> bool:
@@ -194,6 +236,8 @@ def _is_spaced_value(value: bytes, name: Name) -> bool:
     if name.stem == b"by" and name.quote is None:  # `IDENTIFIED BY x` of SQL, not of prose
         return is_short_material(value) or is_chosen(value)
     if len(value) >= _MIN_SECRET_BYTES and num_classes(value) >= 2 and is_by_chance(value):
+        return True
+    if name.quote is None and name.is_password and name.head.startswith(b"--") and is_password(value):
         return True
     if name.quote is None and not (len(value) >= 10 and num_classes(value) >= 2 and alternates(value)):
         return False
@@ -278,7 +322,7 @@ def is_mixed_or_chosen(secret: bytes) -> bool:
 
 _MIN_CHOSEN_BYTES, _MAX_CHOSEN_BYTES = 8, 40
 _MADE = re.compile(
-    rb"(?!0x)[A-Za-z0-9\x80-\xff][A-Za-z0-9!#$*@%^&?_.+=~<>\x80-\xff-]{6,38}[A-Za-z0-9!#$*@%^&?+=]"
+    rb"(?!0x)[A-Za-z0-9\x80-\xff][A-Za-z0-9!#$*@%^&?_.+=~<>\x80-\xff-]{6,38}(?:[A-Za-z0-9!#$*@%^&?+=]|(?<=[0-9])[-_.])"
 )
 _LETTERS, _DIGITS = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
 _SYMBOLS = re.compile(rb"[!#$*@%^&?+=~]")
@@ -289,7 +333,14 @@ _PROGRAM_NAME = re.compile(rb"[a-z0-9]{1,20}(?:([_.-])[a-z0-9]{1,20})(?:\1[a-z0-
 _NAMED_CHOICE = re.compile(
     rb"[A-Z]{5,20}[0-9]{2,8}[a-z]{0,12}[!?#$*@%&.]?|(?:[A-Z][a-z]{2,12}){2,4}[0-9]{0,2}[!?#$*@%&]|[a-z]{8,24}[0-9]{1,4}"
     rb"|[a-z]{2,16}[!#@&*^][a-z0-9]{3,16}|(?:[A-Za-z]{3,12}[-_.]){1,3}(?=[0-9A-Za-z]{0,8}[0-9])[A-Za-z0-9]{1,8}(?<![a-z][0-9])"
+    rb"|[A-Za-z][a-z]{1,23}[-_.!#@&*^%+$?=]?[0-9]{2,8}[-_.!?#$*@%&^+=]?"
+    rb"|[A-Za-z]{4,12}[-_.][A-Za-z]{4,12}[0-9]"
+    rb"|(?=[0-9]*[a-z][^a-z]*[a-z])[a-z0-9]{3,16}[-_.!#@&*^%+$?=][0-9]{2,6}"
+    rb"|[A-Za-z][a-z]{1,23}[0-9]{1,4}[-_.!#@&*^%+$?=]?[0-9]{2,8}[-_.!?#$*@%&^+=]?"
+    rb"|[A-Za-z]{3,12}[-_.][A-Za-z]{3,12}[-_.!?#$*@%&^+=][0-9]{1,8}[-_.!?#$*@%&^+=]?"
+    rb"|[A-Za-z]{3,12}(?:[-_.][A-Za-z]{3,12}){2,7}[0-9]{0,4}[!?#$*@%&^+=]?"
 )
+_HOST = re.compile(rb"^www\.|\.[a-z]{2,4}$")  # or the name of a file
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
 _MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")
 # What programs call their fields, types and examples.
@@ -332,7 +383,9 @@ def is_chosen(value: bytes) -> bool:
 
 def is_chosen_if_named(value: bytes) -> bool:
     """Fewer digits, or none, where the name says password: `PEPPER204`, `TigerMaple!`, `tigermaple4`."""
-    return _NAMED_CHOICE.fullmatch(value) is not None and not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)
+    if not _NAMED_CHOICE.fullmatch(value) or _HOST.search(value):
+        return False
+    return not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)
 
 
 def is_chosen_phrase(value: bytes) -> bool:

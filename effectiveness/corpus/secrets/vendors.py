@@ -70,7 +70,8 @@ def _tokens(rows: str) -> tuple[Token, ...]:
 
 # Anchored: a distinct prefix of three characters or more.
 ANCHORED = _tokens("""
-    1Password service account    | ops_eyJ                      | b200+                              | G T
+    1Password service account    | ops_eyJ                      | B200+                              | G T
+    Braintree token              | access_token$production$ access_token$sandbox$ | n16 =$ h32    | T
     Adafruit IO key              | aio_                         | a28                                | T
     Adobe client secret          | p8e-                         | a32                                | G
     age secret key               | AGE-SECRET-KEY-1             | u58                                | G
@@ -259,6 +260,7 @@ RUNS = _tokens("""
     Rootly key                   | rootly_                      | h64                                | T
     1Password secret key         | A3-                          | u6 =- u6 =- u5 =- u5 =- u5 =- u5   | G
     Facebook token               |                              | d15-16 =¦ w27-40                   | G
+    Facebook token               | EAA                          | a80-400                            | G T
     JSON Web Token               | ey                           | a17-1024 =.ey g17+                 | G
     Square token                 | EAAA                         | w22-60                             | G T
     Svix key                     | testsk_                      | w24+                               | V
@@ -288,6 +290,7 @@ RUNS = _tokens("""
     Mailchimp key                |                              | h32 =-us d1-2                      | G T
     Mailgun signing key          |                              | n32 =- n8 =- n8                    | G
     MaxMind key                  |                              | a6 =_ a29 =_mmk                    | G T
+    New Relic key                |                              | h36 =NRAL                          | V
     New Relic key                |                              | h32 =FFFFNRAL                      | T
     New Relic key                |                              | h42 =-NRMA                         | T
     NVIDIA NGC key               |                              | n26 =: n8 =- n4 =- n4 =- n4 =- n12 | T

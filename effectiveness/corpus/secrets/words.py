@@ -16,11 +16,12 @@ def word_set(words: str) -> frozenset[bytes]:
 PASSWORD_WORDS = (
     ("pass", rb"pass(?:wor[dt]|wd|wort|phrase|code|key|ord|e)|(?:(?<=[,;|])pass|pass(?!\s{0,8}[\n#]))"),
     ("pwd", rb"pwd"),
+    ("htok", rb"(?<=aut)htok"),
     ("psw", rb"pswd?"),
     ("ymat", rb"(?<=ke)ymaterial"),
     ("by ',by \"", rb"(?:(?<=identified )|(?<=_password ))by"),
     ("pw=,pw:,pw\",pw',pw ", rb"pw"),
-    ("psk,shar", rb"psk|shared[_-]?key"),
+    ("psk,shar", rb"(?<![bdoq8])psk|shared[_-]?key"),
     ("kenn,gehe", rb"kennwort|geheim(?:nis)?"),
     ("rase,clav,senh", rb"(?<=cont)rase(?:n|\xc3\xb1|\xc3\x91)a|clave|senha"),
     ("mdp,mot_,motd", rb"mdp|mot_?de_?passe"),
@@ -39,7 +40,7 @@ MATERIAL_WORDS = (
     ("key", rb"key"),
     ("p12,pfx", rb"p12|pfx"),
     ("cred", rb"credential|cred"),
-    ("auth", rb"auth(?:tok)?"),
+    ("auth", rb"auth"),
     ("salt,pepp", rb"salt|pepper"),
     ("mnem,seed", rb"mnemonic|seed"),
     ("wif", rb"wif"),
@@ -79,7 +80,7 @@ _TELLING = word_set("""
     access cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
     cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
     adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
-    bugsnag clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
+    bugsnag circleci clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
     datadog digitalocean discord docusign dropbox drone etsy facebook fastly finicity finnhub firebase
     flickr freshbooks gitter gocardless heroku hubspot infura instagram intercom jfrog kraken kucoin
     launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
@@ -100,6 +101,7 @@ _OF_CLIENTS = word_set("""
     account api auth client connect connection credential credentials endpoint host login oauth sdk server service
     session tenant user username webhook
 """)
+_OF_CIPHERS = word_set("aes cipher crypt decrypt encrypt hmac jwt")
 # In one word with others, too: `algoliasearch`.
 _VENDOR = re.compile(b"(?i:" + b"|".join(sorted(word for word in _TELLING if len(word) >= 6)) + b")")
 _OF_CHECKSUMS = _HARMLESS - word_set("id ids url path file version data src href page tree next cache path")
@@ -135,9 +137,19 @@ def is_client_text(text: bytes) -> bool:
     return not words.isdisjoint(_OF_CLIENTS) or _VENDOR.search(text) is not None
 
 
+def is_cipher_text(text: bytes) -> bool:
+    """Whether the text ciphers or signs something, and tells of no checksums or tests."""
+    words = words_of(text)
+    return words.isdisjoint(_OF_CHECKSUMS) and not words.isdisjoint(_OF_CIPHERS)
+
+
 def is_harmless_line(line: bytes) -> bool:
     """Whether a random string behind the line is likely a checksum, test data, an image."""
     return not words_of(line).isdisjoint(_HARMLESS)
+
+
+def is_line_of_checksums(line: bytes) -> bool:
+    return not words_of(line).isdisjoint(_OF_CHECKSUMS)
 
 
 def is_key_line(line: bytes) -> bool:
