@@ -265,7 +265,6 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
     from effectiveness.corpus.file_splits import read_splits
-    from effectiveness.corpus.history import read_past
     from effectiveness.corpus.rows.writing import Dataset, drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare
@@ -285,6 +284,8 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = None
         if options.until or is_bare(options.root):
+            from effectiveness.corpus.history import read_past
+
             past = tell.past(read_past(options.root, options.until, scratch), options.until)
         given = install(choice, staging / "tokenizer") if choice.files else None
         # 1  Every directory entry is a file that was read or a counted reason; alike files are one group in one split.

@@ -64,9 +64,8 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from effectiveness.common.records import ContextPlan, Corpus
     from effectiveness.common.workers import Crew
     from effectiveness.corpus import rows
-    from effectiveness.corpus.augment.renaming import RepositoryFacts
     from effectiveness.corpus.rows import RowOptions, rows_of, shard
-    from effectiveness.corpus.rows.writing import RowReader, drop_duplicates, write_rows
+    from effectiveness.corpus.rows.writing import Dataset, RowReader, drop_duplicates, write_rows
     from effectiveness.corpus.scan import ScanOptions, scan_repository
     from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
@@ -87,17 +86,16 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     info = install_tokenizer(choose_tokenizer(tokenizer), staging / "tokenizer")
     options = RowOptions(
         plan=plan,
-        kinds=(),
-        seed=42,
-        facts=RepositoryFacts(),
         tokenizer_json=info.json_path,
         dtype=info.dtype.name,
-        mask_id=info.mask_id,
         sample=tuple(plain[:SELF_TEST_FILES]),
     )
     made = rows_of(corpus.texts, plain, options, staging, crew)
     table = drop_duplicates(made, split)
-    write_rows(staging / "rows.jsonl", RowReader(corpus, plan, info, made, table), np.arange(len(table)))
+    dataset = Dataset(
+        options=None, plan=plan, corpus=corpus, tokenizer=info, made=made, table=table, order={}
+    )
+    write_rows(staging / "rows.jsonl", RowReader(dataset), np.arange(len(table)))
     crew.close()
     print(f"rows {len(table)}")
     return time.perf_counter() - started_s

@@ -29,7 +29,7 @@ from effectiveness.common.records import DATASET_FILES, ORIGINAL, SPLITS, VARIAN
 from effectiveness.common.seeding import rng_for
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import features_of
-from effectiveness.corpus.rows.shard import content_key
+from effectiveness.corpus.rows.variants import content_key
 from effectiveness.corpus.tokenization import Encoder, TokenizerError
 from effectiveness.languages import LANGUAGES, syntax
 

@@ -30,12 +30,13 @@ from pathlib import Path
 
 from effectiveness.common import workers as pool
 from effectiveness.common.budget import TOO_LONG
-from effectiveness.common.records import ContextPlan, SourceFile
+from effectiveness.common.records import AUGMENTATION_KINDS, ContextPlan, SourceFile
 from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus import duplicates
-from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS
+from effectiveness.corpus.augment import NO_FACTS
 from effectiveness.corpus.augment.renaming import local_names, macro_names
 from effectiveness.corpus.rows import RowMaker, RowOptions
+from effectiveness.corpus.rows.variants import Variation
 from effectiveness.corpus.scan.decoding import decode
 from effectiveness.corpus.scan.quality import drop_reason, notes_on
 from effectiveness.corpus.secrets import redact_all
@@ -83,13 +84,10 @@ class FilePath:
         )
         self.options = RowOptions(
             plan=plan,
-            kinds=(*AUGMENTATIONS, "token_masking"),
-            seed=1,
-            facts=NO_FACTS,
             tokenizer_json=tokenizer,
             dtype="uint16",
-            mask_id=2,
             sample=(),
+            variation=Variation(kinds=AUGMENTATION_KINDS, seed=1, facts=NO_FACTS, mask_id=2),
         )
         self.walk(SMALL_TEXT, "Python", _untimed)  # what is loaded once costs no file anything
 

@@ -7,7 +7,7 @@ import pytest
 
 from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
 from effectiveness.corpus.curriculum import COUNTED, _query, features_of, order_by_complexity
-from effectiveness.corpus.rows.shard import features_of_variant
+from effectiveness.corpus.rows.variants import features_of_variant
 from effectiveness.languages import LANGUAGES, syntax
 from effectiveness.languages.outline import words_of
 
@@ -257,7 +257,7 @@ def test_a_variant_is_searched_again_only_where_a_block_ends_with_a_comment(
 ):
     tree, variants = _variants(language, source, seed=1)
     features = features_of(source, language, tree)
-    monkeypatch.setattr("effectiveness.corpus.rows.shard.features_of", lambda *args: "searched")
+    monkeypatch.setattr("effectiveness.corpus.rows.variants.features_of", lambda *args: "searched")
     found = {
         one.kind: features_of_variant(features, tree.root_node.has_error, language, one) for one in variants
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,8 @@ from effectiveness.common.records import (
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
 from effectiveness.corpus import duplicates
-from effectiveness.corpus.augment.renaming import RepositoryFacts, local_names, macro_names
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.file_splits import FileSplits, keep_splits, write_splits
-from effectiveness.corpus.history import Past, WrittenTree
-from effectiveness.corpus.history.changes import Changes, find_changes
-from effectiveness.corpus.history.later import History
 from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of, self_test_sample
 from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository
@@ -45,6 +41,11 @@ from effectiveness.corpus.tokenization.source import (
     unusable,
 )
 from effectiveness.languages import LANGUAGES
+
+if TYPE_CHECKING:  # what only some builds need is read by those
+    from effectiveness.corpus.history import Past, WrittenTree
+    from effectiveness.corpus.history.later import History
+    from effectiveness.corpus.rows.variants import Variation
 
 BYTES_PER_TOKEN = 4  # of code, before there is a tokenizer to ask; only decides how groups are dealt out
 TOKENIZER_LIMIT_S = 120.0  # to load and prove one that was given: the largest in use take 4
@@ -68,7 +69,7 @@ def scan(
     corpus = group_and_split(options, plan, found, older, staging / SPLITS_FILE)
     if past is None or not options.until:
         return corpus, None
-    return corpus, History(past, find_later(options, past, corpus, found, scratch, crew))
+    return corpus, find_history(options, past, corpus, found, scratch, crew)
 
 
 class Found(NamedTuple):
@@ -100,7 +101,7 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
         ),
         spool,
         crew,
-        analyse=partial(_analyse, with_macros="variable_renaming" in options.kinds),
+        analyse=partial(_analyse, macro_names=_macro_finder(options)),
         redact=redact_all,
     )
     if written:
@@ -137,23 +138,37 @@ def group_and_split(
     return Corpus(result, found.texts, groups, split, found.macros, kept.described(split))
 
 
-def find_later(
+def find_history(
     options: BuildOptions, past: Past, corpus: Corpus, found: Found, scratch: Path, crew: Crew
-) -> Changes | None:
-    """What HEAD has and the dataset's state has not; None where they are the same commit."""
+) -> History:
+    """What HEAD has and the dataset's state has not; nothing where they are the same commit."""
+    from effectiveness.corpus.history.changes import find_changes
+    from effectiveness.corpus.history.later import History
+
     if past.head is None:
-        return None
+        return History(past, None)
     head = read_texts(options, scratch / "texts-of-head", crew, past.head)
-    return find_changes(corpus, head.corpus(), found.signatures, head.signatures)
+    return History(past, find_changes(corpus, head.corpus(), found.signatures, head.signatures))
+
+
+def _macro_finder(options: BuildOptions) -> Callable[[bytes], set[str]] | None:
+    """Renaming alone asks for the macros."""
+    if "variable_renaming" not in options.kinds:
+        return None
+    from effectiveness.corpus.augment.renaming import macro_names
+
+    return macro_names
 
 
 def _analyse(
-    texts: Sequence[bytes], languages: Sequence[str], with_macros: bool
+    texts: Sequence[bytes],
+    languages: Sequence[str],
+    macro_names: Callable[[bytes], set[str]] | None,
 ) -> tuple[list[np.ndarray], set[str]]:
     """What the scan's workers find out about texts while they have them at hand."""
     macros = set()
     for text, language in zip(texts, languages, strict=True):
-        if with_macros and LANGUAGES[language].has_preprocessor:
+        if macro_names and LANGUAGES[language].has_preprocessor:
             macros |= macro_names(text)
     return duplicates.signatures(texts), macros
 
@@ -200,13 +215,10 @@ def make_rows(
     texts, tokenizer_json, sample = _encoder_arguments(options, corpus, tokenizer)
     row_options = RowOptions(
         plan=plan,
-        kinds=options.kinds,
-        seed=options.seed,
-        facts=_repository_facts(options, corpus),
         tokenizer_json=tokenizer_json,
         dtype=tokenizer.dtype.name,
-        mask_id=tokenizer.mask_id,
         sample=sample,
+        variation=_variation(options, corpus, tokenizer.mask_id) if options.kinds else None,
     )
     try:
         return rows_of(texts, corpus.scan.files, row_options, scratch, crew)
@@ -225,12 +237,15 @@ def _encoder_arguments(
     return corpus.texts, tokenizer.json_path, sample
 
 
-def _repository_facts(options: BuildOptions, corpus: Corpus) -> RepositoryFacts:
-    """What renaming draws from. Names come from training files only: a held-out file's must not enter train."""
-    if "variable_renaming" not in options.kinds:
-        return RepositoryFacts()
-    names = local_names(_name_sample(options, corpus))
-    return RepositoryFacts(local_names=names, macros=corpus.macros)
+def _variation(options: BuildOptions, corpus: Corpus, mask_id: int) -> Variation:
+    """Names are drawn from training files only: a held-out file's must not enter train."""
+    from effectiveness.corpus.augment.renaming import NO_FACTS, RepositoryFacts, local_names
+    from effectiveness.corpus.rows.variants import Variation
+
+    facts = NO_FACTS
+    if "variable_renaming" in options.kinds:
+        facts = RepositoryFacts(local_names(_name_sample(options, corpus)), corpus.macros)
+    return Variation(kinds=options.kinds, seed=options.seed, facts=facts, mask_id=mask_id)
 
 
 def _name_sample(options: BuildOptions, corpus: Corpus) -> Iterator[tuple[str, bytes]]:

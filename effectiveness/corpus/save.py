@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,13 +39,15 @@ from effectiveness.common.records import (
 from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import Crew
 from effectiveness.corpus.data_card import write_data_card
-from effectiveness.corpus.history.later import History, LaterRows, describe_later, later_leaks, later_rows
 from effectiveness.corpus.leaks import find_leaks
 from effectiveness.corpus.report import Tally, tally, write_report
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import Dataset, RowReader, RowTable, Written, least_bytes, write_rows
 from effectiveness.corpus.split import split_notes
 from effectiveness.languages import LANGUAGES
+
+if TYPE_CHECKING:
+    from effectiveness.corpus.history.later import History, LaterRows
 
 FORMAT_VERSION = 2  # 1: labels in masked rows only, and another score where there is no grammar
 MAX_EXAMPLES_PER_KIND = 4
@@ -65,17 +68,15 @@ def save(dataset: Dataset, staging: Path, crew: Crew, history: History | None = 
     rows_of = {split: file.rows for split, file in written.items()}
     leaks = find_leaks(rows_of, crew, new_share=1 - plan.overlap_tokens / plan.context_tokens)
     files = {DATASET_FILES[split]: file.digest for split, file in written.items()}
-    later = None
-    if history and history.changes:
-        later = later_rows(dataset, rows_of.values(), history.changes, crew)
+    later = history.rows(dataset, rows_of.values(), crew) if history else None
     if later:
         files[LATER_FILE] = _write_later(dataset, later, staging / LATER_FILE)
-        leaks[LATER] = later_leaks(later)
+        leaks[LATER] = later.leaks()
     metadata = {
         **_counts(dataset, counted, languages),
         **_description(dataset),
         "augmentation": _augmentation(dataset.made, counted, languages),
-        **(describe_later(history.past, dataset.options.until, later) if history else {}),
+        **(history.describe(dataset.options.until, later) if history else {}),
         "leak_report": leaks,
         "files": _spelled(files) | _digests(staging, [SPLITS_FILE, *_tokenizer_files(staging)]),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +24,14 @@ from effectiveness.common.records import (
     ScanResult,
 )
 from effectiveness.corpus.file_splits import num_trained_on
-from effectiveness.corpus.history import Past
 from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.save import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
+
+if TYPE_CHECKING:
+    from effectiveness.corpus.history import Past
 
 MAX_LISTED = 7
 FEW_ROWS = 20_000

@@ -15,21 +15,12 @@ import numpy as np
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.records import Corpus
 from effectiveness.common.workers import Crew
-from effectiveness.corpus.augment.renaming import RepositoryFacts
 from effectiveness.corpus.history import Past
 from effectiveness.corpus.history.changes import Changes
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
 from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
 from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of, self_test_sample
 from effectiveness.corpus.rows.writing import Dataset, RowTable
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What `--until` found. `changes` is None where nothing was committed later."""
-
-    past: Past
-    changes: Changes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +56,38 @@ class LaterRows:
             found = within(self.ranges[file], max(start, scored_until.get(file, 0)), start + self.window)
             num_scored += int((found[:, 1] - found[:, 0]).sum())
             scored_until[file] = start + self.window
+        return _counted(len(self.table), len(scored_until), num_scored)
+
+    def leaks(self) -> dict:
+        """The later set's part of the leak report."""
+        fresh = self.fresh
+        return {"span_tokens": SPAN_TOKENS, "spans": fresh.spans, "known_spans": fresh.known_spans}
+
+
+def _counted(rows: int, files: int, tokens: int) -> dict[str, int]:
+    return {"later_sequences": rows, "later_files": files, "later_scored_tokens": tokens}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What `--until` found. `changes` is None where nothing was committed later."""
+
+    past: Past
+    changes: Changes | None
+
+    def rows(self, dataset: Dataset, written: Iterable[WrittenRows], crew: Crew) -> LaterRows | None:
+        """Rows of what is new against a dataset, whose rows were `written`; None where nothing is."""
+        return _later_rows(dataset, written, self.changes, crew) if self.changes else None
+
+    def describe(self, until: str, later: LaterRows | None) -> dict:
+        """What the metadata says of the state and of the later set."""
+        past = self.past
         return {
-            "later_sequences": len(self.table),
-            "later_files": len(scored_until),
-            "later_scored_tokens": num_scored,
+            "until": until,
+            "commit_date": past.commit.date,
+            "head_commit": past.head_commit,
+            "later_commits": past.num_later_commits,
+            **(later.counts() if later else _counted(0, 0, 0)),
         }
 
 
@@ -82,10 +101,9 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
     return ranges[a : max(a, b)].clip(first, last)
 
 
-def later_rows(
+def _later_rows(
     dataset: Dataset, written: Iterable[WrittenRows], changes: Changes, crew: Crew
 ) -> LaterRows | None:
-    """Rows of what is new against a dataset, whose rows were `written`; None where nothing is."""
     plan, tokenizer, scratch = dataset.plan, dataset.tokenizer, dataset.made.scratch / "later"
     scratch.mkdir()
     sample = self_test_sample(change.file for change in changes.files)
@@ -105,12 +123,8 @@ def later_rows(
     files = tuple(changes.files[index].file for index in chosen)
     options = RowOptions(
         plan=plan,
-        kinds=(),
-        seed=0,
-        facts=RepositoryFacts(),
         tokenizer_json=tokenizer.json_path,
         dtype=tokenizer.dtype.name,
-        mask_id=tokenizer.mask_id,
         sample=sample,
     )
     rows = rows_of(changes.head.texts, files, options, scratch, crew)
@@ -130,21 +144,3 @@ def _choose(made: MadeRows, ranges: list[np.ndarray], taken: np.ndarray, window:
     wanted = np.flatnonzero(np.array(has_new) & ~np.isin(made.rows["fingerprint"], taken))
     kept = np.sort(wanted[np.unique(made.rows["fingerprint"][wanted], return_index=True)[1]])
     return RowTable.of(made, kept, np.zeros(len(kept), np.uint8), {})
-
-
-def describe_later(past: Past, until: str, later: LaterRows | None) -> dict:
-    """What the metadata says of the state and of the later set."""
-    nothing = {"later_sequences": 0, "later_files": 0, "later_scored_tokens": 0}
-    return {
-        "until": until,
-        "commit_date": past.commit.date,
-        "head_commit": past.head_commit,
-        "later_commits": past.num_later_commits,
-        **(later.counts() if later else nothing),
-    }
-
-
-def later_leaks(later: LaterRows) -> dict:
-    """The later set's part of the leak report."""
-    fresh = later.fresh
-    return {"span_tokens": SPAN_TOKENS, "spans": fresh.spans, "known_spans": fresh.known_spans}

@@ -1,4 +1,4 @@
-"""From source files to rows: encode, cut into windows, score, vary, mask. Runs in worker processes.
+"""From source files to rows: encode, cut into windows, score; `variants` adds rewritten copies. In worker processes.
 
 Nothing but small records comes back from a worker: token ids go into one spool file per shard, as text, and
 
@@ -12,38 +12,33 @@ originals and are stored one after another under a unit of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from effectiveness.common.boundary import PANIC, reason
-from effectiveness.common.records import VARIANTS, SourceFile, text_of
-from effectiveness.common.workers import Crew, cut_into_shards, give_memory_back
-from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, Variant, vary
-from effectiveness.corpus.curriculum import Features, features_of
+from effectiveness.common.records import SourceFile, text_of
+from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.corpus.curriculum import features_of
 from effectiveness.corpus.rows.shard import (
     MASKED_INDEX,
     ORIGINAL_INDEX,
     RowOptions,
     Shard,
     ShardRows,
-    content_key,
-    features_of_variant,
 )
 from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder, TokenizerError
 from effectiveness.languages import syntax
-from effectiveness.languages.syntax import SyntaxTable
 
 __all__ = ["MASKED_INDEX", "MadeRows", "RowOptions", "encoder_of", "rows_of", "self_test_sample"]
 
 SELF_TEST_BYTES = 64 << 10  # of a corpus
 SHARD_BYTES = 1 << 20
 ENCODED_BYTES = 1 << 19  # so much is encoded, then parsed: file by file, each drives the other from the cache
-MANY_BYTES = 1 << 17  # of a file: what each step freed goes back to the system, in some ms
 MAX_SHARDS = 256  # each has a spool file that is held open while the rows are written
 
 
@@ -146,17 +141,6 @@ def encoder_of(text_spool: Path, tokenizer_json: Path, sample: tuple[SourceFile,
         return Encoder(tokenizer_json, [text_of(texts, file) for file in sample])
 
 
-@dataclass(frozen=True, slots=True)
-class _Original:
-    """What is asked of a file when a variant of it comes."""
-
-    index: int  # in the scan
-    file: SourceFile
-    source: bytes
-    features: Features
-    has_error: bool
-
-
 class RowMaker:
     """Makes the rows of files; one per process."""
 
@@ -177,25 +161,13 @@ class RowMaker:
             return replace(shard.result(), encoder=self._encoder.backend)
 
     def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
-        options, source = self._options, text.source
-        with shard.timed("complexity"):
-            tree = syntax.parse(file.language, source) if syntax.has_grammar(file.language) else None
-        with shard.timed("augment"):
-            table = syntax.table_of(tree) if tree is not None and options.kinds else None
-        with shard.timed("complexity"):
-            features = features_of(source, file.language, tree, table)
-        shard.add_text(index, ORIGINAL_INDEX, text, features)
-        if not options.kinds:
+        if variation := self._options.variation:
+            variation.add(shard, index, file, text, partial(self._encode, shard, file))
             return
-        results = self._variation(file, source, table)
-        table = table.without_tree() if table is not None else None
-        del tree  # now `results` alone holds it, who lets it go before there is another
-        original = _Original(index, file, source, features, table is not None and table.has_error)
-        while self._variant(shard, original, results):
-            pass
-        if "token_masking" in options.kinds:
-            with shard.timed("augment"):
-                shard.add_masked(index, file, text, table)
+        with shard.timed("complexity"):
+            tree = syntax.parse(file.language, text.source) if syntax.has_grammar(file.language) else None
+            features = features_of(text.source, file.language, tree)
+        shard.add_text(index, ORIGINAL_INDEX, text, features)
 
     def _encode(self, shard: Shard, file: SourceFile, source: bytes) -> Text:
         with shard.timed("tokenize"):
@@ -208,38 +180,3 @@ class RowMaker:
                 if type(error).__name__ != PANIC:
                     raise
                 raise TokenizerError(f"its library fails on {file.path}: {reason(error)}") from None
-
-    def _variation(
-        self, file: SourceFile, source: bytes, table: SyntaxTable | None
-    ) -> Iterator[Variant | Refusal]:
-        options = self._options
-        kinds = [kind for kind in AUGMENTATIONS if kind in options.kinds]
-        return vary(
-            source,
-            file.language,
-            table,
-            path=content_key(source),
-            seed=options.seed,
-            kinds=kinds,
-            facts=options.facts,
-        )
-
-    def _variant(self, shard: Shard, original: _Original, results: Iterator[Variant | Refusal]) -> bool:
-        """Add the next one of `results`; False when there is none. Its tree is gone before the next one comes."""
-        file = original.file
-        if len(original.source) >= MANY_BYTES:
-            give_memory_back()
-        with shard.timed("augment"):
-            result = next(results, None)
-        if result is None:
-            return False
-        outcome = result.reason if isinstance(result, Refusal) else "changed"
-        shard.yields[result.kind, file.language, outcome] += 1
-        if isinstance(result, Variant):
-            kind, encoded = result.kind, self._encode(shard, file, result.text)
-            with shard.timed("complexity"):
-                changed = features_of_variant(original.features, original.has_error, file.language, result)
-            del result
-            shard.add_text(original.index, VARIANTS.index(kind), encoded, changed)
-            shard.example(kind, file, original.source, encoded.source)
-        return True

@@ -1,4 +1,4 @@
-"""The rows of one shard of files: windows are cut, scored, masked, and their ids written to the shard's spool."""
+"""The rows of one shard of files: windows are cut and scored, and their ids written to the shard's spool."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from effectiveness.common.jsonl import spell_ids
 from effectiveness.common.records import VARIANTS, ContextPlan, SourceFile
-from effectiveness.common.seeding import rng_for
-from effectiveness.corpus.augment import RepositoryFacts, Variant
-from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
-from effectiveness.corpus.curriculum import Features, features_of
+from effectiveness.corpus.curriculum import Features
 from effectiveness.corpus.rows.windows import Text, runs_of, scores, windows_of
-from effectiveness.languages import LANGUAGES
-from effectiveness.languages.syntax import parse
+
+if TYPE_CHECKING:
+    from effectiveness.corpus.rows.variants import Variation
 
 UNIT = np.dtype([("file", "u4"), ("variant", "u1"), ("num_tokens", "u4"), ("shard", "u4")])
 ROW = np.dtype(
@@ -39,13 +37,10 @@ class RowOptions:
     """All that decides a file's rows, besides its text."""
 
     plan: ContextPlan
-    kinds: tuple[str, ...]
-    seed: int
-    facts: RepositoryFacts
     tokenizer_json: Path
     dtype: str
-    mask_id: int
     sample: tuple[SourceFile, ...]  # to prove the fast encoder on
+    variation: Variation | None = None
 
 
 @dataclass(slots=True)
@@ -64,13 +59,13 @@ class Shard:
     """Collects units and rows, and writes ids to the spool as they come."""
 
     def __init__(self, number: int, spool: BinaryIO, options: RowOptions, begins_name: np.ndarray):
-        self._number, self._spool, self._options, self._begins_name = number, spool, options, begins_name
+        self._number, self._spool, self.options, self._begins_name = number, spool, options, begins_name
         self._units: list[tuple] = []
         self._rows: list[np.ndarray] = []
         self._waiting: list[tuple[int, Text, Features]] = []  # of the units whose rows are not made yet
         self._waiting_tokens = 0
         self._spool_bytes = 0
-        self._examples: dict[str, dict] = {}  # kind -> the first pair
+        self.examples: dict[str, dict] = {}  # kind -> the first pair
         self.yields: Counter = Counter()
         self.seconds: Counter = Counter()
 
@@ -88,7 +83,7 @@ class Shard:
             # In the order of the units again: texts waited for each other, masked ones did not.
             rows=rows[np.argsort(rows["unit"], kind="stable")],
             yields=self.yields,
-            examples=list(self._examples.values()),
+            examples=list(self.examples.values()),
             seconds=self.seconds,
         )
         is_masked = made.units["variant"][made.rows["unit"]] == MASKED_INDEX
@@ -97,12 +92,12 @@ class Shard:
         return made
 
     def add_text(self, file: int, variant: int, text: Text, features: Features) -> None:
-        self._waiting.append((self._new_unit(file, variant, len(text)), text, features))
+        self._waiting.append((self.new_unit(file, variant, len(text)), text, features))
         self._waiting_tokens += len(text)
         if self._waiting_tokens >= CUT_TOKENS:
             self._cut()
 
-    def _new_unit(self, file: int, variant: int, num_tokens: int) -> int:
+    def new_unit(self, file: int, variant: int, num_tokens: int) -> int:
         self._units.append((file, variant, num_tokens, self._number))
         return len(self._units) - 1
 
@@ -112,40 +107,16 @@ class Shard:
             return
         units, texts, features = zip(*self._waiting, strict=True)
         self._waiting, self._waiting_tokens = [], 0
-        options = self._options
+        options = self.options
         with self.timed("complexity"):
             ids = np.concatenate([text.ids for text in texts], dtype=options.dtype, casting="unsafe")
             windows = windows_of(texts, options.plan)
             complexity = scores(texts, features, windows, ids, self._begins_name, options.plan)
-        self._add(np.array(units)[windows.text], windows.start, complexity, ids, windows.first, windows.end)
+        self.add_rows(
+            np.array(units)[windows.text], windows.start, complexity, ids, windows.first, windows.end
+        )
 
-    def add_masked(self, file: int, source_file: SourceFile, text: Text, table) -> None:
-        options = self._options
-        ends = np.cumsum(text.num_bytes, dtype=np.int64)
-        nodes = MaskableNodes(text.source, table, ends)
-        key, seed = content_key(text.source), options.seed
-        ids = text.ids.astype(options.dtype)
-        starts = windows_of([text], options.plan).start
-        length = min(len(text), options.plan.context_tokens)
-        if length < MIN_TOKENS:
-            self.yields["token_masking", source_file.language, f"shorter than {MIN_TOKENS} tokens"] += 1
-            return
-        self.yields["token_masking", source_file.language, "changed"] += 1
-        unit = self._new_unit(file, MASKED_INDEX, len(text))
-        for some in np.array_split(starts, 1 + len(starts) * length // CUT_TOKENS):
-            masked = [
-                mask_window(
-                    ids, start, length, nodes, options.mask_id, rng_for(seed, "token_masking", key, start)
-                )
-                for start in some.tolist()
-            ]
-            first = np.arange(len(some)) * length
-            self._add(unit, some, np.nan, np.concatenate(masked), first, first + length)
-            if "token_masking" not in self._examples:
-                hidden = hide(text.source, ends, masked[0] == options.mask_id)
-                self.example("token_masking", source_file, text.source, hidden)
-
-    def _add(
+    def add_rows(
         self,
         unit: np.ndarray | int,
         start: np.ndarray,
@@ -175,12 +146,6 @@ class Shard:
         rows["num_bytes"] = edges[end] - edges[first] - 1  # without the last comma
         self._spool_bytes += len(text)
 
-    def example(self, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
-        """Keep the first pair of each kind."""
-        if kind not in self._examples:
-            about = {"kind": kind, "language": file.language, "path": file.path}
-            self._examples[kind] = about | first_difference(before, after)
-
 
 def original_rows(units: np.ndarray, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """A function from masked rows (indices into `rows`) to the rows they are masked copies of.
@@ -200,47 +165,6 @@ def original_rows(units: np.ndarray, rows: np.ndarray) -> Callable[[np.ndarray],
     return originals
 
 
-def features_of_variant(source: Features, has_error: bool, language: str, variant: Variant) -> Features:
-    """Those of a variant, by those of its source and whether that has syntax errors.
-
-    Equal to `features_of` its text, which is read where a variant's nodes may lie otherwise than its source's: where
-    the source has syntax errors, where a comment goes that a block of Python ends with, and where it is scored by its
-    indentation.
-    """
-    is_by_nodes = bool(LANGUAGES[language].complexity)
-    if not is_by_nodes or has_error or source.ends_in(variant.edits):
-        return features_of(variant.text, language, variant.tree or parse(language, variant.text))
-    return source.moved(variant.edits)
-
-
-def content_key(source: bytes) -> str:
-    """Names what is drawn for a text: copies of a file get equal variants, which are then dropped as equal rows."""
-    return hashlib.blake2b(source, digest_size=16).hexdigest()
-
-
 def _fingerprint(tokens: np.ndarray) -> int:
     """64 bits of the tokens' digest: among a billion rows a false match has a chance of 3 %, and costs one row."""
     return int.from_bytes(hashlib.blake2b(tokens.data, digest_size=8).digest(), "little")
-
-
-# --- before and after, as a person looks at it ---------------------------------------------------------------
-
-LINES = 16  # of a snippet
-
-
-def first_difference(before: bytes, after: bytes) -> dict[str, str]:
-    """The lines around the first difference, {"before": ..., "after": ...}."""
-    old, new = (text.decode("utf-8", "replace").splitlines() for text in (before, after))
-    at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    first = max(0, at - LINES // 4)
-    return {"before": "\n".join(old[first : first + LINES]), "after": "\n".join(new[first : first + LINES])}
-
-
-def hide(source: bytes, token_ends: np.ndarray, is_masked: np.ndarray) -> bytes:
-    """`source` with the masked ones of its first tokens shown as <mask>, bool[tokens of the first window]."""
-    edges = [0, *token_ends[: len(is_masked)].tolist()]
-    shown = [
-        b"<mask>" if hidden else source[edges[i] : edges[i + 1]]
-        for i, hidden in enumerate(is_masked.tolist())
-    ]
-    return b"".join(shown) + source[edges[len(is_masked)] :]
