@@ -65,10 +65,17 @@ def test_every_room_is_known():
     assert set(MAY_SEE) == {path.parent.name for path in (ROOT / "effectiveness").glob("*/__init__.py")}
 
 
-def test_the_trainer_s_map_names_every_module_once():
-    package = ROOT / "effectiveness" / "trainer"
-    named = re.findall(r"`(\w+)`", ast.get_docstring(ast.parse((package / "__init__.py").read_text())))
-    assert sorted([*named, "__init__"]) == sorted([*(path.stem for path in package.glob("*.py")), "auto"])
+NAMED_TWICE = {  # or another thing than a module
+    "effectiveness/trainer": ["auto"],
+    "benchmarks": ["dataset", "train_step", "serve", "reading", "architectures", "gpu"],
+}
+
+
+@pytest.mark.parametrize("package", NAMED_TWICE)
+def test_a_map_names_every_module(package):
+    described = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text()))
+    modules_there = [path.stem for path in (ROOT / package).glob("*.py") if path.stem != "__init__"]
+    assert sorted(re.findall(r"`(\w+)`", described)) == sorted([*modules_there, *NAMED_TWICE[package]])
 
 
 def stage_of(path: Path) -> str:
@@ -91,13 +98,34 @@ def test_no_module_shadows_the_standard_library(path):
     assert path.stem not in sys.stdlib_module_names
 
 
-def test_the_dataset_command_imports_neither_torch_nor_transformers():
+def loaded_by_a_build(tmp_path: Path, *flags: str) -> set[str]:
+    """Everything that a small build has imported by its end."""
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository" / "a.py").write_text("def first(argument):\n    return argument + 1\n" * 9)
     code = (
-        "import effectiveness.corpus.build, sys; "
-        "print(sorted({'torch', 'transformers', 'matplotlib'} & set(sys.modules)))"
+        "import sys, create_training_dataset_effectiveness as command; exit_code = command.main(sys.argv[1:]); "
+        "print(*sys.modules); sys.exit(exit_code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    arguments = [tmp_path / "repository", "--output", tmp_path / "dataset", "--quiet", "--device", "cpu"]
+    local = ["--tokenizer", "local", "--workers", "1", *flags]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, *local], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_build_reads_neither_torch_nor_the_rooms_that_it_was_not_asked_for(tmp_path):
+    loaded = loaded_by_a_build(tmp_path)
+    assert not {"torch", "transformers", "matplotlib"} & loaded
+    ours = [name for name in loaded if name.startswith("effectiveness")]
+    rooms = {name.split(".")[2] for name in ours if name.startswith("effectiveness.corpus.")}
+    assert {"scan", "rows"} <= rooms and not {"augment", "history"} & rooms
+    assert len(ours) <= 105
+
+
+def test_a_build_with_variants_reads_what_makes_them(tmp_path):
+    loaded = loaded_by_a_build(tmp_path, "--recipe", "founding")
+    assert "effectiveness.corpus.augment.renaming" in loaded and "torch" not in loaded
 
 
 @pytest.mark.parametrize(

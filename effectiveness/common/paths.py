@@ -16,6 +16,7 @@ from pathlib import Path
 
 from effectiveness.common.records import UserError
 
+MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4095
 _LIKE_A_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.,Z+-]*)?")
 
 
@@ -67,11 +68,12 @@ def path_of(what: str, text: str) -> Path:
         raise UserError(
             f"{what} {spell(Path(text))}: there is no such user; write the directory out"
         ) from None
-    if too_long := next((part for part in path.parts if len(os.fsencode(part)) > 255), ""):
-        raise UserError(
-            f"{what}: a name of {len(os.fsencode(too_long))} bytes ({spell(Path(too_long[:20]))}...), "
-            "at most 255 can be; name a shorter one"
-        )
+    for name, most in ((os.fspath(path), MAX_PATH_BYTES), *((part, MAX_NAME_BYTES) for part in path.parts)):
+        if (num_bytes := len(os.fsencode(name))) > most:
+            raise UserError(
+                f"{what}: a name of {num_bytes} bytes ({spell(Path(name[:20]))}...), at most {most} can be; "
+                "name a shorter one"
+            )
     return path
 
 

@@ -23,7 +23,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from effectiveness.common.endings import STOPPING, signals_waiting
 from effectiveness.common.records import UserError
@@ -287,14 +287,14 @@ class ChildDied(UserError):
     """A child ended, or had to be ended, before its work."""
 
 
-def run_in_child(function: Callable[[Task], Result], task: Task, limit_s: float | None = None) -> Result:
-    """Run `function(task)` in a process of its own, so that its threads and memory are gone afterwards.
+def run_in_child(function: Callable[..., Result], *arguments: Any, limit_s: float | None = None) -> Result:
+    """Run `function(*arguments)` in a process of its own, so that its threads and memory are gone afterwards.
 
     Raises ChildDied (exit code 1) when it is killed, or has not ended after `limit_s` seconds.
     """
     executor, processes = _launch(1, multiprocessing.get_context("spawn"))
     try:
-        return executor.submit(function, task).result(limit_s)
+        return executor.submit(function, *arguments).result(limit_s)
     except BaseException as error:
         _kill(processes)
         if isinstance(error, BrokenProcessPool):

@@ -176,26 +176,21 @@ def _analyse(
 def install(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """A tokenizer that others wrote, proven in a process of its own: its library may hang or die of it."""
     try:
-        return run_in_child(_install, (choice, directory), limit_s=TOKENIZER_LIMIT_S)
+        return run_in_child(install_tokenizer, choice, directory, limit_s=TOKENIZER_LIMIT_S)
     except ChildDied as error:
         why = "its library died of it" if str(error) == DEAD_WORKER else str(error)
         raise unusable(choice.name, TokenizerError(why)) from None
-
-
-def _install(task: tuple[TokenizerChoice, Path]) -> TokenizerInfo:
-    return install_tokenizer(*task)
 
 
 def train_on(corpus: Corpus, choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Step 3, first half, where no tokenizer was given: one of the training files alone."""
     files = [corpus.scan.files[i] for i in corpus.in_train()]
     return run_in_child(
-        _train, (choice, corpus.texts, files, directory)
-    )  # its threads and memory are gone afterwards
+        _train, choice, corpus.texts, files, directory
+    )  # its threads and memory are gone then
 
 
-def _train(task: tuple[TokenizerChoice, Path, list[SourceFile], Path]) -> TokenizerInfo:
-    choice, spool, files, directory = task
+def _train(choice: TokenizerChoice, spool: Path, files: list[SourceFile], directory: Path) -> TokenizerInfo:
     vocab_size = local_vocab_size(sum(file.num_bytes for file in files))
     with open(spool, "rb") as texts:
         return train_tokenizer(

@@ -103,8 +103,7 @@ def _write_model(arguments: argparse.Namespace, written: _Written, gguf) -> None
     recipe = _recipe_beside(output, written)
 
     from effectiveness.common.durable import write_atomically
-    from effectiveness.gguf.modelfile import modelfile
-    from effectiveness.gguf.writing import write_gguf
+    from effectiveness.gguf.writing import modelfile, write_gguf
 
     with one_line_for(output, BAD_PLACE | WRITE_FAILED):
         num_bytes = write_gguf(source, output, arguments.type, gguf)
@@ -117,7 +116,7 @@ def _write_model(arguments: argparse.Namespace, written: _Written, gguf) -> None
 def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> None:
     from effectiveness.common.durable import write_atomically
     from effectiveness.gguf.adapter import open_adapter, write_adapter
-    from effectiveness.gguf.modelfile import modelfile
+    from effectiveness.gguf.writing import modelfile
 
     if arguments.type == "q8_0":
         raise UserError("--type q8_0 is for models; an adapter's rows are too short for it: take f16 or f32")
@@ -178,7 +177,7 @@ def _beside(model: Path, kind: str) -> Path:
 
 def _refuse_foreign(output: Path, recipe: Path) -> None:
     """What is replaced is a GGUF file and a Modelfile of ours."""
-    from effectiveness.gguf.modelfile import WRITTEN_BY
+    from effectiveness.gguf.writing import WRITTEN_BY
 
     for path, beginning in ((output, MAGIC), (recipe, WRITTEN_BY.encode())):
         if not os.path.lexists(path):

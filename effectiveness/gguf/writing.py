@@ -154,3 +154,31 @@ def _gap_ids(source: Source, keys: Any) -> list[tuple[str, int]]:
     """Under which key each token of a gap stands."""
     names = (keys.FIM_PRE_ID, keys.FIM_SUF_ID, keys.FIM_MID_ID)
     return list(zip(names, source.vocabulary.control.fim or (), strict=False)) if source.can_fill else []
+
+
+WRITTEN_BY = "# Written by effectiveness gguf"
+
+
+def modelfile(source: Source, weights: str, adapter: str = "") -> str:
+    """The Modelfile by which Ollama takes `weights`, and an `adapter` over them, files beside it.
+
+    It names the context, where an answer ends, and how a gap is written: without `.Suffix` Ollama refuses to fill any.
+    """
+    control, texts = source.vocabulary.control, source.table.texts
+    template = "{{ .Prompt }}"
+    if source.can_fill and control.fim:
+        prefix, suffix, middle = (texts[index] for index in control.fim)
+        filled = f"{prefix}{{{{ .Prompt }}}}{suffix}{{{{ .Suffix }}}}{middle}"
+        template = f"{{{{ if .Suffix }}}}{filled}{{{{ else }}}}{{{{ .Prompt }}}}{{{{ end }}}}"
+    return "\n".join(
+        [
+            f"{WRITTEN_BY}; ollama create NAME -f THIS_FILE",
+            f"FROM ./{weights}",
+            *([f"ADAPTER ./{adapter}"] if adapter else []),
+            f"PARAMETER num_ctx {source.shape.context_tokens}",
+            "PARAMETER temperature 0",
+            f'PARAMETER stop "{texts[control.end]}"',
+            f'TEMPLATE """{template}"""',
+            "",
+        ]
+    )

@@ -14,11 +14,10 @@ from functools import partial
 from importlib import import_module
 
 from effectiveness.languages import shared_suffixes
-from effectiveness.languages.editor_lines import word_for_editors
 from effectiveness.languages.linguist import Entry, read_table
 from effectiveness.languages.record import Language
 
-_FILES = "rust python go javascript c java bash lua ruby php csharp kotlin swift scala css toml json plain"
+_FILES = "rust python go javascript c java bash lua ruby php csharp kotlin swift scala css toml plain"
 _ROWS: tuple[Language, ...] = tuple(
     row for name in _FILES.split() for row in import_module(f"effectiveness.languages.{name}").ROWS
 )
@@ -29,6 +28,11 @@ _STEM = re.compile(r"[.-]")  # Dockerfile.dev, Makefile-windows
 _HEAD_BYTES = 512
 # A script that the shell hands on to its own interpreter: exec tclsh "$0" "$@"
 _HANDED_ON = re.compile(rb"#!(?:[^\n]{0,200}\n){1,5}?[ \t]*exec[ \t]+(\w+)[^\n]*\$0[^\n]*\$[@*{]")
+_EMACS_LINES, _VIM_LINES = 2, 5  # where the editors look
+_EMACS = re.compile(
+    rb"-\*-[ \t]*(?:[^\n]{0,100}?\bmode:[ \t]*)?([\w+#-]+?)[ \t]*(?:;[^\n]{0,200}?)?-\*-", re.IGNORECASE
+)
+_VIM = re.compile(rb"(?:^|[ \t])(?:vi|vim|ex):[^\n]{0,200}?\b(?:ft|filetype|syn|syntax)=([\w+#-]+)")
 _TABLE = read_table()
 _OURS = {row.linguist or row.name: row for row in _ROWS}  # by linguist's name
 
@@ -176,3 +180,17 @@ def _interpreter(text: bytes) -> str:
     if word == "sh" and (handed_on := _HANDED_ON.match(text[:_HEAD_BYTES])):
         word = handed_on[1].decode()
     return word if word in _BY_INTERPRETER else word.rstrip("0123456789.")
+
+
+def word_for_editors(text: bytes) -> str:
+    """The word by which a text tells Emacs or Vim its language; "" where it says nothing.
+
+    >>> word_for_editors(b"# -*- tcl -*-\\n"), word_for_editors(b"x = 1\\n# vim: set ft=python :\\n")
+    ('tcl', 'python')
+    """
+    head = text[:_HEAD_BYTES].split(b"\n")
+    if found := _EMACS.search(b"\n".join(head[:_EMACS_LINES])):
+        return found[1].decode("ascii", "replace")
+    tail = text[-_HEAD_BYTES:].rstrip().split(b"\n")
+    lines = (*head[:_VIM_LINES], *tail[-_VIM_LINES:])
+    return next((found[1].decode("ascii", "replace") for line in lines if (found := _VIM.search(line))), "")

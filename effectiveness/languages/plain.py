@@ -1,4 +1,4 @@
-"""Languages of which we know more than linguist's table says, and no grammar: a row with a `grammar` is parsed, too.
+"""Languages of which a row says all that we know more than linguist's table. A row with a `grammar` is parsed, too.
 
 A suffix stands here where it has one language for us and several in the table, or where its files are worth reading
 though they are data.
@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from effectiveness.languages.record import Language
 
+_JSON = "tree_sitter_json:language"
+_NODES_OF_JSON = {"nesting": "object array"}
+
 ROWS = (
+    Language(name="JSON", suffixes=(".json",), grammar=_JSON, complexity=_NODES_OF_JSON),
+    Language(name="JSON with Comments", suffixes=(".jsonc",), grammar=_JSON, complexity=_NODES_OF_JSON),
     Language(name="YAML", suffixes=(".yaml", ".yml"), filenames=(".clang-format",)),
     Language(name="JSON5", suffixes=(".json5",)),
     Language(name="Markdown", suffixes=(".md", ".markdown"), long_lines=True),

@@ -20,7 +20,7 @@ import numpy as np
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.completion.fitting import fit_joined
-from effectiveness.completion.greedy import MAX_LINE_TOKENS, bytes_to_heal, write_line
+from effectiveness.completion.lines import MAX_LINE_TOKENS, bytes_to_heal, write_line
 from effectiveness.completion.network import Continuation, Network
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
 from effectiveness.completion.questions import HeldOutFile

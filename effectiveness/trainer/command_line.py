@@ -26,6 +26,7 @@ from effectiveness.common.boundary import printable, read_text, reading
 from effectiveness.common.endings import (
     STOPPING,
     CannotPrint,
+    Stopped,
     claim_standard_streams,
     flush_stdout,
     is_noted,
@@ -34,7 +35,7 @@ from effectiveness.common.endings import (
     tell_on_stderr,
 )
 from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import path_of, require_working_directory, spell
 from effectiveness.common.records import UserError
 
 
@@ -67,25 +68,11 @@ def _check_text(flag: str, given: str | os.PathLike) -> None:
 
 
 def check_paths(arguments: argparse.Namespace, names: Iterable[str]) -> None:
-    """Expand `~`; raises UserError for a user that is not there, a name that is too long, a lost working directory."""
-    with reading("the working directory is gone", "cd to one that is there"):
-        os.getcwd()
+    """Expand `~`; raises UserError for what can name no path, and for a working directory that is gone."""
+    require_working_directory()
     for name in names:
-        path = getattr(arguments, name)
-        if path is None:
-            continue
-        with reading(f"{_flag(name)} {str(path)[:200]}", "give another path"):
-            expanded = path.expanduser()
-            if os.path.lexists(expanded.parent):
-                _refuse_too_long(expanded)
-        setattr(arguments, name, expanded)
-
-
-def _refuse_too_long(path: os.PathLike) -> None:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return  # told where it is used
+        if (given := getattr(arguments, name)) is not None:
+            setattr(arguments, name, path_of(_flag(name), str(given)))
 
 
 def read_prompt(text: str | None, file: str | None) -> str | None:
@@ -135,14 +122,6 @@ class StopRequest:
         self.signal_number, self.heard_at_s = number, time.monotonic()
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal of STOPPING, raised where it found the program."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
-
-
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """For the trainer, which finishes the micro-batch under way and saves."""
@@ -160,7 +139,7 @@ def interrupting() -> Iterator[None]:
         if is_noted(number):
             return
         heard.append(number)
-        raise Interrupted(number)
+        raise Stopped(number)
 
     with _handled_by(interrupt):
         try:
@@ -168,7 +147,7 @@ def interrupting() -> Iterator[None]:
         except Exception as error:
             # Python's own C code makes another error of what was raised in it: compile() a SyntaxError.
             if heard:
-                raise Interrupted(heard[0]) from error
+                raise Stopped(heard[0]) from error
             raise
 
 
