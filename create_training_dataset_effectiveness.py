@@ -265,7 +265,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     from effectiveness.common.workers import Crew
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
     from effectiveness.corpus.file_splits import read_splits
-    from effectiveness.corpus.rows.writing import Dataset, drop_duplicates
+    from effectiveness.corpus.rows.writing import BuiltDataset, drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare
     from effectiveness.corpus.story import Story
@@ -305,7 +305,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         # 7  What each split has, and what of it stands in another.
         tell.split(corpus, table, order)
         # 8  Written, reported, and shown in one step at the end of this block.
-        dataset = Dataset(
+        dataset = BuiltDataset(
             options=options,
             plan=plan,
             corpus=corpus,

@@ -65,7 +65,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     from effectiveness.common.workers import Crew
     from effectiveness.corpus import rows
     from effectiveness.corpus.rows import RowOptions, rows_of, shard
-    from effectiveness.corpus.rows.writing import Dataset, RowReader, drop_duplicates, write_rows
+    from effectiveness.corpus.rows.writing import BuiltDataset, RowReader, drop_duplicates, write_rows
     from effectiveness.corpus.scan import ScanOptions, scan_repository
     from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer
 
@@ -92,7 +92,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     )
     made = rows_of(corpus.texts, plain, options, staging, crew)
     table = drop_duplicates(made, split)
-    dataset = Dataset(
+    dataset = BuiltDataset(
         options=None, plan=plan, corpus=corpus, tokenizer=info, made=made, table=table, order={}
     )
     write_rows(staging / "rows.jsonl", RowReader(dataset), np.arange(len(table)))
@@ -119,7 +119,7 @@ def _no_scores(texts: tuple, features: tuple, windows, *_):
 
 def datasets_map(manifest: str, tokenizer: str, output: str, window: int, overlap: int, **_) -> float:
     """`datasets.Dataset.map` as documented: fast tokenizer, the same overlapping windows, JSON lines, 2 processes."""
-    from datasets import Dataset
+    from datasets import BuiltDataset
     from transformers import PreTrainedTokenizerFast
 
     fast = PreTrainedTokenizerFast(tokenizer_file=tokenizer)
@@ -142,7 +142,7 @@ def datasets_map(manifest: str, tokenizer: str, output: str, window: int, overla
 
     started_s = time.perf_counter()
     paths, texts = zip(*texts_of(manifest), strict=True)
-    rows = Dataset.from_dict({"path": list(paths), "text": list(texts)}).map(
+    rows = BuiltDataset.from_dict({"path": list(paths), "text": list(texts)}).map(
         windows,
         batched=True,
         batch_size=100,

@@ -23,7 +23,7 @@ from effectiveness.common import programs
 from effectiveness.trainer import devices, models, setup, starting
 from effectiveness.trainer.adapters import adapt, lower_frozen
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.evaluate import EvaluationScores, Score
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.steps import Hooks, State
 
@@ -143,7 +143,7 @@ class Bench:
         return starting.make_trainer(run, model, batches, State())
 
     def hooks(self) -> Hooks:
-        nothing = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
+        nothing = EvaluationScores(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
         return Hooks(
             evaluate=lambda: nothing,
             save=lambda: None,

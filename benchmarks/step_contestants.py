@@ -37,7 +37,7 @@ from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.engines import SingleProcess
 from effectiveness.trainer.epochs import Pacing
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.evaluate import EvaluationScores, Score
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.micro_batches import MicroBatch
 from effectiveness.trainer.models import build_preset, flops_of
@@ -190,7 +190,7 @@ def ours(model, rows, batches: Batches, options, device, waits, *, whole_logits=
         seed=1,
         precision=precision_of(options),
     )
-    nothing = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
+    nothing = EvaluationScores(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
     hooks = Hooks(
         evaluate=lambda: nothing,
         save=lambda: None,

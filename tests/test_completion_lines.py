@@ -19,7 +19,7 @@ from effectiveness.completion.lines import NOTHING, Line, Search, consistent_tok
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact, similarity
 from effectiveness.completion.scoring import Setup, read_files
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.completion.store import Kept, files_of, memory_of_files, open_memory
+from effectiveness.completion.store import DatasetMemory, files_of, memory_of_files, open_memory
 from effectiveness.trainer.rows import open_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,7 +151,7 @@ def test_a_held_out_file_is_in_the_memory_for_use_and_not_while_it_is_measured(s
     assert not set(memory.paths) & {file.path for file in held_out}
     ids = max(held_out, key=lambda file: len(file.ids)).ids
     before = memory.reader("elsewhere").feed(ids).sum()
-    kept = Kept(coder=coder, memory=memory, held_out={"test": held_out})
+    kept = DatasetMemory(coder=coder, memory=memory, held_out={"test": held_out})
     assert kept.know_everything() == len(held_out) and set(memory.known_paths) > {held_out[0].path}
     assert memory.reader("elsewhere").feed(ids).sum() < before / 2
 

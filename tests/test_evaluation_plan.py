@@ -10,7 +10,7 @@ import torch
 from training_fixtures import SmallFile, command, open_trainer, small_files, write_dataset
 
 from effectiveness.trainer import console, resuming, setup
-from effectiveness.trainer.evaluate import Evaluation, evaluate
+from effectiveness.trainer.evaluate import EvaluationScores, evaluate
 from effectiveness.trainer.held_out import MAX_FILE_SHARE, SHARE, file_factors, plan_evaluations
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.metrics import read_metrics
@@ -132,7 +132,7 @@ def test_a_change_log_that_is_a_third_of_a_split_does_not_choose_the_best_weight
     held_out = setup.make_held_out(run, rows)
     of_log = rows.files.index("val/CHANGELOG.md")
 
-    def scored(on_log: float, on_others: float) -> Evaluation:
+    def scored(on_log: float, on_others: float) -> EvaluationScores:
         nats = torch.from_numpy(np.where(rows.table["file"] == of_log, on_log, on_others))
         return evaluate(held_out, lambda batch: nats[list(batch.rows)][:, None].expand(batch.labels.shape))
 

@@ -143,3 +143,12 @@ def test_nothing_unpickles_or_runs_foreign_code(path):
             assert ast.unparse(keywords["weights_only"]) == "True"
         trusted = keywords.get("trust_remote_code")
         assert trusted is None or ast.unparse(trusted) == "False"
+
+
+def test_a_class_name_means_one_thing():
+    places: dict[str, list[str]] = {}
+    for path in modules("effectiveness"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

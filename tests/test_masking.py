@@ -12,7 +12,7 @@ import pytest
 from effectiveness.common.records import ContextPlan, SourceFile
 from effectiveness.corpus.augment import NO_FACTS
 from effectiveness.corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
-from effectiveness.corpus.rows.shard import RowOptions, Shard
+from effectiveness.corpus.rows.shard import RowOptions, ShardWriter
 from effectiveness.corpus.rows.variants import MASKING, Variation
 from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder
@@ -87,7 +87,7 @@ def test_a_text_that_is_too_short_is_left_alone_and_counted(encoded):
     options = RowOptions(plan=plan, tokenizer_json=Path(), dtype="uint16", sample=(), variation=variation)
     file = SourceFile(path="a.py", language="Python", role="util", sha256="", num_bytes=7, offset=0)
     ids, spool = encoded[0][: MIN_TOKENS - 1], io.BytesIO()
-    shard = Shard(0, spool, options, np.zeros(1, bool))
+    shard = ShardWriter(0, spool, options, np.zeros(1, bool))
     variation.add_masked(shard, 0, file, Text(b"x" * len(ids), ids, np.ones(len(ids), np.int32)), None)
     assert not spool.getvalue()
     assert shard.yields == {("token_masking", "Python", f"shorter than {MIN_TOKENS} tokens"): 1}

@@ -19,9 +19,9 @@ from effectiveness.proof.exam import ngram_paper, scorer, set_exam
 from effectiveness.proof.finished import config_of
 from effectiveness.proof.overlap import Repository, is_hopeless, leak_line, overlap, select_unrelated
 from effectiveness.proof.prompts import (
-    Answer,
+    HeldOutQuestion,
+    ModelAnswer,
     Neighbours,
-    Question,
     does_parse,
     find_questions,
     generate_ids,
@@ -228,7 +228,7 @@ def test_a_question_put_together_is_its_file(dataset, vocabulary):
 
 
 def test_context_is_training_files_of_the_same_directory_and_at_most_half_the_room(vocabulary):
-    question = Question(
+    question = HeldOutQuestion(
         file=0, source_file="src/a.py", role="core", language="python", before="def total(total):\n" * 40,
         truth="return total", after="", fill=False, context=((5,) * 500, (6,) * 500),
     )  # fmt: skip
@@ -243,7 +243,7 @@ def test_neighbours_come_from_the_directory_alone(dataset, vocabulary):
     rows = open_rows(dataset, "train")
     files = whole_files(rows)
     neighbours = Neighbours(rows, files, vocabulary)
-    question = Question(
+    question = HeldOutQuestion(
         file=0, source_file="elsewhere/a.py", role="core", language="python", before="", truth="", after="", fill=False
     )  # fmt: skip
     assert neighbours.of(question) == ()
@@ -282,7 +282,7 @@ def test_every_line_end_has_its_ids(vocabulary):
 
 
 def test_the_truths_nats_are_those_of_the_models_own_probabilities(model, vocabulary):
-    question = Question(
+    question = HeldOutQuestion(
         file=0, source_file="a.py", role="core", language="python", before="def total(a):\n", truth="    return a",
         after="\n", fill=False,
     )  # fmt: skip
@@ -296,21 +296,21 @@ def test_the_truths_nats_are_those_of_the_models_own_probabilities(model, vocabu
     assert num_bytes[0] == len(question.truth)
 
 
-def asked(**changes) -> Question:
+def asked(**changes) -> HeldOutQuestion:
     values = {"file": 0, "source_file": "a.py", "role": "core", "language": "Python", "fill": False}
     text = {"before": "def f(a):\n", "truth": "    return a", "after": "\n"}
-    return Question(**(values | text | changes))
+    return HeldOutQuestion(**(values | text | changes))
 
 
 def test_marks_tell_exact_from_exact_as_far_as_it_goes():
     questions = [asked()] * 4 + [asked(fill=True)] * 2
     given = [
-        Answer(text="    return a\n", ended=True),
-        Answer(text="    return a + b\n", ended=True),
-        Answer(text="    return a", ended=False),
-        Answer(text="    pass\n", ended=True),
-        Answer(text="    return a", ended=True),
-        Answer(text="    return a\n\nmore", ended=True),
+        ModelAnswer(text="    return a\n", ended=True),
+        ModelAnswer(text="    return a + b\n", ended=True),
+        ModelAnswer(text="    return a", ended=False),
+        ModelAnswer(text="    pass\n", ended=True),
+        ModelAnswer(text="    return a", ended=True),
+        ModelAnswer(text="    return a\n\nmore", ended=True),
     ]
     marks = judge(questions, given, [True] * 6)
     assert marks.exact.tolist() == [1, 0, 0, 0, 1, 0]
@@ -322,7 +322,7 @@ def test_marks_tell_exact_from_exact_as_far_as_it_goes():
 def test_an_answer_is_parsed_in_its_file_and_only_where_the_file_itself_parses():
     assert does_parse(asked(), "    return a") and not does_parse(asked(), "    return (")
     assert not does_parse(asked(language="Text"), "anything")
-    marks = judge([asked()] * 2, [Answer(text="    x = (", ended=False)] * 2, [True, False])
+    marks = judge([asked()] * 2, [ModelAnswer(text="    x = (", ended=False)] * 2, [True, False])
     assert marks.parses[0] == 0 and np.isnan(marks.parses[1])
 
 

@@ -14,12 +14,12 @@ from training_fixtures import SmallFile, command, open_trainer, quiet_hooks, use
 
 from effectiveness.common.fim import own_context_spelling
 from effectiveness.common.records import UserError
-from effectiveness.common.repository_context import Place
+from effectiveness.common.repository_context import PlaceInFile
 from effectiveness.completion.network import NEW_TOKENS, NOWHERE, About, open_model
 from effectiveness.trainer import setup
 from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.documents import ContextRows, Reading
+from effectiveness.trainer.documents import ContextRows, ReadingOptions
 from effectiveness.trainer.epochs import Pacing
 from effectiveness.trainer.recut import whole_files
 from effectiveness.trainer.rows import open_dataset, open_rows
@@ -73,7 +73,7 @@ def test_an_import_finds_the_file_it_names_and_a_file_is_never_told_about_itself
     _, vocabulary, context = opened
     for name in ("baco", "gile", "nafe"):
         text = np.array(vocabulary.encode(f"import {name}\n"))
-        place = Place(path=f"bin/{name}.py", before=text, after=text[:0])
+        place = PlaceInFile(path=f"bin/{name}.py", before=text, after=text[:0])
         written = vocabulary.decode(context.before(place, WINDOW // 2))
         assert written.startswith("<|repo_name|>here\n<|file_sep|>")
         assert written.endswith(f"<|file_sep|>bin/{name}.py\n") and written.count(f"bin/{name}.py") == 1
@@ -85,7 +85,10 @@ def test_what_is_quoted_never_takes_more_room_than_there_is(opened, room):
     _, vocabulary, context = opened
     text = np.array(vocabulary.encode("import baco\n"))
     given = (("notes.md", tuple(text.tolist())),)
-    assert len(context.before(Place(path="bin/baco.py", before=text, after=text, extra=given), room)) <= room
+    assert (
+        len(context.before(PlaceInFile(path="bin/baco.py", before=text, after=text, extra=given), room))
+        <= room
+    )
 
 
 # --- in training ---------------------------------------------------------------------------------------------
@@ -100,7 +103,7 @@ def batches_of(opened) -> Batches:
         seed=1,
         packs_per_step=4,
         weighting="none",
-        reading=Reading(fim_rate=0.5, spelling=vocabulary),
+        reading=ReadingOptions(fim_rate=0.5, spelling=vocabulary),
         context=ContextRows.of(rows, vocabulary, "here"),
         context_rate=0.5,
         fresh_cuts=True,
@@ -176,7 +179,7 @@ def test_a_model_learns_to_look_what_the_other_file_says(sequences, opened, tmp_
     rows = open_rows(open_dataset(sequences), "test")
 
     def looked_up(path, ids):
-        return context.before(Place(path=path, before=ids, after=ids[:0]), WINDOW // 2)
+        return context.before(PlaceInFile(path=path, before=ids, after=ids[:0]), WINDOW // 2)
 
     def told_of_another(path, ids):
         return looked_up("bin/baco.py", np.array(vocabulary.encode("import baco\n")))
@@ -212,7 +215,7 @@ def test_a_prompt_is_what_a_model_was_trained_on_and_one_that_was_not_is_asked_a
 
     def before(after):
         known = np.array(text, dtype=np.int64)[:0]  # less than a step of the prompt's
-        place = Place(path=about.path, before=known, after=np.array(after, dtype=np.int64))
+        place = PlaceInFile(path=about.path, before=known, after=np.array(after, dtype=np.int64))
         return knowing.context.before(place, WINDOW // 2).tolist()
 
     assert knowing.after(text, about)._prompt == [*before(()), *text]

@@ -21,7 +21,7 @@ from test_at_cursor import NAMES, source
 from effectiveness.common.records import UserError
 from effectiveness.completion import fitting
 from effectiveness.completion.at_cursor import QUIET_BELOW, Answer, Completer, Cursor
-from effectiveness.completion.store import Kept
+from effectiveness.completion.store import DatasetMemory
 from effectiveness.serve import clients, door, requests, same_lines
 from effectiveness.serve import repository as serve_repository
 from effectiveness.serve.background import Background
@@ -218,7 +218,7 @@ def test_ollamas_options_say_how_much_and_until_where(knowledge, monkeypatch):
         monkeypatch, knowledge, "/api/generate", {"prompt": "a", "suffix": "b", "options": options}
     )
     assert (cursor.max_tokens, cursor.stop, cursor.suffix) == (7, (";",), "b")
-    with pytest.raises(requests.Refusal, match="options must be an object"):
+    with pytest.raises(requests.RefusedRequest, match="options must be an object"):
         requests.of_ollama({"prompt": "a", "options": 3}, 1)
 
 
@@ -729,7 +729,7 @@ def test_the_server_of_a_dataset_says_token_for_token_what_the_library_says(
     monkeypatch.setattr(fitting, "FIT_QUESTIONS", 6)
     monkeypatch.setattr(same_lines, "LINES", 8)
     shutil.copytree(small_dataset, tmp_path / "data")
-    kept = Kept.open(tmp_path / "data", lambda _: None)
+    kept = DatasetMemory.open(tmp_path / "data", lambda _: None)
     held_out = hold_out(None, kept)
     known = open_knowledge(None, kept, lambda: None, QUIET_BELOW)
     assert not {file.path for file in held_out.files} & set(known.paths)
@@ -746,7 +746,7 @@ def test_the_server_of_a_dataset_says_token_for_token_what_the_library_says(
 
 def test_a_dataset_is_served_as_its_repository_is_now(small_dataset, tmp_path):
     shutil.copytree(small_dataset, tmp_path / "data")
-    kept = Kept.open(tmp_path / "data", lambda _: None)
+    kept = DatasetMemory.open(tmp_path / "data", lambda _: None)
     gone, changed, *_ = kept.memory.paths
     assert kept.know_everything() > 0
     root = tmp_path / "repository"
@@ -760,7 +760,7 @@ def test_a_dataset_is_served_as_its_repository_is_now(small_dataset, tmp_path):
     assert gone not in kept.memory.known_paths and "new.py" in known.paths
     assert set(kept.memory.live.texts) - held_out == {changed, "new.py"}
     ids = kept.coder.encode(source("dates"))
-    before = Kept.open(tmp_path / "data", lambda _: None).memory.reader().feed(ids).sum()
+    before = DatasetMemory.open(tmp_path / "data", lambda _: None).memory.reader().feed(ids).sum()
     assert kept.memory.reader().feed(ids).sum() < 0.7 * before
 
 

@@ -15,7 +15,7 @@ from training_fixtures import small_files, write_dataset
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
 from effectiveness.trainer.batches import Batches
-from effectiveness.trainer.documents import Draw, Reading, document
+from effectiveness.trainer.documents import Draw, ReadingOptions, document
 from effectiveness.trainer.epochs import FreshCuts, Pacing, pack
 from effectiveness.trainer.recut import only, side_by_side
 from effectiveness.trainer.rows import open_dataset, open_rows
@@ -123,7 +123,7 @@ def test_warmup_fraction_delays_complex_rows_and_loses_no_visit(dataset, control
 
 def test_a_batch_does_not_depend_on_the_batches_made_before_it(dataset, control):
     control = dataclasses.replace(control, mask=2)
-    reading = Reading(fim_rate=0.5, mask_rate=0.5, window_growth=0.8)
+    reading = ReadingOptions(fim_rate=0.5, mask_rate=0.5, window_growth=0.8)
     walked, fresh = make(dataset, control, reading=reading), make(dataset, control, reading=reading)
     for epoch, step in itertools.product((0, 1), range(3)):
         step_tensors(walked, epoch, step)
@@ -204,7 +204,7 @@ def test_batches_with_fresh_cuts_ask_for_every_token_once_and_name_the_row_it_st
 
 def read(rows, row, control, *, epoch=0, fills=False, window=None, **how):
     draw = Draw(seed=1, epoch=epoch, visit=row)
-    return Reading(**how).pieces(rows, row, control, draw, fills=fills, window=window or rows.window)
+    return ReadingOptions(**how).pieces(rows, row, control, draw, fills=fills, window=window or rows.window)
 
 
 def test_masks_are_drawn_anew_every_epoch_and_the_next_token_is_asked_for_all_the_same(dataset, control):
@@ -246,7 +246,7 @@ def test_pieces_of_a_growing_window_hold_as_many_pairs_as_the_row_and_none_is_lo
 
 
 def test_a_window_grows_from_a_quarter_through_a_half_to_its_whole_length():
-    reading = Reading(window_growth=0.5)
+    reading = ReadingOptions(window_growth=0.5)
     assert [reading.window_at(share, 64) for share in (0, 0.24, 0.25, 0.49, 0.5, 0.99)] == [
         16,
         16,
@@ -255,7 +255,7 @@ def test_a_window_grows_from_a_quarter_through_a_half_to_its_whole_length():
         64,
         64,
     ]
-    assert Reading().window_at(0, 64) == 64
+    assert ReadingOptions().window_at(0, 64) == 64
 
 
 def test_a_run_that_goes_on_within_an_epoch_does_not_see_its_first_packs_again(dataset, control):

@@ -16,7 +16,7 @@ from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.complete import prompt_ids
 from effectiveness.trainer.config_file import load_config
 from effectiveness.trainer.defaults import with_fim_rate
-from effectiveness.trainer.documents import Reading
+from effectiveness.trainer.documents import ReadingOptions
 from effectiveness.trainer.epochs import Pacing
 from effectiveness.trainer.gaps import CUTS, fill_in_the_middle
 from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, fills_suffix_first
@@ -97,7 +97,7 @@ def test_a_full_window_still_fits_and_the_plan_has_counted_every_token(sequences
         pacing,
         seed=1,
         packs_per_step=4,
-        reading=Reading(fim_rate=1.0, spelling=vocabulary),
+        reading=ReadingOptions(fim_rate=1.0, spelling=vocabulary),
     )
     for epoch in range(5):
         plan = batches.epoch(epoch)

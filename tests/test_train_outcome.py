@@ -20,7 +20,7 @@ from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
 from effectiveness.trainer import finishing, journal, run_directory
 from effectiveness.trainer.command_line import stop_requests
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.evaluate import EvaluationScores, Score
 from effectiveness.trainer.run_directory import read_training_facts
 from training.model_trainer_unified import main
 
@@ -52,7 +52,7 @@ def scores_are(monkeypatch, *nats: float | None) -> None:
         headline = Score(
             nats=given * found.headline.num_tokens, num_tokens=found.headline.num_tokens, num_bytes=9
         )
-        return Evaluation(headline=headline)
+        return EvaluationScores(headline=headline)
 
     monkeypatch.setattr(journal, "evaluate", fake)
 
@@ -113,7 +113,7 @@ def test_weights_that_are_not_finite_are_never_the_best_whatever_the_loss(sequen
     saved, said = [], []
     hooks = quiet_hooks(said)
     options = {name: getattr(hooks, name) for name in ("save", "report", "say", "must_stop")}
-    evaluation = Evaluation(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
+    evaluation = EvaluationScores(headline=Score(nats=1.0, num_tokens=1, num_bytes=1))
     trainer.train(
         type(hooks)(
             **options,

@@ -17,7 +17,7 @@ from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS
 from effectiveness.corpus.tokenization.source import TokenizerChoice, describe_tokenizer, train_bpe
 from effectiveness.trainer import defaults, models, setup, starting
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.evaluate import EvaluationScores, Score
 from effectiveness.trainer.journal import METRICS_FILE
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import WALL_CLOCK, read_metrics
@@ -234,7 +234,7 @@ def open_trainer(sequences: Path, output: Path, *overrides: str) -> tuple[setup.
 
 def quiet_hooks(said: list[str] | None = None, must_stop=lambda: False) -> Hooks:
     """Hooks that evaluate and save nothing; what is said goes to `said`."""
-    nothing = Evaluation(headline=Score(nats=0.0, num_tokens=0, num_bytes=0))
+    nothing = EvaluationScores(headline=Score(nats=0.0, num_tokens=0, num_bytes=0))
     return Hooks(
         evaluate=lambda: nothing,
         save=lambda: None,

@@ -23,7 +23,7 @@ from effectiveness.ablation.arms import (
 )
 from effectiveness.trainer import models, setup, starting
 from effectiveness.trainer.config import filled
-from effectiveness.trainer.evaluate import Evaluation, FileScores, Score, evaluate_by_file
+from effectiveness.trainer.evaluate import EvaluationScores, FileScores, Score, evaluate_by_file
 from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.journal import averaged
 from effectiveness.trainer.loop import Trainer
@@ -85,7 +85,7 @@ class Watch:
         self.num_tokens, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
         first = [cuts.beginnings(rows, CURVE_FILES) for rows in held_out]
         self._whole, self._first = ([self._scored(arm, rows) for rows in part] for part in (held_out, first))
-        self._latest: Evaluation | None = None
+        self._latest: EvaluationScores | None = None
         self._cpu_at = time.process_time()
 
     def _scored(self, arm: Arm, rows: Rows) -> HeldOut:
@@ -119,12 +119,12 @@ class Watch:
         with averaged(self.trainer):
             return [evaluate_by_file(p, lambda b: wrapped(b.to(device), per_token=True)) for p in held_out]
 
-    def _evaluate(self) -> Evaluation:
+    def _evaluate(self) -> EvaluationScores:
         """The loop evaluates at the end of every epoch, too; the curve needs every k-th step and the last."""
         step, training = self.trainer.state.step, self.run.config.training
         if self._latest is None or step % filled(training.eval_steps) == 0 or step == training.max_steps:
             started_at = time.process_time()
-            self._latest = Evaluation(headline=_total(self._scores(self._first)))
+            self._latest = EvaluationScores(headline=_total(self._scores(self._first)))
             self.curve.append((step, self._latest.headline.bits_per_byte))
             self._cpu_at += time.process_time() - started_at
         return self._latest

@@ -133,7 +133,7 @@ def _worth(word, excerpt, times, lengths, starts_of_word) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlaceInFile:
     """A place in a file, and what is known around it."""
 
     path: str
@@ -164,7 +164,7 @@ class RepositoryContext:
         kept = [(path, ids) for path, ids in {**dict(known), **files}.items() if ids is not None]
         return replace(self, excerpts=Excerpts.of(kept, self.excerpts.words, self.encode))
 
-    def before(self, place: Place, room: int) -> np.ndarray:
+    def before(self, place: PlaceInFile, room: int) -> np.ndarray:
         """At most `room` ids, int64, behind which the text at the place goes on: excerpts, the best one last, and the
         file's own path."""
         own = self.encode(f"{place.path}\n")
@@ -173,7 +173,7 @@ class RepositoryContext:
         written = np.concatenate((head, *quoted[::-1], [self.tokens.file], own)).astype(np.int64)
         return written[max(0, len(written) - room) :]
 
-    def _quoted(self, place: Place, own: Sequence[int], room: int) -> list[np.ndarray]:
+    def _quoted(self, place: PlaceInFile, own: Sequence[int], room: int) -> list[np.ndarray]:
         """What there is room for, the best first, each behind its path; the last one may be cut off."""
         found: list[np.ndarray] = []
         line_break = self.encode("\n")
@@ -185,7 +185,7 @@ class RepositoryContext:
             room -= len(found[-1])
         return found
 
-    def _sources(self, place: Place, own: Sequence[int]) -> Iterator[tuple[Ids, Ids]]:
+    def _sources(self, place: PlaceInFile, own: Sequence[int]) -> Iterator[tuple[Ids, Ids]]:
         """(path, text) as ids, the best first."""
         for path, text in reversed(place.extra):
             yield self.encode(path), text[:EXCERPT_TOKENS]

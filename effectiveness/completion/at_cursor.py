@@ -28,7 +28,7 @@ from effectiveness.completion.overlap import (
     rest_of_line,
 )
 from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
-from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, Place
+from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, ReaderPlace
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory
 
@@ -118,14 +118,16 @@ class Completer:
         return prefix[prefix.find("\n", cut) + 1 or cut :]
 
     @contextmanager
-    def _at(self, cursor: Cursor, prompt: Prompt) -> Iterator[Place | None]:
+    def _at(self, cursor: Cursor, prompt: Prompt) -> Iterator[ReaderPlace | None]:
         if self.memory is None:
             yield None
             return
         with self.readers.at(self.memory, self.coder, cursor, prompt.text) as place:
             yield place
 
-    def _lines_at(self, place: Place | None, cursor: Cursor, prompt: Prompt, ids: list[int]) -> list[_Sure]:
+    def _lines_at(
+        self, place: ReaderPlace | None, cursor: Cursor, prompt: Prompt, ids: list[int]
+    ) -> list[_Sure]:
         """Line after line, each after those before it, as long as it is sure enough of all of them together."""
         lines: list[_Sure] = []
         written: list[int] = []
@@ -177,7 +179,7 @@ class Completer:
         is_middle = line.ids[-1] in self.coder.control
         return fitted(self._behind(line, prompt), rest_of_line(cursor.suffix), is_middle=is_middle)
 
-    def _predictor(self, place: Place | None, cursor: Cursor, ids: list[int]) -> Predictor | None:
+    def _predictor(self, place: ReaderPlace | None, cursor: Cursor, ids: list[int]) -> Predictor | None:
         """A model that could not read all in its time is left out of this answer; it goes on reading at the next."""
         if self.network is None:
             assert place is not None, "a completer has a memory, a network, or both"

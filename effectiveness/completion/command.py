@@ -29,7 +29,7 @@ from effectiveness.completion.scoring import (
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, open_memory
 from effectiveness.trainer.command_line import Parser, Standing, ending_of
-from effectiveness.trainer.console import Console
+from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.rows import Dataset, open_dataset
 
 EXAMPLES = """examples:
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
 
     def command(standing: Standing) -> int:
-        _run(make_parser().parse_args(argv), Console().say)
+        _run(make_parser().parse_args(argv), ProgressConsole().say)
         return 0
 
     return ending_of(command, Standing(lambda: "a memory that was built stands, no figures were written"))

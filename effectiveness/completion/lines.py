@@ -211,7 +211,7 @@ MAX_LINE_TOKENS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class GreedyLine:
     """A line as it came out."""
 
     text: str  # without its line end, and without the bytes it was forced to begin with
@@ -220,7 +220,7 @@ class Written:
 
 def write_line(
     predictor: Predictor, token_bytes: Sequence[bytes], stop: frozenset[int], forced: bytes = b""
-) -> Written:
+) -> GreedyLine:
     """The rest of the line at hand. `forced`: bytes with which it has to begin."""
     ids: Hypothesis = ()
     ended = False
@@ -232,7 +232,7 @@ def write_line(
         ended = token in stop or b"\n" in token_bytes[token]
     shown = ids[:-1] if ids[-1] in stop else ids
     text = b"".join(token_bytes[token] for token in shown)[len(forced) :]
-    return Written(text=text.split(b"\n")[0].decode("utf-8", "replace"), ended=ended)
+    return GreedyLine(text=text.split(b"\n")[0].decode("utf-8", "replace"), ended=ended)
 
 
 def bytes_to_heal(token_bytes: Sequence[bytes], before: Sequence[int]) -> bytes:

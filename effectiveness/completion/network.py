@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from effectiveness.common.records import UserError
-from effectiveness.common.repository_context import CONTEXT_SHARE, Place, RepositoryContext
+from effectiveness.common.repository_context import CONTEXT_SHARE, PlaceInFile, RepositoryContext
 from effectiveness.completion.decoder import Decoder, open_decoder
 from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.spelling import TextCoder
@@ -115,7 +115,9 @@ class Network:
         if self.context is None or about == NOWHERE:
             return []
         known = np.array(before[: len(before) // CUT_STEP * CUT_STEP], dtype=np.int64)
-        place = Place(path=about.path, before=known, after=np.array(after, dtype=np.int64), extra=about.extra)
+        place = PlaceInFile(
+            path=about.path, before=known, after=np.array(after, dtype=np.int64), extra=about.extra
+        )
         return self.context.before(place, int(CONTEXT_SHARE * (self.window - NEW_TOKENS))).tolist()
 
     def knowing(self, files: Mapping[str, np.ndarray | None]) -> Network:

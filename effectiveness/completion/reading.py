@@ -29,7 +29,7 @@ LATEST_SHARE_OF_TIME = 0.5
 
 
 @dataclass(slots=True)
-class Place:
+class ReaderPlace:
     """A reader behind `text`."""
 
     key: tuple
@@ -42,7 +42,7 @@ class Place:
 class KeptReaders:
     """The last few places, and how fast this machine reads."""
 
-    places: list[Place] = field(default_factory=list)  # the last used last
+    places: list[ReaderPlace] = field(default_factory=list)  # the last used last
     characters_per_s: float = 60_000.0
 
     def forget(self, path: str | None = None) -> None:
@@ -50,7 +50,7 @@ class KeptReaders:
         self.places = [] if path is None else [place for place in self.places if place.key[0] == path]
 
     @contextmanager
-    def at(self, memory: Memory, coder: TextCoder, cursor: Cursor, text: str) -> Iterator[Place]:
+    def at(self, memory: Memory, coder: TextCoder, cursor: Cursor, text: str) -> Iterator[ReaderPlace]:
         """A place behind `text`; what is read within is taken back. Lines before the last one are read for good."""
         key = (cursor.path, (cursor.suffix or "")[:MAX_SUFFIX_CHARACTERS], cursor.extra)
         lasting = stable_length(text, coder)
@@ -74,7 +74,7 @@ class KeptReaders:
             min(MAX_PREFIX_CHARACTERS, max(MIN_CHARACTERS, SHARE_OF_TIME * left * self.characters_per_s))
         )
 
-    def _known(self, key: tuple, lasting: str) -> tuple[Place | None, int]:
+    def _known(self, key: tuple, lasting: str) -> tuple[ReaderPlace | None, int]:
         """A place that has read a beginning of `lasting` (or of more before it), and how much of it."""
         for place in reversed(self.places):
             start = read_so_far(place.text, lasting)
@@ -82,14 +82,14 @@ class KeptReaders:
                 return place, start
         return None, 0
 
-    def _new(self, key: tuple, memory: Memory, coder: TextCoder) -> Place:
+    def _new(self, key: tuple, memory: Memory, coder: TextCoder) -> ReaderPlace:
         path, suffix, extra = key
-        place = Place(key, memory.reader(path))
+        place = ReaderPlace(key, memory.reader(path))
         for text in (*(text for _, text in extra), suffix):
             place.reader.observe(np.array(coder.encode(text), np.uint32))
         return place
 
-    def _read(self, place: Place, coder: TextCoder, text: str, until: float) -> None:
+    def _read(self, place: ReaderPlace, coder: TextCoder, text: str, until: float) -> None:
         """For good; what would take too long, since the machine is busy, without learning from it."""
         begun = time.monotonic()
         late = begun + LATEST_SHARE_OF_TIME * (until - begun)

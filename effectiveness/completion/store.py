@@ -57,7 +57,7 @@ def memory_of_files(files: list[HeldOutFile], coder: TextCoder, directory: Path 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class DatasetMemory:
     """The memory of a dataset's training files, and the files that are held out of it."""
 
     coder: TextCoder
@@ -65,7 +65,7 @@ class Kept:
     held_out: dict[str, list[HeldOutFile]]  # by split
 
     @classmethod
-    def open(cls, directory: Path, say: Callable[[str], None]) -> Kept:
+    def open(cls, directory: Path, say: Callable[[str], None]) -> DatasetMemory:
         """Raises UserError where `directory` is no finished dataset."""
         dataset = open_dataset(directory)
         coder = TextCoder(dataset.tokenizer)

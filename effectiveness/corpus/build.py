@@ -72,7 +72,7 @@ def scan(
     return corpus, find_history(options, past, corpus, found, scratch, crew)
 
 
-class Found(NamedTuple):
+class ScannedTexts(NamedTuple):
     """What a scan found, before the files are grouped."""
 
     scan: ScanResult
@@ -84,7 +84,9 @@ class Found(NamedTuple):
         return Corpus(self.scan, self.texts, np.empty(0), np.empty(0), self.macros)
 
 
-def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenTree | None = None) -> Found:
+def read_texts(
+    options: BuildOptions, spool: Path, crew: Crew, written: WrittenTree | None = None
+) -> ScannedTexts:
     """Step 1, first half: the texts of the repository, or of a commit that was written elsewhere."""
     result, signatures, macros = scan_repository(
         ScanOptions(
@@ -106,11 +108,11 @@ def read_texts(options: BuildOptions, spool: Path, crew: Crew, written: WrittenT
     )
     if written:
         written.discard()
-    return Found(result, spool, signatures, macros)
+    return ScannedTexts(result, spool, signatures, macros)
 
 
 def group_and_split(
-    options: BuildOptions, plan: ContextPlan, found: Found, older: FileSplits | None, table: Path
+    options: BuildOptions, plan: ContextPlan, found: ScannedTexts, older: FileSplits | None, table: Path
 ) -> Corpus:
     """Step 1, second half: the near-duplicate groups, and which group goes to which split; all of it in `table`."""
     result = found.scan
@@ -139,7 +141,7 @@ def group_and_split(
 
 
 def find_history(
-    options: BuildOptions, past: Past, corpus: Corpus, found: Found, scratch: Path, crew: Crew
+    options: BuildOptions, past: Past, corpus: Corpus, found: ScannedTexts, scratch: Path, crew: Crew
 ) -> History:
     """What HEAD has and the dataset's state has not; nothing where they are the same commit."""
     from effectiveness.corpus.history.changes import find_changes

@@ -40,9 +40,16 @@ from effectiveness.common.seeding import key_for
 from effectiveness.common.workers import Crew
 from effectiveness.corpus.data_card import write_data_card
 from effectiveness.corpus.leaks import find_leaks
-from effectiveness.corpus.report import Tally, tally, write_report
+from effectiveness.corpus.report import RowCounts, tally, write_report
 from effectiveness.corpus.rows import MadeRows
-from effectiveness.corpus.rows.writing import Dataset, RowReader, RowTable, Written, least_bytes, write_rows
+from effectiveness.corpus.rows.writing import (
+    BuiltDataset,
+    RowReader,
+    RowTable,
+    Written,
+    least_bytes,
+    write_rows,
+)
 from effectiveness.corpus.split import split_notes
 from effectiveness.languages import LANGUAGES
 
@@ -58,7 +65,7 @@ GRAMMARS = sorted(
 )
 
 
-def save(dataset: Dataset, staging: Path, crew: Crew, history: History | None = None) -> dict:
+def save(dataset: BuiltDataset, staging: Path, crew: Crew, history: History | None = None) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
     plan = dataset.plan
     written = _write_splits(dataset, staging)
@@ -88,7 +95,7 @@ def save(dataset: Dataset, staging: Path, crew: Crew, history: History | None = 
     return metadata
 
 
-def _write_splits(dataset: Dataset, staging: Path) -> dict[str, Written]:
+def _write_splits(dataset: BuiltDataset, staging: Path) -> dict[str, Written]:
     """The three files."""
     require_space(staging, least_bytes(dataset))
     with closing(RowReader(dataset)) as reader:
@@ -98,7 +105,7 @@ def _write_splits(dataset: Dataset, staging: Path) -> dict[str, Written]:
         }
 
 
-def _write_later(dataset: Dataset, later: LaterRows, path: Path) -> FileDigest:
+def _write_later(dataset: BuiltDataset, later: LaterRows, path: Path) -> FileDigest:
     first_id = len(dataset.table)
     dataset = replace(dataset, corpus=later.corpus, made=later.made, table=later.table)
     require_space(path.parent, least_bytes(dataset))
@@ -127,7 +134,7 @@ def _languages(corpus: Corpus) -> list[str]:
     return sorted(counted, key=lambda name: (-counted[name], name))
 
 
-def _described_rows(dataset: Dataset, languages: list[str]) -> np.ndarray:
+def _described_rows(dataset: BuiltDataset, languages: list[str]) -> np.ndarray:
     """What is counted of each row, in the order of the files."""
     files, table = dataset.corpus.scan.files, dataset.table
     rows = np.concatenate([dataset.order[name] for name in SPLITS])
@@ -147,7 +154,7 @@ def _described_rows(dataset: Dataset, languages: list[str]) -> np.ndarray:
     return described
 
 
-def _counts(dataset: Dataset, counted: Tally, languages: list[str]) -> dict:
+def _counts(dataset: BuiltDataset, counted: RowCounts, languages: list[str]) -> dict:
     files, table = dataset.corpus.scan.files, dataset.table
     rows_per_variant = counted.by_language_variant.sum(axis=0).tolist()
     total_tokens = int(counted.tokens_by_split.sum())
@@ -191,7 +198,7 @@ def notes_on_split(corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]
     return split_notes(held_out, rows_per_split, len(np.unique(corpus.groups)), is_kept=bool(corpus.kept))
 
 
-def _augmentation(made: MadeRows, counted: Tally, languages: list[str]) -> dict:
+def _augmentation(made: MadeRows, counted: RowCounts, languages: list[str]) -> dict:
     """kind -> language -> files tried, files changed, rows written, refusals by reason."""
     found: dict[str, dict[str, dict]] = {}
     for (kind, language, outcome), count in sorted(made.yields.items()):
@@ -210,7 +217,7 @@ def _augmentation(made: MadeRows, counted: Tally, languages: list[str]) -> dict:
 # --- what it takes to build the same bytes again, and what it shows ---------------------------------------
 
 
-def _description(dataset: Dataset) -> dict:
+def _description(dataset: BuiltDataset) -> dict:
     options, plan, corpus, tokenizer = dataset.options, dataset.plan, dataset.corpus, dataset.tokenizer
     scan = corpus.scan
     return {
@@ -285,7 +292,7 @@ def _groups(corpus: Corpus) -> dict:
     }
 
 
-def _examples(dataset: Dataset) -> list[dict]:
+def _examples(dataset: BuiltDataset) -> list[dict]:
     """A few before/after pairs of each kind, drawn by path."""
     chosen, seed = [], dataset.options.seed
     taken: Counter[str] = Counter()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from effectiveness.memory.runs import Run, run_of
+from effectiveness.memory.runs import SortedRun, run_of
 from effectiveness.memory.text import Spelling
 
 HOT_FILES = 3  # files with a run of their own: those that are being edited
@@ -20,8 +20,8 @@ class LiveFiles:
     spelling: Spelling
     symbols: np.ndarray
     texts: dict[str, np.ndarray] = field(default_factory=dict)  # the last updated last
-    hot: dict[str, Run] = field(default_factory=dict)
-    cold: Run | None = None
+    hot: dict[str, SortedRun] = field(default_factory=dict)
+    cold: SortedRun | None = None
     cold_texts: dict[str, np.ndarray] = field(default_factory=dict)  # as they are in `cold`
 
     def update(self, path: str, ids: np.ndarray | None) -> None:
@@ -45,7 +45,7 @@ class LiveFiles:
         self.cold = run_of(list(self.texts.values()), self.spelling, self.symbols)
         self.hot.clear()
 
-    def added(self, path: str) -> list[Run]:
+    def added(self, path: str) -> list[SortedRun]:
         """Runs to add for a reader of `path`."""
         cold = [self.cold] if self.cold is not None else []
         return cold + [run for name, run in self.hot.items() if name != path]

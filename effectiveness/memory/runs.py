@@ -23,14 +23,14 @@ class Sign(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class SortedRun:
     """Keys of the places of some files, sorted within each context."""
 
     keys: np.ndarray  # uint64
     offsets: np.ndarray  # int64 [contexts + 1]
 
 
-def run_of(texts: Sequence[np.ndarray], spelling: Spelling, symbols: np.ndarray) -> Run:
+def run_of(texts: Sequence[np.ndarray], spelling: Spelling, symbols: np.ndarray) -> SortedRun:
     """The run of some files' ids (uint32 each)."""
     separator = np.array([spelling.vocab_size], np.uint32)
     text = (
@@ -42,4 +42,4 @@ def run_of(texts: Sequence[np.ndarray], spelling: Spelling, symbols: np.ndarray)
     spare = np.empty(keys.shape[1], np.uint64)
     for row in keys:
         _native.sort_keys(row, spare, 64)
-    return Run(keys=keys.reshape(-1), offsets=np.arange(len(_ALL) + 1, dtype=np.int64) * keys.shape[1])
+    return SortedRun(keys=keys.reshape(-1), offsets=np.arange(len(_ALL) + 1, dtype=np.int64) * keys.shape[1])

@@ -30,7 +30,7 @@ from effectiveness.common.ownership import CONTROL, claim, note_made
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.proof.finished import Finished
-from effectiveness.proof.overlap import Selection
+from effectiveness.proof.overlap import UnrelatedFiles
 from effectiveness.trainer import models
 from effectiveness.trainer.config import Config, Output
 from effectiveness.trainer.rows import Dataset
@@ -59,7 +59,7 @@ class Control:
 def make_control(
     finished: Finished,
     dataset: Dataset,
-    selection: Callable[[int], Selection],
+    selection: Callable[[int], UnrelatedFiles],
     say: SAYS,
     *,
     repository_bytes: int,
@@ -132,7 +132,7 @@ def wanted_bytes(finished: Finished, dataset: Dataset, repository_bytes: int) ->
     return max(MIN_BYTES, min(2 * seen, repository_bytes))
 
 
-def build_dataset(selection: Selection, dataset: Dataset, output: Path) -> None:
+def build_dataset(selection: UnrelatedFiles, dataset: Dataset, output: Path) -> None:
     """Run the dataset command on a copy of the chosen files, with the options of `dataset` and its tokenizer."""
     with scratch_directory("control-") as temporary:
         repository = temporary / "unrelated"

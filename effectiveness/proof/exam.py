@@ -13,9 +13,9 @@ from torch import nn
 from effectiveness.common.records import LATER, UserError
 from effectiveness.proof.baselines import ngram_nats, uniform_nats
 from effectiveness.proof.prompts import (
-    Marks,
+    AnswerScores,
+    HeldOutQuestion,
     Neighbours,
-    Question,
     answer,
     does_parse,
     find_questions,
@@ -64,7 +64,9 @@ class Exam:
     sets: tuple[HeldOutSet, ...]
     val: HeldOutSet | None  # on which the share of a mixture is fitted; None: no val file is left
     pairs: WindowPairs
-    questions: dict[str, list[Question]]  # "next line", "fill in the middle", each also ", with context"
+    questions: dict[
+        str, list[HeldOutQuestion]
+    ]  # "next line", "fill in the middle", each also ", with context"
     parsed: dict[str, list[bool]]
 
     @property
@@ -78,7 +80,7 @@ class Paper:
 
     nats: dict[str, np.ndarray]  # by set, float64 [tokens]
     of_rows: np.ndarray | None = None  # (nats, tokens, bytes) of the rows in `pairs`, float64 [rows, 3]
-    marks: dict[str, Marks] = dataclasses.field(default_factory=dict)
+    marks: dict[str, AnswerScores] = dataclasses.field(default_factory=dict)
     truth: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
@@ -163,7 +165,7 @@ def _questions(
     count: int,
     can_fill: bool,
     seed: int,
-) -> dict[str, list[Question]]:
+) -> dict[str, list[HeldOutQuestion]]:
     if not count or room_for_questions(model) < MIN_PROMPT_TOKENS:
         return {}
     kinds = {"next line": False} | ({"fill in the middle": True} if can_fill else {})

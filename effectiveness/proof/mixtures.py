@@ -28,7 +28,7 @@ from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader
 from effectiveness.proof.exam import Exam, HeldOutSet, Paper
-from effectiveness.proof.prompts import Answer, Question, judge, question_ids, room_for_questions
+from effectiveness.proof.prompts import HeldOutQuestion, ModelAnswer, judge, question_ids, room_for_questions
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.documents import document
@@ -219,7 +219,9 @@ def _feed(reader: Reader, ids: np.ndarray, rows: Iterator[np.ndarray]) -> np.nda
 # --- questions -------------------------------------------------------------------------------------------
 
 
-def _take_question(question: Question, remembered: Remembered, exam: Exam) -> tuple[Answer, float, int]:
+def _take_question(
+    question: HeldOutQuestion, remembered: Remembered, exam: Exam
+) -> tuple[ModelAnswer, float, int]:
     """Its answer, and nats and bytes of what was really there."""
     vocabulary, token_bytes, network = exam.vocabulary, remembered.coder.token_bytes, remembered.network
     before = vocabulary.encode(question.before)
@@ -237,7 +239,7 @@ def _take_question(question: Question, remembered: Remembered, exam: Exam) -> tu
     truth = np.array(vocabulary.encode(question.truth)[:MAX_LINE_TOKENS], dtype=np.int64)
     num_bytes = int(vocabulary.num_bytes[truth].sum())
     nats = _nats_of_truth(reader, network, prompt, truth)
-    return Answer(text=line.text, ended=line.ended), nats, num_bytes
+    return ModelAnswer(text=line.text, ended=line.ended), nats, num_bytes
 
 
 def _predictor(reader: Reader, network: Network | None, prompt: Sequence[int]):

@@ -121,7 +121,7 @@ def leak_line(found: Overlap) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class UnrelatedFiles:
     """Unrelated files, and how many were looked at and dropped for what."""
 
     root: str
@@ -164,9 +164,9 @@ class Repository:
 
 def select_unrelated(
     repository: Repository, *, given: Path | None, suffix: str, target_bytes: int, seed: int
-) -> Selection:
+) -> UnrelatedFiles:
     """Files of `given`, else of the first usual place that has enough. Raises UserError where nothing has."""
-    best: Selection | None = None
+    best: UnrelatedFiles | None = None
     for root, wanted in _places(given, suffix):
         found = _select(repository, root, wanted, suffix, target_bytes, seed)
         if best is None or found.num_bytes > best.num_bytes:
@@ -194,7 +194,7 @@ def _places(given: Path | None, suffix: str) -> Iterator[tuple[Path, str]]:
 
 def _select(
     repository: Repository, root: Path, suffix: str, main_suffix: str, target_bytes: int, seed: int
-) -> Selection:
+) -> UnrelatedFiles:
     paths = [path for path in files_below(root) if not suffix or path.suffix == suffix]
     rng_for(seed, "control").shuffle(paths)
     kept, dropped, num_bytes = [], {"spans": 0, "similar": 0}, 0
@@ -210,7 +210,7 @@ def _select(
             continue
         kept.append(path.relative_to(root).as_posix())
         num_bytes += len(text)
-    return Selection(
+    return UnrelatedFiles(
         root=str(root),
         suffix=suffix,
         main_suffix=main_suffix,

@@ -36,7 +36,7 @@ WORD = re.compile(r"[A-Za-z_]\w{2,}+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class HeldOutQuestion:
     """A place in a held-out file: all of the file before it, what was there, all after it."""
 
     file: int  # index into Rows.files
@@ -53,7 +53,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ModelAnswer:
     text: str  # as generated
     ended: bool  # by itself: at a line end, or in a gap with the end token
 
@@ -67,13 +67,13 @@ class Answer:
 
 def find_questions(
     rows: Rows, files: Sequence[FileTokens], vocabulary: Vocabulary, count: int, *, fill: bool, seed: int
-) -> list[Question]:
+) -> list[HeldOutQuestion]:
     """Up to `count` questions, evenly over the files, drawn by (seed, file, round): always the same ones."""
     described = {int(record["file"]): record for record in rows.table}
     order = list(range(len(files)))
     rng_for(seed, "questions", rows.sha256).shuffle(order)
     texts = {index: vocabulary.decode(files[index].tokens) for index in order[:count]}
-    found: list[Question] = []
+    found: list[HeldOutQuestion] = []
     for turn in range(max(1, -(-count // max(1, len(texts))))):
         for index, text in texts.items():
             place = draw_place(text, rng_for(seed, "place", rows.files[files[index].file], turn), fill=fill)
@@ -83,9 +83,9 @@ def find_questions(
     return list(dict.fromkeys(found))
 
 
-def _question(rows: Rows, record, text: str, place: tuple[int, int], fill: bool) -> Question:
+def _question(rows: Rows, record, text: str, place: tuple[int, int], fill: bool) -> HeldOutQuestion:
     start, end = place
-    return Question(
+    return HeldOutQuestion(
         file=int(record["file"]),
         source_file=rows.files[record["file"]],
         role=ROLES[record["role"]],
@@ -108,7 +108,7 @@ class Neighbours:
             directory = rows.files[part.file].rpartition("/")[0]
             self.by_directory.setdefault(directory, []).append(part.tokens[:HEAD_TOKENS])
 
-    def of(self, question: Question) -> tuple[tuple[int, ...], ...]:
+    def of(self, question: HeldOutQuestion) -> tuple[tuple[int, ...], ...]:
         """Heads of files in the question's directory, those that share most words with the text before it first."""
         directory = question.source_file.rpartition("/")[0]
         heads = self.by_directory.get(directory, [])
@@ -120,7 +120,7 @@ class Neighbours:
         return tuple(tuple(heads[i].tolist()) for i in order[:MAX_NEIGHBOURS])
 
 
-def question_ids(question: Question, vocabulary: Vocabulary, room: int) -> list[int]:
+def question_ids(question: HeldOutQuestion, vocabulary: Vocabulary, room: int) -> list[int]:
     """At most `room` ids: other files (never more than half), then the text before the gap, then what is asked for."""
     control = vocabulary.control
     context = _context_ids(question, control.end, room // 2)
@@ -133,7 +133,7 @@ def question_ids(question: Question, vocabulary: Vocabulary, room: int) -> list[
     return [*context, *control.around(before, after)]
 
 
-def _context_ids(question: Question, end: int, room: int) -> list[int]:
+def _context_ids(question: HeldOutQuestion, end: int, room: int) -> list[int]:
     """The nearest file last, next to the text it is near to."""
     ids: list[int] = []
     for file in question.context:
@@ -161,11 +161,13 @@ def line_end_ids(vocabulary: Vocabulary) -> list[int]:
     return sorted(index for text, index in entries.items() if "\u010a" in text or "\n" in text)
 
 
-def answer(model: PreTrainedModel, vocabulary: Vocabulary, questions: Sequence[Question]) -> list[Answer]:
+def answer(
+    model: PreTrainedModel, vocabulary: Vocabulary, questions: Sequence[HeldOutQuestion]
+) -> list[ModelAnswer]:
     """Greedy answers, in the order of the questions; alike lengths are generated together."""
     room = room_for_questions(model)
     prompts = [question_ids(question, vocabulary, room) for question in questions]
-    answers: list[Answer | None] = [None] * len(questions)
+    answers: list[ModelAnswer | None] = [None] * len(questions)
     for fill in (False, True):
         mine = [i for i, question in enumerate(questions) if question.fill == fill]
         stops = [vocabulary.control.end, *([] if fill else line_end_ids(vocabulary))]
@@ -174,10 +176,10 @@ def answer(model: PreTrainedModel, vocabulary: Vocabulary, questions: Sequence[Q
     return [answer for answer in answers if answer is not None]  # every question is of one of the two
 
 
-def _answer(ids: list[int], stops: Sequence[int], vocabulary: Vocabulary) -> Answer:
+def _answer(ids: list[int], stops: Sequence[int], vocabulary: Vocabulary) -> ModelAnswer:
     ended = bool(ids) and ids[-1] in stops
     shown = ids[:-1] if ids and ids[-1] == vocabulary.control.end else ids
-    return Answer(text=vocabulary.decode(shown), ended=ended)
+    return ModelAnswer(text=vocabulary.decode(shown), ended=ended)
 
 
 @torch.no_grad()
@@ -223,7 +225,7 @@ def _to_first_stop(ids: list[int], stops: set[int]) -> list[int]:
 def truth_nats(
     model: PreTrainedModel,
     vocabulary: Vocabulary,
-    questions: Sequence[Question],
+    questions: Sequence[HeldOutQuestion],
     token_nats: Callable[[MicroBatch], torch.Tensor],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nats of what was really there, given the same prompts, and its bytes: float64 and int64 [questions].
@@ -242,7 +244,7 @@ def truth_nats(
     return nats, num_bytes
 
 
-def _document(question: Question, vocabulary: Vocabulary, room: int):
+def _document(question: HeldOutQuestion, vocabulary: Vocabulary, room: int):
     prompt = question_ids(question, vocabulary, room)
     ids = np.array(prompt + vocabulary.encode(question.truth)[:MAX_LINE_TOKENS], dtype=np.int64)
     weights = np.zeros(len(ids) - 1, dtype=np.float32)
@@ -254,7 +256,7 @@ def _document(question: Question, vocabulary: Vocabulary, room: int):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class AnswerScores:
     """One value per question, float64; `parses` is nan where the file itself does not parse or has no grammar."""
 
     exact: np.ndarray  # the line, or all that was put into the gap, is what was there
@@ -264,10 +266,12 @@ class Marks:
     ended: np.ndarray
 
 
-def judge(questions: Sequence[Question], answers: Sequence[Answer], parsed: Sequence[bool]) -> Marks:
+def judge(
+    questions: Sequence[HeldOutQuestion], answers: Sequence[ModelAnswer], parsed: Sequence[bool]
+) -> AnswerScores:
     """`parsed` says which of the files parse as they are."""
     pairs = list(zip(questions, answers, strict=True))
-    return Marks(
+    return AnswerScores(
         exact=np.array([_is_exact(q, a) for q, a in pairs], dtype=np.float64),
         exact_to_length=np.array([a.text[: len(q.truth)] == q.truth for q, a in pairs], dtype=np.float64),
         similarity=np.array([edit_similarity(a.first_line.strip(), q.truth.strip()) for q, a in pairs]),
@@ -281,12 +285,12 @@ def judge(questions: Sequence[Question], answers: Sequence[Answer], parsed: Sequ
     )
 
 
-def _is_exact(question: Question, given: Answer) -> bool:
+def _is_exact(question: HeldOutQuestion, given: ModelAnswer) -> bool:
     text = given.text if question.fill else given.first_line
     return given.ended and text.strip() == question.truth.strip()
 
 
-def does_parse(question: Question, line: str) -> bool:
+def does_parse(question: HeldOutQuestion, line: str) -> bool:
     """Whether the whole file parses without an error when `line` stands in the place asked for."""
     known = LANGUAGES.get(question.language)
     if known is None or not has_grammar(known.name):

@@ -46,7 +46,7 @@ from effectiveness.proof.mixtures import (
 )
 from effectiveness.proof.overlap import (
     Repository,
-    Selection,
+    UnrelatedFiles,
     is_hopeless,
     leak_line,
     overlap,
@@ -56,7 +56,7 @@ from effectiveness.proof.page import write_page
 from effectiveness.proof.scored_tokens import foreign_words, texts_of
 from effectiveness.trainer import devices
 from effectiveness.trainer.command_line import Standing
-from effectiveness.trainer.console import Console
+from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
@@ -71,7 +71,7 @@ class Case:
     """What is to be proven: a dataset, and one model or several seeds of it."""
 
     arguments: argparse.Namespace
-    console: Console
+    console: ProgressConsole
     dataset: Dataset
     vocabulary: Vocabulary
     models: tuple[Finished, ...]
@@ -122,7 +122,7 @@ def open_case(arguments: argparse.Namespace) -> Case:
     finished.check_seeds(models)
     case = Case(
         arguments=arguments,
-        console=Console(),
+        console=ProgressConsole(),
         dataset=dataset,
         vocabulary=Vocabulary(dataset.tokenizer),
         models=models,
@@ -180,7 +180,7 @@ def find_controls(case: Case) -> list[Control]:
     num_bytes = sum(int(case.vocabulary.num_bytes[part.tokens].sum()) for part in files)
 
     @cache  # the seeds of one model share it
-    def selection(target_bytes: int) -> Selection:
+    def selection(target_bytes: int) -> UnrelatedFiles:
         return select_unrelated(
             Repository(files, case.vocabulary),
             given=arguments.control_repository,

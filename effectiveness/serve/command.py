@@ -18,11 +18,11 @@ from effectiveness.isolation import distrust
 if TYPE_CHECKING:
     from effectiveness.completion.network import Network
     from effectiveness.completion.spelling import TextCoder
-    from effectiveness.completion.store import Kept
+    from effectiveness.completion.store import DatasetMemory
     from effectiveness.serve.background import Background
     from effectiveness.serve.door import Door
     from effectiveness.serve.knowledge import Knowledge
-    from effectiveness.serve.self_test import HeldOut
+    from effectiveness.serve.self_test import HeldOutTexts
 
 PORT = 8012  # where llama.vim looks
 API_KEY = "EFFECTIVENESS_API_KEY"
@@ -135,7 +135,7 @@ def _checked_key(arguments: argparse.Namespace) -> str:
     return key
 
 
-def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOut]:
+def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOutTexts]:
     """What answers, and for a self-test the files that are left out of it. The model is read beside the memory."""
     from effectiveness.serve import self_test
     from effectiveness.serve.knowledge import open_knowledge
@@ -146,7 +146,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOut]:
         loading = loader.submit(_load_model, arguments.model, coder)
         kept = _open_dataset(arguments.dataset, coder)
         repository = LiveRepository.open(arguments.repository) if arguments.repository else None
-        held_out = self_test.HeldOut()
+        held_out = self_test.HeldOutTexts()
         if arguments.self_test:
             held_out = self_test.hold_out(repository, kept)
         elif kept is not None:
@@ -170,12 +170,12 @@ def _load_model(directory: Path | None, coder: TextCoder | None) -> Network | No
     return load_network(directory, coder)
 
 
-def _open_dataset(directory: Path | None, coder: TextCoder | None) -> Kept | None:
+def _open_dataset(directory: Path | None, coder: TextCoder | None) -> DatasetMemory | None:
     if directory is None:
         return None
-    from effectiveness.completion.store import Kept
+    from effectiveness.completion.store import DatasetMemory
 
-    kept = Kept.open(directory, print_line)
+    kept = DatasetMemory.open(directory, print_line)
     if coder is not None and coder.sha256 != kept.coder.sha256:
         raise UserError(
             f"--dataset {directory}: the model has another tokenizer; name the dataset it was trained on"
@@ -183,7 +183,7 @@ def _open_dataset(directory: Path | None, coder: TextCoder | None) -> Kept | Non
     return kept
 
 
-def _self_test(door: Door, background: Background, held_out: HeldOut, key: str) -> int:
+def _self_test(door: Door, background: Background, held_out: HeldOutTexts, key: str) -> int:
     """Every client at places of the held-out files; of a dataset also whether the library would have said the same."""
     from effectiveness.serve import same_lines, self_test
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from effectiveness.serve.requests import Refusal
+from effectiveness.serve.requests import RefusedRequest
 
 MAX_BODY_BYTES = 4 << 20
 MAX_CONNECTIONS = 64
@@ -195,7 +195,7 @@ class _Visit(BaseHTTPRequestHandler):
             asked = self._body() if body is None else body
             self.server.waits_no_longer(self.connection)
             reply = self.server.respond(self.command, self.path, asked, self._is_gone)
-        except Refusal as why:
+        except RefusedRequest as why:
             self._send(why.status, {"error": str(why)})
             return
         self.server.wait_for(self.connection)
@@ -216,27 +216,27 @@ class _Visit(BaseHTTPRequestHandler):
 
     def _check_visitor(self) -> None:
         if not self.server.is_ours(self.headers.get("Host")):
-            raise Refusal(403, "the Host header is not this server's address")
+            raise RefusedRequest(403, "the Host header is not this server's address")
         if any(self.headers.get(name) for name in FROM_A_PAGE):
-            raise Refusal(403, "web pages are not answered")
+            raise RefusedRequest(403, "web pages are not answered")
         key = self.server.api_key
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if key and not hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
-            raise Refusal(401, "send the key of --api-key as Authorization: Bearer KEY")
+            raise RefusedRequest(401, "send the key of --api-key as Authorization: Bearer KEY")
 
     def _body(self) -> dict:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 20):
-            raise Refusal(411, "a Content-Length is needed")
+            raise RefusedRequest(411, "a Content-Length is needed")
         if int(length) > MAX_BODY_BYTES:
-            raise Refusal(413, f"at most {MAX_BODY_BYTES:,} bytes")
+            raise RefusedRequest(413, f"at most {MAX_BODY_BYTES:,} bytes")
         raw = self.rfile.read(int(length))
         try:
             body = json.loads(raw)
         except (ValueError, RecursionError):
-            raise Refusal(400, "the body is not JSON") from None
+            raise RefusedRequest(400, "the body is not JSON") from None
         if not isinstance(body, dict):
-            raise Refusal(400, "the body must be a JSON object")
+            raise RefusedRequest(400, "the body must be a JSON object")
         return body
 
     def _send(self, status: int, value: object) -> None:

@@ -19,7 +19,7 @@ from effectiveness.completion.fitting import fit_joined, halves
 from effectiveness.completion.network import Network
 from effectiveness.completion.questions import HeldOutFile
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.completion.store import Kept
+from effectiveness.completion.store import DatasetMemory
 from effectiveness.corpus.tokenization import Encoder
 from effectiveness.corpus.tokenization.source import local_vocab_size, train_bpe
 from effectiveness.memory import Memory, build_memory
@@ -106,7 +106,7 @@ class Knowledge:
 
 def open_knowledge(
     repository: LiveRepository | None,
-    kept: Kept | None,
+    kept: DatasetMemory | None,
     network_of: Callable[[], Network | None],
     quiet_below: float,
     coder: TextCoder | None = None,
@@ -145,7 +145,7 @@ def _model_alone(network: Network | None, coder: TextCoder | None, quiet_below: 
 
 
 def _memory_of(
-    repository: LiveRepository | None, kept: Kept | None, coder: TextCoder | None
+    repository: LiveRepository | None, kept: DatasetMemory | None, coder: TextCoder | None
 ) -> tuple[TextCoder, Encoder, Memory]:
     if kept is not None:
         encoder = Encoder(kept.coder.file)

@@ -29,7 +29,7 @@ Stamp = tuple[int, int, int]  # inode, size, time of the last change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class SavedFile:
     """A file that was saved; `text` is None where it is gone, or a rule leaves it out now."""
 
     path: str
@@ -76,7 +76,7 @@ class LiveRepository:
         parents = {os.path.dirname(place) for place in self._places.values()} | {root}
         self._directories = {parent: _changed_ns(parent) for parent in parents}
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[SavedFile]:
         """What was saved, made or removed since the last call: the directory is listed again only where one changed.
 
         Most editors save by a rename, which changes the directory: a file that is known is read before the listing,
@@ -88,16 +88,16 @@ class LiveRepository:
             self._list()
             saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
         gone = [path for path in before if path not in self._stamps]
-        changes = [*self._read(saved), *(Change(path=escape_path(path), text=None) for path in gone)]
+        changes = [*self._read(saved), *(SavedFile(path=escape_path(path), text=None) for path in gone)]
         return [change for change in changes if self._is_new(change)]
 
-    def _is_new(self, change: Change) -> bool:
+    def _is_new(self, change: SavedFile) -> bool:
         if change.text is None:
             return self.texts.pop(change.path, None) is not None
         old, self.texts[change.path] = self.texts.get(change.path), change.text
         return old != change.text
 
-    def _read(self, paths: Sequence[bytes]) -> list[Change]:
+    def _read(self, paths: Sequence[bytes]) -> list[SavedFile]:
         if not paths:
             return []
         with scratch_directory("serve-") as scratch:
@@ -115,7 +115,7 @@ class LiveRepository:
                 kept = {file.path: texts.read(file.num_bytes) for file in result.files}
         left_out = [name for name in map(escape_path, sorted(paths)) if name not in kept]
         found = [*kept.items(), *((name, None) for name in left_out)]
-        return [Change(path=name, text=text) for name, text in sorted(found)]
+        return [SavedFile(path=name, text=text) for name, text in sorted(found)]
 
     def _stamps_now(self) -> dict[bytes, Stamp]:
         found = {}

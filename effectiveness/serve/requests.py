@@ -26,7 +26,7 @@ TABBYS_SNIPPETS = (
 )
 
 
-class Refusal(Exception):
+class RefusedRequest(Exception):
     """A request that is not answered: a status of HTTP and one line."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -60,7 +60,7 @@ def of_ollama(body: dict, max_lines: int) -> Cursor:
     """Ollama's generate: prompt and suffix as OpenAI's, the rest in its options."""
     options = body.get("options") or {}
     if not isinstance(options, dict):
-        raise Refusal(400, "options must be an object")
+        raise RefusedRequest(400, "options must be an object")
     named = {"max_tokens": options.get("num_predict"), "stop": options.get("stop")}
     return of_openai(body | named, max_lines)
 
@@ -69,7 +69,7 @@ def of_tabby(body: dict, max_lines: int) -> Cursor:
     """Tabby's {language, segments: {prefix, suffix, filepath}}."""
     segments = body.get("segments")
     if not isinstance(segments, dict):
-        raise Refusal(400, "segments must be an object")
+        raise RefusedRequest(400, "segments must be an object")
     cursor = _cursor(body, text_of(segments, "prefix"), text_of(segments, "suffix"), max_lines, "max_tokens")
     snippets = [
         (text_of(chunk, "filepath"), text_of(chunk, "body"))
@@ -138,7 +138,7 @@ def text_of(body: dict, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Refusal(400, f"{name} must be a text")
+        raise RefusedRequest(400, f"{name} must be a text")
     return value.encode("utf-8", "replace").decode()
 
 
@@ -147,7 +147,7 @@ def number_of(body: dict, name: str, default: float, low: float, high: float) ->
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise Refusal(400, f"{name} must be a number")
+        raise RefusedRequest(400, f"{name} must be a number")
     return min(high, max(low, value))
 
 
@@ -162,7 +162,7 @@ def _stops_of(body: dict) -> tuple[str, ...]:
     value = body.get("stop")
     stops = [value] if isinstance(value, str) else value or []
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
-        raise Refusal(400, "stop must be a text or a list of texts")
+        raise RefusedRequest(400, "stop must be a text or a list of texts")
     return tuple(stop for stop in stops[:MAX_STOPS] if stop)
 
 
@@ -175,7 +175,7 @@ def _extra_of(body: dict) -> tuple[tuple[str, str], ...]:
 def _objects_of(body: dict, name: str) -> list[dict]:
     given = body.get(name) or []
     if not isinstance(given, list) or not all(isinstance(chunk, dict) for chunk in given):
-        raise Refusal(400, f"{name} must be a list of objects")
+        raise RefusedRequest(400, f"{name} must be a list of objects")
     return given
 
 

@@ -12,7 +12,7 @@ from effectiveness.completion.at_cursor import Answer, Cursor
 from effectiveness.serve import requests
 from effectiveness.serve.door import EVENTS, IsGone, Reply, as_line
 from effectiveness.serve.knowledge import Knowledge
-from effectiveness.serve.requests import Refusal
+from effectiveness.serve.requests import RefusedRequest
 
 NAME = "effectiveness-qwen-coder"  # Continue chooses the spelling of a gap by the model's name
 MAX_LINES = 3
@@ -32,9 +32,9 @@ class Routes:
         route = path.partition("?")[0]
         wanted, answer = ROUTES.get(route, ("", None))
         if answer is None:
-            raise Refusal(404, f"no such route; there are {', '.join(ROUTES)}")
+            raise RefusedRequest(404, f"no such route; there are {', '.join(ROUTES)}")
         if method != wanted:
-            raise Refusal(405, f"{route} takes {wanted}")
+            raise RefusedRequest(405, f"{route} takes {wanted}")
         return answer(replace(self, is_gone=is_gone), body)
 
     def ask(self, read: Callable[[dict, int], Cursor], body: dict) -> Answer:

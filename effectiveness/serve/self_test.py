@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from effectiveness.common.seeding import rng_for
 from effectiveness.completion.questions import HeldOutFile, is_exact
-from effectiveness.completion.store import Kept
+from effectiveness.completion.store import DatasetMemory
 from effectiveness.serve.repository import LiveRepository
 from effectiveness.serve.routes import NAME
 
@@ -24,7 +24,7 @@ SLOW_MS = 1_500  # 95 of 100 answers must be faster: the server allows itself 1,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class AskedGap:
     """A line of a file, or the rest of it, that is asked for."""
 
     path: str
@@ -44,19 +44,21 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
+class HeldOutTexts:
     """Files that are not in the memory."""
 
     texts: dict[str, bytes] = field(default_factory=dict)
     files: Sequence[HeldOutFile] = ()  # the same as tokens, where they are those of a dataset
 
 
-def hold_out(repository: LiveRepository | None, kept: Kept | None) -> HeldOut:
+def hold_out(repository: LiveRepository | None, kept: DatasetMemory | None) -> HeldOutTexts:
     """The dataset's test files, or such of the repository as are left out of it."""
     if kept is not None:
         files = kept.held_out["test"]
-        return HeldOut(texts={file.path: kept.coder.spell(file.ids.tolist()) for file in files}, files=files)
-    return HeldOut(texts=leave_out(repository) if repository else {})
+        return HeldOutTexts(
+            texts={file.path: kept.coder.spell(file.ids.tolist()) for file in files}, files=files
+        )
+    return HeldOutTexts(texts=leave_out(repository) if repository else {})
 
 
 def leave_out(repository: LiveRepository) -> dict[str, bytes]:
@@ -69,9 +71,9 @@ def leave_out(repository: LiveRepository) -> dict[str, bytes]:
     return {path: repository.texts.pop(path) for path in long}
 
 
-def draw_gaps(files: dict[str, bytes], count: int) -> list[Gap]:
+def draw_gaps(files: dict[str, bytes], count: int) -> list[AskedGap]:
     """Whole lines and rests of lines in turn, evenly over the files."""
-    gaps: list[Gap] = []
+    gaps: list[AskedGap] = []
     texts = {path: text.decode("utf-8", "replace") for path, text in files.items()}
     for turn in range(count):
         for path, text in sorted(texts.items()):
@@ -81,7 +83,7 @@ def draw_gaps(files: dict[str, bytes], count: int) -> list[Gap]:
     return gaps
 
 
-def _gap_in(path: str, text: str, turn: int) -> Gap | None:
+def _gap_in(path: str, text: str, turn: int) -> AskedGap | None:
     rng = rng_for(SEED, "gap", path, str(turn))
     lines = text.splitlines(keepends=True)
     places = [
@@ -94,7 +96,7 @@ def _gap_in(path: str, text: str, turn: int) -> Gap | None:
     cut = rng.randrange(len(line) - len(line.lstrip()), len(line) - 1) if turn % 2 else 0
     before, after = "".join(lines[:number]), "".join(lines[number + 1 :])
     ending = lines[number][len(line) :]
-    return Gap(path=path, prefix=before + line[:cut], truth=line[cut:], suffix=ending + after)
+    return AskedGap(path=path, prefix=before + line[:cut], truth=line[cut:], suffix=ending + after)
 
 
 # --- as the clients do ------------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ def _gap_in(path: str, text: str, turn: int) -> Gap | None:
 Exchange = Callable[[str, dict], tuple[str, bytes]]  # path, body -> content type, answer
 
 
-def _llama_vim(ask: Exchange, gap: Gap) -> str:
+def _llama_vim(ask: Exchange, gap: AskedGap) -> str:
     before, _, line = gap.prefix.rpartition("\n")
     body = {
         "input_prefix": f"{before}\n", "prompt": line, "input_suffix": gap.suffix, "input_extra": [], "n_predict": 48,
@@ -114,7 +116,7 @@ def _llama_vim(ask: Exchange, gap: Gap) -> str:
     return answer["content"]
 
 
-def _continue(ask: Exchange, gap: Gap) -> str:
+def _continue(ask: Exchange, gap: AskedGap) -> str:
     prompt = f"<|fim_prefix|>{gap.prefix}<|fim_suffix|>{gap.suffix}<|fim_middle|>"
     kind, answer = ask(
         "/completion", {"prompt": prompt, "n_predict": 48, "stream": True, "stop": ["<|endoftext|>"]}
@@ -124,19 +126,19 @@ def _continue(ask: Exchange, gap: Gap) -> str:
     return "".join(event["content"] for event in events)
 
 
-def _openai(ask: Exchange, gap: Gap) -> str:
+def _openai(ask: Exchange, gap: AskedGap) -> str:
     body = {"model": NAME, "prompt": gap.prefix, "suffix": gap.suffix, "max_tokens": 48, "stream": False}
     return json.loads(ask("/v1/completions", body)[1])["choices"][0]["text"]
 
 
-def _tabby(ask: Exchange, gap: Gap) -> str:
+def _tabby(ask: Exchange, gap: AskedGap) -> str:
     segments = {"prefix": gap.prefix, "suffix": gap.suffix, "filepath": gap.path}
     answer = json.loads(ask("/v1/completions", {"language": "text", "segments": segments})[1])
     assert isinstance(answer["id"], str)
     return answer["choices"][0]["text"]
 
 
-def _ollama(ask: Exchange, gap: Gap) -> str:
+def _ollama(ask: Exchange, gap: AskedGap) -> str:
     body = {"model": NAME, "prompt": gap.prefix, "suffix": gap.suffix, "stream": False}
     return json.loads(ask("/api/generate", body)[1])["response"]
 
@@ -150,7 +152,7 @@ CLIENTS = {
 }
 
 
-def try_clients(port: int, gaps: Sequence[Gap], api_key: str = "") -> list[Tried]:
+def try_clients(port: int, gaps: Sequence[AskedGap], api_key: str = "") -> list[Tried]:
     """Every client at every gap."""
     return [_try(port, client, gaps, api_key) for client in CLIENTS]
 
@@ -160,7 +162,7 @@ def asker(port: int, api_key: str = "") -> Exchange:
     return lambda path, body: _exchange(port, path, body, api_key)
 
 
-def _try(port: int, client: str, gaps: Sequence[Gap], api_key: str) -> Tried:
+def _try(port: int, client: str, gaps: Sequence[AskedGap], api_key: str) -> Tried:
     tried = Tried(client=client, milliseconds=[], texts=[], problems=[])
     for gap in gaps:
         begun = time.perf_counter()
@@ -188,7 +190,7 @@ def _exchange(port: int, path: str, body: dict, api_key: str) -> tuple[str, byte
         connection.close()
 
 
-def report(tried: Sequence[Tried], gaps: Sequence[Gap]) -> tuple[list[str], bool]:
+def report(tried: Sequence[Tried], gaps: Sequence[AskedGap]) -> tuple[list[str], bool]:
     """Lines to print, and whether every client was answered in its form and in time."""
     lines = ["                          answers  exact  exact of answers  median ms  p95 ms"]
     for one in tried:

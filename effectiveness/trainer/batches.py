@@ -23,7 +23,7 @@ from effectiveness.trainer.documents import (
     ControlTokens,
     Document,
     Draw,
-    Reading,
+    ReadingOptions,
     document_pairs,
 )
 from effectiveness.trainer.epochs import (
@@ -56,7 +56,7 @@ class Batches:
         packs_per_step: int,
         weighting: str = "visits",
         packing: bool = True,
-        reading: Reading = AS_THEY_STAND,
+        reading: ReadingOptions = AS_THEY_STAND,
         context: ContextRows | None = None,
         context_rate: float = 0.0,  # share of texts that are cut to be read behind other files
         fresh_cuts: bool = False,  # of originals that hold every token once, each visited once an epoch

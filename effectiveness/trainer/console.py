@@ -17,7 +17,7 @@ from effectiveness.common.endings import CannotPrint, printing
 LINE_EVERY_S = 10.0
 
 
-class Console:
+class ProgressConsole:
     """Lines on stdout. A locale that cannot spell a character gets an escape, never a crash."""
 
     def __init__(self, *, is_speaker: bool = True) -> None:

@@ -15,9 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from effectiveness.common.repository_context import CONTEXT_SHARE, ContextTokens, Place, RepositoryContext
+from effectiveness.common.repository_context import (
+    CONTEXT_SHARE,
+    ContextTokens,
+    PlaceInFile,
+    RepositoryContext,
+)
 from effectiveness.common.seeding import generator_for, rng_for
-from effectiveness.trainer.gaps import NUM_CONTROL_TOKENS, Spelling, cut_a_gap, fill_in_the_middle
+from effectiveness.trainer.gaps import NUM_CONTROL_TOKENS, CutSpelling, cut_a_gap, fill_in_the_middle
 from effectiveness.trainer.model_files import without_files
 from effectiveness.trainer.recut import FileTokens, whole_files
 from effectiveness.trainer.rows import Rows
@@ -94,13 +99,13 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadingOptions:
     """How the rows of a training split are read."""
 
     fim_rate: float = 0.0  # share of visits with a gap to be filled
     mask_rate: float = 0.0  # share of the other originals' visits in which inputs are masked; targets stay
     window_growth: float = 0.0  # share of the run over which windows grow
-    spelling: Spelling | None = None
+    spelling: CutSpelling | None = None
 
     def window_at(self, share: float, window: int) -> int:
         """Longest document at this share of the run, in [0, 1)."""
@@ -141,7 +146,7 @@ def even_sizes(total: int, most: int) -> list[int]:
     return [total * (i + 1) // count - total * i // count for i in range(count)]
 
 
-AS_THEY_STAND = Reading()
+AS_THEY_STAND = ReadingOptions()
 
 
 # --- behind other files of the repository ---------------------------------------------------------------------
@@ -159,7 +164,7 @@ class ContextRows:
     context: RepositoryContext
     names: tuple[str, ...]
     stretches: dict[int, list[FileTokens]]  # by file
-    spelling: Spelling
+    spelling: CutSpelling
 
     @classmethod
     def of(cls, rows: Rows, vocabulary: Vocabulary, name: str) -> ContextRows:
@@ -199,12 +204,12 @@ class ContextRows:
             at += len(part)
         return found
 
-    def _place(self, file: int, start: int) -> Place:
+    def _place(self, file: int, start: int) -> PlaceInFile:
         """Token `start` of a file, with what is before it and all behind it."""
         parts = self.stretches[file]
         part = parts[bisect_right([p.start for p in parts], start) - 1]
         at = start - part.start
-        return Place(path=self.names[file], before=part.tokens[:at], after=part.tokens[at:])
+        return PlaceInFile(path=self.names[file], before=part.tokens[:at], after=part.tokens[at:])
 
 
 def _pairs(sequence: Sequence[int], quoted: int) -> tuple[np.ndarray, np.ndarray, int]:

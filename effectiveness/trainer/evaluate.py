@@ -57,7 +57,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class EvaluationScores:
     """Scores of a split: `headline` is originals only, and so are the parts by role and language."""
 
     headline: Score
@@ -110,7 +110,7 @@ def evaluate(
     world_size: int = 1,
     sum_over_processes: Callable[[torch.Tensor], torch.Tensor] = lambda values: values,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Evaluation:
+) -> EvaluationScores:
     """Score a split. `token_nats` gives nats [B, T] of a batch; `progress` hears of windows scored and in all, before
     each batch, and may raise to stop."""
     per_row = score_rows(held_out, token_nats, rank=rank, world_size=world_size, progress=progress)
@@ -164,7 +164,7 @@ def score_rows(
     return per_row
 
 
-def _by_group(held_out: HeldOut, per_row: np.ndarray) -> Evaluation:
+def _by_group(held_out: HeldOut, per_row: np.ndarray) -> EvaluationScores:
     rows, table = held_out.rows, held_out.rows.table
     original = table["variant"] == VARIANTS.index(ORIGINAL)
     is_capped = held_out.largest is not None
@@ -179,7 +179,7 @@ def _by_group(held_out: HeldOut, per_row: np.ndarray) -> Evaluation:
         parts = {name: score(among & (table[column] == index)) for index, name in enumerate(names)}
         return {name: part for name, part in sorted(parts.items()) if part.num_tokens}
 
-    return Evaluation(
+    return EvaluationScores(
         headline=score(original),
         by_role=scores(ROLES, "role", original),
         by_language=scores(rows.languages, "language", original),
@@ -208,7 +208,7 @@ def score_words(score: Score) -> str:
     return loss_words(score.nats_per_token, score.bits_per_byte, score.pooled_bits_per_byte)
 
 
-def final_lines(label: str, evaluation: Evaluation, best_step: int) -> Iterator[str]:
+def final_lines(label: str, evaluation: EvaluationScores, best_step: int) -> Iterator[str]:
     """Of a split with the exported weights."""
     if evaluation.headline.num_tokens == 0:
         yield f"{label}: none, no file is held out"
@@ -220,7 +220,7 @@ def final_lines(label: str, evaluation: Evaluation, best_step: int) -> Iterator[
         yield f"  language {name}: {score_words(part)}, {part.num_tokens:,} tokens"
 
 
-def full_lines(label: str, evaluation: Evaluation) -> Iterator[str]:
+def full_lines(label: str, evaluation: EvaluationScores) -> Iterator[str]:
     """Every figure of a split."""
     headline = evaluation.headline
     if headline.num_tokens == 0:

@@ -19,7 +19,7 @@ from effectiveness.trainer.adapters import share_of, take_share
 from effectiveness.trainer.command_line import is_the_disk
 from effectiveness.trainer.complete import Completion, complete_gaps, completion_scores, find_gaps
 from effectiveness.trainer.config import Config
-from effectiveness.trainer.evaluate import Evaluation, final_lines
+from effectiveness.trainer.evaluate import EvaluationScores, final_lines
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.journal import Journal, score
 from effectiveness.trainer.loop import Trainer
@@ -52,7 +52,12 @@ def finish(run: setup.Run, trainer: Trainer, journal: Journal) -> None:
 
 
 def _hand_over(
-    run: setup.Run, trainer: Trainer, journal: Journal, best_step: int, val: Evaluation, test: Evaluation
+    run: setup.Run,
+    trainer: Trainer,
+    journal: Journal,
+    best_step: int,
+    val: EvaluationScores,
+    test: EvaluationScores,
 ) -> None:
     """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
     model = trainer.model
@@ -95,7 +100,9 @@ def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
     return starting.build_model(replace(run, device=torch.device("cpu")), num_train_tokens)[0]
 
 
-def _score_split(run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]) -> Evaluation:
+def _score_split(
+    run: setup.Run, trainer: Trainer, split: str, must_stop: Callable[[], bool]
+) -> EvaluationScores:
     rows, one_shape = setup.open_split(run, split), trainer.batches.fixed_shape
     max_windows = trainer.state.max_windows or 0
     held_out = setup.make_held_out(run, rows, fixed_shape=one_shape, max_windows=max_windows)
@@ -117,7 +124,12 @@ def _choose_scale(run: setup.Run, trainer: Trainer, must_stop: Callable[[], bool
 
 
 def _outcome(
-    run: setup.Run, model: nn.Module, best_step: int, journal: Journal, val: Evaluation, test: Evaluation
+    run: setup.Run,
+    model: nn.Module,
+    best_step: int,
+    journal: Journal,
+    val: EvaluationScores,
+    test: EvaluationScores,
 ) -> Outcome:
     completions = {kind: _complete_held_out(run, model, fill) for kind, fill in _kinds(run.config)}
     outcome = Outcome(

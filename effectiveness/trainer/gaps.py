@@ -35,7 +35,7 @@ ORDERS = ("prefix-suffix-middle", SUFFIX_FIRST_ORDER)
 LEAST_TOKENS = 3  # of a window that is cut
 
 
-class Spelling(Protocol):
+class CutSpelling(Protocol):
     """What cuts inside of tokens need to know of a tokenizer."""
 
     @property
@@ -54,7 +54,7 @@ class Spelling(Protocol):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class CutPlace:
     """Before token `token`, or `inside` bytes within it."""
 
     token: int
@@ -62,7 +62,7 @@ class Place:
 
 
 def fill_in_the_middle(
-    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: Spelling | None
+    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: CutSpelling | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets, int64, min(len(tokens) + 3, window) each: every token is a target, the end token too."""
     return gap_pairs(*cut_a_gap(tokens, control, window, rng, spelling), control)
@@ -75,7 +75,7 @@ def gap_pairs(asked: list[int], middle: list[int], control: ControlTokens) -> tu
 
 
 def cut_a_gap(
-    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: Spelling | None
+    tokens: np.ndarray, control: ControlTokens, window: int, rng: random.Random, spelling: CutSpelling | None
 ) -> tuple[list[int], list[int]]:
     """(what asks for the middle, the middle), as many ids as tokens and three more, or `window`.
 
@@ -87,10 +87,10 @@ def cut_a_gap(
     return control.around(prefix, suffix, suffix_first=rng.random() < SUFFIX_FIRST), middle
 
 
-def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> tuple[Place, Place]:
+def _draw(tokens: np.ndarray, rng: random.Random, spelling: CutSpelling | None) -> tuple[CutPlace, CutPlace]:
     """Where a gap begins and ends."""
     if spelling is None:
-        return _sorted(Place(rng.randrange(len(tokens) + 1)) for _ in range(2))
+        return _sorted(CutPlace(rng.randrange(len(tokens) + 1)) for _ in range(2))
     ends = np.cumsum(spelling.num_bytes[tokens])
     [kind] = rng.choices(list(CUTS), list(CUTS.values()))
     if kind == NODES and (node := draw_node(_text(tokens, ends, spelling), rng)) is not None:
@@ -101,53 +101,53 @@ def _draw(tokens: np.ndarray, rng: random.Random, spelling: Spelling | None) -> 
     if kind == REST_OF_LINE:
         first = _at_byte(rng.randrange(int(ends[-1]) + 1), ends)
     else:
-        first = Place(int(rng.choice((-1, *lines))) + 1)
+        first = CutPlace(int(rng.choice((-1, *lines))) + 1)
     return first, _line_end_behind(first, tokens, lines, rng, spelling)
 
 
-def _text(tokens: np.ndarray, ends: np.ndarray, spelling: Spelling) -> bytes:
+def _text(tokens: np.ndarray, ends: np.ndarray, spelling: CutSpelling) -> bytes:
     """What the tokens spell; nothing where a character is cut at an end."""
     text = spelling.decode(tokens).encode()
     return text if len(text) == ends[-1] else b""
 
 
-def _sorted(places: Iterable[Place]) -> tuple[Place, Place]:
+def _sorted(places: Iterable[CutPlace]) -> tuple[CutPlace, CutPlace]:
     first, last = sorted(places)
     return first, last
 
 
-def _at_byte(number: int, ends: np.ndarray) -> Place:
+def _at_byte(number: int, ends: np.ndarray) -> CutPlace:
     """The place behind so many bytes of a text whose tokens end at `ends`."""
     token = int(np.searchsorted(ends, number, side="right"))
-    return Place(token, number - int(ends[token - 1]) if token else number)
+    return CutPlace(token, number - int(ends[token - 1]) if token else number)
 
 
 def _line_end_behind(
-    first: Place, tokens: np.ndarray, lines: np.ndarray, rng: random.Random, spelling: Spelling
-) -> Place:
+    first: CutPlace, tokens: np.ndarray, lines: np.ndarray, rng: random.Random, spelling: CutSpelling
+) -> CutPlace:
     """Where the line of `first`, or one of the next, ends: before its line break. The text's end where none does."""
-    behind = [Place(int(t), int(spelling.line_ends[tokens[t]])) for t in lines[lines >= first.token][:8]]
+    behind = [CutPlace(int(t), int(spelling.line_ends[tokens[t]])) for t in lines[lines >= first.token][:8]]
     behind = [place for place in behind if place >= first]
     if not behind:
-        return Place(len(tokens))
+        return CutPlace(len(tokens))
     return behind[min(rng.choice(NUM_LINES), len(behind)) - 1]
 
 
 def _fitted(
-    tokens: np.ndarray, first: Place, last: Place, spelling: Spelling | None
+    tokens: np.ndarray, first: CutPlace, last: CutPlace, spelling: CutSpelling | None
 ) -> tuple[list[int], list[int], list[int]]:
     """Prefix, middle and suffix at these places, as many tokens in all as there were."""
     before, suffix = _cut(tokens.tolist(), last, spelling)
     same = first.token == last.token
-    prefix, middle = _cut(before, Place(first.token) if same else first, spelling)
+    prefix, middle = _cut(before, CutPlace(first.token) if same else first, spelling)
     extra = len(prefix) + len(middle) + len(suffix) - len(tokens)
     if extra > len(prefix) + len(suffix):
-        return _fitted(tokens, Place(first.token), Place(last.token), None)
+        return _fitted(tokens, CutPlace(first.token), CutPlace(last.token), None)
     of_prefix = min(extra, len(prefix))
     return prefix[of_prefix:], middle, suffix[: len(suffix) - (extra - of_prefix)]
 
 
-def _cut(tokens: list[int], place: Place, spelling: Spelling | None) -> tuple[list[int], list[int]]:
+def _cut(tokens: list[int], place: CutPlace, spelling: CutSpelling | None) -> tuple[list[int], list[int]]:
     """What stands before a place and behind it; before its token where that cannot be cut there."""
     halves = spelling.halves(tokens[place.token], place.inside) if spelling and place.inside else None
     if halves is None:

@@ -13,12 +13,12 @@ import torch
 from effectiveness.common.ownership import note_made
 from effectiveness.trainer import checkpoint, devices, run_directory, setup
 from effectiveness.trainer.console import duration
-from effectiveness.trainer.evaluate import Evaluation, evaluate, final_lines, largest_file, loss_words
+from effectiveness.trainer.evaluate import EvaluationScores, evaluate, final_lines, largest_file, loss_words
 from effectiveness.trainer.held_out import HeldOut, plan_evaluations
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.metrics import METRICS, EventFile, MetricsFile, read_metrics
 from effectiveness.trainer.run_directory import EVENTS_FILE, METRICS_FILE
-from effectiveness.trainer.steps import Hooks, Stopped
+from effectiveness.trainer.steps import Hooks, StopTraining
 
 STEPS_BEFORE_ETA = 20
 
@@ -104,7 +104,7 @@ class Journal:
             if file is not None:
                 file.close()
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self) -> EvaluationScores:
         with averaged(self.trainer):
             return score(self.run, self.trainer.wrapped, self.held_out, "val", self.must_stop)
 
@@ -132,7 +132,7 @@ class Journal:
         if self.run.engine.rank == 0:
             checkpoint.keep_last(self.run.checkpoints, self.run.config.training.save_total_limit)
 
-    def save_best(self, evaluation: Evaluation) -> None:
+    def save_best(self, evaluation: EvaluationScores) -> None:
         """The weights that were just evaluated."""
         with averaged(self.trainer):
             files = {"model": checkpoint.model_tensors(self.trainer.model)}
@@ -216,7 +216,7 @@ def _flat(values: dict) -> dict:
     return record
 
 
-def _flat_evaluation(evaluation: Evaluation) -> dict:
+def _flat_evaluation(evaluation: EvaluationScores) -> dict:
     headline = evaluation.headline
     record = {
         "val_loss_nats": headline.nats_per_token,
@@ -252,12 +252,12 @@ def score(
     held_out: HeldOut,
     split: str,
     must_stop: Callable[[], bool] = lambda: False,
-) -> Evaluation:
+) -> EvaluationScores:
     """Evaluate a split with the weights as they are; a stop request ends it with Stopped."""
 
     def progress(done: int, total: int) -> None:
         if run.engine.world_size == 1 and must_stop():
-            raise Stopped
+            raise StopTraining
         run.console.still(f"scoring {split}: {done:,} of {total:,} windows")
 
     def token_nats(batch) -> torch.Tensor:

@@ -11,9 +11,9 @@ import math
 import time
 
 from effectiveness.trainer.config import filled
-from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.evaluate import EvaluationScores
 from effectiveness.trainer.metrics import Period
-from effectiveness.trainer.steps import Hooks, Stepper, Stopped
+from effectiveness.trainer.steps import Hooks, Stepper, StopTraining
 
 
 class Trainer(Stepper):
@@ -27,7 +27,7 @@ class Trainer(Stepper):
                     self._evaluate(hooks)
                     continue
                 self._one_step(hooks)
-        except Stopped:
+        except StopTraining:
             self._read(hooks)
             hooks.save()
             raise
@@ -47,7 +47,7 @@ class Trainer(Stepper):
     def _one_step(self, hooks: Hooks) -> None:
         state, limits = self.state, self.limits
         if self.engine.any(hooks.must_stop()):  # several processes stop at the same step
-            raise Stopped
+            raise StopTraining
         started_at = time.perf_counter()
         plan = self.batches.epoch(state.epoch)
         if plan.num_steps == 0:  # rows of weight 0.3 alone may leave an epoch without a visit
@@ -100,7 +100,7 @@ class Trainer(Stepper):
         if state.step and (state.step % self.limits.save_steps == 0 or self.is_done()):
             hooks.save()
 
-    def _is_best(self, evaluation: Evaluation, hooks: Hooks) -> bool:
+    def _is_best(self, evaluation: EvaluationScores, hooks: Hooks) -> bool:
         """The lowest finite loss so far, of finite weights; the latest weights where nothing is held out."""
         state, nats = self.state, evaluation.headline.nats_per_token
         doubtful = "loss" if not evaluation.is_finite else "" if hooks.weights_are_finite() else "weights"

@@ -44,7 +44,7 @@ BACKWARD_SHARE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptBytes:
     """What one forward pass keeps, in bytes: of each token, outside and in each block, and whatever their number."""
 
     of_token_outside: float
@@ -164,7 +164,7 @@ def _persistent(model: PreTrainedModel, optimization, optimizer: str, device: to
 def _plan(
     objective,
     base: MemoryPlan,
-    kept: Kept,
+    kept: KeptBytes,
     size: int,
     window: int,
     checkpointing: bool,
@@ -191,7 +191,7 @@ def _plan(
 
 def measure_kept(
     objective: Objective, device: torch.device, precision: torch.dtype, *, is_compiled: bool = False
-) -> Kept:
+) -> KeptBytes:
     """Forward passes over two short sequences, all their kept tensors counted; nothing of the model changes."""
     num_blocks = max(1, len(blocks(objective.model)))
     (few, few_blocks), (many, many_blocks) = (
@@ -200,7 +200,7 @@ def measure_kept(
     is_frozen = not objective.model.get_input_embeddings().weight.requires_grad
     more = PROBE_TOKENS[1] - PROBE_TOKENS[0]
     of_token, in_blocks = (many - few) / more, (many_blocks - few_blocks) / more
-    found = Kept(
+    found = KeptBytes(
         of_token_outside=of_token - in_blocks,
         of_token_in_a_block=in_blocks / num_blocks,
         of_token_in_its_backward=BACKWARD_SHARE[is_frozen, is_compiled] * in_blocks / num_blocks,

@@ -11,7 +11,7 @@ from torch import nn
 
 from effectiveness.common.repository_context import RepositoryContext
 from effectiveness.trainer.complete import num_positions
-from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.evaluate import EvaluationScores
 from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, HUB_NAME, RECORD, context_it_reads
 from effectiveness.trainer.report import Outcome, number
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
@@ -140,7 +140,7 @@ def _figures(outcome: Outcome) -> list[str]:
     ]
 
 
-def _figures_of(name: str, evaluation: Evaluation) -> list[str]:
+def _figures_of(name: str, evaluation: EvaluationScores) -> list[str]:
     rows = [(name, evaluation.headline)]
     rows += [(f"{name}, {language}", score) for language, score in evaluation.by_language.items()]
     return [

@@ -12,7 +12,7 @@ from effectiveness.common.charts import drawing, legend
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, coloured, document, facts, join, section, short, table, tag
 from effectiveness.trainer.complete import Completion
-from effectiveness.trainer.evaluate import Evaluation, Score
+from effectiveness.trainer.evaluate import EvaluationScores, Score
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
 
 WIDTH, HEIGHT, MARGIN, END = 720, 260, 48, 16  # of a picture, in CSS pixels
@@ -29,8 +29,8 @@ class Outcome:
     facts: dict
     records: list[dict]  # of training_metrics.jsonl
     best_step: int
-    val: Evaluation
-    test: Evaluation
+    val: EvaluationScores
+    test: EvaluationScores
     completions: dict[str, list[Completion]]  # "next line" | "fill in the middle"
     completion_scores: dict[str, dict[str, float]]
     memory_nats: float | None = (
@@ -227,7 +227,7 @@ class _Scale:
 # --- tables ----------------------------------------------------------------------------------------------
 
 
-def _score_table(evaluation: Evaluation) -> Html:
+def _score_table(evaluation: EvaluationScores) -> Html:
     rows = [("all originals", evaluation.headline)]
     for group, scores in (
         ("role", evaluation.by_role),

@@ -18,9 +18,9 @@ from effectiveness.common.records import UserError
 from effectiveness.trainer import defaults, devices
 from effectiveness.trainer.batches import Batches, WithReplay, num_replayed
 from effectiveness.trainer.config import Config, filled, with_base
-from effectiveness.trainer.console import Console
+from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.defaults import with_fim_rate
-from effectiveness.trainer.documents import ContextRows, Reading
+from effectiveness.trainer.documents import ContextRows, ReadingOptions
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.epochs import Pacing
 from effectiveness.trainer.held_out import HeldOut
@@ -36,7 +36,7 @@ class Run:
     """What every command needs before there is a model."""
 
     config: Config
-    console: Console
+    console: ProgressConsole
     device: torch.device
     engine: SingleProcess
     precision: torch.dtype
@@ -70,7 +70,7 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
     engine = make_engine(device, config.device_backend.distributed)
     return Run(
         config=config,
-        console=Console(is_speaker=engine.rank == 0),
+        console=ProgressConsole(is_speaker=engine.rank == 0),
         device=device,
         engine=engine,
         precision=precision,
@@ -225,7 +225,7 @@ def _batches(run: Run, rows: Rows) -> Batches:
         "seed": config.training.seed,
         "packing": config.data.packing,
     }
-    reading = Reading(
+    reading = ReadingOptions(
         fim_rate=config.objectives.fim_rate or 0.0,
         mask_rate=config.objectives.mask_rate,
         window_growth=filled(config.data.window_growth),

@@ -23,7 +23,7 @@ from effectiveness.trainer.config import Training
 from effectiveness.trainer.devices import fitting
 from effectiveness.trainer.engines import SingleProcess
 from effectiveness.trainer.epochs import EpochPlan
-from effectiveness.trainer.evaluate import Evaluation
+from effectiveness.trainer.evaluate import EvaluationScores
 from effectiveness.trainer.memory import MemoryPlan
 from effectiveness.trainer.metrics import Period
 from effectiveness.trainer.micro_batches import Ahead, MicroBatch
@@ -64,16 +64,16 @@ class State:
 class Hooks:
     """What the command does for the loop."""
 
-    evaluate: Callable[[], Evaluation]
+    evaluate: Callable[[], EvaluationScores]
     save: Callable[[], None]
-    save_best: Callable[[Evaluation], None]
+    save_best: Callable[[EvaluationScores], None]
     report: Callable[[str, dict], None]  # ("step" | "epoch" | "evaluation", values)
     say: Callable[[str], None]
     must_stop: Callable[[], bool]
     weights_are_finite: Callable[[], bool] = lambda: True  # those that `evaluate` scored
 
 
-class Stopped(Exception):
+class StopTraining(Exception):
     """A signal asked the run to stop; the state is that of the last whole step."""
 
 
@@ -192,7 +192,7 @@ class Stepper:
         for number, batch in enumerate(micro_batches, 1):
             if self.engine.world_size == 1 and hooks.must_stop():
                 self._forget_gradients()
-                raise Stopped
+                raise StopTraining
             with self.engine.accumulating(self.wrapped, is_last=number == len(micro_batches)):
                 with devices.autocast(self.engine.device, self.precision):
                     nats = self.wrapped(batch.to(self.engine.device))

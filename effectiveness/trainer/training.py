@@ -18,7 +18,7 @@ from effectiveness.trainer.finishing import finish
 from effectiveness.trainer.journal import Journal
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.run_directory import KNOWN_BEFORE, read_training_facts
-from effectiveness.trainer.steps import State, Stopped
+from effectiveness.trainer.steps import State, StopTraining
 
 
 def train(config: Config, arguments: argparse.Namespace, standing: Standing | None = None) -> int:
@@ -81,7 +81,7 @@ def _train_and_finish(
         problem = _what_is_not_finite(trainer.state)
         if not problem:
             _stands(run, standing)
-    except Stopped:
+    except StopTraining:
         number = run.engine.largest(stop.signal_number)  # it may have come to another process
         if run.console.trouble and not number:
             raise run.console.trouble from None

@@ -22,7 +22,7 @@ from effectiveness.corpus.augment.roles import (
     USE,
     Code,
     Judge,
-    Roles,
+    RenamingRules,
     Span,
     c,
     csharp,
@@ -41,7 +41,7 @@ from effectiveness.corpus.augment.roles.c import macros_in
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable, parse, table_of
 
-ROLES: dict[str, Roles] = {
+ROLES: dict[str, RenamingRules] = {
     "Python": python.ROLES,
     "Rust": rust.ROLES,
     "Go": go.ROLES,
@@ -84,7 +84,7 @@ def propose(
     return [edit for name, leaves in variables for edit in _edits(code, roles, leaves, fresh.name_for(name))]
 
 
-def _edits(code: Code, roles: Roles, leaves: list[int], new: bytes) -> Iterator[Edit]:
+def _edits(code: Code, roles: RenamingRules, leaves: list[int], new: bytes) -> Iterator[Edit]:
     table = code.table
     for leaf in leaves:
         short = table.kind[leaf] in roles.shorthands or table.kind[table.parent[leaf]] in roles.shorthands
@@ -183,7 +183,11 @@ def local_names(samples: Iterable[tuple[str, bytes]]) -> dict[str, tuple[str, ..
 
 
 def code_of(
-    source: bytes, language: str, table: SyntaxTable, roles: Roles, macros: frozenset[str] = frozenset()
+    source: bytes,
+    language: str,
+    table: SyntaxTable,
+    roles: RenamingRules,
+    macros: frozenset[str] = frozenset(),
 ) -> Code:
     """The file with the nodes the role table asks for, found in one pass."""
     wanted = roles.functions | roles.names | roles.regions | roles.strings | roles.watched | {"ERROR"}
@@ -198,7 +202,7 @@ def has_body(code: Code, function: int) -> bool:
     return code.child(function, "body") is not None or code.has_child(function, ("block",))
 
 
-def local_variables(code: Code, roles: Roles) -> Iterator[Variable]:
+def local_variables(code: Code, roles: RenamingRules) -> Iterator[Variable]:
     """Every variable that may be renamed, function by function."""
     source, start, end = code.source, code.table.start, code.table.end
     leaves = _merged(code, roles.names)
@@ -224,7 +228,7 @@ def _within(code: Code, nodes: list[int], root: int) -> list[int]:
     return nodes[bisect_left(nodes, root) : bisect_left(nodes, code.table.subtree_end[root])]
 
 
-def _blocked(code: Code, roles: Roles, leaves: list[int]) -> set[int]:
+def _blocked(code: Code, roles: RenamingRules, leaves: list[int]) -> set[int]:
     """The leaves in regions where every name is poisoned."""
     regions = _merged(code, roles.regions)
     if roles.poisoned:
@@ -249,7 +253,7 @@ def _broken(code: Code, function: int) -> bool:
 
 
 def _variables(
-    code: Code, roles: Roles, inside: dict[int, bytes], blocked: set[int], words: set[bytes]
+    code: Code, roles: RenamingRules, inside: dict[int, bytes], blocked: set[int], words: set[bytes]
 ) -> Iterator[Variable]:
     """The variables of one function: `inside` maps its name leaves to their texts."""
     found: dict[bytes, list[int]] = {}  # all leaves of a name but those that cannot mean a variable
@@ -275,7 +279,7 @@ def _variables(
             yield name, found[name]
 
 
-def _role(code: Code, roles: Roles, leaf: int, role: str | Judge) -> str | Span:
+def _role(code: Code, roles: RenamingRules, leaf: int, role: str | Judge) -> str | Span:
     """USE, FREE or POISON, or for a binding the span in which it can be seen. `role` is what its place says."""
     kind, parent, field = code.table.kind, code.table.parent, code.table.field
     if callable(role):

@@ -118,7 +118,7 @@ def _no_head(repository: Path, place: GitPlace) -> str:
 # --- which commit the history stood at when a moment came ----------------------------------------------------
 
 
-class State(NamedTuple):
+class DatedState(NamedTuple):
     """A commit of the main line of development, how many came after it, and the tree of the last one, HEAD."""
 
     commit: Commit
@@ -140,7 +140,7 @@ def parse_commit(name: str, content: bytes) -> Commit:
     return Commit(name, tree, parent, int(words[1]) if len(words) == 3 and words[1].isdigit() else None)
 
 
-def state_at(room: CleanRoom, head: str, until: str, shallow: frozenset[str], where: str) -> State:
+def state_at(room: CleanRoom, head: str, until: str, shallow: frozenset[str], where: str) -> DatedState:
     """The first commit at or before `until` that is met from HEAD along first parents; HEAD itself for "".
 
     First parents only: that is the main line as its users saw it, where a branch appears when it is merged and not
@@ -154,7 +154,7 @@ def state_at(room: CleanRoom, head: str, until: str, shallow: frozenset[str], wh
     for num_later, commit in enumerate(_first_parents(room, head, shallow, where)):
         head_tree = head_tree or commit.tree
         if not until or (commit.committed_s is not None and commit.committed_s <= seconds_of(until)):
-            return State(commit, num_later, head_tree)
+            return DatedState(commit, num_later, head_tree)
     raise UserError(
         f"--until {until}: the history of {where} begins after it, with commit {commit.name[:12]} of {commit.date}; "
         "name a later date"

@@ -28,7 +28,7 @@ MAX_NEEDLES = 1 << 22  # 32 MB of hashes that are looked for in one reading of t
 SPAN = np.dtype([("file", "u4"), ("start", "u4"), ("hash", "u8")])  # file: index of the change
 
 
-class Shard(NamedTuple):
+class ChangeShard(NamedTuple):
     first: int  # index of the first change
     changes: list[Change]
     spool: Path
@@ -86,7 +86,7 @@ def _set_up(texts_before: Path, texts: Path, tokenizer_json: Path, sample: tuple
     _reader = _Reader(texts_before, texts, tokenizer_json, sample)
 
 
-def _find_added(shard: Shard) -> Added:
+def _find_added(shard: ChangeShard) -> Added:
     ranges, spans = [], []
     for number, change in enumerate(shard.changes, shard.first):
         added, ids = _reader.added(change)
@@ -151,7 +151,8 @@ def find_fresh(
     """
     cuts = cut_into_shards((change.file.num_bytes for change in changes), SHARD_BYTES)
     shards = [
-        Shard(cut.start, changes[cut.start : cut.stop], scratch / f"spans-{i}") for i, cut in enumerate(cuts)
+        ChangeShard(cut.start, changes[cut.start : cut.stop], scratch / f"spans-{i}")
+        for i, cut in enumerate(cuts)
     ]
     setup_args = texts_before, texts, tokenizer_json, sample
     found = list(crew.map(_find_added, shards, setup=_set_up, setup_args=setup_args))
@@ -168,7 +169,7 @@ def find_fresh(
     return fresh
 
 
-def _is_in_earlier(hashes: np.ndarray, shards: list[Shard]) -> np.ndarray:
+def _is_in_earlier(hashes: np.ndarray, shards: list[ChangeShard]) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of changed files that were looked at before."""
     needles, known = Needles(hashes), np.zeros(len(hashes), bool)
     for shard in shards:

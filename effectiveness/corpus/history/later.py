@@ -20,7 +20,7 @@ from effectiveness.corpus.history.changes import Changes
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
 from effectiveness.corpus.leaks.spans import WrittenRows, portions_of
 from effectiveness.corpus.rows import MadeRows, RowOptions, rows_of, self_test_sample
-from effectiveness.corpus.rows.writing import Dataset, RowTable
+from effectiveness.corpus.rows.writing import BuiltDataset, RowTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class History:
     past: Past
     changes: Changes | None
 
-    def rows(self, dataset: Dataset, written: Iterable[WrittenRows], crew: Crew) -> LaterRows | None:
+    def rows(self, dataset: BuiltDataset, written: Iterable[WrittenRows], crew: Crew) -> LaterRows | None:
         """Rows of what is new against a dataset, whose rows were `written`; None where nothing is."""
         return _later_rows(dataset, written, self.changes, crew) if self.changes else None
 
@@ -102,7 +102,7 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def _later_rows(
-    dataset: Dataset, written: Iterable[WrittenRows], changes: Changes, crew: Crew
+    dataset: BuiltDataset, written: Iterable[WrittenRows], changes: Changes, crew: Crew
 ) -> LaterRows | None:
     plan, tokenizer, scratch = dataset.plan, dataset.tokenizer, dataset.made.scratch / "later"
     scratch.mkdir()

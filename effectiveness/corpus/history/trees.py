@@ -32,7 +32,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME_ERRORS = (errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     path: bytes
     leaf: bytes  # the path's last part
     mode: bytes
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
         return self.mode.startswith(b"100")
 
 
-def parse_tree(content: bytes, above: bytes, hash_bytes: int) -> Iterator[Entry]:
+def parse_tree(content: bytes, above: bytes, hash_bytes: int) -> Iterator[TreeEntry]:
     r"""The entries of a directory. Raises ValueError for what is no tree.
 
     >>> [entry] = parse_tree(b"100644 a.py\0" + bytes(20), b"src", 20)
@@ -61,7 +61,7 @@ def parse_tree(content: bytes, above: bytes, hash_bytes: int) -> Iterator[Entry]
         at = end + 1 + hash_bytes
         if at > len(content):
             raise ValueError("cut short")
-        yield Entry(above + b"/" + leaf if above else leaf, leaf, mode, content[end + 1 : at].hex())
+        yield TreeEntry(above + b"/" + leaf if above else leaf, leaf, mode, content[end + 1 : at].hex())
 
 
 def write_tree(room: CleanRoom, commit: str, tree: str, inside: bytes, root: Path, where: str) -> CommitTree:
@@ -88,7 +88,7 @@ def _descend(room: CleanRoom, tree: str, inside: bytes, where: str) -> str:
     return tree
 
 
-def _entries(room: CleanRoom, tree: str, above: bytes, where: str) -> list[Entry]:
+def _entries(room: CleanRoom, tree: str, above: bytes, where: str) -> list[TreeEntry]:
     content = room.read(tree, "tree")
     if content is None:
         raise _missing(where, above)
@@ -116,7 +116,7 @@ class _Writer:
         self.unplaced: dict[bytes, str] = {}
 
     def run(self, tree: str) -> None:
-        waiting = [Entry(b"", b"", b"40000", tree)]
+        waiting = [TreeEntry(b"", b"", b"40000", tree)]
         while waiting:
             directory = waiting.pop()
             entries = self._sound(_entries(self._room, directory.name, directory.path, self._where))
@@ -127,7 +127,7 @@ class _Writer:
                     self._stand_in(entry)
             self._write_files([entry for entry in entries if entry.is_file])
 
-    def _sound(self, entries: list[Entry]) -> list[Entry]:
+    def _sound(self, entries: list[TreeEntry]) -> list[TreeEntry]:
         self._num_entries += len(entries)
         if self._num_entries > MAX_ENTRIES:
             raise UserError(
@@ -143,7 +143,7 @@ class _Writer:
                 kept.append(entry)
         return kept
 
-    def _make_directory(self, entry: Entry) -> bool:
+    def _make_directory(self, entry: TreeEntry) -> bool:
         try:
             os.mkdir(entry.leaf, dir_fd=self._parent(entry))
         except OSError as error:
@@ -151,20 +151,20 @@ class _Writer:
             return False
         return True
 
-    def _stand_in(self, entry: Entry) -> None:
+    def _stand_in(self, entry: TreeEntry) -> None:
         """A submodule is a directory where it is checked out, a link is one entry."""
         is_submodule = entry.mode == b"160000"
         if self._make_directory(entry) if is_submodule else self._make_file(entry, b""):
             self.left_out[entry.path] = SUBMODULE if is_submodule else LINK
 
-    def _write_files(self, entries: list[Entry]) -> None:
+    def _write_files(self, entries: list[TreeEntry]) -> None:
         found = self._room.read_each((entry.name for entry in entries), MAX_FILE_BYTES)
         for entry, blob in zip(entries, found, strict=True):
             if blob is None or blob.kind != "blob":
                 raise _missing(self._where, entry.path)
             self._make_file(entry, blob.content)
 
-    def _make_file(self, entry: Entry, content: bytes | None) -> bool:
+    def _make_file(self, entry: TreeEntry, content: bytes | None) -> bool:
         try:
             descriptor = os.open(entry.leaf, _CREATE, 0o600, dir_fd=self._parent(entry))
         except OSError as error:
@@ -179,10 +179,10 @@ class _Writer:
             os.close(descriptor)
         return True
 
-    def _parent(self, entry: Entry) -> int:
+    def _parent(self, entry: TreeEntry) -> int:
         return self._place.directory(entry.path[: -len(entry.leaf) - 1])
 
-    def _not_placed(self, entry: Entry, error: OSError) -> None:
+    def _not_placed(self, entry: TreeEntry, error: OSError) -> None:
         if error.errno not in _NAME_ERRORS:
             raise error
         self.unplaced[entry.path] = UNPLACED

@@ -27,14 +27,14 @@ from effectiveness.common.html import (
 from effectiveness.common.recipes import RECIPES, recipe_of
 from effectiveness.common.records import LATER, LATER_FILE, SHARE_TOLERANCE, SPLITS
 from effectiveness.corpus.report import content, intake, variants
-from effectiveness.corpus.report.tally import Tally, tally
+from effectiveness.corpus.report.tally import RowCounts, tally
 
-__all__ = ["Tally", "tally", "write_report"]
+__all__ = ["RowCounts", "tally", "write_report"]
 
 _MAX_PAIRS = 5  # of files that share text
 
 
-def write_report(path: Path, metadata: dict, counted: Tally, examples: list[dict]) -> None:
+def write_report(path: Path, metadata: dict, counted: RowCounts, examples: list[dict]) -> None:
     """Write the page to `path`.
 
     `metadata` is the content of dataset_metadata.json. `counted` is what `tally` counts in the rows.
@@ -64,7 +64,7 @@ def write_report(path: Path, metadata: dict, counted: Tally, examples: list[dict
 # --- how far to trust the dataset: facts and checks at the top, the leak report, and how to make it again ------
 
 
-def headline(metadata: dict, counted: Tally) -> Html:
+def headline(metadata: dict, counted: RowCounts) -> Html:
     window, tokens = metadata["max_tokens_per_sequence"], int(counted.tokens_by_split.sum())
     lede = (
         f"{count(metadata['source_files_scanned'], 'file')} became {count(counted.num_rows, 'row')} of {num(window)} "
@@ -95,7 +95,7 @@ def headline(metadata: dict, counted: Tally) -> Html:
     )
 
 
-def checks(metadata: dict, counted: Tally) -> Html:
+def checks(metadata: dict, counted: RowCounts) -> Html:
     """What this page recomputed from the rows and compared with what the dataset promises."""
     read, skipped = metadata["source_files_scanned"], sum(metadata["skipped"].values())
     off, seen = counted.off_shares, metadata["leak_report"]

@@ -21,14 +21,14 @@ from effectiveness.common.html import (
 )
 from effectiveness.common.recipes import RECIPES, recipe_of
 from effectiveness.common.records import ROLES, SHARE_TOLERANCE, SPLITS, WEIGHTS
-from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, Tally
+from effectiveness.corpus.report.tally import LENGTH_BINS, Curve, RowCounts
 
 _SHADES = {"core": "c0", "util": "c1", "test": "c2"}
 _MAX_LANGUAGES = 24
 _NUM_LAYERS = 6  # languages told apart in the curriculum chart; the last layer is all others
 
 
-def splits(metadata: dict, counted: Tally) -> Html:
+def splits(metadata: dict, counted: RowCounts) -> Html:
     sizes, off = counted.rows_by_split, counted.off_shares
     says = " / ".join(f"{100 * share:.1f}" for share in counted.shares)
     verdict = "within" if off <= SHARE_TOLERANCE else f"{100 * off:.1f} points away, not within"
@@ -48,7 +48,7 @@ def splits(metadata: dict, counted: Tally) -> Html:
     )
 
 
-def languages(metadata: dict, counted: Tally) -> Html:
+def languages(metadata: dict, counted: RowCounts) -> Html:
     names = metadata["languages_table"]
     files = metadata["files_per_language"]
     whole = int(counted.tokens_by_language.sum())
@@ -83,7 +83,7 @@ def _dominant(tokens: list[tuple[str, int]], whole: int) -> str:
     return f"{first}, {tokens[1][0]} {percent(tokens[1][1], whole)}; {count(len(tokens), 'language')} in all."
 
 
-def roles(metadata: dict, counted: Tally) -> Html:
+def roles(metadata: dict, counted: RowCounts) -> Html:
     weights = [metadata["weighting_strategy"][f"{WEIGHTS[role][1]}_priority"] for role in ROLES]
     in_train = counted.by_split_role[0]
     is_weighted = RECIPES[recipe_of(metadata)].weighting == "visits"
@@ -141,7 +141,7 @@ def _in_words(values: np.ndarray) -> str:
     )
 
 
-def lengths(metadata: dict, counted: Tally) -> Html:
+def lengths(metadata: dict, counted: RowCounts) -> Html:
     window, full = counted.window, counted.num_full
     positions = counted.num_rows * window
     padding = positions - int(counted.tokens_by_split.sum())
@@ -165,7 +165,7 @@ def lengths(metadata: dict, counted: Tally) -> Html:
     )
 
 
-def _padded(counted: Tally) -> list[Html]:
+def _padded(counted: RowCounts) -> list[Html]:
     """How long the rows are that are not full."""
     if not counted.lengths.any():
         return []
@@ -177,7 +177,7 @@ def _padded(counted: Tally) -> list[Html]:
     return [figure(title, charts.columns(counted.lengths.tolist(), labels, ticks, title))]
 
 
-def curriculum(metadata: dict, counted: Tally) -> Html:
+def curriculum(metadata: dict, counted: RowCounts) -> Html:
     train = counted.curves["train"]
     top = max([float(curve.high.max()) for curve in counted.curves.values() if curve.num_rows] or [1.0])
     steps = f"{num(train.num_descents)} of {num(max(train.num_rows - 1, 0))} steps"
@@ -213,7 +213,7 @@ def _panel(name: str, curve: Curve, top: float) -> Html:
     )
 
 
-def _language_order(metadata: dict, counted: Tally) -> list[Html]:
+def _language_order(metadata: dict, counted: RowCounts) -> list[Html]:
     order = counted.language_order
     if not order.any() or np.count_nonzero(order.sum(axis=0)) < 2:
         return []

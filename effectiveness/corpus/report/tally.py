@@ -26,7 +26,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class RowCounts:
     by_split_role: np.ndarray  # int64[splits, roles]
     by_language_variant: np.ndarray  # int64[languages, variants]
     tokens_by_language: (
@@ -55,7 +55,7 @@ class Tally:
         return float(np.abs(self.shares - list(SHARES.values())).max())
 
 
-def tally(rows: np.ndarray, *, num_languages: int, window: int) -> Tally:
+def tally(rows: np.ndarray, *, num_languages: int, window: int) -> RowCounts:
     """Count `rows`, a structured array in the order of the files (train, val, test) with the fields split, role,
     variant, language (u1; indices into SPLITS, ROLES, VARIANTS and `num_languages` languages), length (u4, tokens
     without padding) and complexity (f4). Takes under a second for a million rows.
@@ -63,7 +63,7 @@ def tally(rows: np.ndarray, *, num_languages: int, window: int) -> Tally:
     length = rows["length"].astype(np.int64)
     split = rows["split"].astype(np.int64)
     language = rows["language"].astype(np.int64)
-    return Tally(
+    return RowCounts(
         by_split_role=_count2(split, rows["role"], len(SPLITS), len(ROLES)),
         by_language_variant=_count2(language, rows["variant"], num_languages, len(VARIANTS)),
         tokens_by_language=_sums(language, length, num_languages),

@@ -23,7 +23,7 @@ from effectiveness.common.html import (
     tag,
 )
 from effectiveness.common.records import AUGMENTATION_KINDS, VARIANTS
-from effectiveness.corpus.report.tally import Tally
+from effectiveness.corpus.report.tally import RowCounts
 
 _MAX_REFUSALS = 6  # reasons shown per kind
 _MAX_LANGUAGES = 3  # named per reason
@@ -35,7 +35,7 @@ _TITLE, _WHY = (
 )
 
 
-def yields(metadata: dict, counted: Tally) -> Html:
+def yields(metadata: dict, counted: RowCounts) -> Html:
     kinds = [kind for kind in AUGMENTATION_KINDS if kind in metadata["augmentation"]]
     if not kinds:
         return section(_TITLE, _WHY, finding("No augmentation was asked for: every row is original text."))

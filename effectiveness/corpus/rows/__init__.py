@@ -27,8 +27,8 @@ from effectiveness.corpus.rows.shard import (
     MASKED_INDEX,
     ORIGINAL_INDEX,
     RowOptions,
-    Shard,
     ShardRows,
+    ShardWriter,
 )
 from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder, TokenizerError
@@ -153,14 +153,14 @@ class RowMaker:
     def shard(self, number: int, files: list[tuple[int, SourceFile]], ids_path: Path) -> ShardRows:
         """Rows of one shard; its ids go to `ids_path`, a new file. `files` are (index in the scan, record)."""
         with open(ids_path, "xb") as spool:
-            shard = Shard(number, spool, self._options, self._begins_name)
+            shard = ShardWriter(number, spool, self._options, self._begins_name)
             for group in cut_into_shards((file.num_bytes for _, file in files), ENCODED_BYTES):
                 texts = [self._encode(shard, files[i][1], text_of(self._texts, files[i][1])) for i in group]
                 for i, text in zip(group, texts, strict=True):
                     self._file(shard, *files[i], text)
             return replace(shard.result(), encoder=self._encoder.backend)
 
-    def _file(self, shard: Shard, index: int, file: SourceFile, text: Text) -> None:
+    def _file(self, shard: ShardWriter, index: int, file: SourceFile, text: Text) -> None:
         if variation := self._options.variation:
             variation.add(shard, index, file, text, partial(self._encode, shard, file))
             return
@@ -169,7 +169,7 @@ class RowMaker:
             features = features_of(text.source, file.language, tree)
         shard.add_text(index, ORIGINAL_INDEX, text, features)
 
-    def _encode(self, shard: Shard, file: SourceFile, source: bytes) -> Text:
+    def _encode(self, shard: ShardWriter, file: SourceFile, source: bytes) -> Text:
         with shard.timed("tokenize"):
             try:
                 ids = self._encoder.encode(source)

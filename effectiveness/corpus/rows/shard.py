@@ -55,7 +55,7 @@ class ShardRows:
     encoder: str = ""  # which library encoded
 
 
-class Shard:
+class ShardWriter:
     """Collects units and rows, and writes ids to the spool as they come."""
 
     def __init__(self, number: int, spool: BinaryIO, options: RowOptions, begins_name: np.ndarray):

@@ -18,7 +18,7 @@ from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus.augment import Refusal, RepositoryFacts, Variant, vary
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import Features, features_of
-from effectiveness.corpus.rows.shard import CUT_TOKENS, MASKED_INDEX, ORIGINAL_INDEX, Shard
+from effectiveness.corpus.rows.shard import CUT_TOKENS, MASKED_INDEX, ORIGINAL_INDEX, ShardWriter
 from effectiveness.corpus.rows.windows import Text, windows_of
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable, has_grammar, parse, table_of
@@ -48,7 +48,7 @@ class Variation:
     mask_id: int
 
     def add(
-        self, shard: Shard, index: int, file: SourceFile, text: Text, encode: Callable[[bytes], Text]
+        self, shard: ShardWriter, index: int, file: SourceFile, text: Text, encode: Callable[[bytes], Text]
     ) -> None:
         """The rows of a file, of its variants, and of its masked windows. A variant is encoded by `encode`."""
         source = text.source
@@ -78,7 +78,7 @@ class Variation:
                 self.add_masked(shard, index, file, text, table)
 
     def add_masked(
-        self, shard: Shard, index: int, file: SourceFile, text: Text, table: SyntaxTable | None
+        self, shard: ShardWriter, index: int, file: SourceFile, text: Text, table: SyntaxTable | None
     ) -> None:
         """The windows of a file with some of their tokens masked; along its syntax where there is a `table`."""
         options = shard.options
@@ -105,7 +105,7 @@ class Variation:
 
 
 def _add_next(
-    shard: Shard,
+    shard: ShardWriter,
     original: Original,
     results: Iterator[Variant | Refusal],
     encode: Callable[[bytes], Text],
@@ -151,7 +151,7 @@ def content_key(source: bytes) -> str:
 # --- before and after, as a person looks at it ---------------------------------------------------------------
 
 
-def _keep_example(shard: Shard, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
+def _keep_example(shard: ShardWriter, kind: str, file: SourceFile, before: bytes, after: bytes) -> None:
     """Keep the first pair of each kind."""
     if kind not in shard.examples:
         about = {"kind": kind, "language": file.language, "path": file.path}

@@ -55,7 +55,7 @@ class RowTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+class BuiltDataset:
     """All that a build has made, as it is written and described."""
 
     options: BuildOptions
@@ -109,7 +109,7 @@ def write_rows(path: Path, reader: RowReader, rows: np.ndarray) -> Written:
     return Written(writer.digest, WrittenRows(path, sizes))
 
 
-def least_bytes(dataset: Dataset) -> int:
+def least_bytes(dataset: BuiltDataset) -> int:
     """A lower bound of what the rows take: most ids of a large vocabulary have four digits and a comma."""
     digits, table = 4 if dataset.tokenizer.vocab_size > 4096 else 3, dataset.table
     arrays = len(table) + int((table.of_unit("variant") == MASKED_INDEX).sum())
@@ -119,7 +119,7 @@ def least_bytes(dataset: Dataset) -> int:
 class RowReader:
     """Puts rows together from the spool files: reads slices, so that memory does not grow with the dataset."""
 
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: BuiltDataset):
         plan, files, made = dataset.plan, dataset.corpus.scan.files, dataset.made
         self._context, self._stride = plan.context_tokens, plan.context_tokens - plan.overlap_tokens
         self._padding, self._made, self._table = b",%d" % dataset.tokenizer.pad_id, made, dataset.table

@@ -19,7 +19,7 @@ _SWITCHES = (b"linguist-vendored", b"linguist-generated", b"linguist-documentati
 _VALUES = {b"": True, b"=true": True, b"=1": True, b"=false": False, b"=0": False}
 
 
-class Rule(NamedTuple):
+class AttributeRule(NamedTuple):
     """One line of a rule file: paths that match get the value for the attribute."""
 
     glob: Glob
@@ -32,9 +32,11 @@ class _RuleFiles:
 
     def __init__(self, file_name: bytes):
         self._file_name = file_name
-        self._levels: list[tuple[bytes, list[Rule]]] = []  # of the directories on the way down, b"" first
+        self._levels: list[
+            tuple[bytes, list[AttributeRule]]
+        ] = []  # of the directories on the way down, b"" first
 
-    def parse(self, text: bytes) -> list[Rule]:
+    def parse(self, text: bytes) -> list[AttributeRule]:
         raise NotImplementedError
 
     def enter(self, directory: bytes, names: frozenset[bytes], place: Beneath) -> None:
@@ -70,7 +72,7 @@ class IgnoreFiles(_RuleFiles):
     def __init__(self) -> None:
         super().__init__(b".gitignore")
 
-    def parse(self, text: bytes) -> list[Rule]:
+    def parse(self, text: bytes) -> list[AttributeRule]:
         r"""
         >>> [(rule.value, rule.glob.anchored) for rule in IgnoreFiles().parse(b"*.o\n!/keep.o\n# note\n\n")]
         [(True, False), (False, True)]
@@ -82,7 +84,7 @@ class IgnoreFiles(_RuleFiles):
                 continue
             negated = pattern.startswith(b"!")
             glob = compile_glob(pattern[1:] if negated else pattern)
-            rules.append(Rule(glob, b"ignored", not negated))
+            rules.append(AttributeRule(glob, b"ignored", not negated))
         return rules
 
     def directory_reason(self, path: bytes) -> str:
@@ -98,7 +100,7 @@ class AttributeFiles(_RuleFiles):
     def __init__(self) -> None:
         super().__init__(b".gitattributes")
 
-    def parse(self, text: bytes) -> list[Rule]:
+    def parse(self, text: bytes) -> list[AttributeRule]:
         r"""
         >>> [rule.value for rule in AttributeFiles().parse(b"gen/** linguist-generated\n*.c -linguist-vendored\n")]
         [True, False]
@@ -116,19 +118,19 @@ def _without_trailing_spaces(pattern: bytes) -> bytes:
     return pattern
 
 
-def _attribute_rules(words: list[bytes]) -> list[Rule]:
+def _attribute_rules(words: list[bytes]) -> list[AttributeRule]:
     rules = []
     if words and words[0].startswith((b"#", b"!", b"[attr]")):
         return []
     for word in words[1:]:
         sign = word[:1] if word[:1] in (b"-", b"!") else b""
         if word.startswith(LANGUAGE + b"="):
-            rules.append(Rule(compile_glob(words[0]), LANGUAGE, word[len(LANGUAGE) + 1 :]))
+            rules.append(AttributeRule(compile_glob(words[0]), LANGUAGE, word[len(LANGUAGE) + 1 :]))
         for attribute in _SWITCHES:
             rest = word[len(sign) + len(attribute) :]
             if word[len(sign) :].startswith(attribute) and rest in _VALUES:
                 value = None if sign == b"!" else _VALUES[rest] and not sign
-                rules.append(Rule(compile_glob(words[0]), attribute, value))
+                rules.append(AttributeRule(compile_glob(words[0]), attribute, value))
     return rules
 
 

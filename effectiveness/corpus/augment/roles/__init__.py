@@ -104,7 +104,7 @@ POISON = "poison"  # the name must stay as it is in the whole function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
+class RenamingRules:
     """What the engine must know of one language."""
 
     functions: frozenset[str]  # kinds whose outermost node is the unit of renaming

@@ -11,7 +11,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     body_of_binder,
@@ -178,7 +178,7 @@ _CXX_USES = """
     new_declarator.length subscript_argument_list throw_statement
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=kinds("function_definition"),
     names=kinds("identifier type_identifier namespace_identifier"),
     places={**at(_USES, USE), **at("function_declarator.declarator type_descriptor.type", POISON)},

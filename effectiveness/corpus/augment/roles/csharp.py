@@ -11,7 +11,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     body_of_binder,
@@ -100,7 +100,7 @@ _USES = """
     while_statement.condition
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=frozenset(_FUNCTIONS),
     names=kinds("identifier"),
     places={

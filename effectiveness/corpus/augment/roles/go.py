@@ -11,7 +11,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     kinds,
@@ -98,7 +98,7 @@ _USES = """
     type_conversion_expression.operand type_switch_statement.value unary_expression.operand variadic_argument
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=_FUNCTIONS,
     names=kinds("identifier package_identifier type_identifier"),
     places={

@@ -7,7 +7,7 @@ from effectiveness.corpus.augment.roles import (
     FREE,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     body_of_binder,
@@ -110,7 +110,7 @@ _USES = """
     variable_declarator.value yield_statement
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=frozenset(_FUNCTIONS),
     names=kinds("identifier type_identifier"),
     places={

@@ -10,7 +10,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     kinds,
@@ -129,7 +129,7 @@ _USES = """
     update_expression.argument variable_declarator.value yield_expression
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=frozenset(_FUNCTIONS),
     names=kinds("identifier shorthand_property_identifier shorthand_property_identifier_pattern"),
     places={

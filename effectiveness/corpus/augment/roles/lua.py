@@ -8,7 +8,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     body_of_parent,
@@ -58,7 +58,7 @@ _USES = """
     repeat_statement.condition unary_expression.operand while_statement.condition
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=_FUNCTIONS,
     names=kinds("identifier"),
     places={

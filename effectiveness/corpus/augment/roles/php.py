@@ -11,7 +11,7 @@ from effectiveness.corpus.augment.roles import (
     FREE,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     kinds,
@@ -105,7 +105,7 @@ _OTHER_NAMES = """
     array_element_initializer assignment_expression.right return_statement argument.name
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=frozenset(_FUNCTIONS),
     names=kinds("name"),
     places={**at(_OTHER_NAMES, FREE), ("variable_name", None): _in_variable},

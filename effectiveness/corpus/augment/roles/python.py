@@ -10,7 +10,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     kinds,
@@ -74,7 +74,7 @@ _USES = """
     named_expression.value except_clause.value
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=kinds("function_definition"),
     names=kinds("identifier"),
     places={

@@ -12,7 +12,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     kinds,
@@ -82,7 +82,7 @@ _BINDERS = """
     splat_parameter.name
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=frozenset(_METHODS),
     names=kinds("identifier hash_key_symbol"),
     places={

@@ -10,7 +10,7 @@ from effectiveness.corpus.augment.roles import (
     POISON,
     USE,
     Code,
-    Roles,
+    RenamingRules,
     Span,
     at,
     body_of_binder,
@@ -166,7 +166,7 @@ _USES = """
     tuple_expression type_cast_expression.value unary_expression while_expression.condition
 """
 
-ROLES = Roles(
+ROLES = RenamingRules(
     functions=kinds("function_item"),
     names=kinds("identifier shorthand_field_identifier"),
     places={
