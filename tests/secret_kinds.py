@@ -105,6 +105,17 @@ def made_up(rng: random.Random) -> str:
     )
 
 
+def two_or_three_words(rng: random.Random) -> str:
+    words = [rng.choice(_CHOSEN) for _ in range(3)]
+    return words[0] + "".join(rng.choice("-_.") + word for word in words[1:])
+
+
+def replaced_letters(rng: random.Random) -> str:
+    """As in `dr4g0n!95`."""
+    word = rng.choice(_CHOSEN).translate(str.maketrans("aeio", "4310"))
+    return f"{word}{rng.choice(('!', '@', '%', '#'))}{rng.randrange(10, 9999)}"
+
+
 MAKERS: dict[str, Callable[[random.Random], str]] = {
     "jwt": jwt,
     "uuid": uuid,
@@ -133,6 +144,13 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     ),
     "made up": lambda rng: made_up(rng),
     "named choice": lambda rng: named_choice(rng),
+    "two or three words": two_or_three_words,
+    "replaced letters": replaced_letters,
+    "word, year and sign": lambda rng: (
+        f"{rng.choice(_CHOSEN).capitalize()}{rng.randrange(1960, 2030)}{rng.choice('-_.!*')}"
+    ),
+    "words and digits at the end": lambda rng: f"{two_or_three_words(rng)}{rng.randrange(1, 99)}",
+    "noise": lambda rng: draw(rng, ALPHABETS["a"] + "!*^-_@", 32) + "k9!Q*e",
     "bcrypt": lambda rng: f"$2y$10${draw(rng, ALPHABETS['a'] + './', 53)}",
     "phrase": lambda rng: "-".join(rng.choice(_CHOSEN) for _ in range(4)),
     "salt": lambda rng: draw(rng, ALPHABETS["x"] + "()[]{}<>;:,?|&=", 63) + "k",

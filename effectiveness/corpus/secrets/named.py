@@ -48,13 +48,13 @@ _NEXT_ELEMENT = rb"</[\w.:-]{1,40}>(?=\s{0,40}<[^<>\n]{0,60}(?i:value|pass|data|
 _OF_SOMETHING = rb"(?:for|of|on|to|at|in)[ ][\w.@/-]{1,48}(?:[ ][\w.@/-]{1,32}){0,2}(?:[ ]is[: ]{1,2}|:[ ])"
 _BETWEEN = re.compile(
     rb"(?P<rest>[\w.-]{0,40}+)(?:\\{0,3}[\"'`])?+(?:\]?(?:\[[\w]{0,12}\]|\[:\w{1,32}\]|\[(?P<of>[\"'])[\w.-]{1,32}(?P=of)\]){1,3}|\])?+[)}'\"\]]{0,3}+(?:"
-    rb"(?P<below>:[ \t]{0,4}\r?\n\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?i:example|default|value): )"
+    rb"(?P<below>:[ \t]{0,4}\r?\n\s{1,24}(?:\w{1,16}: [\w-]{1,24}\s{1,24}){1,3}(?i:example|default|value): "
+    rb"|[ ]?[:=][ ]?\{\s{0,40}(?:[\"']?\w{1,16}[\"']?\s?[:=]\s?[\"'][\w -]{1,40}[\"'],?\s{0,24}){0,3}"
+    rb"[\"']?(?i:value|default|default_?value|example)[\"']?\s{0,4}[:=]\s{0,4})"
     rb"|(?P<assigned>" + _TYPE + _OPERATOR + rb"(?:[ \t]{0,4}[(\[{]?\s{0,40}(?=[bru]?[\"'`]))?+[ \t]{0,16}+"
     rb"(?:\*\*[ ])?(?:(?:\\|[|>][+-]?[0-9]?)[ \t]{0,4}\r?\n[ \t]{1,24})?+)"
     rb"|(?P<paired>(?:[\"']?[ ][\w-]{1,20}=[\"'][^\"'<>\n]{0,40}){0,3}[\"']?,?\s{0,24}(?:- )?"
     rb"\\?[\"']?(?:\w{1,16}:|\w{0,12}(?=Value))?(?:[vV]alue|content|default(?:_value)?|val|text|secret)\\?[\"']?\s{0,4}[:=]\s{0,4}"
-    rb"|[\"']?\s{0,4}[:=]\s{0,4}\{\s{0,40}(?:[\"']?\w{1,16}[\"']?\s?[:=]\s?[\"'][\w -]{1,40}[\"'],\s{0,24}){0,3}"
-    rb"[\"']?(?i:value|default|example)[\"']?\s{0,4}[:=]\s{0,4}"
     rb"|\s{0,4}\{[^{}]{0,240}?\bdefault\s{0,12}=\s{0,4})"
     rb"|(?P<given>(?:\s{0,4}\.\w{2,20}(?:\(\s{0,8}(?:\|_?\|[ ]?)?+|[ ]?=[ ]?)|[\"']?[ ](?:with|as|to|is)[ ]"
     rb"|,\s{0,4}with:\s{0,4}|,\s{0,40}|\(\s{0,8}|\{[ ]?|[ ]{0,4}(?:\|\||\?\?|or|\{|unless|else)[ ]{1,4})"
@@ -85,6 +85,7 @@ _KEY = re.compile(
     rb"[0-9a-f]{32,128}|[0-9A-F]{32,128}"
     rb"|(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/_-]{20,256}={0,2}"
 )
+_PUBLIC_OWNERS = (b"signing", b"gpg", b"pgp")  # `signingkey` of Git
 _KEY_ID = re.compile(rb"[0-9A-F]{16}|[0-9A-F]{40}")  # of OpenPGP
 _IS_ENVIRONMENT = re.compile(
     rb"(?:env(?:iron)?(?:\[[\"']|\.|:)|env(?:iron)?\(\s?[\"']?|ENV )[A-Z0-9_]{1,24}_$"
@@ -145,9 +146,7 @@ def _is_of_code(text: bytes, between: re.Match[bytes]) -> bool:
 def _is_key(text: bytes, span: Span, name: Name) -> bool:
     """Of `key`: one whose owner is said, or what can be nothing else; no name of another key, no id of one."""
     value = text[slice(*span)]
-    if name.before.lower().rstrip(b"_-").endswith((b"signing", b"gpg", b"pgp")) and _KEY_ID.fullmatch(
-        value
-    ):  # Git's `signingkey`
+    if name.before.lower().rstrip(b"_-").endswith(_PUBLIC_OWNERS) and _KEY_ID.fullmatch(value):
         return False
     is_code = not name.quote and text[span[1] : span[1] + 1] in (b",", b")") and not name.rest
     if is_code and name.before[-1:].islower():  # `{hexKey: hexPKCS8Key, ...`

@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates, num_classes
+from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_if_named
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_near, is_varied
 from effectiveness.corpus.secrets.values import (
     HARMLESS_VALUE,
-    is_chosen,
-    is_chosen_if_named,
     is_drawn_key,
     is_drawn_password,
     is_login,
