@@ -22,7 +22,7 @@ from effectiveness.common.records import UserError
 from effectiveness.completion import fitting
 from effectiveness.completion.at_cursor import QUIET_BELOW, Answer, Completer, Cursor
 from effectiveness.completion.store import DatasetMemory
-from effectiveness.serve import clients, door, requests, same_lines
+from effectiveness.serve import clients, command, door, requests, same_lines
 from effectiveness.serve import repository as serve_repository
 from effectiveness.serve.background import Background
 from effectiveness.serve.command import CLIENTS, main, make_parser
@@ -49,9 +49,13 @@ def know(root: Path, quiet_below: float = QUIET_BELOW) -> Knowledge:
     return open_knowledge(LiveRepository.open(root), None, lambda: None, quiet_below)
 
 
-@contextlib.contextmanager
 def serving(knowledge: Knowledge, **settings):
-    with Door(("127.0.0.1", 0), Routes(knowledge=knowledge, max_lines=1).respond, **settings) as opened:
+    return answering(Routes(knowledge=knowledge, max_lines=1), **settings)
+
+
+@contextlib.contextmanager
+def answering(routes: Routes, **settings):
+    with Door(("127.0.0.1", 0), routes.respond, **settings) as opened:
         thread = threading.Thread(target=opened.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
@@ -236,6 +240,38 @@ def test_ollamas_clients_read_lines_of_json(port):
     assert "    with op" + "".join(line["response"] for line in lines) == LINE
     assert answer_to(port, "/api/generate", {**body, "stream": False})["done"]
     assert answer_to(port, "/api/tags")["models"][0]["name"] == NAME
+
+
+IS_LOADING = {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}
+
+
+def test_until_all_is_read_clients_are_told_so_in_the_form_of_llama_server(knowledge):
+    routes = Routes(max_lines=1)
+    with answering(routes) as opened:
+        for path, body in (("/health", None), ("/infill", {"input_prefix": BEFORE}), ("/api/generate", {})):
+            status, told, _ = ask(opened.port, path, body)
+            assert (status, json.loads(told)) == (503, IS_LOADING)
+        assert ask(opened.port, "/v1/health")[0] == 200  # Tabby would ask again half a minute later
+        routes.knowledge = knowledge
+        assert answer_to(opened.port, "/health")["status"] == "ok"
+
+
+def test_the_command_answers_while_it_reads_and_a_mistake_found_then_is_one_line(monkeypatch, capsys):
+    with contextlib.closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = []
+
+    def read(arguments):
+        told.append(ask(port, "/health")[:2])
+        raise UserError("--repository x: nothing to read")
+
+    monkeypatch.setattr(command, "_open", read)
+    assert main(["--repository", ".", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == "error: --repository x: nothing to read\nFAILED\n"
+    assert [(status, json.loads(body)) for status, body in told] == [(503, IS_LOADING)]
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, "/health")
 
 
 def test_health_says_who_answers(port):
@@ -589,6 +625,24 @@ def test_a_saved_a_new_and_a_removed_file_are_known_at_the_next_look(tmp_path):
         assert known.refresh() == 0
 
 
+def test_a_save_is_known_to_the_next_answer_however_many_are_before_it_at_the_lock(tmp_path):
+    known = know(write_real_code(tmp_path / "repository"))
+    (tmp_path / "repository" / "new.py").write_text(f"{BEGUN} is new:\n            return limit\n\n\n" * 3)
+    with known.lock:  # others are answered
+        assert known.refresh() == 1
+        assert known.refresh() == known.num_saved == 0  # and it goes on looking meanwhile
+    answer = known.answer(Cursor(prefix=OTHER_LINES + BEGUN, suffix="\n"))
+    assert (answer.text, known.num_saved) == (" is new:", 1)
+
+
+def test_a_save_while_others_are_answered_is_taken_over_at_the_next_look_where_nobody_asks_again(tmp_path):
+    known = know(write_real_code(tmp_path / "repository"))
+    (tmp_path / "repository" / "new.py").write_text(OTHER_LINES)
+    with known.lock:
+        known.refresh()
+    assert (known.refresh(), known.num_saved) == (0, 1)
+
+
 def test_what_a_file_was_does_not_answer_for_what_it_is(tmp_path):
     root = write_real_code(tmp_path / "repository")
     (root / "own.py").write_text(f"{BEGUN} is not self.queue[0].maxsize:\n            return limit\n" * 3)
@@ -772,9 +826,9 @@ def test_a_quantile_is_a_value_that_was_measured():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "MODEL"),
-        (["--repository", "nowhere"], "no such directory"),
-        (["nowhere"], "no finished model"),
+        (["--port", "0"], "MODEL"),
+        (["--repository", "nowhere", "--port", "0"], "no such directory"),
+        (["nowhere", "--port", "0"], "no finished model"),
         (["--repository", ".", "--port", "70000"], "--port"),
         (["--repository", ".", "--quiet-below", "2"], "--quiet-below"),
     ],

@@ -6,8 +6,9 @@ import argparse
 import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from effectiveness.serve.door import Door
     from effectiveness.serve.routes import Routes
 
-    knowledge, held_out = _open(arguments)
-    routes = Routes(knowledge=knowledge, max_lines=arguments.lines)
+    routes = Routes(max_lines=arguments.lines)
     try:
         door = Door((arguments.host, arguments.port), routes.respond, key)
     except OSError as error:
@@ -100,8 +100,10 @@ def _run(arguments: argparse.Namespace) -> int:
             f"--port {arguments.port}: cannot listen there ({error.strerror or error}); try --port 0",
             exit_code=1,
         ) from None
-    background = Background(knowledge, print_line)
-    with door:
+    with door, _answering(door) as answering:
+        knowledge, held_out = _open(arguments)
+        routes.knowledge = knowledge
+        background = Background(knowledge, print_line)
         print_line(f"serving  {knowledge.what}, ready after {time.perf_counter() - begun:.1f} s")
         if arguments.self_test:
             return _self_test(door, background, held_out, key)
@@ -110,10 +112,21 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
             )
             background.start()
-            door.serve_forever()
+            answering.join()
         background.stop()
     print_line("stopped")
     return 0
+
+
+@contextmanager
+def _answering(door: Door) -> Iterator[threading.Thread]:
+    """From the first moment on: an editor that starts with the server is told that it loads."""
+    thread = threading.Thread(target=door.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        door.shutdown()
 
 
 def _checked_key(arguments: argparse.Namespace) -> str:
@@ -192,19 +205,13 @@ def _self_test(door: Door, background: Background, held_out: HeldOutTexts, key: 
         raise UserError(
             "--self-test needs a --repository with a file of 1,500 characters to leave out, or a --dataset"
         )
-    threading.Thread(target=door.serve_forever, daemon=True).start()
-    try:
-        background.fit()
-        print_line(f"asking  {len(gaps)} lines of {len(held_out.texts)} files that are not in the memory")
-        lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
-        if held_out.files:
-            compared = same_lines.compare(
-                background.knowledge, held_out.files, self_test.asker(door.port, key)
-            )
-            more, is_same = same_lines.tell(compared)
-            lines, is_good = [*lines, *more], is_good and is_same
-    finally:
-        door.shutdown()
+    background.fit()
+    print_line(f"asking  {len(gaps)} lines of {len(held_out.texts)} files that are not in the memory")
+    lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
+    if held_out.files:
+        compared = same_lines.compare(background.knowledge, held_out.files, self_test.asker(door.port, key))
+        more, is_same = same_lines.tell(compared)
+        lines, is_good = [*lines, *more], is_good and is_same
     for line in lines:
         print_line(line)
     print_line("COMPLETE" if is_good else "FAILED")

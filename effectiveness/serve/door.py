@@ -196,7 +196,7 @@ class _Visit(BaseHTTPRequestHandler):
             self.server.waits_no_longer(self.connection)
             reply = self.server.respond(self.command, self.path, asked, self._is_gone)
         except RefusedRequest as why:
-            self._send(why.status, {"error": str(why)})
+            self._send(why.status, {"error": why.error})
             return
         self.server.wait_for(self.connection)
         self.connection.settimeout(REQUEST_S)

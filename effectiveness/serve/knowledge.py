@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from effectiveness.completion.store import DatasetMemory
 from effectiveness.corpus.tokenization import Encoder
 from effectiveness.corpus.tokenization.source import local_vocab_size, train_bpe
 from effectiveness.memory import Memory, build_memory
-from effectiveness.serve.repository import LineIndex, LiveRepository
+from effectiveness.serve.repository import LineIndex, LiveRepository, SavedFile
 
 SEED = 1
 FIRST_FIT_TOKENS = 6_000  # weights to begin with; the others are fitted while the server answers
@@ -44,6 +45,8 @@ class Knowledge:
     paths: Collection[str] = ()  # of files that the memory knows; those of a repository change with it
     lines: LineIndex = field(default_factory=LineIndex)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    saved: deque[tuple[SavedFile, np.ndarray | None]] = field(default_factory=deque)  # and not taken over yet
+    newest: Network | None = None  # that knows them, set by who reads files alone
     num_saved: int = 0
     asked_at: float = field(default_factory=time.monotonic)  # the last time
     woken: threading.Event = field(
@@ -73,6 +76,7 @@ class Knowledge:
         try:
             if cursor.is_gone():
                 return Answer(is_whole=False)
+            self._take_over()
             return self.completer.answer(replace(cursor, path=self._path(cursor)))
         finally:
             self.lock.release()
@@ -92,16 +96,28 @@ class Knowledge:
         saved: dict[str, np.ndarray | None] = {}
         for change in changes:
             ids = saved[change.path] = None if change.text is None else self.encoder.encode(change.text)
-            with self.lock:
-                self.completer.memory.update(change.path, ids)
-                self.completer.readers.forget(change.path)
-                self.lines.add(change.path, change.text or b"")
-        if saved and self.completer.network is not None:
-            network = self.completer.network.knowing(saved)
-            with self.lock:
-                self.completer.network = network
-        self.num_saved += len(changes)
+            self.saved.append((change, ids))
+        network = self.newest or self.completer.network
+        if saved and network is not None:
+            self.newest = network.knowing(saved)
+        if self.saved and self.lock.acquire(blocking=False):
+            try:
+                self._take_over()
+            finally:
+                self.lock.release()
         return len(changes)
+
+    def _take_over(self) -> None:
+        """What was saved, under the lock: by who answers next where the one that reads would wait for its turn."""
+        memory = self.completer.memory
+        while self.saved and memory is not None:
+            change, ids = self.saved.popleft()
+            memory.update(change.path, ids)
+            self.completer.readers.forget(change.path)
+            self.lines.add(change.path, change.text or b"")
+            self.num_saved += 1
+        if self.newest is not None:
+            self.completer.network = self.newest
 
 
 def open_knowledge(

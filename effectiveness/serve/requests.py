@@ -27,11 +27,11 @@ TABBYS_SNIPPETS = (
 
 
 class RefusedRequest(Exception):
-    """A request that is not answered: a status of HTTP and one line."""
+    """A request that is not answered: a status of HTTP and one line, or what else a client reads as `error`."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, error: object = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.error = status, error or message
 
 
 def of_infill(body: dict, max_lines: int) -> Cursor:

@@ -16,19 +16,20 @@ from effectiveness.serve.requests import RefusedRequest
 
 NAME = "effectiveness-qwen-coder"  # Continue chooses the spelling of a gap by the model's name
 MAX_LINES = 3
+LOADING = "Loading model"
 
 
 @dataclass(slots=True, kw_only=True)
 class Routes:
     """Answers requests from what is known."""
 
-    knowledge: Knowledge
+    knowledge: Knowledge | None = None  # None until all is read
     max_lines: int = MAX_LINES
     is_gone: IsGone = bool  # of one request's client
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def respond(self, method: str, path: str, body: dict, is_gone: IsGone = bool) -> Reply:
-        """Raises Refusal."""
+        """Raises RefusedRequest."""
         route = path.partition("?")[0]
         wanted, answer = ROUTES.get(route, ("", None))
         if answer is None:
@@ -37,9 +38,18 @@ class Routes:
             raise RefusedRequest(405, f"{route} takes {wanted}")
         return answer(replace(self, is_gone=is_gone), body)
 
+    def known(self) -> Knowledge:
+        """Raises RefusedRequest until all is read, in the form of llama-server, whose clients know it.
+
+        llama.vim would keep an empty answer as the answer, and shows a message at every key where the port is closed.
+        """
+        if self.knowledge is None:
+            raise RefusedRequest(503, LOADING, {"code": 503, "message": LOADING, "type": "unavailable_error"})
+        return self.knowledge
+
     def ask(self, read: Callable[[dict, int], Cursor], body: dict) -> Answer:
         cursor = replace(read(body, self.max_lines), is_gone=self.is_gone)
-        answer = self.knowledge.answer(cursor)
+        answer = self.known().answer(cursor)
         return Answer(num_prompt_tokens=answer.num_prompt_tokens) if requests.wants_nothing(body) else answer
 
     def number(self) -> str:
@@ -135,7 +145,7 @@ def models(routes: Routes, body: dict) -> Reply:
 
 
 def health(routes: Routes, body: dict) -> Reply:
-    knowledge = routes.knowledge
+    knowledge = routes.known()
     known = {"is_fitted": knowledge.is_fitted, "num_saved": knowledge.num_saved}
     return Reply({"status": "ok", "answers": knowledge.what, **known})
 
