@@ -86,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Print what a model, alone or with a repository, writes after TEXT, or between TEXT and --suffix.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="the --output of a training, e.g. models/mine")

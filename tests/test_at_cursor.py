@@ -196,9 +196,12 @@ def test_an_answer_ends_before_a_blank_line_and_at_a_line_that_it_said_already(c
     assert loop.answer(Cursor(prefix="same(1)\nsame(1)\n", max_lines=3)).text == "same(1)"
 
 
-def test_behind_a_finished_line_nothing_is_said(completer):
+def test_behind_a_finished_line_nothing_is_said_where_the_next_one_stands_and_else_that_one(completer):
     prefix = 'def load_figs(path, limit):\n    with open(path, encoding="utf-8") as source:'
-    assert completer.answer(Cursor(prefix=prefix, suffix="\n", max_lines=3)).text == ""
+    assert completer.answer(Cursor(prefix=prefix, suffix="\n        pass\n", max_lines=3)).text == ""
+    for nothing in (None, "\n", "\n\ndef other():\n"):
+        answer = completer.answer(Cursor(prefix=prefix, suffix=nothing, max_lines=2)).text
+        assert answer.startswith("\n        found = parse_")
 
 
 def test_an_answer_comes_at_its_time_from_whatever_was_found(completer):

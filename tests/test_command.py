@@ -72,6 +72,14 @@ def test_the_flags_are_frozen():
             assert "e.g." in action.help, action.option_strings
 
 
+def test_the_beginning_of_a_flag_is_not_the_flag(capsys):
+    from create_training_dataset_effectiveness import arguments
+
+    with pytest.raises(SystemExit) as ended:
+        arguments().parse_args([".", "--keep"])  # is no wish to keep secrets
+    assert ended.value.code == 2 and "--keep" in capsys.readouterr().err
+
+
 def test_help_tells_every_flag_and_the_exit_codes():
     text = run("--help").stdout
     assert all(flag in text for flag in FLAGS)

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from effectiveness.common.out_of_memory import ERRORS, WAY_OUT, is_out_of_memory
 from effectiveness.common.paths import escape_path
@@ -310,7 +310,11 @@ def fail(message: str, exit_code: int) -> int:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Tells a mistake in one line, as every other one is told; the flags are in --help."""
+    """Tells a mistake in one line, as every other one is told; the flags are in --help. `--keep` is no short form of
+    `--keep-secrets`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         sys.exit(fail(f"error: {message}; see --help", 2))

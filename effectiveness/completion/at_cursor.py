@@ -24,6 +24,7 @@ from effectiveness.completion.overlap import (
     begins_what_follows,
     closed_at,
     fitted,
+    is_followed,
     repeats_line,
     rest_of_line,
 )
@@ -139,7 +140,8 @@ class Completer:
             lines.append(sure)
             written += line.ids
             is_last = not line.is_whole or line.ids[-1] in self.coder.control or cursor.is_over
-            if is_last or not sure.text or rest_of_line(cursor.suffix):
+            is_done = not sure.text and is_followed(cursor.suffix)  # the line is whole, and so is the next
+            if is_last or is_done or rest_of_line(cursor.suffix):
                 break
             if place is not None:
                 place.reader.feed(np.array(line.ids, np.uint32))

@@ -50,7 +50,6 @@ def make_parser() -> argparse.ArgumentParser:
         description="The memory of a dataset's training files: build it, ask it for lines of held-out files, score it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

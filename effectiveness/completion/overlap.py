@@ -77,3 +77,8 @@ def begins_what_follows(line: str, suffix: str | None) -> bool:
 
 def _next_line(suffix: str | None) -> str:
     return next((line for line in (suffix or "").split("\n")[1:] if line.strip()), "")
+
+
+def is_followed(suffix: str | None) -> bool:
+    """Whether something stands on the line right below the cursor."""
+    return bool((suffix or "").partition("\n")[2].partition("\n")[0].strip())

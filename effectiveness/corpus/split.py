@@ -126,5 +126,5 @@ def _missed_shares(rows_per_split: dict[str, int], num_groups: int, is_kept: boo
     if not total or not missed:
         return ""
     got = "/".join(f"{100 * rows_per_split[name] / total:.0f}" for name in SPLITS)
-    why = f"{num_groups} groups of files cannot be divided closer"
+    why = f"{num_groups:,} groups of files were dealt out whole, by the rows that their bytes made likely"
     return f"split is {got} instead of 85/10/5: {why}{' while those of the older dataset stay' * is_kept}"

@@ -221,6 +221,9 @@ class Story:
             say(f"  The number of rows is what {files:,} files give; it is never raised by copies.")
         say(f"  Look: {spell(output / 'report.html')}")
         say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
+        train = spell(output / DATASET_FILES["train"])
+        say(f"  Train: python3 training/model_trainer_unified.py --sequences {train} --output models/mine")
+        say(f"  In an editor, without training: python3 -m effectiveness serve --dataset {spell(output)}")
         say(f"COMPLETE in {self._watch.total_s():.1f} s")
 
 

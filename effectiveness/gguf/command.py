@@ -36,7 +36,6 @@ def make_parser() -> argparse.ArgumentParser:
         description="Write a finished model, or its adapter, as one file for llama.cpp, Ollama and LM Studio.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(

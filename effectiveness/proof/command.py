@@ -25,7 +25,6 @@ def make_parser() -> argparse.ArgumentParser:
         description="Compare a trained model with a control, an n-gram and its own start on held-out files.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--dataset", type=Path, required=True, metavar="DIR", help="the dataset the model was trained on")

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from safetensors import SafetensorError
 
@@ -41,6 +41,9 @@ from effectiveness.common.records import UserError
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line and leaves the end to the command, as for every other mistake."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows every flag")
