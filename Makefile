@@ -3,6 +3,7 @@
 #                        completions of held-out lines; minutes on two cores
 #                        (BUILD= has flags for the dataset, e.g. BUILD="--splits-of training_data_effectiveness": what the
 #                        last one held out stays so; a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
+# make serve [REPO=path] completions for an editor from what REPO itself says; where no environment stands, one without torch
 # make test              environment, the whole suite
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
 # make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
@@ -17,6 +18,9 @@ BIN := $(VENV)/bin
 # With VENV= (empty) the given interpreter is used as it is.
 READY := $(if $(VENV),$(VENV)/.ready)
 GPU_PYTHON := $(if $(VENV),$(BIN)/python,PYTHONPATH=.kit/site$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON))
+# Serving a memory needs no trainer and of the checks only what compiles: a sixth of the environment.
+LIGHT := sed '/^\# The trainer/,/^\# Checks/d; /^gguf/,$$d'
+PINS := $(if $(filter .serving,$(VENV)),$(LIGHT),cat)
 NATIVE := effectiveness/memory/_native.abi3.so
 PLACES := effectiveness/corpus/secrets/_places
 REPO ?= $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
@@ -31,7 +35,7 @@ BUILD ?=
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
 SAMPLE := --max-tokens 60000 --questions 100
 
-.PHONY: run there test readers lint torture benchmark gpu gpu-kit clean
+.PHONY: run serve serving there test readers lint torture benchmark gpu gpu-kit clean
 .DELETE_ON_ERROR:
 
 # Before minutes are spent on an environment.
@@ -53,6 +57,12 @@ run: there $(READY) $(NATIVE)
 	@echo "Look: $(OUTPUT)/report.html, $(MODEL)/training_report.html and $(MODEL)/proof/proof.html"
 	@echo "Next, in your editor: $(BIN)/python -m effectiveness serve $(MODEL) --dataset $(OUTPUT) --repository $(REPO)"
 	@echo "and for its settings: $(BIN)/python -m effectiveness serve --print-config llama.vim"
+
+serve: there
+	@$(MAKE) --no-print-directory serving $(if $(wildcard $(VENV)/.ready),,VENV=.serving)
+
+serving: $(READY) $(NATIVE)
+	@$(BIN)/python -m effectiveness serve --repository "$(REPO)"
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" -n auto --maxprocesses 8 --dist loadfile
@@ -83,7 +93,8 @@ gpu: $(READY)
 # A stamp, so that an environment is made again when the pins change.
 $(READY): requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PINS) requirements.txt > $(VENV)/pins.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/pins.txt
 	@touch $@
 
 .readers/.ready: tests/oracles/readers.txt
@@ -112,4 +123,4 @@ tests/oracles/node_modules: tests/oracles/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .readers tests/oracles/node_modules tests/oracles/llama/node_modules .ruff_cache .mypy_cache build $(NATIVE) $(PLACES).abi3.so
+	rm -rf $(VENV) .serving .readers tests/oracles/node_modules tests/oracles/llama/node_modules .ruff_cache .mypy_cache build $(NATIVE) $(PLACES).abi3.so
