@@ -62,11 +62,11 @@ _SUFFIXES = {
     "recorded output": ".log .out .stdout .stderr .golden .expected .approved .received .actual .trace .prof .har "
     ".cast .tfstate .tfstate.backup .sarif .lcov .gcov .result .baseline",
     "drawing or circuit": ".eps .epsf .epsi",
-    "3D model or scene": ".gltf .unity .prefab .ply .off .usda",
+    "3D model or scene": ".gltf .unity .prefab .tscn .escn .tres .ply .off .usda",
     "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
     "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
     ".tsbuildinfo .ptx .gox .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs "
-    ".dfm .resx",
+    ".dfm .resx .gd.uid .cs.uid .gdshader.uid",
     "translations": ".xlf .xliff .xlf2 .tmx",
     "backup copy": ".orig .rej .bak .old .swp ~",
     "lock file": ".lock",
