@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from effectiveness.corpus.duplicates import NOTHING
 from effectiveness.corpus.duplicates.passages import sharing_pairs
-
-NOTHING = 255
 
 
 def least_of_alike(
