@@ -20,6 +20,11 @@ SIGNATURES = "generated: signatures of classes"
 RENDERED = "generated: a manual page as text"
 LINKS = "generated: a page that is mostly links"
 EMITTED = "generated: declarations that a compiler emitted"
+DRAWING = "drawing or circuit"
+MAIL = "generated: a mail that MJML wrote"
+CONTRIBUTORS = "generated: a table of contributors"
+COMPLETIONS = "generated: completions for a shell"
+FORM = "generated: a form of Qt Designer"
 SAME_LINES = "data: the same lines with other numbers and strings"
 
 OF_THE_WEB = frozenset({"JavaScript", "TypeScript", "TSX", "CSS"})
@@ -37,15 +42,16 @@ _REFERENCES = re.compile(rb"\A(?:///[^\n]*\n)+\n?")
 _BLOCK_COMMENT = re.compile(rb"^[ \t]*/\*(?:[^*]|\*(?!/))*\*/[ \t]*\n", re.MULTILINE)
 _MAP_LINE = re.compile(rb"^[ \t]{0,8}(?://|/\*)[#@] sourceMappingURL=", re.MULTILINE)
 _ES_MODULE = re.compile(
-    rb"^(?:Object\.defineProperty\(exports, [\"']__esModule[\"'], \{ ?value: (?:true|!0) ?\}\)|"
+    rb"^(?:Object\.defineProperty\(exports, [\"']__esModule[\"'], \{\s{0,8}value: (?:true|!0)\s{0,4}\}\)|"
     rb"exports\.__esModule = true|Object\.defineProperties\(exports, \{ ?__esModule)",
     re.MULTILINE,
 )
-# What webpack, esbuild and rollup write around and between the modules that they join.
+# What webpack, esbuild, rollup and Emscripten write around and between the modules that they join.
 _BUNDLER = re.compile(
     rb"^(?:/\*{6}/ )?[ \t]{0,8}function __webpack_require__\(|"
     rb"^var __(?:defProp|create|getOwnPropNames) = Object\.|^// node_modules/|"
-    rb"\(global = typeof globalThis !== 'undefined' \? globalThis : global \|\| self, ",
+    rb"\(global = typeof globalThis !== 'undefined' \? globalThis : global \|\| self, |"
+    rb"^[ \t]{0,8}(?:var|let|const) (?:Module ?= ?typeof Module|moduleOverrides ?= ?|ENVIRONMENT_IS_WORKER ?= )",
     re.MULTILINE,
 )
 # A name of one module that another has, too: rollup writes `error$1`. Nobody chooses such names often.
@@ -61,6 +67,12 @@ _HELPER = re.compile(
 )
 _LOWERED = b" == null ? void 0 : ", b" === void 0 ? void 0 : "
 MIN_LOWERED = 2
+_OF_SNOWBALL = b"new Among("  # a compiler of stemmers
+MIN_OF_SNOWBALL = 16
+_NAMED_MODULE = re.compile(
+    rb"^(?:ace\.)?define\([\"'][\w/.-]{1,100}[\"'], ?\[", re.MULTILINE
+)  # as RequireJS joins them
+MIN_NAMED_MODULES = 3
 MIN_BUNDLE_BYTES = 64 << 10
 MIN_RENAMED = 8
 
@@ -91,6 +103,26 @@ _OF_THE_JVM = re.compile(
     rb"^[ \t]{0,8}public (?:[a-z]{1,12} ){1,4}<?[\w$-]+>? \([\w/$;<>\[]*\)\[?[\w/$;]+$", re.MULTILINE
 )
 MIN_SIGNATURES = 8
+# Those of Rust's clap and Go's cobra, which say nothing of it or in their own words
+_COMPLETIONS = re.compile(
+    rb"#compdef [\w-]+\n\nautoload -U is-at-least\n|"
+    rb"_[\w-]+\(\) \{\n {4}local i cur prev opts cmds?\n {4}COMPREPLY=\(\)|"
+    rb"# Print an optspec for argparse to handle cmd's options|"
+    rb"complete -c [\w-]+ -n \"__fish_(?:\w+_needs_command|use_subcommand)\"|"
+    rb"\n?using namespace System\.Management\.Automation\nusing namespace System\.Management\.Automation\.Language\n|"
+    rb"# (?:bash|zsh|fish|powershell) completion (?:V2 )?for [\w-]+ {10}"
+)
+_VECTOR = re.compile(
+    rb"(?:<\?xml[^>]{0,80}\?>\s{0,4})?(?:<!--[^>]{0,2000}-->\s{0,4}){0,2}<(?:animated-)?vector\s"
+)  # Android's
+_FORM = re.compile(
+    rb"(?:<\?xml[^>]{0,80}\?>\s{0,4})?(?:<!DOCTYPE UI>)?<ui [^>]{0,80}\bversion=\"", re.IGNORECASE
+)
+_FOR_OUTLOOK = b"<!--[if mso | IE]>"  # nobody writes these tables by hand
+MIN_FOR_OUTLOOK = 3
+_CONTRIBUTORS, _CONTRIBUTORS_END = b"<!-- ALL-CONTRIBUTORS-LIST:START", b"<!-- ALL-CONTRIBUTORS-LIST:END"
+_COLOURED = re.compile(rb'<span class="[a-z][a-z0-9]?">[^<]{1,200}</span>')  # as Pygments and Rouge do
+MIN_COLOURED = 32
 _CHUNK = b"## ----"  # knitr's
 MIN_CHUNKS = 3
 _PANDOC_FONT = rb"\f[R]"  # people write \fR
@@ -125,14 +157,19 @@ def built_reason(text: bytes, language: Language) -> str:
         reason = _web_reason(text)
     elif language.name == "HTML":
         reason = _page_reason(text)
+    elif language.name == "PostScript":
+        reason = DRAWING if b"%%Creator:" in text[:_HEAD_BYTES] else ""
     elif language.name.startswith("Roff"):
         reason = PAGE if text.count(_PANDOC_FONT) >= MIN_PANDOC_FONTS else ""
     else:
-        reason = RENDERED if _MANUAL.match(text) else ""
+        reason = RENDERED if _MANUAL.match(text) else COMPLETIONS if _COMPLETIONS.match(text) else ""
         if language.name == "R" and text.startswith(_CHUNK) and text.count(b"\n" + _CHUNK) >= MIN_CHUNKS:
             reason = CHUNKS
+        if language.is_data or language.name in OFTEN_DATA:
+            reason = FORM if _FORM.match(text) else DRAWING if _VECTOR.match(text) else reason
         if language is UNKNOWN and len(_OF_THE_JVM.findall(text[:_SIGNATURES_BYTES])) >= MIN_SIGNATURES:
             reason = SIGNATURES
+    reason = reason or _page_of_any_language(text)
     if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
         return reason
     return SAME_LINES if len(text) > MIN_TABLE_BYTES and _repeats_lines(text) else ""
@@ -161,8 +198,11 @@ def _web_reason(text: bytes) -> str:
         (b"__esModule" in head and _ES_MODULE.search(head))
         or _HELPER.search(head)
         or max(map(text.count, _LOWERED)) >= MIN_LOWERED
+        or text.count(_OF_SNOWBALL) >= MIN_OF_SNOWBALL
     ):
         return COMPILED
+    if len(_NAMED_MODULE.findall(text)) >= MIN_NAMED_MODULES:
+        return BUNDLE
     if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
         return BUNDLE
     return ""
@@ -191,6 +231,17 @@ def _page_reason(text: bytes) -> str:
         if sum(len(line) for line in text.split(b"\n") if b"<a " in line) > LINKS_SHARE * len(text)
         else ""
     )
+
+
+def _page_of_any_language(text: bytes) -> str:
+    """Markup that programs write, under whatever ending: templates of mails, code with colours, contributors."""
+    if text.count(_FOR_OUTLOOK) >= MIN_FOR_OUTLOOK:
+        return MAIL
+    at = text.find(_CONTRIBUTORS)
+    if at >= 0 and text.find(_CONTRIBUTORS_END, at) - at > len(text) // 2:
+        return CONTRIBUTORS
+    is_page = text[:_HEAD_BYTES].lstrip()[:1] == b"<" and b'<span class="' in text
+    return PAGE if is_page and len(_COLOURED.findall(text)) >= MIN_COLOURED else ""
 
 
 def _is_template(text: bytes) -> bool:

@@ -25,9 +25,15 @@ _BUILT_TOGETHER = (
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
 _THIRD_PARTY = frozenset(b"third_party third-party thirdparty _vendor _vendored vendored".split())
 _VIGNETTES = b"inst/doc"  # where R puts copies of vignettes/ and what it makes of them
+# what a server hands out; vendor/ there is jQuery
 _OF_A_PAGE = frozenset(
-    b"static public assets js css".split()
-)  # what a server hands out; vendor/ there is jQuery
+    b"static public assets js css webroot wwwroot htdocs less scss sass javascripts".split()
+)
+_LIBRARY = re.compile(
+    rb"font-?awesome[\w.-]{0,30}|jquery-?(?:ui)?(?:-[\d.]{1,9})?|bootstrap-[\d.]{1,9}[\w-]{0,9}|ckeditor\d?|tinymce|codemirror|mathjax|"
+    rb"highlight(?:\.?js)?|datatables|select2|leaflet|adminlte|ace(?:-builds)?|pdfjs(?:-[\d.]{1,9})?",
+    re.IGNORECASE,
+)
 _LIBRARIES = b"wwwroot/lib"  # where ASP.NET's templates and LibMan put jQuery and Bootstrap
 
 
@@ -82,7 +88,10 @@ def foreign_reason(path: bytes) -> str:
     name = path.rpartition(b"/")[2]
     if name in _INSTALLED:
         return f"installed packages ({name.decode()})"
-    is_vendor = name == b"vendor" and (path == name or not _OF_A_PAGE.isdisjoint(path.split(b"/")))
     if path == _LIBRARIES or path.endswith(b"/" + _LIBRARIES):
         return f"vendored ({_LIBRARIES.decode()}/)"
-    return f"vendored ({name.decode()}/)" if name in _THIRD_PARTY or is_vendor else ""
+    is_of_a_page = not _OF_A_PAGE.isdisjoint(path.split(b"/")[:-1])
+    is_vendor = name in (b"vendor", b"vendors") and (path == b"vendor" or is_of_a_page)
+    if name in _THIRD_PARTY or is_vendor or (is_of_a_page and _LIBRARY.fullmatch(name)):
+        return f"vendored ({name.decode()}/)"
+    return ""

@@ -32,6 +32,8 @@ from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.recorded import RECORDED, recorded
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
+from effectiveness.corpus.scan.translations import translations
+from effectiveness.corpus.scan.vendored import PROJECT, is_all_downloads, is_download
 
 MAX_FILE_BYTES = 16 << 20  # the largest real source files (amalgamations) have 9 MB; above lies data
 MAX_EXAMPLE_PATHS = 20  # per reason, for the report
@@ -61,6 +63,7 @@ class Candidate(NamedTuple):
     is_documentation: bool = False  # .gitattributes says so: no core of anything
     language: str = ""  # what .gitattributes says of it
     is_included: bool = False  # by --include: no named rule leaves it out
+    is_translation: bool = False  # by its name, beside those of other languages
 
 
 @dataclass(slots=True)
@@ -138,7 +141,7 @@ def list_repository(
     for path, reason in sorted(tree.unplaced.items()) if tree else ():
         walk.tally.add(reason, path)
     return Listing(
-        candidates=_without_recorded(sorted(walk.candidates), walk.tally),
+        candidates=_with_translations(_without_recorded(sorted(walk.candidates), walk.tally)),
         tally=walk.tally,
         packages=frozenset(walk.packages),
         listed_by=listed_by,
@@ -162,6 +165,12 @@ def _without_recorded(candidates: list[Candidate], tally: Tally) -> list[Candida
     return kept
 
 
+def _with_translations(candidates: list[Candidate]) -> list[Candidate]:
+    """Say of each whether it is a translation: for that all names must be known, too."""
+    foreign = translations(candidate.path for candidate in candidates)
+    return [candidate._replace(is_translation=candidate.path in foreign) for candidate in candidates]
+
+
 class _Walk:
     """One walk: directories still to visit on a list of its own, names in byte order."""
 
@@ -173,6 +182,7 @@ class _Walk:
         self._submodules = selection.opened if isinstance(selection, WithSubmodules) else {}
         self._ajar: dict[bytes, str] = {}  # directories open for --include alone: why they are closed else
         self._attributes = ignoring.AttributeFiles()
+        self._at_root: frozenset[bytes] = frozenset()
         self.candidates: list[Candidate] = []
         self.tally = Tally()
         self.packages: set[bytes] = set()
@@ -197,6 +207,7 @@ class _Walk:
         names = frozenset(map(os.fsencode, os.listdir(self._place.directory(directory))))
         if directory and self._is_closed(directory, self._content_reason(directory, names)):
             return []
+        self._at_root = self._at_root if directory else names
         if b"__init__.py" in names and directory and b"/" not in directory:
             self.packages.add(directory)
         if b"package.json" in names:
@@ -297,8 +308,15 @@ class _Walk:
             return "tool cache"
         if b"pyvenv.cfg" in names:
             return "virtual environment"
+        if self._is_download(path, names) and not self._not_vendored(path):
+            return PROJECT
         is_vendor = path.endswith(b"/vendor") and names & _VENDOR_MARKS and not self._not_vendored(path)
         return "vendored (vendor/)" if is_vendor else ""
+
+    def _is_download(self, path: bytes, names: frozenset[bytes]) -> bool:
+        directory, _, name = path.rpartition(b"/")
+        is_all_there_is = not directory and is_all_downloads(self._at_root)
+        return is_download(name, names, directory.rpartition(b"/")[2]) and not is_all_there_is
 
     def _not_vendored(self, path: bytes) -> bool:
         """Whether .gitattributes says `-linguist-vendored` of what lies in the directory."""

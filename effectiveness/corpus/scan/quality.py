@@ -32,6 +32,7 @@ MIN_BYTES_FOR_SHARES = 1024  # of a shorter file no share says anything: `{}` ha
 LONG_RUN = 1024  # bytes of base64 or hex, over the lines of one literal
 LONG_RUNS_SHARE = 0.2
 ENCODED_SHARE = 0.5  # of all encoded stretches, short ones too
+ESCAPED_SHARE = 0.4  # of the text in \\x00; tests of decoders have 0.1
 MIN_STRETCH = 64  # shorter ones are words, hashes and identifiers
 
 LFS_POINTER = "Git LFS pointers: git lfs pull fetches the files"
@@ -44,6 +45,7 @@ LONG_MEAN_ELSEWHERE = f"long lines: over {MAX_MEAN_LINE_CHARS_ELSEWHERE} charact
 FEW_LETTERS = f"encoded data: under {MIN_LETTERS_SHARE:.0%} letters"
 ENCODED_RUNS = f"encoded data: base64 or hex runs over {LONG_RUN} characters"
 UUENCODED = "encoded data: over half of the lines are uuencoded"
+ESCAPED = "encoded data: bytes written as escapes"
 ENCODED_HALF = "encoded data: over half of the file is base64 or hex"
 
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
@@ -249,6 +251,8 @@ def _data_reason(text: bytes) -> str:
         return FEW_LETTERS
     if b"\nM" in text and 2 * len(_UUENCODED.findall(text)) > text.count(b"\n"):
         return UUENCODED
+    if text.count(b"\\x") * len(b"\\x00") > ESCAPED_SHARE * len(text):
+        return ESCAPED
     in_long_runs, encoded = encoded_bytes(text)
     if in_long_runs > LONG_RUNS_SHARE * len(text):
         return ENCODED_RUNS

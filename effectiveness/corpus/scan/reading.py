@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from effectiveness.common.records import SET_LANGUAGE
 from effectiveness.corpus.scan import notebooks
+from effectiveness.corpus.scan.alike import ALIKE, File, alike
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.built import declarations_reason
+from effectiveness.corpus.scan.built import OF_THE_WEB, declarations_reason
 from effectiveness.corpus.scan.decoding import HEAD_BYTES, NotText, decode, require_no_nul
 from effectiveness.corpus.scan.listing import MAX_FILE_BYTES, Candidate, Tally
 from effectiveness.corpus.scan.quality import EMPTY, drop_reason
 from effectiveness.corpus.scan.repeating import repeating_reason
+from effectiveness.corpus.scan.translations import TRANSLATION, is_text
 from effectiveness.corpus.scan.unwanted import language_reason, name_reason
+from effectiveness.corpus.scan.vendored import library_reason
 from effectiveness.languages import UNKNOWN, Language, language_called, language_of
 
 UNKNOWN_LANGUAGE = "text of no known language"
@@ -34,6 +37,7 @@ class Kept(NamedTuple):
     text: bytes  # UTF-8
     notes: tuple[str, ...]  # on how it was read
     is_documentation: bool
+    is_asked_for: bool  # by --include or .gitattributes: no other file beside it counts
 
 
 def read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[Kept]:
@@ -48,7 +52,15 @@ def read_all(place: Beneath, candidates: list[Candidate], tally: Tally) -> list[
             tally.add(str(why), candidate.path, unreadable=True)
         except (NotText, LeftOut) as why:
             tally.add(str(why), candidate.path)
-    return kept
+    return _without_alike(kept, tally)
+
+
+def _without_alike(kept: list[Kept], tally: Tally) -> list[Kept]:
+    """Those of a shard: its files lie beside each other, and where it ends does not depend on the workers."""
+    left_out = alike([File(file.path, file.language, file.text, file.is_asked_for) for file in kept])
+    for number in sorted(left_out):
+        tally.add(ALIKE, kept[number].path)
+    return [file for number, file in enumerate(kept) if number not in left_out]
 
 
 def _read(place: Beneath, candidate: Candidate) -> Kept:
@@ -72,7 +84,10 @@ def _read(place: Beneath, candidate: Candidate) -> Kept:
     if language is UNKNOWN:
         notes.append(UNKNOWN_LANGUAGE)
     digest = hashlib.sha256(raw).hexdigest()
-    return Kept(candidate.path, language.name, digest, text, tuple(notes), candidate.is_documentation)
+    is_asked_for = candidate.is_included or candidate.handwritten
+    return Kept(
+        candidate.path, language.name, digest, text, tuple(notes), candidate.is_documentation, is_asked_for
+    )
 
 
 def _reason(name: str, text: bytes, language: Language, candidate: Candidate) -> str:
@@ -83,7 +98,11 @@ def _reason(name: str, text: bytes, language: Language, candidate: Candidate) ->
         language = replace(language, long_lines=True)  # of its prose a paragraph is a line
     handwritten = candidate.handwritten
     reason = language_reason(name, language, len(text), handwritten=handwritten)
+    if candidate.is_translation and not reason and is_text(text, language):
+        reason = TRANSLATION
     reason = reason or drop_reason(text, language, handwritten=handwritten)
     if not reason and not handwritten:
         reason = declarations_reason(name, text)
+        if language.name in OF_THE_WEB:
+            reason = reason or library_reason(name, text)
     return reason or repeating_reason(name, text, language)

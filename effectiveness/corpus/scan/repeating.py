@@ -15,6 +15,7 @@ from effectiveness.languages import UNKNOWN, Language
 
 RECORDS = "data: records, the same keys over and over"
 VALUES = "data: values with hardly a key"
+PATCH = "patch"
 NUMBERED = "data: a table, its lines begin with numbers"
 TEST_RECORDS = "test data: JSON or XML"
 TEST_FILE = "test data: over 8 kB in its directory"
@@ -49,6 +50,18 @@ _YAML_VALUE = re.compile(rb"(?<=[:-])[ \t]+[^\n:]*$", re.MULTILINE)
 _CASSETTE = re.compile(rb"\A(?:---[ \t]*\n)?(?:http_)?interactions:[ \t]*\n")
 _REQUEST = re.compile(rb"^(?:GET|POST|PUT|HEAD|DELETE) \S{1,2000} HTTP/[12](?:\.[01])?\r?$", re.MULTILINE)
 MIN_REQUESTS = 4
+_OF_A_TERMINAL = b"\x1b["  # colours of a screen
+MIN_OF_A_TERMINAL = 8
+BYTES_OF_A_TERMINAL = 100  # for each: tests that colour a word have fewer
+# What people write of a program may be long; a novel or a list of characters is what it is tried with.
+_OF_A_PROJECT = re.compile(
+    r"(?:^|/)(?:docs?|documentation|manual|rfcs?)/|"
+    r"(?:^|/)[^/]*(?:change|news|history|release|license|licence|notice|copying|credit|author|readme|todo|faq|manual|notes|spec)[^/]*$"
+)
+_PATCH_HEAD_BYTES = 16 << 10
+_OF_A_HUNK = (b"+", b"-", b" ", b"@", b"")
+PATCH_SHARE = 0.9
+_HUNK = re.compile(rb"^--- \S[^\n]*\n\+\+\+ \S[^\n]*\n@@ -\d[\d,]* \+\d", re.MULTILINE)
 _NUMBERED_LINE = re.compile(rb"[ \t]*[0-9A-Fa-f]{1,8}(?:\.\.[0-9A-Fa-f]{1,8})?[ \t]*[;,:|=\t ]")
 _STRINGS = re.compile(rb"\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'")
 _NUMBERS = re.compile(rb"\d[\w.]*")
@@ -70,7 +83,11 @@ def repeating_reason(path: str, text: bytes, language: Language) -> str:
         reason = _yaml_reason(text)
     elif language.name == "Text" or language is UNKNOWN:
         reason = NUMBERED if _is_numbered(text) else RECORDS if _is_of_records(text) else ""
-        reason = RECORDED if len(_REQUEST.findall(text)) >= MIN_REQUESTS else reason
+        if len(_REQUEST.findall(text)) >= MIN_REQUESTS or _is_a_screen(text):
+            reason = RECORDED
+        if len(text) > MAX_DATA_BYTES and language is not UNKNOWN and not _OF_A_PROJECT.search(path):
+            reason = reason or LARGE
+        reason = PATCH if b"\n+++ " in text and _is_patch(text) else reason
     elif language.name in ("INI", "SQL"):
         reason = RECORDS if _is_of_records(text) else ""
     else:
@@ -110,6 +127,19 @@ def _tags_share(text: bytes) -> float:
 def _share_of_different(text: bytes) -> float:
     lines = [line for line in map(bytes.strip, text.split(b"\n")) if line]
     return len(set(lines)) / max(1, len(lines))
+
+
+def _is_a_screen(text: bytes) -> bool:
+    return text.count(_OF_A_TERMINAL) >= max(MIN_OF_A_TERMINAL, len(text) // BYTES_OF_A_TERMINAL)
+
+
+def _is_patch(text: bytes) -> bool:
+    """Whether it is a unified diff, with or without words above it; documents that show one go on in words."""
+    first = _HUNK.search(text[:_PATCH_HEAD_BYTES])
+    if not first:
+        return False
+    lines = text[first.start() :].split(b"\n")
+    return sum(line[:1] in _OF_A_HUNK for line in lines) > PATCH_SHARE * len(lines)
 
 
 def _is_of_records(text: bytes) -> bool:

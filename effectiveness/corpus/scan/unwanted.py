@@ -96,7 +96,8 @@ _BY_SUFFIX = {suffix: reason for reason, suffixes in _SUFFIXES.items() for suffi
 _ENVIRONMENT = re.compile(r"\.env\.(?!example$|sample$|template$|dist$|schema$)[\w.-]+")
 # src/generated/a.h, a.generated.ts, a_generated.h, zz_generated.deepcopy.go
 _GENERATED_NAME = re.compile(
-    r"(?:^|/)(?:__)?(?:auto)?generated(?:__)?/|"
+    r"(?:^|/)(?:(?:__)?generated(?:__)?|auto-?generated?)/|"
+    r"\.(?:pb|pb\.gw|g|freezed|mocks|gr|designer)\.(?:go|cc|h|rb|ex|exs|dart|swift|[jt]s|cs)$|_pb2(?:_grpc)?\.pyi?$|_(?:grpc_)?pb\.(?:d\.ts|js|ts|rb)$|"
     r"[._]generated[._](?:[^/]*[._])?(?:h|hh|hpp|hxx|c|cc|cpp|go|rs|[cm]?[jt]s|dart|swift|cs|java|kt)$",
     re.IGNORECASE,
 )
@@ -105,7 +106,7 @@ _DECLARATIONS = re.compile(r"(?:^|/)lib\.(?:dom|es\d|esnext|webworker|scripthost
 _EXPECTED = re.compile(r"(?:^|/)(?:expected|goldens?|baselines?)/")
 # a.esm.js, a.cjs.development.js, a-umd.js: one source in the formats of modules that there are
 _OF_A_FORMAT = re.compile(
-    r"[.-](?:esm|cjs|umd|iife|amd|common|esm-bundler|esm-browser|es\d{1,4})(?:\.(?:prod|production|dev|development|min|legacy|node|browser))?"
+    r"^(?!(?:webpack|rollup|vite|jest|karma|babel|eslint)\b).*[.-](?:esm|cjs|umd|iife|amd|common|esm-bundler|esm-browser|es\d{1,4})(?:\.(?:prod|production|dev|development|min|legacy|node|browser))?"
     r"\.[cm]?js$"
 )
 _VERIFIED = re.compile(r"\.(?:verified|received|approved)\.\w+$")  # of Verify and ApprovalTests
