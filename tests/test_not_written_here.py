@@ -118,8 +118,9 @@ def test_names_of_languages_that_are_no_translations_are_read(tmp_path):
         for n, name in enumerate(names)
     }
     classes = {f"locale/{code}.py": CLASS for code in LANGUAGES}
+    countries = {f"test/codec_{code}.py": f"x = '{WORDS}'\n" for code in ("cn", "hk", "jp", "kr", "tw", "fr")}
     documents = {f"docs/{code}/README.md": WORDS for code in LANGUAGES}
-    root = place(tmp_path / "root", programs | few | other | classes | documents)
+    root = place(tmp_path / "root", programs | few | other | classes | countries | documents)
     assert scan_tree(root, tmp_path / "spool")[0].skipped_paths == {}
 
 

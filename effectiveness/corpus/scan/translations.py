@@ -24,21 +24,22 @@ MIN_NAMED_SHARE = 0.5  # of what lies beside each other and is of one kind
 MIN_TEXT_SHARE = 0.3  # of code, in strings or beyond ASCII; a library's own classes for a language have 0.1
 
 _CODES = frozenset(
-    b"aa ab af ak am an ar as ast az ba be bg bn bo br bs ca ceb ckb co cs cy da de dv el en eo es et eu fa ff "
-    b"fi fil fo fr fy ga gd gl gn gu ha haw he hi hr hsb ht hu hy ia id ig is it iu iw ja ji jv jw ka kab kk "
-    b"kl km kmr kn ko ku kw ky la lb li ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no nso oc om or pa "
-    b"pap pl ps pt qu rm ro ru rw sa sc sd si sk sl sm sn so sq sr st su sv sw szl ta te tg th ti tk tl tn to "
-    b"tr ts tt tzm ug uk ur uz ve vi wa wo xh yi yo zh zu bp cn cz dk gr jp kr ph tw ua vn br".split()
+    b"aa ab af ak am an ar as ast az ba be bg bn bo br bs ca ceb ckb co cs cy da de dv el en eo es et eu "
+    b"fa ff fi fil fo fr fy ga gd gl gn gu ha haw he hi hr hsb ht hu hy ia id ig is it iu iw ja ji jv jw "
+    b"ka kab kk kl km kmr kn ko ku kw ky la lb li ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no "
+    b"nso oc om or pa pap pl ps pt qu rm ro ru rw sa sc sd si sk sl sm sn so sq sr st su sv sw szl ta te "
+    b"tg th ti tk tl tn to tr ts tt tzm ug uk ur uz ve vi wa wo xh yi yo zh zu bp br".split()
 )
 _SPELLED = frozenset(
     b"afrikaans albanian arabic armenian azerbaijani basque belarusian bengali bosnian brazilian bulgarian "
     b"catalan chinese croatian czech danish dutch english estonian finnish french galician georgian german "
     b"greek hebrew hindi hungarian icelandic indonesian irish italian japanese kazakh khmer korean latvian "
     b"lithuanian macedonian malay mongolian norwegian persian polish portuguese romanian russian serbian "
-    b"slovak slovenian spanish swedish tamil telugu thai turkish ukrainian urdu uzbek vietnamese welsh".split()
+    b"farsi kurdish occitan slovene slovak slovenian spanish swedish tamil telugu thai turkish ukrainian "
+    b"urdu uzbek vietnamese welsh".split()
 )
 _WELL_KNOWN = frozenset(
-    b"de es fr it ja jp nl pt ru zh cn german spanish french italian japanese dutch russian chinese".split()
+    b"de es fr it ja nl pt ru zh german spanish french italian japanese dutch russian chinese".split()
 )
 _ENGLISH = frozenset({b"en", b"english", b"base"})
 _PLAIN_ENGLISH = re.compile(
@@ -52,7 +53,9 @@ _LOCALE = re.compile(
     re.DOTALL,
 )
 _WORD = re.compile(
-    rb"(?P<before>|.*?[._-])(?P<code>[A-Za-z]{4,12}?)(?P<after>|Language|Locale|[._-].*)", re.DOTALL
+    rb"(?P<before>|.*?[._-])(?P<code>[A-Za-z]{4,12}?)(?:br|simplified|traditional|latin|cyrillic)?"
+    rb"(?P<after>|Language|Locale|[._-].*)",
+    re.DOTALL | re.IGNORECASE,
 )
 _BEYOND_ASCII = bytes(range(128, 256))
 _STRINGS = re.compile(rb"\"(?:[^\"\\\n]|\\.){2,4000}\"|'(?:[^'\\\n]|\\.){2,4000}'|`[^`\\]{2,4000}`")
