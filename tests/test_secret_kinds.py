@@ -321,6 +321,10 @@ loop.create_connection(asyncio.Protocol, 'fe80::1%1', 80)
 arn:aws:secretsmanager:us-east-1:123456789012:secret:garden/db-a1B2c3
 ENV GPG_KEY A035C8C19219BA821ECEA86B64E628F8D684696D
 password: 'current-user-password'
+self.connect("cache_post_open", "_inc_changes_count")
+// One pass for each binding: elf.STB_LOCAL, elf.STB_GLOBAL,
+{token.FLOAT, "0x12efp-123", "0x12efp-123", ""},
+<code>socket.connect()</code><a href="#socketconnect" id="socketconnect">#</a><a id="all_net_socket_connect"></a>
 """
 HARMLESS_LINES = HARMLESS.strip().splitlines()
 

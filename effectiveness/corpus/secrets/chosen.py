@@ -74,6 +74,12 @@ def is_chosen_if_named(value: bytes) -> bool:
     return not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)
 
 
+def is_chosen_in_call(value: bytes) -> bool:
+    """Where the name of a call tells: no name of a signal, so a digit, a sign or two different separators."""
+    has_sign = _DIGITS.search(value) or SYMBOLS.search(value)
+    return bool(has_sign or len(set(value) & set(b"-_.")) > 1) and is_chosen_if_named(value)
+
+
 def is_chosen_phrase(value: bytes) -> bool:
     """Four words or more with one sign between: `correct-horse-battery-staple`, no sentence and no name of a class."""
     return _PHRASE.fullmatch(value) is not None and not _is_of_programs(value, _OF_PROGRAMS | _OF_PROSE)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from effectiveness.corpus.secrets.chance import alternates, num_classes
-from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_if_named
+from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_in_call
 from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_near, is_varied
 from effectiveness.corpus.secrets.values import (
     HARMLESS_VALUE,
@@ -461,7 +461,7 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
         source = _ORACLE.match(secret)
         if source and is_chosen(source["secret"]):
             return start + source.start("secret"), start + source.end("secret")
-        is_fit = is_mixed_or_chosen(secret) or _APP_PASSWORD.fullmatch(secret) or is_chosen_if_named(secret)
+        is_fit = is_mixed_or_chosen(secret) or _APP_PASSWORD.fullmatch(secret) or is_chosen_in_call(secret)
         if is_drawn_password(secret) and is_fit and not HARMLESS_VALUE.search(secret):
             found = argument.span("secret")
     return found

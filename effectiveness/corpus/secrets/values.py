@@ -54,7 +54,7 @@ HARMLESS_VALUE = re.compile(
             rb"[01]23456|abcdef|00010203|deadbeef|\.\.\.",  # typed, not drawn
             rb"^[a-z][a-z0-9+.-]{1,20}://|^urn:|^[.~]{1,2}/|^\.[a-z]+$|^/(?-i:[a-z_]+(?:/|$))",  # an address, a path
             rb"(?-i:^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$)",  # a constant
-            rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^[0-9a-f]{0,4}::|^0x[0-9a-f]{0,16}$",  # a time, a number
+            rb"^[0-9]{4}-[0-9]{2}-[0-9]{2}T|^[0-9a-f]{0,4}::|^0x[0-9a-f_.]{0,16}(?:p[-+]?[0-9_]+)?$",  # time, number
             rb"^pk_(?:live|test)_|\+[0-9a-f]{8}\+[A-Z]",  # a key to publish
             rb"^-----BEGIN|(?-i:a-z|A-Z)",  # what `keys` looks at; an alphabet
             rb"(?-i:[a-z_-]Key|[_-]key|HMAC|SHA[0-9]|AES[0-9]|PBKDF|MD5)",  # the name of a key or an algorithm
@@ -134,12 +134,13 @@ def _is_made_up(value: bytes, name: Name) -> bool:
         name.is_password or name.stem == b"secret"
     ):  # a token or a key, if clearly given, with two digits
         is_clear = name.operator in ("assigned", "paired", "given", "element") and not name.is_of_code
-        if not is_clear or is_hex(value) or _CONSTANT.fullmatch(value):
+        is_member = name.operator == "given" and name.rest.startswith(b".")  # `token.FLOAT, "0x1p-2"`
+        if not is_clear or is_member or is_hex(value) or _CONSTANT.fullmatch(value):
             return False
         return _TWO_DIGITS.search(value) is not None and (is_chosen(value) or is_chosen_if_named(value))
     if is_typed(value) or is_chosen(value):
         return True
-    is_spoken = name.quote is None and name.operator == "spaced"
+    is_spoken = name.quote is None and name.operator in ("spaced", "told")
     if (is_spoken or (name.is_of_code and b"-" not in value)) and not _HAS_DIGIT.search(value):
         return False
     return is_chosen_phrase(value) or is_chosen_if_named(value)
@@ -174,6 +175,7 @@ def is_noise(value: bytes) -> bool:
         and num_changes(value) >= len(value) // 4
         and not holds_word(value)
         and b"a-z" not in value
+        and b'":' not in value  # of JSON
     )
 
 
