@@ -19,9 +19,12 @@ from test_tokenization import TEXTS, roberta_directory
 from effectiveness.common.jsonl import DIGEST_KEY
 from effectiveness.common.records import METADATA_FILE, UserError
 from effectiveness.common.seeding import rng_for
+from effectiveness.completion.spelling import TextCoder
 from effectiveness.corpus.tokenization import HOSTILE_TEXTS, Encoder
+from effectiveness.corpus.tokenization.reader import read_tokenizer
 from effectiveness.corpus.tokenization.source import choose_tokenizer, install_tokenizer, train_tokenizer
 from effectiveness.trainer.rows import open_dataset, open_rows
+from effectiveness.trainer.vocabulary import Vocabulary
 
 # A slice runs always, all 200 in the long campaigns.
 SLICES = [
@@ -169,3 +172,28 @@ def test_the_command_tells_odd_tokenizers_in_one_line(tokenizers, tmp_path):
         done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=60)
         assert done.returncode in (0, 2) and (done.returncode == 0) == (done.stderr == ""), done.stderr
         assert done.returncode == 0 or done.stderr.splitlines()[1:] == ["FAILED"]
+
+
+# A prefix that a merge's right half does not have ended the process: no exception, no line.
+ENDING = [
+    '{"continuing_subword_prefix": "("}',
+    '{"continuing_subword_prefix": "e"}',
+    '{"continuing_subword_prefix": "\\u00e9\\u00e9"}',
+    '{"continuing_subword_prefix": 3}',
+    '{"merges": [["a", "b", "c"], 5, null]}',
+    '{"merges": {}}',
+]
+
+
+@pytest.mark.parametrize("change", ENDING)
+@pytest.mark.parametrize(
+    "read", [Vocabulary, TextCoder, lambda directory: read_tokenizer(directory, "give another")]
+)
+def test_no_reader_of_tokenizers_is_ended_by_one(tokenizers, tmp_path, read, change):
+    odd = fresh_copy(tokenizers[0], tmp_path / "odd")
+    whole = json.loads((odd / "tokenizer.json").read_bytes())
+    whole["model"] |= json.loads(change)
+    (odd / "tokenizer.json").write_text(json.dumps(whole))
+    with pytest.raises(UserError) as refusal:
+        read(odd)
+    assert is_readable_line(refusal.value)

@@ -6,25 +6,31 @@ an unbroken run of two processes ends.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from faults import num_left
 from test_train_engines import free_port
 from test_train_faults import Whole
 from training_fixtures import command, use_tiny_models, write_dataset
 
+from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.trainer import checkpoint, command_line
+from effectiveness.trainer.engines import make_engine
 from effectiveness.trainer.loop import Trainer
 from training.model_trainer_unified import main
 
@@ -57,11 +63,20 @@ def run_ranks(arguments: list[str], place: Path, happens: Happens = lambda rank:
     """The command in two forked processes, as torchrun starts them."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     pids = [_fork(arguments, shared | {"RANK": str(r), "LOCAL_RANK": str(r)}, place, happens) for r in BOTH]
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    codes = [_exit_code(pid) for pid in pids]
     texts = [[(place / f"{name}-{rank}").read_text() for name in ("stdout", "stderr")] for rank in BOTH]
     return [
         Rank(exit_code=code, stdout=out, stderr=err) for code, (out, err) in zip(codes, texts, strict=True)
     ]
+
+
+def _exit_code(pid: int) -> int:
+    """One that stands still is ended."""
+    status = os.waitpid(pid, os.WUNTRACED)[1]
+    if os.WIFSTOPPED(status):
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    return os.waitstatus_to_exitcode(status)
 
 
 def _fork(arguments: list[str], environment: dict[str, str], place: Path, happens: Happens) -> int:
@@ -76,6 +91,7 @@ def _fork(arguments: list[str], environment: dict[str, str], place: Path, happen
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(place / f"{name}-{rank}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+        faulthandler.dump_traceback_later(HANGS_AFTER_S - 10)  # where it hangs
         command_line.ECHO_S = 2.0
         happens(int(rank))
         code = main(arguments)
@@ -98,6 +114,37 @@ def signals(number: int, step: int, ranks: tuple[int, ...] = BOTH, times: int = 
             if made[0] == step and rank in ranks:
                 for _ in range(times):
                     signal.raise_signal(number)
+
+        Trainer._one_step = counted
+
+    return happens
+
+
+def signals_later(number: int, after_s: float, ranks: tuple[int, ...] = BOTH, times: int = 1) -> Happens:
+    """The signal comes from outside, wherever these ranks are by then: in a step, or waiting for the other."""
+
+    def send() -> None:
+        for _ in range(times):
+            time.sleep(after_s)
+            os.kill(os.getpid(), number)
+
+    def happens(rank: int) -> None:
+        if rank in ranks:
+            threading.Thread(target=send, daemon=True).start()
+
+    return happens
+
+
+def second_stands_still(step: int, then: Happens) -> Happens:
+    """After so many steps the second process answers no more; to the first one, which waits for it, `then` happens."""
+    one_step, made = Trainer._one_step, [0]
+
+    def happens(rank: int) -> None:
+        def counted(self, hooks):
+            one_step(self, hooks)
+            made[0] += 1
+            if made[0] == step:
+                signal.raise_signal(signal.SIGSTOP) if rank == 1 else then(rank)
 
         Trainer._one_step = counted
 
@@ -201,6 +248,70 @@ def test_a_full_disk_of_the_first_process_ends_both(sequences, tmp_path):
     assert_words_are_true(ended, tmp_path / "m")
     assert [one.exit_code for one in ended] == [1, 1]
     assert "File too large" in ended[0].stderr and "another process of this run has ended" in ended[1].stderr
+
+
+def test_who_waits_for_a_process_that_answers_no_more_ends_at_the_second_signal(sequences, tmp_path):
+    """It waits within a library, where Python hears nothing: it was deaf to all but SIGKILL, for half an hour."""
+    twice = signals_later(signal.SIGINT, after_s=2.5, ranks=(0,), times=2)  # the first may be an echo for 2 s
+    ended = run_ranks(arguments_of(sequences, tmp_path / "m"), tmp_path, second_stands_still(3, twice))
+    assert [one.exit_code for one in ended] == [130, -signal.SIGKILL], ended
+    assert ended[0].stderr == "stopped at once; what was saved before is there, go on with --resume\n"
+
+
+def meets_alone(port: int, sequences: Path, place: Path, happens: Happens = lambda rank: None) -> Rank:
+    """The first of two processes, when the second one never comes."""
+    environment = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    pid = _fork(
+        arguments_of(sequences, place / "m"), environment | {"MASTER_PORT": str(port)}, place, happens
+    )
+    code = _exit_code(pid)
+    assert not (place / "m").exists()
+    return Rank(
+        exit_code=code, stdout=(place / "stdout-0").read_text(), stderr=(place / "stderr-0").read_text()
+    )
+
+
+def test_who_waits_for_a_process_that_never_comes_ends_at_a_signal(sequences, tmp_path):
+    ended = meets_alone(free_port(), sequences, tmp_path, signals_later(signal.SIGTERM, after_s=2.0))
+    assert (ended.exit_code, ended.stderr) == (143, "error: stopped; nothing was changed\n")
+
+
+def test_a_port_that_another_program_has_is_told_in_a_line(sequences, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        ended = meets_alone(other.getsockname()[1], sequences, tmp_path)
+    assert ended.exit_code == 1 and ended.stderr.count("\n") == 1 and "address already in use" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"RANK": "2"}, {"RANK": "-1"}, {"RANK": "x"}, {"RANK": "\u00b2"}, {"WORLD_SIZE": "0"}, {"WORLD_SIZE": "two"}]
+    + [{"MASTER_PORT": ""}, {"MASTER_PORT": "0"}, {"MASTER_PORT": "65536"}, {"MASTER_PORT": "1e3"}],
+    ids=str,
+)  # fmt: skip
+def test_an_odd_place_among_processes_is_refused_before_anybody_is_waited_for(monkeypatch, change):
+    """A rank beyond their number was waited for by nobody, and waited for ever."""
+    whole = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, text in (whole | change).items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(UserError, match=f"^{next(iter(change))} of the environment must be a number in"):
+        make_engine(torch.device("cpu"), "ddp")
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("distributed", ["ddp", "fsdp"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_at_any_moment_of_two_processes_loses_nothing(
+    sequences, tmp_path, wholes, number, distributed
+):
+    whole, started_s = wholes(distributed), time.monotonic()
+    run_ranks(arguments_of(sequences, tmp_path / "timed", distributed), tmp_path)
+    run_s, rng = time.monotonic() - started_s, rng_for(number, "moment", distributed)
+    for at in range(9):
+        (tmp_path / str(at)).mkdir()
+        happens = signals_later(number, rng.uniform(0, run_s), ranks=(BOTH, (0,), (1,))[at % 3])
+        meet(sequences, tmp_path / str(at), whole, happens, distributed)
 
 
 @pytest.mark.torture

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from effectiveness.common.boundary import read_text, reading
 from effectiveness.common.jsonl import digest
-from effectiveness.common.records import UserError
+from effectiveness.common.tokenizer_file import added_tokens, read_tokenizer_file
 
 BYTE_PIECE_LENGTH = len("<0x00>")
 _OVER = re.compile(rb"\n[^\r\n]")
@@ -23,15 +22,9 @@ class TextCoder:
     def __init__(self, directory: Path) -> None:
         """Reads `directory`/tokenizer.json. Raises UserError where it is none."""
         self.file = directory / "tokenizer.json"
-        try:
-            text = read_text(self.file)
-            settings = json.loads(text)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.file}: no tokenizer ({error}); build the dataset again") from error
-        with reading(f"{self.file}: no tokenizer", "build the dataset again"):
-            self.tokenizer = Tokenizer.from_str(text)
+        self.tokenizer, settings = read_tokenizer_file(self.file, "build the dataset again")
         self.tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
-        self.control = frozenset(t["id"] for t in settings.get("added_tokens", []) if t.get("special"))
+        self.control = frozenset(t["id"] for t in added_tokens(settings) if t.get("special"))
         self.token_bytes = _token_bytes(self.tokenizer, settings)
 
     @cached_property
@@ -60,7 +53,7 @@ class TextCoder:
 
 def _token_bytes(tokenizer: Tokenizer, settings: dict) -> list[bytes]:
     """By id. Byte-level vocabularies spell each byte with one character, others a space with U+2581."""
-    added = {token["id"]: token["content"].encode() for token in settings.get("added_tokens", [])}
+    added = {token["id"]: token["content"].encode() for token in added_tokens(settings)}
     entries = tokenizer.get_vocab(with_added_tokens=True)
     table = [b""] * (max([*entries.values(), *added], default=-1) + 1)
     is_byte_level = "ByteLevel" in json.dumps(settings.get("decoder"))

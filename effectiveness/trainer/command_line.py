@@ -11,7 +11,9 @@ import argparse
 import errno
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +26,7 @@ from safetensors import SafetensorError
 
 from effectiveness.common.boundary import printable, read_text, reading
 from effectiveness.common.endings import (
+    NO_THREAD,
     STOPPING,
     CannotPrint,
     Stopped,
@@ -110,27 +113,63 @@ class StopRequest:
     """Set by the first signal of STOPPING; a second one ends the process at once."""
 
     signal_number: int = 0
-    heard_at_s: float = 0.0
+    _first_at_s: float | None = None  # None: none was heard
 
     def __call__(self) -> bool:
         return self.signal_number != 0
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal_number and time.monotonic() - self.heard_at_s < ECHO_S:
-            return
-        if self.signal_number:
+        self.signal_number = self.signal_number or number
+
+    def end_at_the_second(self, number: int) -> None:
+        """Called beside the main thread, which may wait for another process that answers no more."""
+        now_s = time.monotonic()
+        if self._first_at_s is None:
+            self._first_at_s = now_s
+        elif now_s - self._first_at_s >= ECHO_S:
             with suppress(OSError):
                 os.write(2, b"stopped at once; what was saved before is there, go on with --resume\n")
             os._exit(128 + number)
-        self.signal_number, self.heard_at_s = number, time.monotonic()
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """For the trainer, which finishes the micro-batch under way and saves."""
     stop = StopRequest()
-    with _handled_by(stop.handle):
+    with _handled_by(stop.handle), heard_at_once(stop.end_at_the_second):
         yield stop
+
+
+@contextmanager
+def ending_at_once(in_words: str) -> Iterator[None]:
+    """For what waits for others within a library, and is heard by none of its handlers meanwhile."""
+    end = lambda number: os._exit(fail(f"stopped; {in_words}", 128 + number))  # noqa: E731
+    with _handled_by(lambda number, frame: None), heard_at_once(end):
+        yield
+
+
+@contextmanager
+def heard_at_once(hear: Callable[[int], None]) -> Iterator[None]:
+    """Another thread calls `hear` with each signal of STOPPING: Python runs a handler only in the main thread, and only
+    once a library has returned to it, which may be waiting for another process."""
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+
+    def listen() -> None:
+        while numbers := receiver.recv(1):
+            if numbers[0] in STOPPING:
+                hear(numbers[0])
+
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    with receiver, sender:
+        listener.start()
+        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            sender.shutdown(socket.SHUT_WR)
+            listener.join()
 
 
 @contextmanager
@@ -208,6 +247,8 @@ def ending_of(command: Callable[[Standing], int], standing: Standing | None = No
             return _ended(f"{error}; {standing.in_words()}", 1, standing)
         return _ended(str(error), error.exit_code, standing)
     except (OSError, MemoryError, RuntimeError, SafetensorError) as error:
+        if NO_THREAD in str(error):
+            error = OSError(errno.EAGAIN, "no thread can be started")
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         return _ended(f"{_in_words(error)}; {standing.in_words()}", 1, standing)

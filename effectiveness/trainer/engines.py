@@ -16,8 +16,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from effectiveness.common.boundary import reason
 from effectiveness.common.records import UserError
-from effectiveness.trainer.command_line import fail
+from effectiveness.trainer.command_line import ending_at_once, fail
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -73,7 +74,16 @@ class DataParallel(SingleProcess):
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        try:
+            with ending_at_once("nothing was changed"):  # one that never comes is waited for
+                dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        except dist.DistError as error:
+            place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise UserError(
+                f"the processes of this run cannot meet at {place}: {reason(error)}; start all of them again, or "
+                "give another --master_port",
+                exit_code=1,
+            ) from error
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
 
     def wrap(self, objective: nn.Module) -> nn.Module:
@@ -135,9 +145,25 @@ def make_engine(device: torch.device, distributed: str) -> SingleProcess:
     """Without torchrun's environment one process, else `distributed` ("ddp" | "fsdp"), also over a single one."""
     if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
         return SingleProcess(device)
+    _refuse_an_odd_place()
     if device.type == "mps":
         raise UserError("torchrun with several processes needs --device cuda or cpu, not mps")
     return Sharded(device) if distributed == "fsdp" else DataParallel(device)
+
+
+def _refuse_an_odd_place() -> None:
+    """The others would wait for a process that is none of theirs."""
+    for name, least, below in (
+        ("WORLD_SIZE", 1, 1_000_000),
+        ("RANK", 0, int(os.environ["WORLD_SIZE"]) if os.environ["WORLD_SIZE"].isdecimal() else 1),
+        ("MASTER_PORT", 1, 65_536),
+    ):
+        text = os.environ.get(name, "")
+        if not (text.isascii() and text.isdecimal() and least <= int(text) < below):
+            raise UserError(
+                f"{name} of the environment must be a number in [{least}, {below}), got {text!r}; "
+                "start the processes with torchrun, or unset RANK for one process"
+            )
 
 
 @contextlib.contextmanager

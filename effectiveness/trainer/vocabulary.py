@@ -15,11 +15,11 @@ from effectiveness.common.fim import own_context_spelling, own_spelling
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
 from effectiveness.common.repository_context import ContextTokens
+from effectiveness.common.tokenizer_file import MAX_TOKENIZER_BYTES, read_tokenizer_file
 from effectiveness.trainer import model_files
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.model_files import MAX_NAMES_BYTES
 
-MAX_TOKENIZER_BYTES = 256 << 20
 ANOTHER = "build the dataset again"
 REPLACEMENT = "\ufffd"  # what a decoder writes for a part of a character
 TRIAL = "def f(x):\n\treturn x + 1  # caf\u00e9 \U0001f600\n"  # every part of a tokenizer has to do with it
@@ -31,9 +31,9 @@ class Vocabulary:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.file = directory / "tokenizer.json"
-        self.json = read_json_object(self.file, max_bytes=MAX_TOKENIZER_BYTES, way_out=ANOTHER)
         names = directory / "tokenizer_config.json"
-        self.tokenizer = _open(self.file, self.json)
+        self.tokenizer, self.json = read_tokenizer_file(self.file, ANOTHER)
+        _try(self.file, self.tokenizer)
         self._halves: dict[tuple[int, int], tuple[list[int], list[int]] | None] = {}
         named = read_json_object(names, max_bytes=MAX_NAMES_BYTES, way_out=ANOTHER)
         with reading(f"{names}", ANOTHER):
@@ -132,20 +132,14 @@ class Vocabulary:
         return table
 
 
-def _open(file: Path, parsed: dict):
-    """The tokenizer, which was seen to encode and decode. Raises UserError."""
+def _try(file: Path, tokenizer) -> None:
+    """See it encode and decode. Raises UserError."""
     with reading(f"{file} is no tokenizer", ANOTHER):
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_str(json.dumps(parsed))
         tokenizer.encode_special_tokens = True  # `<|endoftext|>` in a text is just characters
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
         ids = tokenizer.encode(TRIAL, add_special_tokens=False).ids
         text = tokenizer.decode(ids, skip_special_tokens=False)
     if not ids or "return" not in text:
         raise UserError(f"{file}: a program that is encoded and decoded is lost; {ANOTHER}")
-    return tokenizer
 
 
 # --- another tokenizer ----------------------------------------------------------------------------------------

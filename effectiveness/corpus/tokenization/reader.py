@@ -1,12 +1,7 @@
-"""The one reader of a tokenizer that others wrote: what it returns is what the files say, and does the same every time.
-
-What only serves batches (truncation, padding) is left out. What makes the ids of a text a matter of chance, what the
-library would quietly change (an added token's id, a token that stands twice) and what is of another shape is refused.
-"""
+"""A tokenizer that others wrote, as a dataset takes it: a tokenizer.json or the GPT-2 form, and its tokens' roles."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,10 +9,9 @@ from pathlib import Path
 from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.paths import spell
 from effectiveness.common.records import UserError
+from effectiveness.common.tokenizer_file import MAX_TOKENIZER_BYTES, problems_of, read_tokenizer_file
 
-MAX_TOKENIZER_BYTES = 256 << 20  # the largest in use have 35 MB
 MAX_NAMES_BYTES = 16 << 20
-MAX_ID = 1 << 24
 ROLES = ("bos", "eos", "unk", "pad", "mask")
 
 
@@ -29,7 +23,7 @@ def read_tokenizer(directory: Path, way_out: str):
     roles = _read_roles(directory / "tokenizer_config.json", way_out)
     whole, vocab, merges = (directory / name for name in ("tokenizer.json", "vocab.json", "merges.txt"))
     if os.path.lexists(whole):
-        return _from_json(whole, way_out), roles
+        return read_tokenizer_file(whole, way_out)[0], roles
     if os.path.lexists(vocab) and os.path.lexists(merges):
         return _from_vocab_and_merges(vocab, merges, way_out), roles
     raise UserError(
@@ -53,87 +47,12 @@ def _read_roles(path: Path, way_out: str) -> dict[str, str]:
     return roles
 
 
-def _from_json(path: Path, way_out: str):
-    from tokenizers import Tokenizer
-
-    parsed = read_json_object(path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
-    if problem := next(_problems(parsed), ""):
-        raise UserError(f"{spell(path)} {problem}; {way_out}")
-    whole = json.dumps({**parsed, "truncation": None, "padding": None})
-    with reading(f"{spell(path)} cannot be used", way_out):
-        tokenizer = Tokenizer.from_str(whole)
-        vocabulary = tokenizer.get_vocab(with_added_tokens=False)
-        added = {token["content"]: tokenizer.token_to_id(token["content"]) for token in added_tokens(parsed)}
-    if vocabulary != vocabulary_of(parsed):
-        raise UserError(f"{spell(path)} holds a vocabulary that the library reads as another one; {way_out}")
-    for token in added_tokens(parsed):
-        if added[token["content"]] != token["id"]:
-            raise UserError(
-                f"{spell(path)} gives the added token {token['content']!r} an id that is not free; {way_out}"
-            )
-    return tokenizer
-
-
-def added_tokens(parsed: dict) -> list[dict]:
-    return parsed.get("added_tokens") or []
-
-
-def vocabulary_of(parsed: dict) -> dict[str, int]:
-    """Text -> id of the model's own entries."""
-    vocab = parsed["model"]["vocab"]
-    return vocab if isinstance(vocab, dict) else {token: index for index, (token, _) in enumerate(vocab)}
-
-
-def _problems(parsed: dict) -> Iterator[str]:
-    """What is wrong with a tokenizer.json, the first first: what follows relies on what came before."""
-    model = parsed.get("model")
-    vocab = model.get("vocab") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(vocab, dict | list) or not vocab:
-        yield "holds no model with a vocabulary"
-    elif isinstance(vocab, list) and not all(map(_is_scored, vocab)):
-        yield "holds an entry that is not a text and a number"
-    elif not isinstance(added_tokens(parsed), list) or not all(map(_is_added, added_tokens(parsed))):
-        yield "holds an added token without text or id"
-    elif isinstance(vocab, list) and len(vocabulary_of(parsed)) < len(vocab):
-        yield "holds a token twice"
-    else:
-        yield from _wrong_ids(parsed)
-        if model.get("dropout"):
-            yield f'drops merges by chance ("dropout": {model["dropout"]}), so a text has other ids each time'
-
-
-def _is_scored(entry: object) -> bool:
-    return (
-        isinstance(entry, list)
-        and len(entry) == 2
-        and isinstance(entry[0], str)
-        and type(entry[1]) in (int, float)
-    )
-
-
-def _is_added(token: object) -> bool:
-    return isinstance(token, dict) and isinstance(token.get("content"), str) and "id" in token
-
-
-def _wrong_ids(parsed: dict) -> Iterator[str]:
-    vocabulary = vocabulary_of(parsed)
-    added = {token["content"]: token["id"] for token in added_tokens(parsed)}
-    if not all(
-        type(index) is int and 0 <= index < MAX_ID for index in (*vocabulary.values(), *added.values())
-    ):
-        yield "holds ids that are not small whole numbers"
-    elif len(added) < len(added_tokens(parsed)):
-        yield "holds an added token twice"
-    elif len(set({**vocabulary, **added}.values())) < len({**vocabulary, **added}):
-        yield "gives two tokens one id"
-
-
 def _from_vocab_and_merges(vocab_path: Path, merges_path: Path, way_out: str):
     """CodeBERT and RoBERTa ship the GPT-2 form: a vocabulary and a list of merges."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     vocab = read_json_object(vocab_path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
-    if problem := next(_problems({"model": {"vocab": vocab}}), ""):
+    if problem := next(problems_of({"model": {"vocab": vocab}}), ""):
         raise UserError(f"{spell(vocab_path)} {problem}; {way_out}")
     raw = read_regular(merges_path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
     with reading(f"{spell(merges_path)} is not UTF-8", way_out):

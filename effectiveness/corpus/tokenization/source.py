@@ -21,6 +21,7 @@ from effectiveness.common.boundary import read_bytes, read_regular, reading
 from effectiveness.common.fim import FIM_SPELLINGS, own_spelling
 from effectiveness.common.paths import path_of, spell
 from effectiveness.common.records import UserError
+from effectiveness.common.tokenizer_file import vocabulary_of
 from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     END_OF_TEXT,
@@ -37,7 +38,6 @@ from effectiveness.corpus.tokenization.reader import (
     read_tokenizer,
     trial_texts_around,
     trial_texts_of,
-    vocabulary_of,
 )
 
 DEFAULT_TOKENIZER = "microsoft/codebert-base"
