@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,25 @@ def test_a_setting_that_may_change_is_told_with_both_values(sequences, copy, cap
     assert main(command(sequences, copy, *flags)) == 0
     out = capsys.readouterr().out
     assert told in out and "changed  training.max_steps is 10, the run has 9" in out
+
+
+def test_gaps_that_another_version_drew_otherwise_are_told(sequences, copy, capsys, monkeypatch):
+    """No setting says how, so a run of a version without whole syntax nodes would have got them without a word."""
+    flags = (*BEGUN, "--set", "training.max_steps=10", "--resume")
+    newest = checkpoint.newest
+
+    def of_an_earlier_version(*arguments):
+        found = newest(*arguments)
+        return replace(found, facts={name: fact for name, fact in found.facts.items() if name != "gaps"})
+
+    monkeypatch.setattr(checkpoint, "newest", of_an_earlier_version)
+    assert main(command(sequences, copy, *flags)) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("changed  gaps")]
+    assert '"nodes": 0.33' in told and told.endswith('the run has "of an earlier version"')
+    monkeypatch.undo()
+    use_tiny_models(monkeypatch)
+    assert main(command(sequences, copy, *flags, "--set", "training.max_steps=11")) == 0
+    assert "changed  gaps" not in capsys.readouterr().out
 
 
 def test_the_length_of_a_run_is_refused_within_an_epoch_that_a_curriculum_cuts_by_it(

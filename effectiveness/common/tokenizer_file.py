@@ -107,6 +107,7 @@ def _wrong_merges(model: dict) -> Iterator[str]:
 
 def _right_half(merge: object) -> str:
     """Empty where it is no merge."""
-    halves = merge.split(" ") if isinstance(merge, str) else merge
-    is_whole = isinstance(halves, list) and len(halves) == 2 and isinstance(halves[1], str)
-    return halves[1] if is_whole else ""
+    match merge.split(" ") if isinstance(merge, str) else merge:
+        case [_, str(right)]:
+            return right
+    return ""

@@ -15,7 +15,11 @@ from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.optimizers import make_schedule
 from effectiveness.trainer.steps import State
 
-RULES: dict[str, str] = {"recipe": HARMLESS}  # what it stands for has rows of its own
+RULES: dict[str, str] = {
+    "recipe": HARMLESS,  # what it stands for has rows of its own
+    "processes": CHANGEABLE,
+    "gaps": CHANGEABLE,  # no setting: another version of this program may draw others
+}
 RULES |= {
     f"{name}.{setting.name}": setting.metadata["on_resume"]
     for name, section in SECTIONS.items()
@@ -53,6 +57,8 @@ def changes(found: Checkpoint, run: setup.Run) -> list[str]:
     now["optimization.optimizer"] = defaults.optimizer_kind(run.config, run.source)  # what "auto" stands for
     before["optimization.optimizer"] = found.facts.get("optimizer", now["optimization.optimizer"])
     before["processes"], now["processes"] = found.facts.get("num_processes"), run.engine.world_size
+    now["gaps"] = run_directory.shares_of_gaps(run.config)
+    before["gaps"] = found.facts.get("gaps", now["gaps"] and "of an earlier version")
     differing = {key: (before[key], value) for key, value in now.items() if before.get(key, value) != value}
     refused = [key for key in differing if _rule(key, found, run.config) == REFUSED]
     if refused:
@@ -69,7 +75,7 @@ def changes(found: Checkpoint, run: setup.Run) -> list[str]:
 
 
 def _rule(key: str, found: Checkpoint, config: Config) -> str:
-    rule = CHANGEABLE if key == "processes" else RULES[key]
+    rule = RULES[key]
     if rule != PACED:
         return rule
     is_within = found.state["step_in_epoch"] > 0 and not found.state["evaluation_is_due"]

@@ -21,13 +21,14 @@ from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
 from effectiveness.common.paths import spell
 from effectiveness.common.records import DATASET_FILES, UserError
-from effectiveness.trainer import checkpoint, defaults, devices, models
+from effectiveness.trainer import checkpoint, defaults, devices, gaps, models
 from effectiveness.trainer.metrics import FILE_NAME
 from effectiveness.trainer.rows import open_dataset
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from effectiveness.trainer.config import Config
     from effectiveness.trainer.setup import Run
 
 CHECKPOINTS, BEST = "checkpoints", "best"
@@ -173,9 +174,15 @@ def facts_of_run(run: Run, what: str, model: PreTrainedModel, before: dict | Non
         | {name: version(name) for name in ("torch", "transformers", "safetensors", "tokenizers")},
         "dataset": dataset_facts(run),
         "optimizer": defaults.optimizer_kind(run.config, run.source),
+        "gaps": shares_of_gaps(run.config),
         "tokenizer": {"name": run.dataset.metadata.get("tokenizer"), "sha256": run.vocabulary.sha256},
         "config": run.config.as_dict(),
     }
+
+
+def shares_of_gaps(config: Config) -> dict[str, float] | None:
+    """How gaps are drawn by this version of the program, which no setting says; None where there are none."""
+    return gaps.CUTS | {"suffix first": gaps.SUFFIX_FIRST} if config.objectives.fim_rate else None
 
 
 def dataset_facts(run: Run) -> dict:
