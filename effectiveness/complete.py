@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from effectiveness.common.endings import OneLineParser, ending_of
+from effectiveness.common.endings import OneLineParser, ending_of, print_text, tell_on_stderr
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
@@ -44,7 +44,7 @@ def _model_alone(flags: argparse.Namespace) -> int:
     asked += [f"--{name}={value}" for name, value in more.items() if value is not None]
     exit_code = main_of("train")(asked)
     if exit_code == 0:
-        print("answered by the model alone", file=sys.stderr, flush=True)
+        tell_on_stderr("answered by the model alone")
     return exit_code
 
 
@@ -75,8 +75,8 @@ def _with_memory(flags: argparse.Namespace) -> int:
     answer = knowledge.answer(Cursor(prefix=text, suffix=flags.suffix, max_lines=MAX_LINES, max_tokens=128))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(text + answer.text + (flags.suffix or ""), flush=True)
-    print(f"answered by {knowledge.what}", file=sys.stderr, flush=True)
+    print_text(text + answer.text + (flags.suffix or ""))
+    tell_on_stderr(f"answered by {knowledge.what}")
     return 0
 
 

@@ -22,7 +22,12 @@ PACKAGES = ("effectiveness", "training", "benchmarks", "tests", "create_training
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 COMPILER_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH")
 SEARCH_PATHS = ("PATH", "PYTHONPATH", *LIBRARY_PATHS, *COMPILER_PATHS)
-# Directories of compiled code that is loaded, and programs that libraries start.
+# Directories of compiled code that is loaded, and programs that libraries start; what is named by its whole path or
+# with a slash is found without a list, in every other variable but these, which name data and the user's own places.
+OF_THE_USER = {
+    *("HOME", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "VIRTUAL_ENV", "EFFECTIVENESS_REPO", "_"),
+    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"),
+}
 CODE_DIRECTORIES = (
     *("PYTHONPYCACHEPREFIX", "PYTHONUSERBASE", "HF_MODULES_CACHE", "NUMBA_CACHE_DIR", "CUDA_CACHE_PATH"),
     *(
@@ -32,7 +37,7 @@ CODE_DIRECTORIES = (
         "TRITON_CACHE_DIR",
         "TRITON_OVERRIDE_DIR",
     ),
-    *("CUDA_HOME", "CUDA_PATH"),
+    *("CUDA_HOME", "CUDA_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "GCONV_PATH"),
 )
 PROGRAMS = ("CC", "CXX", "TRITON_PTXAS_PATH")
 NOWHERE = os.devnull  # as PATH: no program is found; an empty one would mean the working directory
@@ -167,10 +172,29 @@ def _clean_environment(roots: tuple[str, ...]) -> bool:
     for name in PROGRAMS:
         if os.sep in os.environ.get(name, ""):
             _set(name, _kept(os.environ[name], roots))
+    for name in os.environ.keys() - OF_THE_USER - set(SEARCH_PATHS):
+        _set(name, _trusted(os.environ[name], roots))
     os.environ.setdefault(
         "PATH", os.defpath
     )  # C libraries disagree about what none means; some look around here
     return before != [os.environ.get(name) for name in LIBRARY_PATHS]
+
+
+def _trusted(value: str, roots: tuple[str, ...]) -> str | None:
+    """A variable without the parts that name a file here or below a root; None where nothing is left of it."""
+    parts = value.split(os.pathsep)
+    kept = [part for part in parts if not _is_of(roots, part)]
+    return value if kept == parts else os.pathsep.join(kept) or None
+
+
+def _is_of(roots: tuple[str, ...], part: str) -> bool:
+    """Whether it is a path there, or flags that hold one."""
+    if os.path.isabs(part) and not search_path(part, roots):
+        return True
+    if not os.path.isabs(part) and os.sep in part and os.path.lexists(part):
+        return True
+    roots = tuple(root for root in roots if root != os.sep)
+    return any(part.endswith(root) or f"{root}{os.sep}" in part or f"{root} " in part for root in roots)
 
 
 def search_path(parts: str, roots: tuple[str, ...] = ()) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import gc
@@ -19,9 +20,19 @@ import pytest
 
 from effectiveness.common import publish
 from effectiveness.common.console import Console
-from effectiveness.common.endings import STOPPING, Publication, ending_of, signals_waiting
+from effectiveness.common.endings import (
+    STOPPING,
+    Publication,
+    ending_of,
+    fail,
+    print_line,
+    signals_waiting,
+    tell_on_stderr,
+)
 from effectiveness.common.ownership import SIGNATURE
 from effectiveness.common.records import METADATA_FILE, UserError
+from effectiveness.trainer import command_line
+from effectiveness.trainer.console import Console as TrainersConsole
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCHANGED, REPLACED = "nothing was changed", "is the new one, complete"
@@ -278,3 +289,42 @@ def test_a_signal_while_python_ends_leaves_the_exit_code_of_what_is_done():
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+# --- what others wrote into a name ------------------------------------------------------------------------
+
+HOSTILE = "a\nCOMPLETE\r\x1b[2J\x1b]0;title\x07\x9b31m\x00\u202e\u2028\udce9"
+AS_TOLD = r"a\nCOMPLETE\r\x1b[2J\x1b]0;title\x07\x9b31m\x00\u202e\u2028\udce9"
+WAYS = {
+    "print_line": print_line,
+    "tell_on_stderr": tell_on_stderr,
+    "fail": lambda line: fail(line, 2),
+    "console": lambda line: Console().say(line),
+    "trainer's console": lambda line: TrainersConsole(is_speaker=True).say(line),
+    "trainer's fail": lambda line: command_line.fail(line, 2),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_that_others_wrote_controls_a_terminal_or_begins_a_line(way, capsys):
+    """A type of adapter, a path, the name of a model: each stands in a line, and one reached a terminal as it was."""
+    WAYS[way](HOSTILE)
+    told = [line.removeprefix("error: ") for text in capsys.readouterr() for line in text.split("\n") if line]
+    assert [line for line in told if line != "FAILED"] == [AS_TOLD]
+
+
+PRINTING = {
+    "effectiveness/common/endings.py",
+    "effectiveness/trainer/console.py",
+    "effectiveness/isolation.py",  # what it names, it spells
+    "effectiveness/cli.py",
+}
+
+
+def test_every_other_line_is_printed_by_these():
+    found = set()
+    for path in (ROOT / "effectiveness").rglob("*.py"):
+        calls = [n.func for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+        if any(isinstance(call, ast.Name) and call.id == "print" for call in calls):
+            found.add(path.relative_to(ROOT).as_posix())
+    assert found == PRINTING

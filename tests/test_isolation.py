@@ -414,6 +414,54 @@ PYTHON_VARIABLES = {
 }
 
 
+# Of 606 variables that torch, triton, transformers and numpy read some hundred name files; no list of them is whole.
+OF_A_LIBRARY = {
+    "TORCHINDUCTOR_CUTLASS_DIR": "{root}/cutlass",
+    "TORCHINDUCTOR_CK_DIR": "./src",
+    "PYTORCH_NVCC": "{root}/gcc",
+    "HALIDE_LIB": "{root}/../hostile/libhalide.so",
+    "TRITON_PLUGIN_PATHS": "{root}/x.so:{root}/y.so",
+    "TRITON_LIBDEVICE_PATH": "src/../libdevice.bc",
+    "NCCL_NET_PLUGIN": "{root}/libnccl-net.so",
+    "CUDA_INJECTION64_PATH": "{root}/inject.so",
+    "NVCC_APPEND_FLAGS": "-ccbin {root}/gcc -O3",
+    "CFLAGS": "-O2 -B{root}",
+    "OPENSSL_CONF": "openssl.cnf",
+    "OPENSSL_MODULES": "{root}",
+    "GCONV_PATH": ".",
+    "MPLCONFIGDIR": "{root}/.config",
+    "SOMETHING_NOBODY_HAS_HEARD_OF": "{root}/src",
+}
+OF_THE_USER = {
+    "HF_HOME": "{root}/.cache",
+    "VIRTUAL_ENV": "{root}/.venv",
+    "TZ": "Europe/Berlin",
+    "RANK": "0",
+    "NO_PROXY": "a.example:8080",
+    "LANG": "C.UTF-8",
+    "MINE": "{root}2/cache:/nowhere/else",
+    "EMPTY": "",
+}
+SHOW = """
+import os, sys
+sys.path.insert(0, {root!r})
+from effectiveness.isolation import distrust, isolate
+isolate()
+distrust({scanned!r})
+print(*(f"{{name}}={{os.environ[name]}}" for name in {names!r} if name in os.environ), sep="\\n")
+"""
+
+
+def test_no_variable_of_any_library_names_a_file_of_what_is_scanned(hostile):
+    (hostile / "openssl.cnf").write_text("x")
+    (hostile / "libdevice.bc").write_text("x")
+    given = {name: text.format(root=hostile) for name, text in (OF_A_LIBRARY | OF_THE_USER).items()}
+    code = SHOW.format(root=str(ROOT), scanned=str(hostile), names=[*given])
+    done = run([], ["-c", code], hostile, **given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{name}={given[name]}" for name in OF_THE_USER], done.stdout
+
+
 def with_compiled_files(hostile: Path) -> None:
     """Shared objects that are none, by names that are looked for, and a file that is long enough to be asked about."""
     for name in (

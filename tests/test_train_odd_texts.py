@@ -45,6 +45,7 @@ def no_hang():
 
 def refusal_or(read, *arguments):
     """What was read, or the UserError's line; anything else fails the test with what was given."""
+    signal.alarm(LIMIT_S)  # of each one
     try:
         return read(*arguments), None
     except UserError as error:

@@ -21,6 +21,7 @@ from effectiveness.ablation.arms import (
     held_out_rows,
     train_rows,
 )
+from effectiveness.common.endings import print_line
 from effectiveness.trainer import models, setup, starting
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.evaluate import EvaluationScores, FileScores, Score, evaluate_by_file
@@ -97,7 +98,7 @@ class Watch:
             save=lambda: None,
             save_best=lambda evaluation: None,  # nothing is chosen: the last weights count
             report=self._account,
-            say=lambda line: print(line, flush=True),
+            say=print_line,
             must_stop=lambda: False,
         )
 

@@ -105,6 +105,8 @@ def reason(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     r"""On one line of a terminal: control characters and lone surrogates are spelled (`\n`, `\udce9`)."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from effectiveness.common.boundary import printable
 from effectiveness.common.out_of_memory import ERRORS, WAY_OUT, is_out_of_memory
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
@@ -120,7 +121,7 @@ def ending_of(command: Callable[[Publication], int], publication: Publication | 
 def _stopped(publication: Publication, exit_code: int) -> int:
     if not publication.is_done:
         return fail(f"stopped; {publication.in_words()}", exit_code)
-    tell_on_stderr(f"stopped after publishing: {publication.in_words()}\nCOMPLETE")
+    tell_on_stderr(f"stopped after publishing: {publication.in_words()}", "COMPLETE")
     return exit_code
 
 
@@ -270,9 +271,15 @@ def printing() -> Iterator[None]:
 
 
 def print_line(line: str) -> None:
-    """Raises CannotPrint."""
+    """One line, whatever others wrote into a name that stands in it: a terminal obeys control characters, a reader
+    of a log a line of its own. Raises CannotPrint."""
+    print_text(printable(line))
+
+
+def print_text(text: str) -> None:
+    """As it is, and a line end. Raises CannotPrint."""
     with printing():
-        print(line, flush=True)
+        print(text, flush=True)
 
 
 def print_bytes(text: bytes) -> None:
@@ -289,10 +296,10 @@ def flush_stdout() -> None:
         sys.stdout.flush()
 
 
-def tell_on_stderr(lines: str) -> None:
-    """Where nobody hears it, the exit code tells."""
+def tell_on_stderr(*lines: str) -> None:
+    """Lines as `print_line` has them. Where nobody hears it, the exit code tells."""
     try:
-        print(lines, file=sys.stderr, flush=True)
+        print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
     except OSError:
         _lead_nowhere(sys.stderr)
 
@@ -305,7 +312,7 @@ def _lead_nowhere(stream) -> None:
 
 
 def fail(message: str, exit_code: int) -> int:
-    tell_on_stderr(f"{message}\nFAILED")
+    tell_on_stderr(message, "FAILED")
     return exit_code
 
 

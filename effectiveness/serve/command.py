@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line
+from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line, print_text
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
 
@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         from effectiveness.serve.clients import snippet
 
-        print_line(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
+        print_text(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
         return 0
     if arguments.repository is not None:
         distrust(arguments.repository)

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from effectiveness.common.endings import tell_on_stderr
 from effectiveness.serve.requests import RefusedRequest
 
 MAX_BODY_BYTES = 4 << 20
@@ -124,7 +125,7 @@ class Door(ThreadingHTTPServer):
             return
         self.num_failed += 1
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        print(f"failed request {self.num_failed}: {said}", file=sys.stderr, flush=True)
+        tell_on_stderr(f"failed request {self.num_failed}: {said}")
         _send_quietly(request, 500, "the request failed; the server's log says why")
 
     def is_ours(self, host_header: str | None) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from effectiveness.common.boundary import printable
 from effectiveness.common.endings import CannotPrint, printing
 
 LINE_EVERY_S = 10.0
@@ -49,6 +50,7 @@ class ProgressConsole:
         if not self.is_speaker:
             return
         self._last_line_at = time.monotonic()
+        line = printable(line)  # as print_line does
         with self._printing():
             if self._bar is not None:
                 self._bar.write(line)

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from effectiveness.common.boundary import reading
-from effectiveness.common.endings import print_line
+from effectiveness.common.endings import print_text
 from effectiveness.common.recipes import TRAINED
 from effectiveness.common.records import LATER, UserError
 from effectiveness.trainer import defaults, devices, models, recut, run_directory, setup, starting
@@ -89,7 +89,7 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
         print(f"sampled with --seed {config.training.seed}", file=sys.stderr, flush=True)
     if suffix is not None:
         print(how_it_fills(model), file=sys.stderr, flush=True)
-    print_line(text + written + (suffix or ""))
+    print_text(text + written + (suffix or ""))
     return 0
 
 

@@ -11,7 +11,6 @@ import fcntl
 import os
 import re
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from effectiveness.common.endings import (
     claim_standard_streams,
     ending_of,
     print_bytes,
+    tell_on_stderr,
 )
 from effectiveness.common.records import UserError
 from effectiveness.corpus.augment import AUGMENTATIONS, Refusal, RepositoryFacts, Variant, vary
@@ -90,7 +90,7 @@ def _show_file(path: Path, kind: str, seed: int, diff: bool) -> int:
     facts = facts_of(_repository(path))
     result = _vary(path.name, source, language.name, kind, seed, facts)
     if isinstance(result, Refusal):
-        print(f"{path}: no {kind}: {result.reason}", file=sys.stderr)
+        tell_on_stderr(f"{path}: no {kind}: {result.reason}")
         return NO_VARIANT
     print_bytes(result.text if not diff else _diff(source, result.text, path))
     return 0
