@@ -148,9 +148,8 @@ def check_own(place: GitPlace) -> None:
 def check_objects(place: GitPlace) -> None:
     """Raises ForeignGit where objects could come from another repository."""
     objects = place.common_dir / "objects"
-    link = next(_links(objects), None)
-    if link is not None:
-        raise ForeignGit(_leads_out(link, place.top, "a link"))
+    for path, what in _odd_entries(objects):
+        raise ForeignGit(_leads_out(path, place.top, what))
     for name in ("alternates", "http-alternates"):
         borrowed = objects / "info" / name
         if any(line and not line.startswith(b"#") for line in read_small(borrowed).split(b"\n")):
@@ -183,19 +182,23 @@ def _is_in(path: Path, directory: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
-def _links(objects: Path) -> Iterator[Path]:
-    """The links in an object store, itself included; two levels are all it has."""
+def _odd_entries(objects: Path) -> Iterator[tuple[Path, str]]:
+    """What is no plain file of an object store, itself included, and what it is; two levels are all it has."""
     if objects.is_symlink():
-        yield objects
+        yield objects, "a link"
         return
-    for directory in (objects, *_entries(objects)):
-        yield from (path for path in _entries(directory) if path.is_symlink())
+    for directory in (objects, *(Path(entry.path) for entry in _entries(objects))):
+        for entry in _entries(directory):
+            if entry.is_symlink():
+                yield Path(entry.path), "a link"
+            elif not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+                yield Path(entry.path), "a FIFO or a device, on which git would wait for ever"
 
 
-def _entries(directory: Path) -> list[Path]:
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            return [Path(entry.path) for entry in entries]
+            return list(entries)
     except OSError:  # no directory, or none that git gets into
         return []
 
