@@ -860,3 +860,25 @@ def test_the_flags_are_those_that_are_documented():
         "-h", "--help", "--repository", "--dataset", "--port", "--host", "--api-key", "--lines", "--quiet-below",
         "--print-config", "--self-test",
     }  # fmt: skip
+
+
+TWICE = "POST /infill HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}\r\n{body}"
+SMUGGLED = "GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *("", "Connection: keep-alive\r\n", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: \x0bchunked\r\n"),
+        *("Content-Length: 0\r\n", "Host: evil.example\r\n", "Expect: 100-continue\r\n", "Upgrade: h2c\r\n"),
+        *("X: a\r\n b\r\n", "Content-Type: text/plain\r\n", "Access-Control-Request-Method: POST\r\n"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_connection_gets_one_answer_whatever_is_hidden_behind_the_first_request(port, more):
+    body = '{"prompt": "x"}'
+    words = {"host": f"127.0.0.1:{port}", "length": len(body), "more": more, "body": body}
+    answer = raw_exchange(port, (TWICE + SMUGGLED).format(**words).encode())
+    # An answer to Expect is no answer to the request.
+    assert answer.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"").count(b"HTTP/1.1 ") == 1
+    assert b"Access-Control" not in answer and b'"status"' not in answer
