@@ -32,7 +32,7 @@ from effectiveness.common.endings import (
 from effectiveness.common.ownership import SIGNATURE
 from effectiveness.common.records import METADATA_FILE, UserError
 from effectiveness.trainer import command_line
-from effectiveness.trainer.console import Console as TrainersConsole
+from effectiveness.trainer.console import ProgressConsole
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCHANGED, REPLACED = "nothing was changed", "is the new one, complete"
@@ -300,7 +300,7 @@ WAYS = {
     "tell_on_stderr": tell_on_stderr,
     "fail": lambda line: fail(line, 2),
     "console": lambda line: Console().say(line),
-    "trainer's console": lambda line: TrainersConsole(is_speaker=True).say(line),
+    "trainer's console": lambda line: ProgressConsole(is_speaker=True).say(line),
     "trainer's fail": lambda line: command_line.fail(line, 2),
 }
 

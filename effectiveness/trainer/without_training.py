@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from effectiveness.common.boundary import reading
-from effectiveness.common.endings import print_text
+from effectiveness.common.endings import print_text, tell_on_stderr
 from effectiveness.common.recipes import TRAINED
 from effectiveness.common.records import LATER, UserError
 from effectiveness.trainer import defaults, devices, models, recut, run_directory, setup, starting
@@ -86,9 +86,9 @@ def complete(config: Config, arguments: argparse.Namespace) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     if config.inference.do_sample:
-        print(f"sampled with --seed {config.training.seed}", file=sys.stderr, flush=True)
+        tell_on_stderr(f"sampled with --seed {config.training.seed}")
     if suffix is not None:
-        print(how_it_fills(model), file=sys.stderr, flush=True)
+        tell_on_stderr(how_it_fills(model))
     print_text(text + written + (suffix or ""))
     return 0
 

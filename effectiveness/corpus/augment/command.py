@@ -125,7 +125,9 @@ def _vary_tree(root: Path, out: Path | None, kind: str, seed: int, publication: 
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(raw if text is None else text)
     publication.exit_code = 0 if any(row.changed for row in yields.values()) else NO_VARIANT
-    Console().always(_table(yields))
+    console = Console()
+    for line in _table(yields).split("\n"):
+        console.always(line)
     return publication.exit_code
 
 
