@@ -21,6 +21,7 @@ from effectiveness.common.boundary import open_binary, read_bytes, read_text
 from effectiveness.common.paths import no_time
 from effectiveness.common.records import (
     DATASET_FILES,
+    FORMAT_VERSION,
     METADATA_FILE,
     PAGES,
     SET_LANGUAGE,
@@ -29,7 +30,6 @@ from effectiveness.common.records import (
     VARIANTS,
 )
 from effectiveness.corpus.data_card import data_card
-from effectiveness.corpus.save import FORMAT_VERSION
 from effectiveness.languages import LANGUAGES, may_be
 
 SHARES = {"train": 85.0, "val": 10.0, "test": 5.0}

@@ -33,8 +33,8 @@ from dataset_facts import Facts, read_facts
 from effectiveness.common.boundary import reason
 from effectiveness.common.console import Console
 from effectiveness.common.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
+from effectiveness.common.jsonl import of_another_version
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE
-from effectiveness.corpus.save import FORMAT_VERSION
 
 DEFAULT_DIRECTORY = "training_data_effectiveness"
 
@@ -191,12 +191,8 @@ def main(arguments: list[str]) -> int:
         facts = read_facts(directory)
     except Exception as error:  # noqa: BLE001 - others wrote what is read; told below
         return fail(f"{directory}: cannot be read as a dataset: {reason(error)}", 1)
-    if (made := facts.metadata.get("format_version", FORMAT_VERSION)) < FORMAT_VERSION:
-        print(
-            f"{directory}: a dataset of format {made}, whose rows and scores are checked by the release that made it; "
-            f"this one checks format {FORMAT_VERSION}: build the dataset again (it can still be trained on)",
-            file=sys.stderr,
-        )
+    if version := of_another_version(facts.metadata):
+        print(f"{directory}: {version}; only the version that built it can check it", file=sys.stderr)
         return 2
     failed = [(test.__name__, wrong) for test in TESTS if (wrong := what_is_wrong(test, facts))]
     try:

@@ -325,6 +325,39 @@ def test_a_damaged_older_dataset_is_one_line_and_nothing_is_written(damage, two_
     assert not output.exists() and [path.name for path in tmp_path.iterdir() if path != place] == []
 
 
+def of_format(version: int, dataset: Path, place: Path) -> Path:
+    """A copy as the version before the table wrote it, or as a version that is to come may."""
+    shutil.copytree(dataset, place)
+    (place / SPLITS_FILE).unlink()
+    metadata = read_metadata(place / METADATA_FILE)
+    del metadata["files"][SPLITS_FILE]
+    write_metadata(place / METADATA_FILE, metadata | {"format_version": version})
+    return place
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [(2, "built by an older version"), (99, "built by a newer version")]
+)
+def test_a_dataset_of_another_version_is_called_so_by_the_checker_and_by_splits_of(
+    version, words, two_commits, tmp_path
+):
+    root, older, _ = two_commits
+    place = of_format(version, older, tmp_path / "old")
+    checker = Path(__file__).with_name("test_dataset_effectiveness.py")
+    checked = subprocess.run([sys.executable, checker, place], capture_output=True, text=True, timeout=60)
+    kept = run(root, "--output", tmp_path / "output", "--splits-of", place)
+    for done in (checked, kept):
+        assert done.returncode == 2 and words in done.stderr.splitlines()[0], done.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_dataset_of_an_older_version_can_be_trained_on(two_commits, tmp_path, tiny):
+    from training.model_trainer_unified import main
+
+    place = of_format(2, two_commits[1], tmp_path / "old")
+    assert main(command(place / DATASET_FILES["train"], tmp_path / "model", *ONE_STEP)) == 0
+
+
 def test_paths_in_a_table_are_names_to_look_up_and_nothing_is_opened_by_them(two_commits, tmp_path):
     root, older, _ = two_commits
     place, secret = tmp_path / "older", tmp_path / "secret.py"

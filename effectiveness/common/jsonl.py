@@ -24,7 +24,7 @@ import orjson
 from effectiveness.common.boundary import open_binary, read_regular
 from effectiveness.common.durable import sync, write_all, write_atomically
 from effectiveness.common.paths import spell
-from effectiveness.common.records import UserError
+from effectiveness.common.records import FORMAT_VERSION, UserError
 
 DIGEST_KEY = "metadata_sha256"
 
@@ -208,6 +208,17 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):  # not UTF-8, not JSON, not an object, not what we hashed
         raise UserError(f"{spell(path)} is not as it was written; build the dataset again") from None
     return metadata
+
+
+def of_another_version(metadata: dict[str, Any]) -> str:
+    """What to say, and to do, of a dataset that another version of this program built; else ""."""
+    made = metadata.get("format_version", FORMAT_VERSION)
+    if type(made) is not int or made == FORMAT_VERSION:
+        return ""
+    age, way_out = (
+        ("an older", "build it again") if made < FORMAT_VERSION else ("a newer", "update this program")
+    )
+    return f"built by {age} version of this program (format {made}, here {FORMAT_VERSION}): {way_out}"
 
 
 def _verified(raw: bytes) -> dict[str, Any]:

@@ -31,6 +31,9 @@ SPLITS_FILE = (
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"
+# Of a dataset, raised with every file or key that the checker asks for. 1: labels in masked rows only, and another
+# score where there is no grammar; 2: no table of the files' splits, or not in all.
+FORMAT_VERSION = 3
 MEMORY_SCORE_FILE = "memory/val_score.json"  # in a dataset: what a token of val costs its memory
 SET_LANGUAGE = "language set by .gitattributes"  # a note of the scan
 PAGES = ("README.md", "report.html")  # made from the metadata; their digests are added to it afterwards

@@ -25,7 +25,7 @@ import numpy as np
 import orjson
 
 from effectiveness.common.boundary import open_binary
-from effectiveness.common.jsonl import digest, read_metadata
+from effectiveness.common.jsonl import digest, of_another_version, read_metadata
 from effectiveness.common.paths import spell
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS, SPLITS_FILE, Corpus, UserError
 from effectiveness.corpus.duplicates import NOTHING, NUM_BANDS
@@ -148,6 +148,8 @@ def read_splits(directory: Path) -> FileSplits:
     metadata = read_metadata(directory / METADATA_FILE)
     file, files = directory / SPLITS_FILE, metadata.get("files")
     listed = files.get(SPLITS_FILE) if isinstance(files, dict) else None
+    if listed is None and (version := of_another_version(metadata)):
+        raise UserError(f"--splits-of {spell(directory)}: {version}, without --splits-of")
     if listed is None:
         raise UserError(
             f"--splits-of {spell(directory)}: it has no {SPLITS_FILE}, so nobody knows which file went where; "

@@ -24,6 +24,7 @@ from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     AUGMENTATION_KINDS,
     DATASET_FILES,
+    FORMAT_VERSION,
     LATER,
     LATER_FILE,
     METADATA_FILE,
@@ -56,7 +57,6 @@ from effectiveness.languages import LANGUAGES
 if TYPE_CHECKING:
     from effectiveness.corpus.history.later import History, LaterRows
 
-FORMAT_VERSION = 2  # 1: labels in masked rows only, and another score where there is no grammar
 MAX_EXAMPLES_PER_KIND = 4
 MAX_LISTED_GROUPS = 12
 PACKAGES = ("numpy", "orjson", "tokenizers", "gigatoken", "rensa", "tree-sitter")

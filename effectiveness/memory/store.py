@@ -104,7 +104,10 @@ def _read_header(directory: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(directory, f"{HEADER} cannot be read ({error})") from None
     if found != FORMAT:
-        raise UserError(f"{directory} is a memory of format {found}, this is {FORMAT}; build it again")
+        raise UserError(
+            f"{directory}: a memory built by another version of this program (format {found}, here {FORMAT}); build it "
+            "again"
+        )
     if actual != stated:
         raise _damaged(directory, f"{HEADER} was changed")
     return {"digest": stated, **facts}

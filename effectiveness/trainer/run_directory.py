@@ -245,9 +245,13 @@ def read_training_facts(directory: Path) -> TrainingFacts:
         )
         weights = dict(described["sha256"])
         _check_types(trained)
-    except (UserError, KeyError, TypeError, ValueError) as error:
+    except UserError as error:
         raise UserError(
             f"{spell(file)} is not as it was written; finish the training with --resume"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:  # though its digest is right
+        raise UserError(
+            f"{spell(file)} was written by another version of this program ({error}); train again"
         ) from error
     found = {path.name: digest(path).sha256 for path in sorted(directory.glob(WEIGHTS)) if path.is_file()}
     if found != weights:
