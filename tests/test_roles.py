@@ -105,3 +105,43 @@ def test_flags_override_names_and_the_test_flag_wins():
 
 def test_a_file_name_that_is_no_text_has_a_role():
     assert PLAIN.role_of(b"src/\xff\n.rs") == "core"
+
+
+RAILS = [
+    *("app/models/user.rb", "app/views/users/show.html.erb", "app/assets/logo.png", "lib/tasks/import.rake"),
+    *(
+        "config/routes.rb",
+        "config/application.yml",
+        "db/migrate/1_users.rb",
+        "db/schema.json",
+        "docs/conf.py",
+    ),
+    *("spec/models/user_spec.rb", "README.md", "Rakefile", "bin/rails", ".github/release.rb", "server.rb"),
+]
+
+
+def roles_in(paths: list[str], core: tuple[str, ...] = ()) -> dict[str, str]:
+    roles = Roles(core, (), frozenset(), [path.encode() for path in paths])
+    return {path: roles.role_of(path.encode()) for path in paths}
+
+
+def of_role(role: str, found: dict[str, str]) -> list[str]:
+    return [path for path, its in found.items() if its == role]
+
+
+def test_where_library_names_reach_little_the_application_s_own_code_is_core():
+    assert of_role("core", roles_in(RAILS)) == [*RAILS[:2], RAILS[3]]
+    nextjs = ["app/page.tsx", "components/ui/button.tsx", "pages/api/a.ts", "lib/db.ts", "public/a.json"]
+    assert of_role("core", roles_in(nextjs)) == nextjs[:4]
+    go = ["promql/engine.go", "tsdb/head.go", "cmd/prometheus/main.go", "internal/a.go", "tsdb/head_test.go"]
+    assert of_role("core", roles_in(go)) == go[:4]
+
+
+def test_where_library_names_reach_the_code_they_alone_say_what_is_core():
+    paths = ["src/a.rs", "src/b.rs", "macros/c.rs", "benches/a.rs", "benches/b.rs", "examples/a.rs"]
+    assert of_role("core", roles_in(paths)) == ["src/a.rs", "src/b.rs"]
+
+
+def test_what_the_user_calls_core_is_all_that_is_core_besides_the_names():
+    found = roles_in(RAILS, ("app/models/",))
+    assert of_role("core", found) == ["app/models/user.rb", "lib/tasks/import.rake"]

@@ -83,6 +83,7 @@ _BY_ALIAS = {
 
 NOTEBOOK = "Jupyter Notebook"  # its rows are in the language of its kernel
 OURS = tuple(row.name for row in _ROWS)  # of which we know more than the table says
+OFTEN_DATA = frozenset({"TOML", "Text", "XML", "JSON", "YAML", "HTML"})
 UNKNOWN = replace(LANGUAGES["Text"], long_lines=False, is_data=True)  # a text whose name tells nothing
 
 

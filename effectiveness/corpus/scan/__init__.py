@@ -24,7 +24,7 @@ from effectiveness.corpus.scan.listing import Candidate, Listing, Tally, list_re
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.quality import notes_on
 from effectiveness.corpus.scan.reading import Kept, read_all
-from effectiveness.corpus.scan.roles import Roles
+from effectiveness.corpus.scan.roles import CORE_BY_PLACE, Roles
 from effectiveness.corpus.scan.selecting import CommitTree
 
 SHARD_BYTES = 1 << 20
@@ -118,7 +118,9 @@ def scan_repository(
     listing = _list(options)
     if on_listed:
         on_listed()
-    roles = Roles(options.core_globs, options.test_globs, listing.packages)
+    roles = Roles(
+        options.core_globs, options.test_globs, listing.packages, [one.path for one in listing.candidates]
+    )
     shards = [
         Shard(
             root=os.fspath(options.root.resolve()),
@@ -254,6 +256,10 @@ def scan_shard(shard: Shard) -> ShardResult:
         spool.writelines(texts)
     files = [_spooled(file, text, shard.roles) for file, text in zip(kept, texts, strict=True)]
     notes = Counter(note for file in kept for note in (*notes_on(file.text), *file.notes) if note)
+    read = zip(kept, files, strict=True)
+    notes.update(
+        CORE_BY_PLACE for one, file in read if file.role == "core" and shard.roles.is_core_by_place(one.path)
+    )
     joined, sizes = np.concatenate((np.empty(0, np.uint64), *signatures)), [*map(len, signatures)]
     return ShardResult(files, joined, sizes, macros, tally, secrets, places, notes)
 

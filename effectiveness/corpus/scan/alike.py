@@ -12,8 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from effectiveness.corpus.scan.unwanted import OFTEN_DATA
-from effectiveness.languages import UNKNOWN, language_called
+from effectiveness.languages import OFTEN_DATA, UNKNOWN, language_called
 
 ALIKE = "data: like others beside it"
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from effectiveness.corpus.scan.unwanted import OFTEN_DATA
-from effectiveness.languages import UNKNOWN, Language
+from effectiveness.languages import OFTEN_DATA, UNKNOWN, Language
 
 SOURCE_MAP = "generated: it names its source map"
 COMPILED = "generated: compiled to JavaScript"

@@ -11,8 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from effectiveness.corpus.scan.unwanted import OFTEN_DATA
-from effectiveness.languages import UNKNOWN, Language
+from effectiveness.languages import OFTEN_DATA, UNKNOWN, Language
 
 TRANSLATION = "translations"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from effectiveness.corpus.scan.recorded import RECORDED
 from effectiveness.corpus.scan.roles import TEST_COMPONENTS
-from effectiveness.languages import UNKNOWN, Language
+from effectiveness.languages import OFTEN_DATA, UNKNOWN, Language
 
 MAX_DATA_BYTES = 64 << 10  # people write no larger schema or configuration
 MAX_UNKNOWN_BYTES = (
@@ -76,7 +76,6 @@ _TEST_DATA = frozenset(
     {"testdata", "test-data", "test_data", "fixtures", "test-fixtures", "test_fixtures"}
     | {"__fixtures__", "corpus", "corpora"}
 )
-OFTEN_DATA = frozenset({"TOML", "Text", "XML", "JSON", "YAML", "HTML"})
 _NAMES = {
     "written by a tool": "PKG-INFO",
     "data table": "MD5 MD5SUMS SHA1SUMS SHA256SUMS SHA512SUMS",
