@@ -54,5 +54,12 @@ KINDS_OF_PEOPLE = {
     "rust fallback": 'let s = env::var("JWT_SECRET").unwrap_or_else(|_| "«a15»".to_string());\n',
     "ldap authtok": "ldap_default_bind_dn = cn=svc\nldap_default_authtok = «!word, year and sign»\n",
     "url with two signs": "mysql://nadia:«a6»#«a4»@«a5»@db.example.org/shop\n",
+    "Java connection over lines": (
+        'c = DriverManager.getConnection(\n    "jdbc:mysql://db/x", "root", "«!replaced letters»");\n'
+    ),
+    "Perl connection over lines": (
+        "my $dbh = DBI->connect($dsn,\n    'nadia', '«!word, year and sign»', { RaiseError => 1 });\n"
+    ),
+    "key of a notebook": r"""    "!echo '{\"username\":\"nadia\",\"key\":\"«h32»\"}' > ~/.kaggle/kaggle.json",""",
     "init of a client": 'mixpanel.init("«h32»")\n',
 }

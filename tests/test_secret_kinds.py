@@ -324,6 +324,7 @@ password: 'current-user-password'
 self.connect("cache_post_open", "_inc_changes_count")
 // One pass for each binding: elf.STB_LOCAL, elf.STB_GLOBAL,
 {token.FLOAT, "0x12efp-123", "0x12efp-123", ""},
+password: ENC[AES256_GCM,data:lxOE==,iv:i/C5tawA7hV+ENwKyUUVDUFzrmmwgUBCHm3o+w5jPiI=,tag:qJaJQuZayMeRQr413NU+uQ==]
 <code>socket.connect()</code><a href="#socketconnect" id="socketconnect">#</a><a id="all_net_socket_connect"></a>
 """
 HARMLESS_LINES = HARMLESS.strip().splitlines()

@@ -101,7 +101,9 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
             yield found
             continue
         line = text[max(0, start - _LOOKED_AT_BYTES) : start]
-        if _PUBLIC_MEMBER.search(line) or b"ENC[" in line:  # of a JSON Web Key; sops encrypted it
+        if _PUBLIC_MEMBER.search(line):  # of a JSON Web Key
+            continue
+        if b"ENC[" in line or line.endswith((b",iv:", b",tag:")):  # sops encrypted it
             continue
         if line.endswith(b"@") and is_hex(text[start:end]):  # a commit
             continue

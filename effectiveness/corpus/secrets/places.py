@@ -182,6 +182,9 @@ login and password | user·=·" user=" user:·" user·=·' user=' user:·' userp
 (?i)user[\w.]{0,12}["']?[ \t]{0,4}[=:,]>?[ \t]{0,4}["'][\w.@+-]{1,64}:(?P<secret>[^\s"':]{6,128})["']
 user = "bob:§"
 
+login and password | username | varied
+(?i)username\\{0,3}["']\s?:\s?\\{0,3}["'][\w.@+-]{1,64}\\{0,3}["'],\s{0,40}\\{0,3}["']key\\{0,3}["']\s?:\s?\\{0,3}["'](?P<secret>[0-9a-f]{32})(?!\w)
+
 key file | cret·key | varied
 (?<=se)cret key[^\n]{0,40}\r?\n(?P<secret>[A-Za-z0-9+/=_-]{40,400}+)(?=\s|$)
 
@@ -445,6 +448,7 @@ _CALL = re.compile(
 _ARGUMENT = re.compile(rb"[\"'](?:0x)?(?P<secret>[^\s\"'\\]{8,256})[\"']")
 _APP_PASSWORD = re.compile(rb"[a-z]{16}")  # of a mail account; that no words are made of it was asked before
 _ORACLE = re.compile(rb"\w{1,40}/(?P<secret>[^/@]{6,64})@")
+_LAST_LINE = re.compile(rb"[^(,\s][ \t\r]*\n")  # a call goes on behind a bracket or a comma
 _MAX_CALL_BYTES = 200
 
 
@@ -453,8 +457,8 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
     call = _CALL.match(scan.text, place)
     if not call:
         return None
-    line_end = scan.text.find(b"\n", call.end(), call.end() + _MAX_CALL_BYTES)
-    stop = line_end if line_end >= 0 else call.end() + _MAX_CALL_BYTES
+    last_line = _LAST_LINE.search(scan.text, call.end(), call.end() + _MAX_CALL_BYTES)
+    stop = last_line.end() if last_line else call.end() + _MAX_CALL_BYTES
     found = None
     for argument in _ARGUMENT.finditer(scan.text, call.end(), stop):
         secret, start = argument["secret"], argument.start("secret")
