@@ -59,6 +59,19 @@ def check_make(targets: list[str]) -> None:
     assert set(targets) <= set(known)
 
 
+def test_serving_needs_the_pins_of_the_dataset_and_what_compiles():
+    rule = re.search(r"^LIGHT := (sed .+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1]
+    light = subprocess.run(
+        [*shlex.split(rule.replace("\\#", "#").replace("$$", "$")), ROOT / "requirements.txt"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    names = re.findall(r"^([\w-]+)==", light, re.MULTILINE)
+    assert {"numpy", "orjson", "tokenizers", "gigatoken", "tree-sitter", "setuptools"} <= set(names)
+    assert not {"torch", "transformers", "pytest", "mypy", "ruff", "gguf"} & set(names)
+
+
 def check_python(words: list[str]) -> None:
     words = words[: words.index("|")] if "|" in words else words
     if words[0] == "-m":
