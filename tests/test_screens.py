@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = """
-from effectiveness.trainer.console import Console
-console = Console()
+from effectiveness.trainer.console import ProgressConsole
+console = ProgressConsole()
 console.start_bar(done=2, total=9000)
 for step in range(3, 9):
     console.advance(step, "loss 3.1415  12,345 tokens/s  ETA 3h05m  memory 12.3 GiB  waiting for data 0.1 %")

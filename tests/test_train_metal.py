@@ -151,8 +151,9 @@ def test_metal_without_memory_makes_the_step_in_smaller_pieces_and_remembers_its
 
 
 def test_several_processes_on_metal_are_refused(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
-        monkeypatch.setenv(name, "0")
+    place = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="needs --device cuda or cpu, not mps"):
         make_engine(METAL, "ddp")
 

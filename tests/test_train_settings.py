@@ -295,7 +295,12 @@ def test_compile_is_chosen_where_it_pays_a_larger_model_sooner(sequences, tmp_pa
 def test_distributed_chooses_the_engine(monkeypatch):
     import torch.distributed as dist
 
-    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost")):
+    for name, value in (
+        ("RANK", "0"),
+        ("WORLD_SIZE", "2"),
+        ("MASTER_ADDR", "localhost"),
+        ("MASTER_PORT", "29500"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(dist, "init_process_group", lambda *a, **o: None)
     monkeypatch.setattr(dist, "get_rank", lambda: 0)
