@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import string
@@ -245,6 +246,22 @@ def test_eight_steps_are_told_in_order_and_the_last_line_says_complete(repositor
     assert steps == [f"[STEP {number}/8" for number in range(1, 9)]
     assert done.stdout.splitlines()[-1].startswith("COMPLETE")
     assert "\r" not in done.stdout
+
+
+def test_what_there_is_one_of_is_told_in_the_singular(tmp_path):
+    for number in range(3):
+        text = "".join(f"def f{number}_{line}(x):\n    return x + {line * number}\n" for line in range(9))
+        (tmp_path / f"a{number}.py").write_text(text)
+    done = run(
+        tmp_path, "--output", tmp_path.with_name("one"), "--tokenizer", "local", "--max-tokens", "1024"
+    )
+    checker = Path(__file__).with_name("test_dataset_effectiveness.py")
+    checked = subprocess.run(
+        [sys.executable, checker, tmp_path.with_name("one")], capture_output=True, text=True
+    )
+    assert done.returncode == checked.returncode == 0
+    said = done.stdout + checked.stdout
+    assert "1 row" in said and not re.findall(r"(?<![\d.,/:-])1 [a-z]+s\b(?! is)", said)
 
 
 def test_a_c_locale_degrades_the_marks(repository, tmp_path):

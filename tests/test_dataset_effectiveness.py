@@ -31,7 +31,7 @@ import dataset_windows as windows
 from dataset_facts import Facts, read_facts
 
 from effectiveness.common.boundary import reason
-from effectiveness.common.console import Console
+from effectiveness.common.console import Console, count
 from effectiveness.common.endings import CannotPrint, claim_standard_streams, ending_of, fail, tell_on_stderr
 from effectiveness.common.jsonl import of_another_version
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE
@@ -234,7 +234,7 @@ def summary(facts: Facts) -> list[str]:
         f"  ✓ Dataset split: {shares}",
         f"  ✓ Sequences: {len(facts.rows):,} unique",
         f"  ✓ Context window: {facts.layout.window} tokens",
-        f"  ✓ Augmentation: {num_kinds} types",
+        f"  ✓ Augmentation: {count(num_kinds, 'type')}",
         f"  ✓ Curriculum learning: Verified{_sampled(facts)}",
         f"  ✓ File sizes: {megabytes:.{0 if megabytes >= 10 else 1}f} MB",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -126,6 +127,27 @@ def test_a_build_reads_neither_torch_nor_the_rooms_that_it_was_not_asked_for(tmp
 def test_a_build_with_variants_reads_what_makes_them(tmp_path):
     loaded = loaded_by_a_build(tmp_path, "--recipe", "founding")
     assert "effectiveness.corpus.augment.renaming" in loaded and "torch" not in loaded
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("train", "--sequences", "nowhere.jsonl"),
+        ("train", "--config", "nowhere.yaml"),
+        ("train", "--set", "model.presett=tiny"),
+        ("complete", "nowhere", "def"),
+        ("proof", "--dataset", "nowhere", "--model", "nowhere"),
+    ],
+)
+def test_what_was_mistyped_is_told_without_torch(flags, tmp_path):
+    code = (
+        "import sys; from effectiveness.cli import main; exit_code = main(sys.argv[1:]); "
+        "print('torch' in sys.modules); sys.exit(exit_code)"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", code, *flags]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stdout.splitlines()[-1] == "False", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import math
 import random
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,9 @@ def flags(root: Path, *more: str) -> list[str]:
 def card(workshop):
     """The card of the model, with its control trained on the unrelated code."""
     unrelated = str(workshop / "unrelated")
-    assert main(flags(workshop, "--control-repository", unrelated)) == 0
+    with redirect_stdout(StringIO()) as log:
+        assert main(flags(workshop, "--control-repository", unrelated)) == 0
+    (workshop / "log").write_text(log.getvalue())
     return json.loads((workshop / "model" / "proof" / "proof.json").read_text())
 
 
@@ -114,6 +118,11 @@ def test_the_card_has_every_arm_on_the_same_tokens(card):
     assert test["bits_per_byte"]["uniform"]["all"] == pytest.approx(uniform, rel=1e-3)
     assert test["bits_per_byte"]["trained"]["all"] < test["bits_per_byte"]["untrained"]["all"]
     assert {"all", "own identifiers", "role core", "language rust"} <= set(test["bits_per_byte"]["trained"])
+
+
+def test_the_log_says_once_and_last_that_all_is_complete_whatever_was_trained_for_it(card, workshop):
+    lines = (workshop / "log").read_text().splitlines()
+    assert lines.count("COMPLETE") == 1 and lines[-1] == "COMPLETE"
 
 
 def test_the_headline_is_trained_minus_control_with_its_interval(card):
@@ -388,6 +397,11 @@ def test_too_few_files_show_nothing_whatever_the_difference():
     found = difference(np.ones((1, 3)), np.full((1, 3), 900.0), np.full(3, 10))
     assert found["verdict"] == "no gain shown" and found["smallest_detectable"] is None
     assert difference(np.full((1, 9), 9.0), np.ones((1, 9)), np.full(9, 9))["verdict"].startswith("worse")
+
+
+def test_a_model_that_is_worse_is_called_so_also_where_it_may_be_chance():
+    found = difference(np.full((1, 3), 2.38), np.ones((1, 3)), np.full(3, 10))
+    assert found["verdict"].startswith("no gain shown, but ") and "(138.0 %) worse" in found["verdict"]
 
 
 def test_the_printed_card_begins_with_its_claim_and_fits_a_screen(card):

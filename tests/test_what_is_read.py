@@ -6,8 +6,9 @@ import subprocess
 import pytest
 from conftest import build_dataset
 
+from effectiveness.common.workers import Crew
 from effectiveness.corpus import story
-from effectiveness.corpus.scan import built, directories
+from effectiveness.corpus.scan import ScanOptions, built, directories, scan_repository
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.repeating import RECORDS
 from effectiveness.corpus.scan.unwanted import (
@@ -22,7 +23,8 @@ from effectiveness.corpus.scan.unwanted import (
     data_reason,
     name_reason,
 )
-from tests.scanning import code, paths, scan_tree, write
+from effectiveness.corpus.secrets import redact_all
+from tests.scanning import analyse, code, paths, scan_tree, write
 
 
 @pytest.fixture
@@ -77,6 +79,8 @@ LEFT_OUT = {
     "id_rsa": "key or credentials",
     ".env": "key or credentials",
     ".env.production": "key or credentials",
+    ".env.local.bak2": "key or credentials",
+    "staging.env": "key or credentials",
     "server.pem": "key or credentials",
     "a.py~": "backup copy",
     "a.c.orig": "backup copy",
@@ -98,14 +102,28 @@ def test_what_nobody_wants_to_learn_is_left_out_by_a_named_rule(root, spool):
 
 
 @pytest.mark.parametrize(
-    "name", [".env.example", "catalog.py", "loglevel.c", "envoy.yaml", "patch.py", "keys.go", "old.rs"]
+    "name",
+    [
+        *(".env.example", ".env.sample", ".env.template", ".env.dist", ".env.local.example", "example.env"),
+        *("vite.env.d.ts", "env.js"),
+        *("catalog.py", "loglevel.c", "envoy.yaml", "patch.py", "keys.go", "old.rs"),
+    ],
 )
 def test_a_name_that_only_sounds_like_it_is_read(root, spool, name):
-    write(root, **{name.replace(".", "_DOT_", 1) if name.startswith(".") else name: "value: words\n"})
-    (root / name).write_text("value: words\n")
-    assert name_reason(name) == "" or name == ".env.example"
+    (root / name).write_text("VALUE: words\n")
+    assert name_reason(name) == ""
     result, _, _ = scan_tree(root, spool)
-    assert name in paths(result) or name == ".env.example"
+    assert paths(result) == [name]
+
+
+def test_what_an_example_of_an_environment_holds_is_redacted(root, spool):
+    secret = "wJa1rXUtnFEMI/K7MDENG/bPxRfiCYzz09aQx7Lm"
+    (root / ".env.example").write_text(f"APP_NAME=shop\nAWS_SECRET_ACCESS_KEY={secret}\n")
+    options = ScanOptions(root=root)
+    with Crew(1) as crew:
+        result, _, _ = scan_repository(options, spool, crew, analyse=analyse, redact=redact_all)
+    assert paths(result) == [".env.example"] and result.secrets
+    assert b"APP_NAME=shop" in spool.read_bytes() and secret.encode() not in spool.read_bytes()
 
 
 def table(separator: str) -> bytes:

@@ -135,13 +135,19 @@ def _check_flags(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, standing: Standing) -> int:
-    # After the flags: --help and mistyped flags are answered without torch.
-    from effectiveness.trainer import training, without_training
     from effectiveness.trainer.config_file import load_config
-    from effectiveness.trainer.rows import recipe_of_dataset
+    from effectiveness.trainer.model_files import refuse_unless_finished
+    from effectiveness.trainer.rows import open_dataset, recipe_of_dataset
 
     built_for = recipe_of_dataset(arguments.sequences)
     config = load_config(arguments.config, arguments.overrides, _settings(arguments), built_for)
+    if arguments.complete is not None:
+        refuse_unless_finished(arguments.checkpoint or Path(config.output.directory))
+    else:
+        open_dataset(arguments.sequences)
+    # After flags, settings and paths: what was mistyped is told without torch.
+    from effectiveness.trainer import training, without_training
+
     if arguments.complete is not None:
         return without_training.complete(config, arguments)
     if arguments.dry_run:

@@ -26,6 +26,7 @@ from effectiveness.ablation.results import (
     refuse_foreign_tables,
     write_tables,
 )
+from effectiveness.common.console import count
 from effectiveness.common.endings import print_line as say
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.paths import spell
@@ -117,7 +118,7 @@ def _run(arguments: argparse.Namespace, standing: Standing) -> int:
     for line in lines:
         say(line)
     if num_failed:
-        say(f"{num_failed} runs FAILED; they are left out above, and made again at the next start")
+        say(f"{count(num_failed, 'run')} FAILED; they are left out above, and made again at the next start")
     return standing.exit_code
 
 
@@ -245,7 +246,8 @@ def _make_missing(arguments: argparse.Namespace, runs: list[Planned], crew: Crew
     done = {key_of(record) for record in read_results(arguments.results, say)}
     missing = [run for run in runs if run.key not in done]
     say(
-        f"seed {runs[0].spec.seed}: {len(runs)} runs, {len(runs) - len(missing)} of them in {arguments.results}"
+        f"seed {runs[0].spec.seed}: {count(len(runs), 'run')}, {len(runs) - len(missing)} of them "
+        f"in {arguments.results}"
     )
     started_at, num_failed = time.perf_counter(), 0
     try:
@@ -308,7 +310,8 @@ def _section(name: str, comparisons: list[table.Comparison]) -> list[str]:
     lines = [
         f"## {name}",
         "",
-        f"{len(first.num_bytes)} held-out files, {first.num_bytes.sum():,} bytes; {len(first.seeds)} seeds; "
+        f"{count(len(first.num_bytes), 'held-out file')}, {first.num_bytes.sum():,} bytes; "
+        f"{count(len(first.seeds), 'seed')}; "
         f"{first.curve[-1, 0]:.0f} steps, {min(tokens):,.0f} to {max(tokens):,.0f} training tokens a run",
         "",
         *table.markdown(comparisons),

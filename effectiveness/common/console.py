@@ -12,6 +12,11 @@ _ASCII_MARKS = str.maketrans(
 )
 
 
+def count(number: float, singular: str, plural: str = "") -> str:
+    """`count(1, "file")` -> '1 file'; `count(2000, "entry", "entries")` -> '2,000 entries'."""
+    return f"{int(number):,} {singular if number == 1 else plural or singular + 's'}"
+
+
 class Console:
     """Writes lines to standard output; characters that its encoding lacks degrade to ASCII. Raises CannotPrint."""
 

@@ -146,11 +146,6 @@ def percent(part: float, whole: float) -> str:
     return "> 99.9 %" if value > 99.9 else f"{value:.1f} %"
 
 
-def count(number: float, singular: str, plural: str = "") -> str:
-    """`count(1, "file")` -> '1 file'; `count(2, "entry", "entries")` -> '2 entries'."""
-    return f"{num(number)} {singular if number == 1 else plural or singular + 's'}"
-
-
 def short(text: str, limit: int = 120) -> str:
     """The ends of a long name: a page must stay small whatever the tree holds."""
     if len(text) <= limit:

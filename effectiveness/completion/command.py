@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.console import count
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.completion.confidence import Judgement
@@ -100,7 +101,9 @@ def _run(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
     before = time.perf_counter()
     memory = open_memory(dataset, coder, say)
     index_s = time.perf_counter() - before
-    say(f"memory  {memory.num_tokens:,} tokens of {len(memory.paths):,} training files, {index_s:.1f} s")
+    say(
+        f"memory  {count(memory.num_tokens, 'token')} of {count(len(memory.paths), 'training file')}, {index_s:.1f} s"
+    )
     meeting, fitting = halves(held_out["val"], arguments.seed)
     setup = _meet_model(arguments, Setup(coder=coder, memory=memory), meeting)
     read_on_val = read_for_rules(setup, fitting, arguments.seed)
@@ -189,8 +192,9 @@ def _figures(setup: Setup, reading: Reading, rules: dict[str, Judgement], index_
 
 def _lines(arguments, figures: dict, setup: Setup, reading: Reading, rules: dict[str, Judgement]):
     yield (
-        f"{arguments.score}: {figures['num_questions']} next lines and {figures['num_tokens']:,} tokens of "
-        f"{figures['num_files']} files that nothing was learned from"
+        f"{arguments.score}: {count(figures['num_questions'], 'next line')}"
+        f" and {count(figures['num_tokens'], 'token')} of "
+        f"{count(figures['num_files'], 'file')} that nothing was learned from"
     )
     yield "          exact  similarity  bits/byte"
     for arm, of_arm in figures["arms"].items():

@@ -14,6 +14,7 @@ from effectiveness.common.repository_context import CONTEXT_SHARE, PlaceInFile, 
 from effectiveness.completion.decoder import Decoder, open_decoder
 from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.spelling import TextCoder
+from effectiveness.trainer.model_files import refuse_unless_finished
 
 if TYPE_CHECKING:
     from torch import nn
@@ -184,13 +185,8 @@ def open_model(directory: Path) -> tuple[TextCoder, Network]:
 
 def open_coder(directory: Path) -> TextCoder:
     """The tokenizer of a finished model. Raises UserError where there is no such model."""
-    _refuse_unless_finished(directory)  # before its tokenizer is looked for
+    refuse_unless_finished(directory)  # before its tokenizer is looked for
     return TextCoder(directory)
-
-
-def _refuse_unless_finished(directory: Path) -> None:
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{directory} holds no finished model; give the --output of a training")
 
 
 def load_network(directory: Path, coder: TextCoder) -> Network:
@@ -203,7 +199,7 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
     )
     from effectiveness.trainer.vocabulary import Vocabulary
 
-    _refuse_unless_finished(directory)
+    refuse_unless_finished(directory)
     vocabulary = Vocabulary(directory)
     if vocabulary.sha256 != coder.sha256:
         raise UserError(

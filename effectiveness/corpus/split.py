@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from effectiveness.common.console import count
 from effectiveness.common.records import SHARE_TOLERANCE, SHARES, SPLITS
 from effectiveness.common.seeding import key_for
 
@@ -109,7 +110,7 @@ def split_notes(
     for name, rows in rows_per_file.items():
         largest, total = max(rows, key=lambda path: (rows[path], path), default=""), sum(rows.values())
         if total and rows[largest] > MAX_SHARE * total:
-            share = f"{100 * rows[largest] / total:.0f} % of its {total:,} rows of originals"
+            share = f"{100 * rows[largest] / total:.0f} % of its {count(total, 'row')} of originals"
             notes.append(
                 f"{name}: {largest} is {share}, as there are too few others; it counts for less in the headline"
             )
@@ -126,5 +127,5 @@ def _missed_shares(rows_per_split: dict[str, int], num_groups: int, is_kept: boo
     if not total or not missed:
         return ""
     got = "/".join(f"{100 * rows_per_split[name] / total:.0f}" for name in SPLITS)
-    why = f"{num_groups:,} groups of files were dealt out whole, by the rows that their bytes made likely"
+    why = f"files were dealt out in {count(num_groups, 'whole group')}, by the rows that their bytes made likely"
     return f"split is {got} instead of 85/10/5: {why}{' while those of the older dataset stay' * is_kept}"

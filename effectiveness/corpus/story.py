@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from effectiveness.common.console import Console, Stopwatch
+from effectiveness.common.console import Console, Stopwatch, count
 from effectiveness.common.paths import spell
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
@@ -75,7 +75,8 @@ class Story:
         self._step(
             1,
             "Scan",
-            f"{found.num_entries:,} entries = {len(found.files):,} files read ({num_bytes / 1e6:.1f} MB) "
+            f"{count(found.num_entries, 'entry', 'entries')} = "
+            f"{count(len(found.files), 'file')} read ({num_bytes / 1e6:.1f} MB) "
             f"+ {sum(found.skipped.values()):,} left out",
         )
         self._detail(_listing("left out", found.skipped))
@@ -99,7 +100,7 @@ class Story:
             self.note(f"could not be read: {path}")
         sizes = np.unique(corpus.groups, return_counts=True)[1]
         shared = sizes[sizes > 1]
-        self._detail(f"near-duplicates: {len(shared):,} groups hold {int(shared.sum()):,} files")
+        self._detail(f"near-duplicates: {count(int(shared.sum()), 'file')} in {count(len(shared), 'group')}")
         return corpus
 
     def replaced(self, options: BuildOptions, corpus: Corpus) -> Corpus:
@@ -121,7 +122,7 @@ class Story:
             )
         if not until:
             return past
-        later = f"{past.num_later_commits:,} commits later is HEAD, {past.head_commit[:12]}"
+        later = f"{count(past.num_later_commits, 'commit')} later is HEAD, {past.head_commit[:12]}"
         self._detail(
             f"as of commit {commit.name[:12]} of {commit.date}; "
             + (later if past.head else "that is HEAD: nothing was committed later")
@@ -149,7 +150,8 @@ class Story:
         self._step(
             3,
             "Tokenize",
-            f"{tokens:,} tokens in {windows:,} windows; tokenizer {tokenizer.name}, {tokenizer.vocab_size:,} entries",
+            f"{count(tokens, 'token')} in {count(windows, 'window')}; "
+            f"tokenizer {tokenizer.name}, {tokenizer.vocab_size:,} entries",
             total_s - augment_s,
         )
         self._detail(
@@ -159,7 +161,8 @@ class Story:
         for (kind, _, outcome), files in made.yields.items():
             changed[kind] += files * (outcome == "changed")
         refused = made.yields.total() - changed.total()
-        text = f"{len(made.rows) - windows:,} windows of variants, each proven; {refused:,} refusals counted"
+        proven = count(len(made.rows) - windows, "window")
+        text = f"{proven} of variants, each proven; {count(refused, 'refusal')} counted"
         self._step(4, "Augment", text if options.kinds else "none asked for", augment_s)
         if +changed:
             self._detail(_listing("files changed", +changed))
@@ -170,7 +173,9 @@ class Story:
         counts = np.bincount(role_of_file[table.of_unit("file")], minlength=len(ROLES))
         named = zip(ROLES, counts.tolist(), strict=True)
         self._step(
-            5, "Weigh", ", ".join(f"{role} x{WEIGHTS[role][0]:g}: {count:,} rows" for role, count in named)
+            5,
+            "Weigh",
+            ", ".join(f"{role} x{WEIGHTS[role][0]:g}: {count(rows, 'row')}" for role, rows in named),
         )
         if table.dropped:
             self._detail(_listing("rows left out, their tokens stand in another row", table.dropped))
@@ -187,9 +192,7 @@ class Story:
     def split(self, corpus: Corpus, table: RowTable, order: dict[str, np.ndarray]) -> None:
         counts = {name: len(rows) for name, rows in order.items()}
         total = max(1, sum(counts.values()))
-        shares = ", ".join(
-            f"{name} {count:,} ({100 * count / total:.1f} %)" for name, count in counts.items()
-        )
+        shares = ", ".join(f"{name} {rows:,} ({100 * rows / total:.1f} %)" for name, rows in counts.items())
         self._step(7, "Split", f"{shares}; whole groups, {len(np.unique(corpus.groups)):,} of them")
         if corpus.kept:
             self._detail(_kept(corpus.kept))
@@ -199,7 +202,9 @@ class Story:
     def saved(self, output: Path, metadata: dict) -> None:
         num_bytes = sum(metadata["files"][name]["bytes"] for name in DATASET_FILES.values())
         self._step(
-            8, "Save", f"{metadata['total_sequences']:,} rows, {num_bytes / 1e6:.1f} MB -> {spell(output)}"
+            8,
+            "Save",
+            f"{count(metadata['total_sequences'], 'row')}, {num_bytes / 1e6:.1f} MB -> {spell(output)}",
         )
         for line in format_leaks(metadata["leak_report"]):
             self._detail(line)
@@ -210,7 +215,7 @@ class Story:
     def _summary(self, output: Path, metadata: dict) -> None:
         say, rows = self._console.always, metadata["total_sequences"]
         say("")
-        say(f"✓ {metadata['source_repo']}: {rows:,} rows, all different")
+        say(f"✓ {metadata['source_repo']}: {count(rows, 'row')}, all different")
         per_split = " / ".join(f"{metadata[name + '_sequences']:,}" for name in SPLITS)
         say(
             f"  {metadata['base_sequences']:,} from the source, {metadata['augmented_sequences']:,} from variants; "
@@ -218,7 +223,7 @@ class Story:
         )
         if rows < FEW_ROWS:
             files = metadata["source_files_scanned"]
-            say(f"  The number of rows is what {files:,} files give; it is never raised by copies.")
+            say(f"  The number of rows is that of {count(files, 'file')}; it is never raised by copies.")
         say(f"  Look: {spell(output / 'report.html')}")
         say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
         train = spell(output / DATASET_FILES["train"])
@@ -230,8 +235,9 @@ class Story:
 def _kept(kept: dict) -> str:
     now_trained = kept["held_out_then"] - kept["held_out_still"]
     return (
-        f"as in the older dataset: {kept['known_by_path']:,} files known by path, {kept['known_by_text']:,} by text, "
-        f"{kept['new']:,} new; of {kept['held_out_then']:,} held out then {now_trained:,} are in train now, beside "
+        f"as in the older dataset: {count(kept['known_by_path'], 'file')} known by path, "
+        f"{kept['known_by_text']:,} by text, {kept['new']:,} new; "
+        f"of {kept['held_out_then']:,} held out then {now_trained:,} are in train now, beside "
         "what it trained on"
     )
 
@@ -240,8 +246,8 @@ def _later(metadata: dict) -> str:
     if not metadata["later_sequences"]:
         return f"later: nothing new was committed after {metadata['until']}, so {LATER_FILE} is not written"
     return (
-        f"later: {metadata['later_sequences']:,} rows of {metadata['later_files']:,} files, of which "
-        f"{metadata['later_scored_tokens']:,} tokens are new -> {LATER_FILE}"
+        f"later: {count(metadata['later_sequences'], 'row')} of {count(metadata['later_files'], 'file')}, with "
+        f"{count(metadata['later_scored_tokens'], 'token')} new -> {LATER_FILE}"
     )
 
 

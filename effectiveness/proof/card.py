@@ -43,6 +43,8 @@ COMPARED = (
 )
 ANSWERS_COMPARED = ((TRAINED, CONTROL), (TRAINED_MEMORY, MEMORY))
 
+NO_GAIN = "no gain shown"
+UNSURE = ", which may be chance of these files"
 POOLED = "pooled"  # a part of a set: all of it, a file that is too large counting as what it is
 
 Papers = dict[str, list[Paper]]  # arm -> one paper for each seed
@@ -113,12 +115,20 @@ def difference(a: np.ndarray, b: np.ndarray, num_bytes: np.ndarray) -> dict:
 
 
 def _verdict(interval: stats.Interval, relative: stats.Interval) -> str:
-    """ "no gain shown" where the interval touches 0; a loss is called one."""
+    """ "no gain shown" where the interval touches 0; a loss is called one, and what may be one is told as that."""
     if interval.touches_zero:
-        return "no gain shown"
+        return (
+            NO_GAIN
+            if not interval.estimate > 0
+            else f"{NO_GAIN}, but {_size(interval, relative)} worse{UNSURE}"
+        )
     if interval.low > 0:
         return f"worse: {stats.verdict(interval)} bits per byte"
     return f"{stats.verdict(interval)} bits per byte, {100 * -relative.estimate:.1f} %"
+
+
+def _size(interval: stats.Interval, relative: stats.Interval) -> str:
+    return f"{interval.estimate:.4f} bits per byte ({100 * relative.estimate:.1f} %)"
 
 
 def headline(card: dict) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from effectiveness.common.console import count
 from effectiveness.proof.card import ANSWERS_COMPARED, CONTROL, POOLED, TRAINED
 from effectiveness.trainer.evaluate import largest_file
 
@@ -16,9 +17,9 @@ def card_lines(card: dict) -> Iterator[str]:
     if card["leak"]:
         yield card["leak"]
     model = card["models"][0]
-    seeds = f", {len(card['models'])} seeds" if len(card["models"]) > 1 else ""
+    seeds = f", {count(len(card['models']), 'seed')}" if len(card["models"]) > 1 else ""
     yield ""
-    yield f"PROOF CARD  {card['dataset']['source_repo']}: {model['model']}, {model['steps']:,} steps{seeds}"
+    yield f"PROOF CARD  {card['dataset']['source_repo']}: {model['model']}, {count(model['steps'], 'step')}{seeds}"
     yield f"trained minus control: {card['headline']['verdict']}"
     yield from _what_could_be_seen(card["headline"]["difference"])
     for control in card["controls"][:1]:
@@ -40,8 +41,8 @@ def _what_could_be_seen(difference: dict | None) -> Iterator[str]:
         yield "  too few held-out files to see any effect"
     else:
         yield (
-            f"  95 % interval by {drawn_again(difference)}; {difference['files']} files would have shown an effect of "
-            f"{difference['smallest_detectable']:.4f} bits per byte"
+            f"  95 % interval by {drawn_again(difference)}, over {count(difference['files'], 'file')}; an effect of "
+            f"{difference['smallest_detectable']:.4f} bits per byte would have been seen"
         )
 
 
@@ -52,8 +53,8 @@ def drawn_again(difference: dict) -> str:
 
 def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
     yield (
-        f"{name}: bits per byte of {held_out['windows']:,} of {held_out['windows_in_all']:,} windows, "
-        f"{held_out['files']:,} files, {held_out['bytes']:,} bytes"
+        f"{name}: bits per byte of {held_out['windows']:,} of {count(held_out['windows_in_all'], 'window')}, "
+        f"{count(held_out['files'], 'file')}, {held_out['bytes']:,} bytes"
     )
     yield from (f"  {line}" for line in largest_words(held_out))
     columns = _columns(held_out)
@@ -120,7 +121,7 @@ QUESTION_COLUMNS = {
 
 def _question_lines(kind: str, of_kind: dict) -> Iterator[str]:
     others = f", {of_kind['with_other_files']} with other files" if "context" in kind else ""
-    yield f"{kind}: {of_kind['questions']} questions in {of_kind['files']} files{others}"
+    yield f"{kind}: {count(of_kind['questions'], 'question')} in {count(of_kind['files'], 'file')}{others}"
     yield _row("", list(QUESTION_COLUMNS.values()))
     for arm, shares in of_kind["arms"].items():
         yield _row(

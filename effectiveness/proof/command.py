@@ -8,6 +8,8 @@ from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
 from effectiveness.trainer.command_line import Parser, Standing, ending_of
+from effectiveness.trainer.model_files import refuse_unless_finished
+from effectiveness.trainer.rows import open_dataset
 
 EXAMPLES = """examples:
   python3 -m effectiveness proof --dataset training_data_effectiveness --model models/mine
@@ -49,7 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         _check_flags(arguments)
         if arguments.control_repository is not None:
             distrust(arguments.control_repository)
-        from effectiveness.proof.prove import prove  # --help and typos are answered without torch
+        open_dataset(arguments.dataset)
+        for model in arguments.model:
+            refuse_unless_finished(model, "--model ")
+        from effectiveness.proof.prove import prove  # what was mistyped is told without torch
 
         return prove(arguments, standing)
 

@@ -13,6 +13,7 @@ from effectiveness.common.jsonl import digest
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import models
 from effectiveness.trainer.config import SECTIONS, Config
+from effectiveness.trainer.model_files import refuse_unless_finished
 from effectiveness.trainer.rows import Dataset
 from effectiveness.trainer.run_directory import read_training_facts
 
@@ -40,8 +41,7 @@ class Finished:
 
 def open_finished(directory: Path) -> Finished:
     """Raises UserError, one line, where there is no finished training, or one of other weights."""
-    if not (directory / "config.json").is_file():
-        raise UserError(f"--model {directory} holds no finished model; give the --output of a training")
+    refuse_unless_finished(directory, "--model ")
     trained = read_training_facts(directory)
     if not trained.is_finite:
         raise UserError(

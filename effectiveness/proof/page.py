@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from effectiveness.common.charts import drawing
+from effectiveness.common.console import count
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.html import Html, document, join, note, table, tag
-from effectiveness.proof.card import CONTROL, MEMORY, POOLED, TRAINED, TRAINED_MEMORY
+from effectiveness.proof.card import CONTROL, MEMORY, NO_GAIN, POOLED, TRAINED, TRAINED_MEMORY
 from effectiveness.proof.card_text import (
     QUESTION_COLUMNS,
     answer_cell,
@@ -49,8 +50,8 @@ def _headline(card: dict) -> Html:
     small = "too few held-out files to see any effect"
     if found and found["smallest_detectable"] is not None:
         small = (
-            f"95 % interval by {drawn_again(found)}, over {found['files']} files; they would have shown an effect of "
-            f"{found['smallest_detectable']:.4f} bits per byte"
+            f"95 % interval by {drawn_again(found)}, over {count(found['files'], 'file')}; an effect of "
+            f"{found['smallest_detectable']:.4f} bits per byte would have been seen"
         )
     made_of = card["controls"][0]["made of"] if card["controls"] else "none"
     said = f"Trained minus control: {card['headline']['verdict']}"
@@ -96,7 +97,8 @@ def _other_pages(path: Path, card: dict) -> list[Html]:
 
 def _held_out(name: str, held_out: dict) -> Html:
     about = (
-        f"{held_out['windows']:,} of {held_out['windows_in_all']:,} windows, {held_out['files']:,} files, "
+        f"{held_out['windows']:,} of {count(held_out['windows_in_all'], 'window')}, "
+        f"{count(held_out['files'], 'file')}, "
         f"{held_out['bytes']:,} bytes. Each token is scored once."
     )
     scores = held_out["bits_per_byte"]
@@ -130,8 +132,9 @@ def sentence(words: str) -> str:
 
 def _interval_cells(found: dict) -> list[str]:
     interval, relative = found["bits_per_byte"], found["relative"]["estimate"]
-    said = "no gain shown"
-    if found["verdict"] != said:
+    if found["verdict"].startswith(NO_GAIN):
+        said = NO_GAIN if not (interval["estimate"] or 0) > 0 else "worse, perhaps by chance"
+    else:
         said = "worse" if interval["low"] > 0 else "better"
     return [
         number(interval["estimate"], 4),
@@ -149,7 +152,10 @@ def _questions(kind: str, of_kind: dict) -> Html:
     ]
     parts = [
         tag("h2", kind.capitalize()),
-        note(f"{of_kind['questions']} questions in {of_kind['files']} files; all arms answer greedily."),
+        note(
+            f"{count(of_kind['questions'], 'question')} in {count(of_kind['files'], 'file')}; "
+            "all arms answer greedily."
+        ),
         _table(["", *QUESTION_COLUMNS.values()], rows, emphasis=TRAINED),
     ]
     for what, against in compared_answers(of_kind):

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from effectiveness.common.console import count
 from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line, print_text
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
@@ -205,7 +206,9 @@ def _self_test(door: Door, background: Background, held_out: HeldOutTexts, key: 
             "--self-test needs a --repository with a file of 1,500 characters to leave out, or a --dataset"
         )
     background.fit()
-    print_line(f"asking  {len(gaps)} lines of {len(held_out.texts)} files that are not in the memory")
+    print_line(
+        f"asking  {count(len(gaps), 'line')} of {count(len(held_out.texts), 'file')} outside the memory"
+    )
     lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
     if held_out.files:
         compared = same_lines.compare(background.knowledge, held_out.files, self_test.asker(door.port, key))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.console import count
 from effectiveness.common.endings import scratch_directory
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
@@ -57,7 +58,7 @@ class Knowledge:
     @property
     def what(self) -> str:
         """Who answers, in words."""
-        memory = f"memory of {len(self.paths):,} files" if self.completer.memory else ""
+        memory = f"memory of {count(len(self.paths), 'file')}" if self.completer.memory else ""
         return " and ".join(filter(None, (memory, "model" if self.completer.network else "")))
 
     @property

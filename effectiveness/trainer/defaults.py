@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from effectiveness.common.console import count
 from effectiveness.common.records import UserError
 from effectiveness.trainer import models
 from effectiveness.trainer.config import MEASURED, Config, filled
@@ -78,7 +79,7 @@ def in_words(config: Config) -> str:
     patience = config.training.patience
     return ", ".join(
         [
-            f"{config.recipe}, up to {filled(config.training.num_epochs):,} epochs",
+            f"{config.recipe}, up to {count(filled(config.training.num_epochs), 'epoch')}",
             f"dropout {config.model.dropout:g}",
             "decay as the optimizer has it" if decay is None else f"decay {decay:g}",
             *(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from effectiveness.common.console import count
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
 from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.micro_batches import MicroBatch
@@ -83,8 +84,8 @@ class EvaluationScores:
     def windows(self) -> str:
         """ "96 of 1,128 windows", "all 560 windows"."""
         if not self.is_whole:
-            return f"{self.num_windows:,} of {self.num_windows_in_all:,} windows"
-        return f"all {self.num_windows_in_all:,} windows"
+            return f"{self.num_windows:,} of {count(self.num_windows_in_all, 'window')}"
+        return f"all {count(self.num_windows_in_all, 'window')}"
 
 
 # --- scoring --------------------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def final_lines(label: str, evaluation: EvaluationScores, best_step: int) -> Ite
     words = score_words(evaluation.headline)
     yield f"{label}: {words} with the weights of step {best_step}, on {evaluation.windows}{rest}"
     for name, part in evaluation.by_language.items():
-        yield f"  language {name}: {score_words(part)}, {part.num_tokens:,} tokens"
+        yield f"  language {name}: {score_words(part)}, {count(part.num_tokens, 'token')}"
 
 
 def full_lines(label: str, evaluation: EvaluationScores) -> Iterator[str]:
@@ -229,7 +230,7 @@ def full_lines(label: str, evaluation: EvaluationScores) -> Iterator[str]:
     yield (
         f"{label}: {headline.nats_per_token:.4f} nats per token, perplexity {headline.perplexity:.3f}, "
         f"{headline.bits_per_byte:.4f} bits per byte ({headline.pooled_bits_per_byte:.4f} pooled), "
-        f"{headline.num_tokens:,} tokens, {evaluation.windows}"
+        f"{count(headline.num_tokens, 'token')}, {evaluation.windows}"
     )
     if evaluation.largest is not None:
         yield f"  {largest_file(evaluation.largest)}"
@@ -242,7 +243,7 @@ def full_lines(label: str, evaluation: EvaluationScores) -> Iterator[str]:
         for name, part in scores.items():
             yield (
                 f"  {group} {name}: {part.nats_per_token:.4f} nats per token, "
-                f"{part.bits_per_byte:.4f} bits per byte, {part.num_tokens:,} tokens"
+                f"{part.bits_per_byte:.4f} bits per byte, {count(part.num_tokens, 'token')}"
             )
 
 

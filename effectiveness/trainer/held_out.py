@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from effectiveness.common.console import count
 from effectiveness.common.endings import tell_on_stderr
 from effectiveness.common.records import ORIGINAL, VARIANTS
 from effectiveness.common.seeding import key_for
@@ -217,7 +218,7 @@ class EvaluationPlan:
     def words(self) -> str:
         scored = self.max_windows or self.num_windows_in_all
         return (
-            f"{scored:,} of {self.num_windows_in_all:,} windows of val files, the same ones each of "
+            f"{scored:,} of {count(self.num_windows_in_all, 'window')} of val files, the same ones each of "
             f"{self.num_evaluations - NUM_AT_THE_END:,} times; at the end as many of val and test; in all "
             f"{100 * self.share:.0f} % of what the training costs"
         )

@@ -7,6 +7,7 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
+from effectiveness.common.console import count
 from effectiveness.common.paths import spell
 from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
@@ -31,7 +32,12 @@ def train(config: Config, arguments: argparse.Namespace, standing: Standing | No
     # The signals to the very end: what is said of one is then true.
     with stop_requests() as stop, joined(run.engine, lambda: _what_is_saved(run)):
         try:
-            return _train(run, arguments, stop, standing or Standing())
+            exit_code = _train(run, arguments, stop, standing or Standing())
+            if not exit_code and standing is not None:  # else another command's log goes on
+                run.console.say_end("COMPLETE")
+            if not exit_code and run.console.trouble:
+                raise run.console.trouble
+            return exit_code
         finally:
             run.console.close()
 
@@ -91,13 +97,6 @@ def _train_and_finish(
         journal.close()
     if problem:
         raise UserError(problem, exit_code=1)
-    return _say_complete(run)
-
-
-def _say_complete(run: setup.Run) -> int:
-    run.console.say_end("COMPLETE")
-    if run.console.trouble:
-        raise run.console.trouble
     return 0
 
 
@@ -153,7 +152,7 @@ def _say_finished(run: setup.Run, trainer: Trainer, standing: Standing) -> int:
         f"finished at step {trainer.state.step}: nothing is left to do, nothing was changed; more --epochs (or "
         "training.max_steps) go on"
     )
-    return _say_complete(run)
+    return 0
 
 
 def _refuse_overwriting_the_source(config: Config, source: Path | None) -> None:
@@ -185,8 +184,8 @@ def _say_start(run: setup.Run, trainer: Trainer, facts: dict) -> None:
     say(f"device  {facts['device']}, {facts['precision']}{processes}")
     say(f"recipe  {defaults.in_words(run.config)}; {_read_of_built(run, len(trainer.batches.rows))}")
     say(
-        f"data    {len(trainer.batches.rows):,} rows, {plan.num_packs:,} packs and {plan.num_steps:,} steps "
-        f"an epoch, about {trainer.schedule.num_updates:,} steps in all"
+        f"data    {count(len(trainer.batches.rows), 'row')}, {count(plan.num_packs, 'pack')} and "
+        f"{count(plan.num_steps, 'step')} an epoch, about {count(trainer.schedule.num_updates, 'step')} in all"
     )
     if not run.dataset.num_held_out_bytes("val"):
         say("data    no val file is held out: nothing is evaluated, and the last weights are exported")

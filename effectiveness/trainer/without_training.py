@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from effectiveness.common.boundary import reading
+from effectiveness.common.console import count
 from effectiveness.common.endings import print_text, tell_on_stderr
 from effectiveness.common.recipes import TRAINED
 from effectiveness.common.records import LATER, UserError
@@ -68,8 +69,6 @@ def show_plan(config: Config, arguments: argparse.Namespace) -> int:
 def complete(config: Config, arguments: argparse.Namespace) -> int:
     """Print the prompt and what the model of --checkpoint (or --output) continues it with."""
     source = arguments.checkpoint or Path(config.output.directory)
-    if not (source / "config.json").is_file():
-        raise UserError(f"{source} holds no finished model; give the --output of a training")
     text, suffix = arguments.complete, arguments.suffix
     device = choose_device(config.device_backend.device)
     vocabulary = Vocabulary(source)
@@ -119,11 +118,11 @@ def make_plan(run: setup.Run) -> Iterator[str]:
     yield f"disk        {disk_bytes(run, memory, model) / devices.GIB:.2f} GiB: checkpoints and the finished model"
     yield f"recipe      {defaults.in_words(run.config)}"
     yield f"rows        {TRAINED[run.config.recipe].words}"
-    yield f"data        {len(rows):,} rows, {recut.num_source_tokens(rows):,} source tokens"
+    yield f"data        {count(len(rows), 'row')}, {count(recut.num_source_tokens(rows), 'source token')}"
     tokens = int(plan.num_pairs.sum())
     percent = 100 * tokens / max(plan.num_packs * run.dataset.window, 1)
-    yield f"epoch       {plan.num_steps:,} steps, {tokens:,} tokens, {percent:.1f} % filled"
-    yield f"run         {num_epochs:,} epochs, about {num_updates:,} steps"
+    yield f"epoch       {count(plan.num_steps, 'step')}, {count(tokens, 'token')}, {percent:.1f} % filled"
+    yield f"run         {count(num_epochs, 'epoch')}, about {count(num_updates, 'step')}"
     rate = defaults.learning_rate(run.config, model, run.source)
     ends = f"{schedule.warmup_updates} warm-up, {schedule.cooldown_updates} cool-down"
     kind = defaults.optimizer_kind(run.config, run.source)

@@ -80,7 +80,7 @@ def format_leaks(report: dict[str, Any]) -> list[str]:
     about = "" if report["exact"] else f", estimated from 1 span in {report['sampled_one_in']}"
     lines = [
         f"{split}: {100 * seen['share']:.2f} % of {seen['spans']:,} distinct {report['span_tokens']}-token spans "
-        f"also stand in train{about}; {seen['rows_half_shared']:,} of {seen['rows']:,} rows share half of theirs"
+        f"also stand in train{about}; rows that share half of theirs: {seen['rows_half_shared']:,} of {seen['rows']:,}"
         for split, seen in report["held_out"].items()
     ]
     lines.append(

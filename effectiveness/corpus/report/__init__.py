@@ -9,9 +9,9 @@ import shlex
 from pathlib import Path
 
 from effectiveness.common.charts import bar
+from effectiveness.common.console import count
 from effectiveness.common.html import (
     Html,
-    count,
     document,
     facts,
     figure,
@@ -72,13 +72,18 @@ def headline(metadata: dict, counted: RowCounts) -> Html:
         "variants of it."
     )
     plan, per_split = metadata["hardware"], " / ".join(num(n) for n in counted.rows_by_split)
+    once = "variants count, and what two windows share counts in both"
     entries = count(metadata["num_entries"], "entry", "entries")
     overlap = f"overlap {num(metadata['overlap_tokens'])} · {plan['tier']} tier: {plan['reason']}"
     tokenizer = f"{short(metadata['tokenizer'], 80)}: {short(metadata['tokenizer_reason'], 160)}"
     named = (
         ("Files read", num(metadata["source_files_scanned"]), f"of {entries}"),
         ("Rows", num(counted.num_rows), f"{per_split} train / val / test"),
-        ("Tokens", num(tokens), "stored without padding, overlap repeated"),
+        (
+            "Tokens",
+            num(tokens),
+            f"in all rows, without padding; {once}",
+        ),
         ("Window", num(window), overlap),
         ("Recipe", recipe_of(metadata), RECIPES[recipe_of(metadata)].words),
         ("Vocabulary", num(metadata["vocab_size"]), tokenizer),

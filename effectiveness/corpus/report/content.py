@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from effectiveness.common import charts
+from effectiveness.common.console import count
 from effectiveness.common.html import (
     Html,
-    count,
     figure,
     finding,
     note,

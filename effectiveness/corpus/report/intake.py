@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from effectiveness.common.charts import bar, stacked
+from effectiveness.common.console import count
 from effectiveness.common.html import (
     Html,
-    count,
     finding,
     join,
     note,

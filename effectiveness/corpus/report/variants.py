@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from itertools import zip_longest
 
 from effectiveness.common.charts import bar
+from effectiveness.common.console import count
 from effectiveness.common.html import (
     Html,
-    count,
     figure,
     finding,
     join,

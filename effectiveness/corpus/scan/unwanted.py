@@ -51,7 +51,7 @@ _LANGUAGES = {
     "subtitles or playlist": "SubRip Text|WebVTT|M3U|Cue Sheet",
     "mail, calendar or chat": "E-mail|IRC log|iCalendar|vCard|Git Commit",
     "patch": "Diff|Darcs Patch",
-    "key or credentials": "Public Key|Dotenv",
+    "key or credentials": "Public Key",
     RECORDED: "Jest Snapshot|Python traceback|ObjDump|C-ObjDump|Cpp-ObjDump|D-ObjDump",
     "written by a tool": "Linux Kernel Module|Microsoft Developer Studio Project|Windows Registry Entries|"
     "JetBrains MPS|XPages|Rich Text Format|JAR Manifest",
@@ -82,7 +82,7 @@ _NAMES = {
     "lock file": "package-lock.json npm-shrinkwrap.json pnpm-lock.yaml bun.lockb conda-lock.yml go.sum "
     "go.work.sum Package.resolved packages.lock.json project.assets.json gradle.lockfile "
     ".cargo-checksum.json .terraform.lock.hcl",
-    "key or credentials": ".env .netrc .pgpass .htpasswd .git-credentials .pypirc .dockercfg .secrets.baseline id_rsa "
+    "key or credentials": ".netrc .pgpass .htpasswd .git-credentials .pypirc .dockercfg .secrets.baseline id_rsa "
     "id_dsa id_ecdsa id_ed25519 known_hosts authorized_keys",
     "recorded output": ".bash_history .zsh_history .python_history .viminfo .coverage .gdb_history",
     "vendored (build helper)": "config.guess config.sub ltmain.sh install-sh depcomp mkinstalldirs ylwrap aclocal.m4 "
@@ -92,7 +92,11 @@ _NAMES = {
 _BY_LANGUAGE = {name: reason for reason, names in _LANGUAGES.items() for name in names.split("|")}
 _BY_NAME = {name: reason for reason, names in _NAMES.items() for name in names.split()}
 _BY_SUFFIX = {suffix: reason for reason, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
-_ENVIRONMENT = re.compile(r"\.env\.(?!example$|sample$|template$|dist$|schema$)[\w.-]+")
+_ENVIRONMENT = re.compile(r"\.env\.[\w.-]+|[^/]*\.env", re.IGNORECASE)
+# Says which settings there are, for everybody to fill in: documentation.
+_TO_FILL_IN = re.compile(
+    r"(?:^|[._-])(?:examples?|samples?|templates?|tpl|tmpl|dist|schema|defaults?)(?:[._-]|$)", re.IGNORECASE
+)
 # src/generated/a.h, a.generated.ts, a_generated.h, zz_generated.deepcopy.go
 _GENERATED_NAME = re.compile(
     r"(?:^|/)(?:(?:__)?generated(?:__)?|auto-?generated?)/|"
@@ -122,13 +126,13 @@ _ONE_WORD = re.compile(rb"^[\w'./@+~\x80-\xff-]+[ \t\r]*$", re.MULTILINE)  # or 
 def name_reason(path: str) -> str:
     """Why a file with this name is not even opened; "" to go on.
 
-    >>> name_reason("a/id_rsa"), name_reason("a/x.geojson"), name_reason(".env.local"), name_reason("a.py")
+    >>> name_reason("a/id_rsa"), name_reason("a/x.geojson"), name_reason(".env.local"), name_reason(".env.example")
     ('key or credentials', 'data table', 'key or credentials', '')
     """
     name = path.rpartition("/")[2]
     if reason := _BY_NAME.get(name):
         return reason
-    if _ENVIRONMENT.fullmatch(name):
+    if _ENVIRONMENT.fullmatch(name) and not _TO_FILL_IN.search(name):
         return "key or credentials"
     if _DECLARATIONS.search(name):
         return "vendored (TypeScript's own declarations)"
