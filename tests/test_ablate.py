@@ -342,9 +342,7 @@ def test_a_run_whose_loss_is_not_finite_is_no_result_but_a_failed_run(
     results = tmp_path / "r.jsonl"
     assert ablate.main(flags(dataset, results, "--arms", "founding")) == 1
     said = capsys.readouterr().out
-    assert (
-        "FAILED founding seed 1" in said and "its losses are not finite" in said and "1 runs FAILED" in said
-    )
+    assert "FAILED founding seed 1" in said and "its losses are not finite" in said and "1 run FAILED" in said
     assert [record["arm"] for record in read_results(results, print)] == ["baseline"]
 
 
