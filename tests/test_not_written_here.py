@@ -95,6 +95,7 @@ def test_what_people_write_that_looks_like_it_is_read(tmp_path):
         "app/i18n/{}/admin.php",
         "res/values-{}/strings.xml",
         "Mac/{}.lproj/Main.strings",
+        "texts/language_box-{}.xml",
         "metadata/{}/changelogs/1.txt",
         "config/locales/forms.{}.yml",
     ],
@@ -107,6 +108,26 @@ def test_of_the_same_texts_in_several_languages_english_alone_is_read(tmp_path, 
     result = scan_tree(place(tmp_path / "root", files), tmp_path / "spool")[0]
     assert paths(result) == [pattern.format("en")]
     assert result.skipped == {TRANSLATION: len(LANGUAGES) + 1}
+
+
+def test_messages_of_an_installer_and_dialects_are_translations(tmp_path):
+    text = "[Messages]\nWelcomeLabel=Benvido ao asistente que instala o programa\n"
+    names = ("German", "French", "Galician", "Nepali", "BrazilianPortuguese", "NorwegianNynorsk")
+    files = {f"setup/{name}.isl": text for name in names}
+    files |= {
+        f"texts/language-{code}.xml": f"<a>{WORDS}</a>\n" for code in ("en", "de-x-franken", "it", "fr", "nl")
+    }
+    result = scan_tree(place(tmp_path / "root", files), tmp_path / "spool")[0]
+    assert paths(result) == ["texts/language-en.xml"]
+    assert result.skipped == {TRANSLATION: len(names) + 4}
+
+
+@pytest.mark.parametrize("directory", ["3rd-party", "3rdparty", "lib/3rd_party"])
+def test_what_others_wrote_is_left_out_however_its_directory_is_spelled(tmp_path, directory):
+    root = place(tmp_path / "root", {f"{directory}/json.hpp": "int a;\n", "src/party.cpp": "int b;\n"})
+    result = scan_tree(root, tmp_path / "spool")[0]
+    assert paths(result) == ["src/party.cpp"]
+    assert result.skipped == {f"vendored ({directory.rpartition('/')[2]}/)": 1}
 
 
 def test_names_of_languages_that_are_no_translations_are_read(tmp_path):

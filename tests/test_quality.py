@@ -36,7 +36,7 @@ def encoded(num_bytes: int) -> bytes:
         (CODE + b"<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> other\n", quality.IN_A_MERGE),
         (b"<<<<<<< HEAD\r\nx = 1\r\n=======\r\nx = 2\r\n>>>>>>> other\r\n", quality.IN_A_MERGE),
         (b"x = '" + b"a b " * 300 + b"'\n", quality.LONG_LINES),
-        (CODE * 100 + b"x = '" + b"a b " * 700 + b"'\n", quality.LONG_LINES),
+        (CODE * 100 + b"x = '" + b"a b " * (30 * len(CODE)) + b"'\n", quality.LONG_LINES),
         (CODE * 20_000 + b"x = '" + b"a b " * 25_000 + b"'\n", quality.LONG_LINES),
         ((b"x = '" + b"a b " * 60 + b"'\n") * 20, quality.LONG_MEAN_ELSEWHERE),
         (b"table = [\n" + b"    0.5, 1.25, 3.75,\n" * 100 + b"]\n", quality.FEW_LETTERS),
@@ -64,6 +64,9 @@ def test_each_rule_names_its_own_case(text, reason):
         pytest.param(b"x = '" + b"a " * 60 + b"'\n", id="one line is no mean"),
         pytest.param(
             CODE * 200 + b"# [b]: http://x/" + b"a/b" * 400 + b"\n", id="one long badge link in a comment"
+        ),
+        pytest.param(
+            CODE * 100 + b"COLOURS = '" + b"*.a=1:" * (6 * len(CODE)) + b"'\n", id="a constant of a quarter"
         ),
         pytest.param(
             CODE * 300 + b"K = '''\n" + encoded(1500) + b"\n'''\n", id="one test vector in a long file"

@@ -23,7 +23,9 @@ _BUILT_TOGETHER = (
     frozenset({b".cjs", b".js", b".d.cts"}),
 )
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
-_THIRD_PARTY = frozenset(b"third_party third-party thirdparty _vendor _vendored vendored".split())
+_THIRD_PARTY = frozenset(
+    b"third_party third-party thirdparty 3rd_party 3rd-party 3rdparty _vendor _vendored vendored".split()
+)
 _VIGNETTES = b"inst/doc"  # where R puts copies of vignettes/ and what it makes of them
 # what a server hands out; vendor/ there is jQuery
 _OF_A_PAGE = frozenset(

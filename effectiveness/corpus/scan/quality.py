@@ -15,11 +15,12 @@ import string
 import numpy as np
 
 from effectiveness.corpus.scan.built import OF_THE_WEB, built_reason
-from effectiveness.corpus.scan.unwanted import MAX_DATA_BYTES, data_reason, shape_reason
+from effectiveness.corpus.scan.unwanted import MAX_DATA_BYTES, OFTEN_DATA, data_reason, shape_reason
 from effectiveness.languages import UNKNOWN, Language
 
 LONG_LINE_CHARS = 1000
-LONG_LINES_SHARE = 0.2  # of the text; hand-written files stay below 0.17, minified ones begin at 0.3
+LONG_LINES_SHARE = 0.2  # of the text; hand-written files stay below 0.17, minified ones begin at 0.21
+LONG_LINES_SHARE_OF_CODE = 0.29  # which is not minified: a constant in two lines had 0.272
 # The path of a drawing within a page that a person wrote: it stands on one line, and the page is no less theirs.
 _PATH = re.compile(rb"""(?<=["'])[Mm][-+.,\deMmZzLlHhVvCcSsQqTtAa \t]{256,20000}(?=["'])""")
 MAX_LINE_CHARS = 100_000  # nobody wrote this, whatever its share: one such line can cost a tokenizer seconds
@@ -129,7 +130,11 @@ def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -
         return f"generated: {marker}"
     if not handwritten and (reason := built_reason(text, language)):
         return reason
-    if not language.long_lines and (reason := _line_reason(text, is_of_the_web=language.name in OF_THE_WEB)):
+    is_of_the_web = language.name in OF_THE_WEB
+    is_code = not (is_of_the_web or language.is_data or language.name in OFTEN_DATA)
+    if not language.long_lines and (
+        reason := _line_reason(text, is_of_the_web=is_of_the_web, is_code=is_code)
+    ):
         return reason
     if reason := _data_reason(text):
         return reason
@@ -218,8 +223,9 @@ def line_lengths(text: bytes) -> np.ndarray:
     return lengths
 
 
-def _line_reason(text: bytes, *, is_of_the_web: bool) -> str:
+def _line_reason(text: bytes, *, is_of_the_web: bool, is_code: bool) -> str:
     most = MAX_MEAN_LINE_CHARS if is_of_the_web else MAX_MEAN_LINE_CHARS_ELSEWHERE
+    most_in_them = LONG_LINES_SHARE_OF_CODE if is_code else LONG_LINES_SHARE
     if len(text) <= most * text.count(b"\n") and not _has_long_line(text):  # nearly always
         return ""
     text = _PATH.sub(b"", text)
@@ -227,7 +233,7 @@ def _line_reason(text: bytes, *, is_of_the_web: bool) -> str:
     if not text.isascii():  # bytes are an upper bound; characters decide
         lengths = line_lengths(text.decode("utf-8").encode("ascii", "replace"))
     in_long_lines = lengths[lengths > LONG_LINE_CHARS].sum()
-    if lengths.max() > MAX_LINE_CHARS or in_long_lines > LONG_LINES_SHARE * (lengths.sum() + len(lengths)):
+    if lengths.max() > MAX_LINE_CHARS or in_long_lines > most_in_them * (lengths.sum() + len(lengths)):
         return LONG_LINES
     if lengths.mean() <= most or len(text) < MIN_BYTES_FOR_SHARES:
         return ""

@@ -30,12 +30,13 @@ _CODES = frozenset(
     b"tg th ti tk tl tn to tr ts tt tzm ug uk ur uz ve vi wa wo xh yi yo zh zu bp br".split()
 )
 _SPELLED = frozenset(
-    b"afrikaans albanian arabic armenian azerbaijani basque belarusian bengali bosnian brazilian bulgarian "
-    b"catalan chinese croatian czech danish dutch english estonian finnish french galician georgian german "
-    b"greek hebrew hindi hungarian icelandic indonesian irish italian japanese kazakh khmer korean latvian "
-    b"lithuanian macedonian malay mongolian norwegian persian polish portuguese romanian russian serbian "
-    b"farsi kurdish occitan slovene slovak slovenian spanish swedish tamil telugu thai turkish ukrainian "
-    b"urdu uzbek vietnamese welsh".split()
+    b"afrikaans albanian arabic armenian asturian azerbaijani basque belarusian bengali bosnian "
+    b"brazilian bulgarian catalan chinese corsican croatian czech danish dutch english esperanto "
+    b"estonian finnish french galician georgian german greek hebrew hindi hungarian icelandic "
+    b"indonesian irish italian japanese kazakh khmer korean latvian ligurian lithuanian luxembourgish "
+    b"luxemburgish macedonian malay marathi mongolian montenegrin nepali norwegian persian polish "
+    b"portuguese romanian russian serbian sinhala farsi kurdish occitan slovene slovak slovenian "
+    b"spanish swedish tamil tatar telugu thai turkish ukrainian urdu uzbek vietnamese welsh".split()
 )
 _WELL_KNOWN = frozenset(
     b"de es fr it ja nl pt ru zh german spanish french italian japanese dutch russian chinese".split()
@@ -44,15 +45,16 @@ _ENGLISH = frozenset({b"en", b"english", b"base"})
 _PLAIN_ENGLISH = re.compile(
     rb"(?:.*[._-])?(?:en|en[-_]r?us|english|base)(?:\.lproj)?(?:\.[^.]*)?", re.DOTALL | re.IGNORECASE
 )
-_FORMATS = OFTEN_DATA | {"INI", "Java Properties", "Fluent"}  # of texts
-# de, pt-BR, zh_Hant, sr@latin; values-de-rDE, de.lproj, messages_de, app.de, BulgarianLanguage
+_FORMATS = OFTEN_DATA | {"INI", "Java Properties", "Fluent", "Inno Setup"}  # of texts
+# de, pt-BR, zh_Hant, sr@latin; values-de-rDE, de-x-franken, de.lproj, messages_de, app.de, BulgarianLanguage
 _LOCALE = re.compile(
-    rb"(?P<before>|.*?[._-])(?P<code>[A-Za-z]{2,3})"
-    rb"(?:[-_]r?(?:[A-Z]{2}|[a-z]{2}|\d{3}|[A-Z][a-z]{3})(?:[-_][A-Z]{2})?)?(?:@\w{2,12})?(?P<after>|\.lproj)",
+    rb"(?P<before>|.*?[._-])(?P<code>(?i:%s))"
+    rb"(?:[-_]r?(?:[A-Z]{2}|[a-z]{2}|\d{3}|[A-Z][a-z]{3})(?:[-_][A-Z]{2})?)?(?:@\w{2,12}|-x-\w{2,12})?(?P<after>|\.lproj)"
+    % b"|".join(sorted(_CODES)),  # not any three letters: language_box-cs-CZ
     re.DOTALL,
 )
 _WORD = re.compile(
-    rb"(?P<before>|.*?[._-])(?P<code>[A-Za-z]{4,12}?)(?:br|simplified|traditional|latin|cyrillic)?"
+    rb"(?P<before>|.*?[._-])(?P<code>[A-Za-z]{4,12}?)(?:br|portuguese|nynorsk|simplified|traditional|latin|cyrillic)?"
     rb"(?P<after>|Language|Locale|[._-].*)",
     re.DOTALL | re.IGNORECASE,
 )
