@@ -28,6 +28,7 @@ SCRIPTS = [
 ]
 ENTRY_POINTS = [
     *(["create_training_dataset_effectiveness.py"], ["training/model_trainer_unified.py"]),
+    *(["training/proof.py"], ["training/ablate.py"]),
     *(["effectiveness"], *(["effectiveness", name] for name in COMMANDS)),
 ]
 # Python's, the requirements', ours, and what Python looks for by itself.
@@ -114,7 +115,7 @@ def test_every_command_starts_in_a_hostile_directory_and_imports_nothing_of_it(h
 
 
 @pytest.mark.parametrize(
-    "entry", ENTRY_POINTS[:2], ids=" ".join
+    "entry", ENTRY_POINTS[:4], ids=" ".join
 )  # what runs a directory is read before any line of ours
 def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile, entry):
     for name in BY_ITSELF:
@@ -133,7 +134,7 @@ def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile,
 
 
 def test_python_safe_path_does_not_keep_a_command_from_its_own_packages(hostile):
-    for entry in ENTRY_POINTS[:5]:
+    for entry in ENTRY_POINTS[:7]:
         assert run([], [ROOT / entry[0], "--help"], hostile, PYTHONSAFEPATH="1").returncode == 0
 
 
@@ -362,6 +363,7 @@ OF_RUNPY = (
 BY_NAME = [
     *(["effectiveness", name] for name in COMMANDS),
     ["training.model_trainer_unified"],
+    ["training.proof"],
 ]
 
 
