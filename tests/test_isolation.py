@@ -114,9 +114,8 @@ def test_every_command_starts_in_a_hostile_directory_and_imports_nothing_of_it(h
     assert not ran(hostile)
 
 
-@pytest.mark.parametrize(
-    "entry", ENTRY_POINTS[:4], ids=" ".join
-)  # what runs a directory is read before any line of ours
+# What runs a directory is read before any line of ours.
+@pytest.mark.parametrize("entry", ENTRY_POINTS[:4], ids=" ".join)
 def test_an_empty_or_relative_part_of_the_python_path_brings_nothing_in(hostile, entry):
     for name in BY_ITSELF:
         (hostile / f"{name}.py").unlink()  # the interpreter runs these before any line of ours

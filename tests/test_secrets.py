@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from effectiveness.corpus.secrets import anchors, redact, redact_all, runs
+from effectiveness.corpus.secrets.calls import CALLED
 from effectiveness.corpus.secrets.named import NAMED
 from effectiveness.corpus.secrets.places import PLACED
 from effectiveness.corpus.secrets.rules import TOKENS as TOKEN_RULES
@@ -224,7 +225,7 @@ def test_texts_redacted_together_become_what_each_becomes_alone(monkeypatch):
 def test_what_is_compiled_finds_the_same_places_as_numpy(monkeypatch):
     monkeypatch.setattr(anchors, "BLOCK_BYTES", 1 << 10)
     monkeypatch.setattr(runs, "BLOCK_BYTES", 1 << 10)
-    table = anchors.AnchorTable((*TOKEN_RULES, *PLACED, *NAMED))
+    table = anchors.AnchorTable((*TOKEN_RULES, *PLACED, CALLED, *NAMED))
     rng = random.Random(4)
     alphabets = (b"aB3_ ", b"a1B2c3.-/+~_", b"keyToken='pass 0:", bytes(range(256)))
     texts = [bytes(rng.choices(alphabet, k=rng.randrange(12_000))) for alphabet in alphabets * 8]

@@ -25,9 +25,8 @@ AUGMENTATION_KINDS = ("variable_renaming", "comment_toggle", "format_variation",
 VARIANTS = (ORIGINAL, *AUGMENTATION_KINDS)  # a row stores the index into this table
 
 DATASET_FILES = {split: f"training_data_{split}.jsonl" for split in SPLITS}
-SPLITS_FILE = (
-    "file_splits.jsonl"  # of every file its split, and a sketch by which a later build knows it again
-)
+# Of every file its split, and a sketch by which a later build knows it again.
+SPLITS_FILE = "file_splits.jsonl"
 LATER = "later"  # no split of the dataset: what was committed after it, with --until
 LATER_FILE = f"training_data_{LATER}.jsonl"
 METADATA_FILE = "dataset_metadata.json"

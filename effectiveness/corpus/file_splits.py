@@ -41,7 +41,7 @@ class FileSplits:
     sha256: str
     train_sha256: tuple[
         str, ...
-    ]  # of the rows that it, and what it kept the splits of, trained on; oldest first
+    ]  # of the rows trained on: its own and those it kept the splits of, oldest first
     paths: tuple[str, ...]
     split: np.ndarray  # uint8[entries], index into SPLITS
     is_gone: np.ndarray  # bool[entries]: no file of that dataset, but of one before it

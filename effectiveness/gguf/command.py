@@ -160,9 +160,9 @@ def _package():
 
 def _open(directory: Path) -> Source:
     from effectiveness.gguf.writing import open_source
+    from effectiveness.trainer.model_files import refuse_unless_finished
 
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{spell(directory)} holds no finished model; give the --output of a training")
+    refuse_unless_finished(directory)
     return open_source(directory)
 
 

@@ -57,6 +57,7 @@ from effectiveness.proof.scored_tokens import foreign_words, texts_of
 from effectiveness.trainer import devices
 from effectiveness.trainer.command_line import Standing
 from effectiveness.trainer.console import ProgressConsole
+from effectiveness.trainer.model_files import refuse_unless_finished
 from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
@@ -168,10 +169,7 @@ def find_controls(case: Case) -> list[Control]:
     """One for each seed of the model; or the one that was named."""
     arguments = case.arguments
     if arguments.control is not None:
-        if not (arguments.control / "config.json").is_file():
-            raise UserError(
-                f"--control {arguments.control} holds no finished model; leave it out to train one"
-            )
+        refuse_unless_finished(arguments.control, "--control ", "leave it out to train one")
         finished.check_tokenizer(arguments.control, case.dataset)
         data = arguments.control.parent / "data"
         words = f"{arguments.control}, as given"

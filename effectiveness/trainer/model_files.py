@@ -36,10 +36,12 @@ A_WEIGHT_FILE = re.compile(r"\w[\w.-]*\.safetensors")
 UNREAD_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|pkl|h5|msgpack|gguf|npz|onnx)")
 
 
-def refuse_unless_finished(directory: Path, flag: str = "") -> None:
+def refuse_unless_finished(
+    directory: Path, flag: str = "", way_out: str = "give the --output of a training"
+) -> None:
     """Raises UserError where no training was finished. Loads no torch: a path that was mistyped is told at once."""
-    if not (directory / "config.json").is_file():
-        raise UserError(f"{flag}{directory} holds no finished model; give the --output of a training")
+    if not (directory / CONFIG).is_file():
+        raise UserError(f"{flag}{directory} holds no finished model; {way_out}")
 
 
 def find_directory(name: str, files: tuple[str, ...] = (CONFIG,)) -> Path:

@@ -39,7 +39,6 @@ def _least_of_equal(hashes: np.ndarray, theirs: np.ndarray, values: np.ndarray) 
     """uint8[hashes]: the least value of the same hash of theirs, NOTHING where they have none."""
     order = np.lexsort((values, theirs))
     ordered = theirs[order]
-    at = np.minimum(
-        np.searchsorted(ordered, hashes), len(ordered) - 1
-    )  # the first of equal ones has the least
+    # The first of equal ones has the least.
+    at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
     return np.where(ordered[at] == hashes, values[order][at], np.uint8(NOTHING))

@@ -16,9 +16,7 @@ from effectiveness.languages import OFTEN_DATA, UNKNOWN, Language
 TRANSLATION = "translations"
 
 MIN_LANGUAGES = 4
-MIN_WELL_KNOWN = (
-    2  # of those that are translated into first: cs/, ml/, pl/ and vi/ are programming languages, too
-)
+MIN_WELL_KNOWN = 2  # of those translated into first: cs/, ml/, pl/ and vi/ are programming languages, too
 MIN_NAMED_SHARE = 0.5  # of what lies beside each other and is of one kind
 MIN_TEXT_SHARE = 0.3  # of code, in strings or beyond ASCII; a library's own classes for a language have 0.1
 

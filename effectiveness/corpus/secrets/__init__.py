@@ -18,17 +18,18 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from effectiveness.corpus.secrets.anchors import AnchorTable
+from effectiveness.corpus.secrets.calls import CALLED, IN_CALL
 from effectiveness.corpus.secrets.drawn import WEAK, drawn_secrets
 from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
-from effectiveness.corpus.secrets.places import IN_CALL, PLACED
+from effectiveness.corpus.secrets.places import PLACED
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
 from effectiveness.corpus.secrets.runs import random_runs
 from effectiveness.corpus.secrets.tables import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule
 
-_TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, *NAMED, *SECTIONS))
+_TABLE = AnchorTable((MARK_RULE, *TOKENS, *PLACED, CALLED, *NAMED, *SECTIONS))
 _NEEDS_BYTES = 400
 _FINDERS = {  # by what must stand behind the anchor, so that this is asked once for several rules
     key: tuple(
