@@ -16,6 +16,7 @@ from test_at_cursor import NAMES, source
 from test_serve import know, write_repository
 
 from effectiveness.common import programs
+from effectiveness.common.endings import CannotPrint
 from effectiveness.common.records import UserError
 from effectiveness.serve import background, command
 from effectiveness.serve.background import Background
@@ -144,13 +145,22 @@ def test_whatever_happens_to_a_repository_the_next_look_knows_what_is_there(tmp_
         assert num_refused > 0
 
 
-def test_a_server_whose_repository_is_gone_says_so_once_in_a_while_and_serves_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_read", [True, False], ids=["", "nobody-reads-what-it-says"])
+def test_a_server_whose_repository_is_gone_says_so_once_in_a_while_and_serves_on(
+    tmp_path, monkeypatch, is_read
+):
     root = write_repository(tmp_path / "repository")
     said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if not is_read:
+            raise CannotPrint(OSError(errno.EPIPE, "Broken pipe"))
+
     monkeypatch.setattr(background, "POLL_S", 0.02)
     monkeypatch.setattr(background, "QUICK_POLL_S", 0.02)
     known = know(root)
-    looking = Background(known, said.append)
+    looking = Background(known, say)
     thread = threading.Thread(target=looking._watch, daemon=True)
     thread.start()
     root.rename(tmp_path / "away")

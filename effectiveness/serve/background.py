@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from effectiveness.common.endings import CannotPrint, tell_on_stderr
 from effectiveness.common.records import UserError
 from effectiveness.completion.fitting import fit_joined, fit_rules, halves
 from effectiveness.completion.scoring import Setup
@@ -51,7 +52,7 @@ class Background:
             try:
                 num_saved = self.knowledge.refresh()
             except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
-                self.say(f"repository  not read again: {error}")
+                self._tell(f"repository  not read again: {error}")
                 self.stopped.wait(10 * POLL_S)
             # Reading what was saved is no looking: who saves one file goes on with the next.
             pause_s = self._pause_s(0.0 if num_saved else time.thread_time() - begun)
@@ -61,6 +62,13 @@ class Background:
         is_asked = self.knowledge.is_asked_lately
         shortest_s, share = (QUICK_POLL_S, QUICK_SHARE) if is_asked else (POLL_S, SHARE_OF_TIME)
         return max(shortest_s, min(10 * POLL_S, looked_s / share))
+
+    def _tell(self, line: str) -> None:
+        """An editor may have closed what it started the server with, and asks on: this thread has to live."""
+        try:
+            self.say(line)
+        except CannotPrint as error:
+            tell_on_stderr(f"note: {error}; the server goes on")
 
     def _fit_quietly(self) -> None:
         _step_back()
@@ -83,7 +91,7 @@ class Background:
             knowledge.completer.judgement = judgement
             knowledge.completer.readers.forget()
             knowledge.is_fitted = True
-        self.say(f"fitted  weights and confidence, on {judgement.num_questions} lines")
+        self._tell(f"fitted  weights and confidence, on {judgement.num_questions} lines")
 
     def _setup(self) -> Setup:
         """Memory and model apart from those that answer meanwhile: without live files, with another kept prompt."""
