@@ -15,7 +15,7 @@ from small_repository import make_repository
 ROOT = Path(__file__).resolve().parent.parent
 DATASET = "create_training_dataset_effectiveness.py"
 LANGUAGES = "effectiveness/languages"
-PLAIN = f"{LANGUAGES}/plain.py"
+PLAIN = f"{LANGUAGES}/plain.toml"
 VENDORS = "effectiveness/corpus/secrets/vendors.py"
 WORDS = "effectiveness/corpus/secrets/words.py"
 AUGMENT = "effectiveness/corpus/augment"
@@ -73,11 +73,11 @@ def build(copy: Path, repository: Path, augmentations: str) -> dict:
 
 
 def test_a_language_is_one_row_and_its_rules_are_a_file_and_its_name(copy, tmp_path):
-    row = 'Language(name="Newcomer", suffixes=(".newcomer",), grammar="tree_sitter_java:language"),'
-    add(copy, PLAIN, '    Language(name="Markdown"', f"    {row}\n")
-    rules = (copy / LANGUAGES / "java.py").read_text("utf-8")
-    rules = rules.replace('name="Java"', 'name="Ruled"').replace('(".java",)', '(".ruled",)')
-    (copy / LANGUAGES / "ruled.py").write_text(rules, "utf-8")
+    row = '{ name = "Newcomer", suffixes = [".newcomer"], grammar = "tree_sitter_java:language" },'
+    add(copy, PLAIN, '  { name = "Markdown"', f"  {row}\n")
+    rules = (copy / LANGUAGES / "java.toml").read_text("utf-8")
+    rules = rules.replace('"Java"', '"Ruled"').replace('[".java"]', '[".ruled"]')
+    (copy / LANGUAGES / "ruled.toml").write_text(rules, "utf-8")
     add(copy, f"{LANGUAGES}/__init__.py", "java bash ", "ruled ")
     repository = make_repository(tmp_path / "repository")
     for n in range(24):

@@ -92,6 +92,7 @@ OWN_FILES = {
         "effectiveness/corpus/build.py",
     ),
     *(
+        "effectiveness/languages/record.py",
         "effectiveness/languages/linguist/__init__.py",
         "effectiveness/languages/linguist/renew.py",
         "effectiveness/serve/repository.py",

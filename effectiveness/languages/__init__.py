@@ -2,7 +2,7 @@
 grammar parses it, and what scoring and variants must know of the grammar's nodes. What may be renamed stands in
 `effectiveness/corpus/augment/roles/`.
 
-Adding one is a row in `plain`, or a file with `ROWS` that `_FILES` names, and the requirement that brings its grammar.
+Adding one is a row in `plain.toml`, or a file that `_FILES` names, and the requirement that brings its grammar.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
+from pathlib import Path
 
 from effectiveness.languages import shared_suffixes
 from effectiveness.languages.linguist import Entry, read_table
-from effectiveness.languages.record import Language
+from effectiveness.languages.record import Language, read_rows
 
 _FILES = "rust python go javascript c java bash lua ruby php csharp kotlin swift scala css toml plain"
 _ROWS: tuple[Language, ...] = tuple(
-    row for name in _FILES.split() for row in import_module(f"effectiveness.languages.{name}").ROWS
+    row for name in _FILES.split() for row in read_rows(Path(__file__).with_name(f"{name}.toml"))
 )
 _TEMPLATE = re.compile(
     r"(?:\.(?:in|tmpl|template|dist|example|sample|eex|tp)|-tpl)$", re.IGNORECASE

@@ -1,16 +1,21 @@
-"""What can be known of a language."""
+"""What can be known of a language, and the files beside this one that say it."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 # What the grammars call comments.
 COMMENT_KINDS = frozenset(("comment", "line_comment", "block_comment", "multiline_comment", "html_comment"))
 
-# Comments that are kept in several languages, as parts of `Language.kept_comments`.
-FALL_THROUGH = r"\b(?i:fall(?:s|ing)?.?thr)"
-COMPILER_TESTS = r"\b(?:RUN|CHECK[A-Z-]*|XFAIL|REQUIRES):|\bdg-[a-z]|expected-(?:error|warning|note)"
+# Comments that are kept in several languages, by what stands for them in `kept_comments` of a file.
+SHARED_COMMENTS = {
+    "FALL_THROUGH": r"\b(?i:fall(?:s|ing)?.?thr)",
+    "COMPILER_TESTS": r"\b(?:RUN|CHECK[A-Z-]*|XFAIL|REQUIRES):|\bdg-[a-z]|expected-(?:error|warning|note)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +76,28 @@ class Language:
     spaces_are_free: bool = False  # around commas and two-sided operators
     oracle: str = ""  # who judges its variants in the test suite
     is_camel_case: bool = False  # names of several words are written likeThis
+
+
+def read_rows(file: Path) -> list[Language]:
+    """The languages of a file. What one leaves out it has from the one it is `like`, which stands above it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in tomllib.loads(file.read_text("utf-8"))["language"]:
+        like = rows.get(row.pop("like", ""), {})
+        complexity = like.get("complexity", {}) | row.get("complexity", {})
+        rows[row["name"]] = like | row | {"complexity": complexity}
+    return [Language(**{name: _value(name, value) for name, value in row.items()}) for row in rows.values()]
+
+
+def _value(name: str, value: Any) -> Any:
+    """A field as `Language` has it."""
+    if name == "layout":
+        return Layout(**{kinds: _in_one_line(words) for kinds, words in value.items()})
+    if name == "complexity":
+        return {feature: _in_one_line(words) for feature, words in value.items()}
+    if isinstance(value, list):
+        return tuple(SHARED_COMMENTS.get(word, word) for word in value)
+    return value.encode() if name in ("disguises", "reads_itself") else value
+
+
+def _in_one_line(words: Any) -> Any:
+    return " ".join(words.split()) if isinstance(words, str) else words
