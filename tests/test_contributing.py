@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATASET = "create_training_dataset_effectiveness.py"
 LANGUAGES = "effectiveness/languages"
 PLAIN = f"{LANGUAGES}/plain.toml"
-VENDORS = "effectiveness/corpus/secrets/vendors.py"
+VENDORS = "effectiveness/corpus/secrets/vendors.txt"
 WORDS = "effectiveness/corpus/secrets/words.py"
 AUGMENT = "effectiveness/corpus/augment"
 RECORDS = "effectiveness/common/records.py"
@@ -97,7 +97,7 @@ def test_a_language_is_one_row_and_its_rules_are_a_file_and_its_name(copy, tmp_p
 
 
 def test_a_vendor_s_token_is_one_row_and_a_telling_word_is_one_row(copy):
-    add(copy, VENDORS, "    Plaid token ", "    Newcomer token | nwc- | h20 =- h20 | V\n")
+    add(copy, VENDORS, "Plaid token ", "Newcomer token | nwc- | h20 =- h20 | V\n")
     add(copy, WORDS, '    ("pwd", rb"pwd"),\n', '    ("zaub", rb"zauberwort"),\n')
     secrets = "nwc-3f9a1c77be02d4586e1b-90ac4e1d77f3b2a86c05", "hT7#kQz9Lw2x"
     text = f'id: {secrets[0]}\nzauberwort = "{secrets[1]}"\n'

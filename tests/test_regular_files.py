@@ -92,6 +92,8 @@ OWN_FILES = {
         "effectiveness/corpus/build.py",
     ),
     *(
+        "effectiveness/corpus/secrets/places.py",
+        "effectiveness/corpus/secrets/vendors.py",
         "effectiveness/languages/record.py",
         "effectiveness/languages/linguist/__init__.py",
         "effectiveness/languages/linguist/renew.py",

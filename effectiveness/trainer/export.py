@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from effectiveness.common.durable import write_atomically
+from effectiveness.common.durable import umask, write_atomically
 from effectiveness.common.ownership import note_made
 from effectiveness.common.records import UserError
 from effectiveness.trainer.adapters import NewRows, adapted_parts, share_of
@@ -163,19 +163,13 @@ def _copy_tokenizer(tokenizer: Path, staging: Path, model: PreTrainedModel) -> N
 def _move_into(staging: Path, output: Path) -> None:
     """Weights last: until they are there, the old ones are, and both fit the same configuration or neither is."""
     files = sorted(staging.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
-    readable = 0o666 & ~_umask()  # safetensors writes files that only their owner can read
+    readable = 0o666 & ~umask()  # safetensors writes files that only their owner can read
     note_made(output, {file.name: None if file.suffix == ".safetensors" else file for file in files})
     for file in files:
         file.chmod(readable)
         with file.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(file, output / file.name)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 # --- the adapter alone, as peft reads it ----------------------------------------------------------------------
