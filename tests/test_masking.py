@@ -12,9 +12,8 @@ import pytest
 from effectiveness.common.records import ContextPlan, SourceFile
 from effectiveness.corpus.augment import NO_FACTS
 from effectiveness.corpus.augment.masking import MASKED_SHARE, MIN_TOKENS, MaskableNodes, mask_window
-from effectiveness.corpus.rows.shard import RowOptions, ShardWriter
+from effectiveness.corpus.rows.shard import RowOptions, ShardWriter, Text
 from effectiveness.corpus.rows.variants import MASKING, Variation
-from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder
 from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.languages import syntax

@@ -19,8 +19,8 @@ import pytest
 import torch
 from training_fixtures import model_of, open_trainer, use_tiny_models, write_dataset
 
-from effectiveness.common.fim import FIM_SPELLINGS
 from effectiveness.common.records import DATASET_FILES
+from effectiveness.common.tokenizer_file import FIM_SPELLINGS
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.corpus.data_card import write_data_card
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS

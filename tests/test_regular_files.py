@@ -93,7 +93,7 @@ OWN_FILES = {
     ),
     *(
         "effectiveness/corpus/secrets/places.py",
-        "effectiveness/corpus/secrets/vendors.py",
+        "effectiveness/corpus/secrets/rules.py",
         "effectiveness/languages/record.py",
         "effectiveness/languages/linguist/__init__.py",
         "effectiveness/languages/linguist/renew.py",

@@ -12,9 +12,9 @@ import pytest
 import torch
 from training_fixtures import SmallFile, command, open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
-from effectiveness.common.fim import own_context_spelling
 from effectiveness.common.records import UserError
 from effectiveness.common.repository_context import PlaceInFile
+from effectiveness.common.tokenizer_file import own_context_spelling
 from effectiveness.completion.network import NEW_TOKENS, NOWHERE, About, open_model
 from effectiveness.trainer import setup
 from effectiveness.trainer.batches import Batches

@@ -15,7 +15,7 @@ import pytest
 from effectiveness.corpus.secrets import redact, redact_all
 from effectiveness.corpus.secrets.chance import is_by_chance
 from effectiveness.corpus.secrets.places import ROWS
-from effectiveness.corpus.secrets.vendors import ALPHABETS, ANCHORED, RUNS, Token, parts
+from effectiveness.corpus.secrets.rules import ALPHABETS, ANCHORED, RUNS, Token, parts
 from tests.secret_kinds import KINDS as FIRST_KINDS
 from tests.secret_kinds import is_left, planted
 from tests.secret_kinds_leaked import LEAKED_KINDS

@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effectiveness.corpus.secrets import anchors, redact, redact_all, runs
-from effectiveness.corpus.secrets.calls import CALLED
+from effectiveness.corpus.secrets import anchors, redact, redact_all
 from effectiveness.corpus.secrets.named import NAMED
-from effectiveness.corpus.secrets.places import PLACED
+from effectiveness.corpus.secrets.places import CALLED, PLACED
 from effectiveness.corpus.secrets.rules import TOKENS as TOKEN_RULES
 
 UPPER, LOWER, DIGITS, HEX = string.ascii_uppercase, string.ascii_lowercase, string.digits, "0123456789abcdef"
@@ -233,7 +232,10 @@ def test_what_is_compiled_finds_the_same_places_as_python(monkeypatch):
     for text in [*texts, b"\0".join(texts), b"a1" * 9_000]:
         padded = bytes(8) + text + bytes(32 - len(text) % 8)
         view = np.frombuffer(padded, np.uint8)
-        for compiled, by_python in ((table.compiled_look_up, table.look_up), (runs.compiled_runs, runs.runs)):
+        for compiled, by_python in (
+            (table.compiled_look_up, table.look_up),
+            (anchors.compiled_runs, anchors.runs),
+        ):
             found = [array.tolist() for array in compiled(view)]
             assert found == [array.tolist() for array in by_python(view)]
             num_found += len(found[0])

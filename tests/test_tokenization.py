@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from effectiveness.common.fim import FIM_SPELLINGS
 from effectiveness.common.records import UserError
+from effectiveness.common.tokenizer_file import FIM_SPELLINGS
 from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     FIM_TOKENS,

@@ -7,7 +7,7 @@ import pytest
 
 from effectiveness.common.records import ContextPlan
 from effectiveness.corpus.curriculum import Features, features_of
-from effectiveness.corpus.rows.windows import Text, num_names, scores, windows_of
+from effectiveness.corpus.rows.shard import Text, num_names, scores, windows_of
 from effectiveness.languages import syntax
 
 PLAN = ContextPlan(

@@ -11,11 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.boundary import read_json_object, read_regular, reading
-from effectiveness.common.fim import own_context_spelling, own_spelling
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
 from effectiveness.common.repository_context import ContextTokens
-from effectiveness.common.tokenizer_file import MAX_TOKENIZER_BYTES, read_tokenizer_file
+from effectiveness.common.tokenizer_file import (
+    MAX_TOKENIZER_BYTES,
+    added_tokens,
+    own_context_spelling,
+    own_spelling,
+    read_tokenizer_file,
+    vocabulary_of,
+)
 from effectiveness.trainer import model_files
 from effectiveness.trainer.documents import ControlTokens
 from effectiveness.trainer.model_files import MAX_NAMES_BYTES
@@ -121,7 +127,7 @@ class Vocabulary:
         return (left, right) if is_exact else None
 
     def _num_bytes(self) -> np.ndarray:
-        added = {token["id"]: len(token["content"].encode()) for token in self.json.get("added_tokens") or []}
+        added = {token["id"]: len(token["content"].encode()) for token in added_tokens(self.json)}
         entries = self.tokenizer.get_vocab(with_added_tokens=True)
         table = np.zeros(max(entries.values()) + 1, dtype=np.int64)
         spelled = "ByteLevel" in json.dumps(self.json.get("decoder"))
@@ -165,13 +171,9 @@ def compare_tokenizers(what: str, name: str, vocabulary: Vocabulary) -> frozense
 def _entries_and_merges(what: str, tokenizer_json: dict) -> tuple[dict[str, int], dict, list[str]]:
     """All entries with their ids, those that are no added tokens, and the merges in order."""
     with reading(f"{what}: its tokenizer", A_TOKENIZER):
-        model = tokenizer_json["model"]
-        vocab = model["vocab"]
-        if isinstance(vocab, list):  # of Unigram: [text, score]
-            vocab = {text: index for index, (text, _) in enumerate(vocab)}
-        added = {token["content"]: token["id"] for token in tokenizer_json.get("added_tokens") or ()}
-        merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges") or ()]
-        return {**vocab, **added}, dict(vocab), merges
+        vocab, merges = vocabulary_of(tokenizer_json), tokenizer_json["model"].get("merges") or ()
+        added = {token["content"]: token["id"] for token in added_tokens(tokenizer_json)}
+        return {**vocab, **added}, vocab, [m if isinstance(m, str) else " ".join(m) for m in merges]
 
 
 def _tokenizer_json(name: str) -> dict:

@@ -29,8 +29,8 @@ from effectiveness.corpus.rows.shard import (
     RowOptions,
     ShardRows,
     ShardWriter,
+    Text,
 )
-from effectiveness.corpus.rows.windows import Text
 from effectiveness.corpus.tokenization import Encoder, TokenizerError
 from effectiveness.languages import syntax
 

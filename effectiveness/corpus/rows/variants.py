@@ -18,8 +18,14 @@ from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus.augment import Refusal, RepositoryFacts, Variant, vary
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import Features, features_of
-from effectiveness.corpus.rows.shard import CUT_TOKENS, MASKED_INDEX, ORIGINAL_INDEX, ShardWriter
-from effectiveness.corpus.rows.windows import Text, windows_of
+from effectiveness.corpus.rows.shard import (
+    CUT_TOKENS,
+    MASKED_INDEX,
+    ORIGINAL_INDEX,
+    ShardWriter,
+    Text,
+    windows_of,
+)
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable, has_grammar, parse, table_of
 

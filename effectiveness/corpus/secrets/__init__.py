@@ -1,11 +1,11 @@
 """Secrets in source text, redacted before anything is tokenized: a model must not learn a key by heart.
 
-Four families of rules: tokens of a vendor's shape (`vendors`), secrets known by where they stand (`placed`), values of
+Four families of rules: tokens of a vendor's shape (`rules`), secrets known by where they stand (`places`), values of
 a telling name (`named`), and random strings with what stands before them (`drawn`); private keys come first (`keys`).
 A secret becomes a run of "X" of the same length with its punctuation kept, so that offsets, lines and syntax stay.
 Redacting twice changes nothing. Nothing here prints or returns a secret, only places and counts by rule.
 
-One pass over many texts at once finds where rules may apply (`anchors`, `runs`); a regular expression looks at that
+One pass over many texts at once finds where rules may apply (`anchors`); a regular expression looks at that
 place only. Quantifiers are bounded, and what is longer is followed to its end once, so the time is linear in the text.
 """
 
@@ -17,14 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from effectiveness.corpus.secrets.anchors import AnchorTable
-from effectiveness.corpus.secrets.calls import CALLED, IN_CALL
+from effectiveness.corpus.secrets.anchors import AnchorTable, random_runs
 from effectiveness.corpus.secrets.drawn import WEAK, drawn_secrets
 from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
-from effectiveness.corpus.secrets.places import PLACED
+from effectiveness.corpus.secrets.places import CALLED, IN_CALL, PLACED
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
-from effectiveness.corpus.secrets.runs import random_runs
 from effectiveness.corpus.secrets.tables import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule

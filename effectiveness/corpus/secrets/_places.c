@@ -1,4 +1,4 @@
-/* Where secrets may stand in many texts, in one pass: the same as anchors.py and runs.py find, in a small part of their time.
+/* Where secrets may stand in many texts, in one pass: the same as anchors.py finds, in a small part of its time.
  * One module by the stable interface of Python 3.11; what is not compiled is done there. */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000

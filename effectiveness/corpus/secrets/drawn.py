@@ -19,9 +19,8 @@ from effectiveness.corpus.secrets.chance import (
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.rules import RUN_SHAPE, is_placeholder
+from effectiveness.corpus.secrets.rules import RUN_SHAPE, RUNS, is_placeholder
 from effectiveness.corpus.secrets.values import is_encoded_text
-from effectiveness.corpus.secrets.vendors import RUNS
 from effectiveness.corpus.secrets.words import (
     is_cipher_text,
     is_client_text,

@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.boundary import read_bytes, read_regular, reading
-from effectiveness.common.fim import FIM_SPELLINGS, own_spelling
 from effectiveness.common.paths import path_of, spell
 from effectiveness.common.records import UserError
-from effectiveness.common.tokenizer_file import vocabulary_of
+from effectiveness.common.tokenizer_file import FIM_SPELLINGS, own_spelling, vocabulary_of
 from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     END_OF_TEXT,
