@@ -114,7 +114,6 @@ def arguments() -> argparse.ArgumentParser:
     parser = OneLineParser(
         description="From a git repository to a leak-free dataset of token windows.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("repo", nargs="?", metavar="REPO", help=f"the repository; else ${REPOSITORY_VARIABLE}, "
                         f"{DEFAULT_REPOSITORY}, or the git repository around the current directory")  # fmt: skip

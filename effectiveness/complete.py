@@ -85,7 +85,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="effectiveness complete",
         description="Print what a model, alone or with a repository, writes after TEXT, or between TEXT and --suffix.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="the --output of a training, e.g. models/mine")

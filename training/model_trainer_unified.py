@@ -46,7 +46,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description="Train a causal language model on a dataset of token windows, and evaluate it on held-out files.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings; without it the defaults")
     parser.add_argument(

@@ -57,7 +57,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description="Compare techniques on one dataset (or several) at equal steps and tokens.",
         epilog="\n  ".join(["arms, and what each is compared with:", *_arm_lines()]) + f"\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--dataset", type=Path, nargs="+", required=True, metavar="DIR", help="built with --recipe founding")

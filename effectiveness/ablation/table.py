@@ -11,7 +11,7 @@ import numpy as np
 
 from effectiveness.ablation.arms import ARMS
 from effectiveness.common.records import UserError
-from effectiveness.common.stats import LN2, Interval, paired_bootstrap, smallest_detectable, verdict
+from effectiveness.common.stats import LN2, Interval, finite, paired_bootstrap, smallest_detectable, verdict
 
 BOOTSTRAP_SEED = 0
 COLUMNS = {  # heading -> how Markdown aligns it
@@ -78,17 +78,13 @@ class Comparison:
             "difference": self.difference and self.difference.as_dict(),
             "relative": self.relative and self.relative.as_dict(),
             "relative_on_core_files": self.on_core and self.on_core.as_dict(),
-            "smallest_detectable": self.difference and _finite(smallest_detectable(self.difference)),
+            "smallest_detectable": self.difference and finite(smallest_detectable(self.difference)),
             "steps_to_baseline": self.steps_to_baseline,
             "curve": runs.curve.tolist(),
             "tokens": runs.num_tokens,
             "tokens_per_cpu_second": runs.tokens_per_s,
             "verdict": self.verdict,
         }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def runs_by_arm(records: Iterable[dict]) -> dict[str, Runs]:

@@ -321,7 +321,8 @@ class OneLineParser(argparse.ArgumentParser):
     `--keep-secrets`."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, allow_abbrev=False)
+        as_written = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**as_written | settings, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         sys.exit(fail(f"error: {message}; see --help", 2))

@@ -145,6 +145,11 @@ def smallest_detectable(interval: Interval) -> float:
     return (Z_TWO_SIDED + Z_POWER) * interval.standard_error
 
 
+def finite(value: float) -> float | None:
+    """For JSON, which has no other numbers."""
+    return value if math.isfinite(value) else None
+
+
 def verdict(interval: Interval, *, percent: bool = False) -> str:
     """ "lower by 0.12 (0.10 to 0.14)", "higher by ...", or "no gain shown" where the interval touches 0."""
     if interval.touches_zero:

@@ -35,7 +35,6 @@ def make_parser() -> argparse.ArgumentParser:
         prog="effectiveness gguf",
         description="Write a finished model, or its adapter, as one file for llama.cpp, Ollama and LM Studio.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(

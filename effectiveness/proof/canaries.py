@@ -239,7 +239,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description="Plant fake secrets in a copy of a repository, train on it, and count which come back.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--repository", type=Path, required=True, metavar="PATH", help="whose files are copied and planted")

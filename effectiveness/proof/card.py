@@ -9,10 +9,10 @@ import numpy as np
 
 from effectiveness.common import stats
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
+from effectiveness.common.stats import LN2, finite
 from effectiveness.proof.exam import Exam, HeldOutSet, Paper
 from effectiveness.proof.scored_tokens import FileSums, own_identifiers, sums_by_file
 
-LN2 = math.log(2)
 UNIFORM, NGRAM, NGRAM_WINDOW = "uniform", "cache n-gram", "n-gram, one window"
 START, BASE, CONTROL, TRAINED = "untrained", "base checkpoint", "control", "trained"
 CONTROL_BOTH, BOTH = "control + n-gram", "trained + n-gram"
@@ -74,7 +74,7 @@ def held_out_card(held_out: HeldOutSet, papers: Papers, foreign: frozenset[bytes
         "largest": largest and {"file": largest[0], "share": largest[1]},
         "own_identifier_tokens": None if own is None else int(own.sum()),
         "bits_per_byte": {
-            arm: {name: _finite(s.bits_per_byte(arm)) for name, s in sums.items()} for arm in arms
+            arm: {name: finite(s.bits_per_byte(arm)) for name, s in sums.items()} for arm in arms
         },
         "differences": {
             name: _differences(sums[name]) for name in sums if name in ("all", "own identifiers")
@@ -108,7 +108,7 @@ def difference(a: np.ndarray, b: np.ndarray, num_bytes: np.ndarray) -> dict:
         "bits_per_byte": interval.as_dict(),
         "relative": relative.as_dict(),
         "verdict": _verdict(interval, relative),
-        "smallest_detectable": _finite(smallest),
+        "smallest_detectable": finite(smallest),
         "files": len(num_bytes),
         "seeds": [len(a), len(b)],
     }
@@ -165,7 +165,7 @@ def _robustness(of_rows: np.ndarray, variants: np.ndarray, originals: np.ndarray
     return {
         "variants": variant,
         "originals": original,
-        "ratio": _finite(variant / original if original else math.nan),
+        "ratio": finite(variant / original if original else math.nan),
     }
 
 
@@ -204,7 +204,7 @@ def _shares(paper: Paper, kind: str, chosen: np.ndarray | None = None) -> dict[s
         "similarity": float(marks.similarity[chosen].mean()),
         "parses": float(parses.mean()) if len(parses) else None,
         "ended": float(marks.ended[chosen].mean()),
-        "bits_per_byte": _finite(float(nats[chosen].sum() / LN2 / max(num_bytes[chosen].sum(), 1))),
+        "bits_per_byte": finite(float(nats[chosen].sum() / LN2 / max(num_bytes[chosen].sum(), 1))),
     }
 
 
@@ -227,7 +227,3 @@ def _against(questions: Sequence, ours: Paper, rival: Paper, kind: str) -> dict:
     tests = {n: stats.mcnemar(getattr(ours.marks[kind], n), getattr(rival.marks[kind], n)) for n in names}
     bits = difference(nats_a[None, kept], nats_b[None, kept], sizes[kept])
     return {name: test.as_dict() for name, test in tests.items()} | {"bits_per_byte": bits}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

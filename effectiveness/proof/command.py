@@ -26,7 +26,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         description="Compare a trained model with a control, an n-gram and its own start on held-out files.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--dataset", type=Path, required=True, metavar="DIR", help="the dataset the model was trained on")

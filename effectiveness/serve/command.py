@@ -46,7 +46,6 @@ def make_parser() -> argparse.ArgumentParser:
         prog="effectiveness serve",
         description="Serve completions to editors on this machine. Nothing leaves it.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("model", nargs="?", type=Path, metavar="MODEL", help="the --output of a training, e.g. models/mine")

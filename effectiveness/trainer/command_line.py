@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from safetensors import SafetensorError
 
@@ -29,6 +29,7 @@ from effectiveness.common.endings import (
     NO_THREAD,
     STOPPING,
     CannotPrint,
+    OneLineParser,
     Stopped,
     claim_standard_streams,
     flush_stdout,
@@ -42,11 +43,8 @@ from effectiveness.common.paths import path_of, require_working_directory, spell
 from effectiveness.common.records import UserError
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and leaves the end to the command, as for every other mistake."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, allow_abbrev=False)
+class Parser(OneLineParser):
+    """Leaves the end to the command, as for every other mistake."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows every flag")

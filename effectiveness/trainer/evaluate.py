@@ -18,10 +18,9 @@ import torch
 
 from effectiveness.common.console import count
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
+from effectiveness.common.stats import LN2
 from effectiveness.trainer.held_out import HeldOut
 from effectiveness.trainer.micro_batches import MicroBatch
-
-LN2 = math.log(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from effectiveness.common.hashing import sorted_distinct, stretch_hashes
 from effectiveness.common.records import SourceFile, text_of
 from effectiveness.common.workers import Crew, cut_into_shards
 from effectiveness.corpus.history.changes import Change, new_byte_ranges
-from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, read_spans
+from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, find_in, look_for
 from effectiveness.corpus.rows import encoder_of
 
 SHARD_BYTES = 1 << 20
@@ -111,22 +111,14 @@ def _spans(number: int, added: np.ndarray, ids: np.ndarray) -> np.ndarray:
 # --- what is known ---------------------------------------------------------------------------------------
 
 
-_needles: Needles  # of this worker process
-
-
-def _look_for(hashes: np.ndarray) -> None:
-    global _needles
-    _needles = Needles(hashes)
-
-
 def _search_portion(portion: Portion) -> np.ndarray:
-    return sorted_distinct(_needles.find(read_spans(portion).hashes)[1])
+    return sorted_distinct(find_in(portion)[2])
 
 
 def _is_known(hashes: np.ndarray, portions: list[Portion], crew: Crew) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of some row of the dataset."""
     known = np.zeros(len(hashes), bool)
-    for found in crew.map(_search_portion, portions, setup=_look_for, setup_args=(hashes,)):
+    for found in crew.map(_search_portion, portions, setup=look_for, setup_args=(hashes,)):
         known[found] = True
     return known
 

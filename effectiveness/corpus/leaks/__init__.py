@@ -29,6 +29,8 @@ from effectiveness.corpus.leaks.spans import (
     Portion,
     WrittenRows,
     file_at,
+    find_in,
+    look_for,
     portions_of,
     read_spans,
 )
@@ -149,18 +151,9 @@ class _Train(NamedTuple):
     offsets: np.ndarray  # int64: where the first row that holds each begins
 
 
-_needles: Needles  # of this worker process
-
-
-def _look_for(spans: np.ndarray) -> None:
-    global _needles
-    _needles = Needles(spans)
-
-
 def _train_portion(portion: Portion) -> tuple[np.ndarray, set[str], np.ndarray, np.ndarray]:
     """(keys, files, needles that it holds, where the first row that holds each begins)."""
-    spans = read_spans(portion)
-    positions, needles = _needles.find(spans.hashes)
+    spans, positions, needles = find_in(portion)
     needles, first = np.unique(needles, return_index=True)  # positions ascend, and with them the offsets
     return spans.keys, set(spans.files), needles, spans.offsets[spans.rows[positions[first]]]
 
@@ -168,7 +161,7 @@ def _train_portion(portion: Portion) -> tuple[np.ndarray, set[str], np.ndarray, 
 def _found_in_train(portions: list[Portion], spans: np.ndarray, crew: Crew) -> _Train:
     first_offsets = np.full(len(spans), _NOWHERE)
     keys, files = [np.empty(0, np.uint64)], set[str]()
-    found = crew.map(_train_portion, portions, setup=_look_for, setup_args=(spans,))
+    found = crew.map(_train_portion, portions, setup=look_for, setup_args=(spans,))
     for of_rows, of_portion, needles, offsets in found:
         first_offsets[needles] = np.minimum(first_offsets[needles], offsets)
         keys.append(of_rows)

@@ -161,3 +161,18 @@ class Needles:
         needles = np.minimum(np.searchsorted(self.spans, candidates), max(0, len(self.spans) - 1))
         found = self.spans[needles] == candidates if len(self.spans) else np.zeros(0, bool)
         return positions[found], needles[found]
+
+
+_needles: Needles  # of this worker process
+
+
+def look_for(spans: np.ndarray) -> None:
+    """Sets a worker up for `find_in`."""
+    global _needles
+    _needles = Needles(spans)
+
+
+def find_in(portion: Portion) -> tuple[Spans, np.ndarray, np.ndarray]:
+    """What some rows hold, and which of it is looked for, as `Needles.find` has it."""
+    spans = read_spans(portion)
+    return spans, *_needles.find(spans.hashes)
