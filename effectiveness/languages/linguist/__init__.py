@@ -33,9 +33,9 @@ class Table(NamedTuple):
     languages: dict[str, Entry]
 
 
-def read_table(path: Path = TABLE) -> Table:
+def read_table() -> Table:
     """The table as it lies in the package."""
-    table = json.loads(path.read_text("utf-8"))
+    table = json.loads(TABLE.read_text("utf-8"))
     languages = {
         name: Entry(
             entry["kind"],
