@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
+from effectiveness.completion.brackets import breaks_brackets
 from effectiveness.completion.lines import likely_lines
 from effectiveness.completion.overlap import (
     begins_what_follows,
@@ -202,6 +203,58 @@ def test_behind_a_finished_line_nothing_is_said_where_the_next_one_stands_and_el
     for nothing in (None, "\n", "\n\ndef other():\n"):
         answer = completer.answer(Cursor(prefix=prefix, suffix=nothing, max_lines=2)).text
         assert answer.startswith("\n        found = parse_")
+
+
+IN_IF = "fn f() {\n    if a {\n        go();\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "suffix", "breaks"),
+    [
+        ("}", IN_IF, "\n    }\n}\n", True),  # closed behind the cursor already
+        ("    }", IN_IF, "\n\nfn g() {\n}\n", False),  # nothing of it is
+        ("    }", IN_IF, "\n}\n", False),  # only what is around it
+        ("    } else {", IN_IF, "\n    }\n}\n", False),  # opens as much
+        (");", IN_IF, "\n    }\n}\n", True),  # nobody opened it
+        ("));", "fn f() {\n    a(b(", "\n}\n", False),
+        ("}) {", "function f({\n  a,\n", "\n  return a;\n}\n", False),
+        ("),", 'f("(((", [\n    (1, 2', "\n])\n", False),  # brackets in a text open nothing
+        ("},", "match x {\n    '{' => {\n        a(b.c::<'x>())\n", "\n}\n", False),
+        ("]", "x = [\n  1,\n", None, False),
+    ],
+)
+def test_no_bracket_is_closed_twice_and_none_that_is_not_open(text, prefix, suffix, breaks):
+    assert breaks_brackets(text, prefix, suffix or "") == breaks
+
+
+def served(tmp_path, texts: dict[str, str], size: int = 500) -> Completer:
+    train_bpe(iter(texts.values()), size, tmp_path / "tokenizer.json")
+    coder = TextCoder(tmp_path)
+    ids = [np.array(coder.encode(text), np.uint32) for text in texts.values()]
+    starts = np.cumsum([0, *map(len, ids)])
+    memory = build_memory(np.concatenate(ids), starts, list(texts), coder.token_bytes)
+    return Completer(coder=coder, memory=memory, quiet_below=0.0)
+
+
+def test_code_in_a_manual_does_not_end_a_function_of_the_code_with_a_fence(tmp_path):
+    code = "func {0}() error {{\n\treturn open{0}(12)\n}}\n\n"
+    manual = "".join(f"```go\n{code.format(name)}```\n\nThe next one:\n\n" for name in NAMES)
+    completer = served(tmp_path, {"README.md": manual, "tutorial.md": manual.replace("next", "other")})
+    begun = code.format("figs")
+    assert "```" not in completer.answer(Cursor(prefix=f"package p\n\n{begun}", max_lines=3)).text
+    answer = completer.answer(Cursor(prefix=f"# Manual\n\n```go\n{begun}", max_lines=3))
+    assert answer.text.startswith("```")
+
+
+def test_a_block_that_is_closed_behind_the_cursor_is_not_closed_before_it(tmp_path):
+    block = "fn {0}() {{\n    let found = {0}s();\n    keep(found);\n}}\n\n"
+    completer = served(tmp_path, {f"{name}.rs": block.format(name) for name in NAMES})
+    prefix = "fn fig() {\n    let found = figs();\n    keep(found);\n"
+    assert completer.answer(Cursor(prefix=prefix, suffix="\n\nfn g() {\n}\n")).text == "}"
+    answer = completer.answer(Cursor(prefix=prefix, suffix="\n    // so far\n}\n", max_lines=3))
+    assert not answer.text.startswith("}")
+    further = completer.answer(Cursor(prefix=prefix[:-8], suffix="\n    done();\n}\n", max_lines=3))
+    assert further.text.split("\n")[0] in ("(found);", "found);") and "}" not in further.text
 
 
 def test_an_answer_comes_at_its_time_from_whatever_was_found(completer):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from effectiveness.completion.brackets import breaks_brackets
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
 from effectiveness.completion.network import NOWHERE, About, Network
@@ -25,6 +26,7 @@ from effectiveness.completion.overlap import (
     closed_at,
     fitted,
     is_followed,
+    is_foreign_fence,
     repeats_line,
     rest_of_line,
 )
@@ -170,8 +172,10 @@ class Completer:
 
     def _is_new(self, line: Line, begun: Prompt, cursor: Cursor) -> bool:
         """Whether the line goes together with what stands behind the cursor, and does not stand there already."""
-        is_repeated = repeats_line(begun.line + self._behind(line, begun), cursor.suffix)
-        return not is_repeated and self._fitted(line, begun, cursor) is not None
+        text = self._fitted(line, begun, cursor)
+        if text is None or repeats_line(begun.line + self._behind(line, begun), cursor.suffix):
+            return False
+        return not _is_misplaced(begun.line, text, cursor.prefix, cursor.suffix)
 
     def _behind(self, line: Line, prompt: Prompt) -> str:
         """The line without what was taken back."""
@@ -229,7 +233,17 @@ class Completer:
         is_less_indented = len(line.text) - len(line.text.lstrip()) < cursor.min_indent
         is_after_blank = self.coder.spell(line.ids).lstrip(b" \t\r").startswith(b"\n")
         is_said = any(line.text == sure.line for sure in before)
-        return is_less_indented or is_after_blank or is_said or begins_what_follows(line.text, cursor.suffix)
+        prefix = "\n".join([cursor.prefix + before[0].text, *(sure.text for sure in before[1:]), ""])
+        is_misplaced = _is_misplaced("", line.text, prefix, cursor.suffix)
+        is_known = is_said or begins_what_follows(line.text, cursor.suffix)
+        return is_less_indented or is_after_blank or is_known or is_misplaced
+
+
+def _is_misplaced(begun: str, text: str, prefix: str, suffix: str | None) -> bool:
+    """Whether the line `begun` may not end with this text: its brackets, or what it is, belong to another place."""
+    if is_foreign_fence(begun + text, prefix, suffix):
+        return True
+    return not rest_of_line(suffix) and breaks_brackets(text, prefix, suffix or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+FENCE = "```"
 _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "\"'`"
 
 
@@ -82,3 +83,15 @@ def _next_line(suffix: str | None) -> str:
 def is_followed(suffix: str | None) -> bool:
     """Whether something stands on the line right below the cursor."""
     return bool((suffix or "").partition("\n")[2].partition("\n")[0].strip())
+
+
+def is_foreign_fence(line: str, prefix: str, suffix: str | None) -> bool:
+    """Whether the line is a fence of Markdown in a file that has none: it was learnt from the code in a manual.
+
+    >>> is_foreign_fence("```", "func f() {\\n}\\n\\n", ""), is_foreign_fence("```", "```go\\nfunc f() {\\n}\\n", "")
+    (True, False)
+    """
+    if not line.lstrip().startswith(FENCE):
+        return False
+    around = (*prefix.split("\n")[:-1], *(suffix or "").split("\n"))
+    return not any(other.lstrip().startswith(FENCE) for other in around)
