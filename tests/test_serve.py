@@ -661,7 +661,7 @@ def test_a_file_that_is_saved_by_a_rename_is_known_before_the_directory_is_liste
     repository = LiveRepository.open(root)
     listed = []
     whole = LiveRepository._list
-    monkeypatch.setattr(LiveRepository, "_list", lambda self: (listed.append(1), whole(self)))
+    monkeypatch.setattr(LiveRepository, "_list", lambda self: (listed.append(1), whole(self))[1])
     for number in range(2):
         (root / "beside").write_text(source("apples") + f"x = {number}\n")
         (root / "beside").replace(root / "apples.py")

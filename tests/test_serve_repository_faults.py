@@ -145,10 +145,42 @@ def test_whatever_happens_to_a_repository_the_next_look_knows_what_is_there(tmp_
         assert num_refused > 0
 
 
+def test_of_a_tree_that_was_deleted_and_made_again_nothing_old_is_left(tmp_path):
+    root = write_repository(tmp_path / "repository")
+    knowledge = know(root)
+    shutil.copytree(root, tmp_path / "again")
+    (tmp_path / "again/apples.py").unlink()
+    (tmp_path / "again/figs.py").write_text(source("figs"))
+    remove(root)
+    for _ in range(2):
+        with pytest.raises((OSError, UserError)):
+            knowledge.refresh()
+    (tmp_path / "again").rename(root)
+    knowledge.refresh()
+    knowledge.refresh()  # of files that are known first, then those that are new
+    assert knowledge.repository.texts == LiveRepository.open(root).texts
+    assert "apples.py" not in knowledge.completer.memory.known_paths
+
+
+def test_a_rule_that_is_written_into_a_file_in_its_place_holds_from_the_next_look_on(tmp_path):
+    root = write_repository(tmp_path / "repository")
+    run_git(root, "init", "-q")
+    (root / ".gitignore").write_text("# nothing yet\n")
+    (root / ".gitattributes").write_text("# nothing yet\n")
+    known = know(root).repository
+    for name, rule, gone in (
+        (".gitignore", "pears.py\n", "pears.py"),
+        (".gitattributes", "plums.py linguist-vendored\n", "plums.py"),
+    ):
+        assert gone in known.texts
+        with open(root / name, "a") as rules:  # as an editor that writes in place
+            rules.write(rule)
+        changed = {change.path for change in known.changes()}
+        assert gone in changed and gone not in known.texts
+
+
 @pytest.mark.parametrize("is_read", [True, False], ids=["", "nobody-reads-what-it-says"])
-def test_a_server_whose_repository_is_gone_says_so_once_in_a_while_and_serves_on(
-    tmp_path, monkeypatch, is_read
-):
+def test_a_server_whose_repository_is_gone_says_so_once_and_serves_on(tmp_path, monkeypatch, is_read):
     root = write_repository(tmp_path / "repository")
     said: list[str] = []
 
@@ -165,6 +197,8 @@ def test_a_server_whose_repository_is_gone_says_so_once_in_a_while_and_serves_on
     thread.start()
     root.rename(tmp_path / "away")
     _wait_until(lambda: said)
+    time.sleep(0.8)  # looked for again four times
+    assert len(said) == 1
     assert said[0].startswith("repository  not read again: ") and "\n" not in said[0]
     (tmp_path / "away").rename(root)
     (root / "new.py").write_text(source("dates"))

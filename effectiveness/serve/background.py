@@ -42,7 +42,7 @@ class Background:
         self.knowledge.woken.set()
 
     def _watch(self) -> None:
-        pause_s = QUICK_POLL_S
+        pause_s, told = QUICK_POLL_S, ""
         while True:
             self.knowledge.woken.wait(pause_s)
             self.knowledge.woken.clear()
@@ -50,9 +50,11 @@ class Background:
                 return
             begun, num_saved = time.thread_time(), 0
             try:
-                num_saved = self.knowledge.refresh()
+                num_saved, told = self.knowledge.refresh(), ""
             except (OSError, UserError) as error:  # the repository is gone, or cannot be listed at the moment
-                self._tell(f"repository  not read again: {error}")
+                if str(error) != told:
+                    told = str(error)
+                    self._tell(f"repository  not read again: {told}; served as it was, and looked for")
                 self.stopped.wait(10 * POLL_S)
             # Reading what was saved is no looking: who saves one file goes on with the next.
             pause_s = self._pause_s(0.0 if num_saved else time.thread_time() - begun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,10 @@ MAX_FILES_OF_A_LINE = 4  # a line of more files says nothing about which one it 
 LINES_LOOKED_AT = 60
 MIN_SHARE, MIN_SHARED = 0.75, 3  # of the rare lines: files that are much alike share half of them
 
+RULES = (
+    b".gitignore",
+    b".gitattributes",
+)  # saved in their place they change what is listed, and no directory
 Stamp = tuple[int, int, int]  # inode, size, time of the last change
 
 
@@ -54,7 +58,7 @@ class LiveRepository:
         if not root.is_dir():
             raise UserError(f"--repository {root}: no such directory; name one that holds source files")
         found = cls(root.resolve())
-        found._list()
+        found._stamps = found._list()
         with scratch_directory("serve-") as scratch, Crew(1) as crew:
             spool = scratch / "texts"
             scanned, _, _ = scan_repository(
@@ -66,15 +70,16 @@ class LiveRepository:
             raise UserError(f"--repository {root}: no source file to read in it; name one that holds some")
         return found
 
-    def _list(self) -> None:
+    def _list(self) -> dict[bytes, Stamp]:
+        """Which files there are, and their stamps. Where it raises, all is known as it was."""
         listing = list_repository(self.root)
         root = os.fsencode(self.root)
         self._candidates = {candidate.path: candidate for candidate in listing.candidates}
         self._places = {path: os.path.join(root, path) for path in self._candidates}
         self._roles = Roles((), (), listing.packages)
-        self._stamps = self._stamps_now()
         parents = {os.path.dirname(place) for place in self._places.values()} | {root}
         self._directories = {parent: _changed_ns(parent) for parent in parents}
+        return self._stamps_now()
 
     def changes(self) -> list[SavedFile]:
         """What was saved, made or removed since the last call: the directory is listed again only where one changed.
@@ -82,13 +87,17 @@ class LiveRepository:
         Most editors save by a rename, which changes the directory: a file that is known is read before the listing,
         which the next call makes.
         """
-        before, self._stamps = self._stamps, self._stamps_now()
-        saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
-        if not saved and any(_changed_ns(parent) != then for parent, then in self._directories.items()):
-            self._list()
-            saved = [path for path, stamp in self._stamps.items() if before.get(path) != stamp]
-        gone = [path for path in before if path not in self._stamps]
+        before, now = self._stamps, self._stamps_now()
+        saved = _saved_since(before, now)
+        is_moved = any(_changed_ns(parent) != then for parent, then in self._directories.items())
+        if (not saved and is_moved) or any(os.path.basename(path) in RULES for path in saved):
+            known = self._candidates
+            now = self._list()
+            ruled = [path for path in now if path in known and known[path] != self._candidates[path]]
+            saved = [*{*_saved_since(before, now), *ruled}]
+        gone = [path for path in before if path not in now]
         changes = [*self._read(saved), *(SavedFile(path=escape_path(path), text=None) for path in gone)]
+        self._stamps = now  # from here on it is known: what could not be read is asked for again
         return [change for change in changes if self._is_new(change)]
 
     def _is_new(self, change: SavedFile) -> bool:
@@ -126,6 +135,10 @@ class LiveRepository:
                 continue
             found[path] = now.st_ino, now.st_size, now.st_mtime_ns
         return found
+
+
+def _saved_since(before: Mapping[bytes, Stamp], now: Mapping[bytes, Stamp]) -> list[bytes]:
+    return [path for path, stamp in now.items() if before.get(path) != stamp]
 
 
 def _changed_ns(directory: bytes) -> int:
