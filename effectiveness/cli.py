@@ -4,10 +4,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from effectiveness.isolation import ROOT, isolate
+from effectiveness.isolation import IS_CHECKOUT, isolate
 
 # Where the trainer's command lies: a checkout has it in training/, which is no name for anybody's environment.
-IS_CHECKOUT = os.path.exists(os.path.join(ROOT, "training", "model_trainer_unified.py"))
 TRAINING = "training" if IS_CHECKOUT else "effectiveness.training"
 
 # Name -> where its `main(arguments)` is, and what it is for. Imported when it is asked for: --help needs no torch.

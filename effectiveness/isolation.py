@@ -17,6 +17,8 @@ import sys
 from _frozen_importlib_external import PathFinder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+# Else what pip installed: there the scripts lie in nobody's reach, and `effectiveness COMMAND` is what one types.
+IS_CHECKOUT = os.path.exists(os.path.join(ROOT, "training", "model_trainer_unified.py"))
 PACKAGES = ("effectiveness", "training", "benchmarks", "tests", "create_training_dataset_effectiveness")
 
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")

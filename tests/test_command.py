@@ -118,7 +118,8 @@ def test_reported_secrets_name_file_line_and_rule_never_the_value(repository, tm
 
 
 WRONG_USES = {
-    "unknown flag": (("--frobnicate",), 2, "unrecognized arguments: --frobnicate"),
+    "unknown flag": (("--frobnicate",), 2, "unrecognized arguments: --frobnicate; see --help"),
+    "mistyped flag": (("--outptu", "x"), 2, "--outptu; did you mean --output?; see --help"),
     "no such repository": (("/no/such/place",), 2, "git clone"),
     "a file for a repository": ((str(COMMAND),), 2, "is a file, and a repository is a directory"),
     "unknown kind": ((".", "--augmentations", "renaming"), 2, "unknown kind 'renaming'"),
@@ -246,6 +247,18 @@ def test_eight_steps_are_told_in_order_and_the_last_line_says_complete(repositor
     assert steps == [f"[STEP {number}/8" for number in range(1, 9)]
     assert done.stdout.splitlines()[-1].startswith("COMPLETE")
     assert "\r" not in done.stdout
+
+
+def test_what_pip_installed_names_no_script_of_the_checkout(repository, tmp_path):
+    shutil.copytree(COMMAND.parent / "effectiveness", tmp_path / "site/effectiveness")
+    installed = shutil.copy(COMMAND, tmp_path / "site")
+    flags = ("--tokenizer", "local", "--max-tokens", "64", "--output", tmp_path / "dataset")
+    done = subprocess.run(
+        [sys.executable, installed, repository, *flags], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"  Train: effectiveness train --sequences {tmp_path / 'dataset'}" in done.stdout
+    assert "effectiveness serve --dataset" in done.stdout and "python3" not in done.stdout
 
 
 def test_what_there_is_one_of_is_told_in_the_singular(tmp_path):

@@ -244,6 +244,7 @@ LATIN = os.fsdecode(b"caf\xe9")
         (["--set", "output.directory=~nouser/x"], "output.directory: ~nouser/x: RuntimeError"),
         (["--set", "output.directory=a\nb"], "expected printable text"),
         (["--max-steps", "3"], "unrecognized arguments: --max-steps 3; --help shows every flag"),
+        (["--sequnces=3"], "--sequnces=3; did you mean --sequences?; --help shows every flag"),
         (["--epochs", "x"], "argument --epochs: invalid int value"),
         (["--epochs", "0"], "error: --epochs: must be at least 1"),
         (["--set", "training.seed=" + "9" * 5000], "has 5,000 digits"),

@@ -191,7 +191,7 @@ WRONG_USES = {
     "tab in the configuration": ("--config {tab.yaml}", "; indent with spaces"),
     "no dataset": (
         "--sequences {nothing/training_data_train.jsonl}",
-        "is missing; build it with create_training_dataset_effectiveness.py REPO",
+        "is missing; build it with python3 create_training_dataset_effectiveness.py REPO",
     ),
     "validation file gone": (
         "--sequences {no_val/training_data_train.jsonl}",
@@ -277,7 +277,7 @@ def test_a_run_may_not_write_over_the_weights_it_starts_from(sequences, tmp_path
 
 def test_a_missing_dataset_is_one_line(tmp_path, capsys):
     line = refused(capsys, tmp_path / "m", command(tmp_path / "training_data_train.jsonl", tmp_path / "m"))
-    assert line.endswith("is missing; build it with create_training_dataset_effectiveness.py REPO")
+    assert line.endswith("is missing; build it with python3 create_training_dataset_effectiveness.py REPO")
 
 
 def test_an_unfinished_dataset_is_refused(sequences, tmp_path, capsys):

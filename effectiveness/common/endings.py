@@ -316,6 +316,17 @@ def fail(message: str, exit_code: int) -> int:
     return exit_code
 
 
+def meant(parser: argparse.ArgumentParser, message: str) -> str:
+    """What to add to an error: the flag that is spelled most like the first one that is none."""
+    unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
+    if not message.startswith("unrecognized arguments"):
+        return ""
+    from difflib import get_close_matches
+
+    near = get_close_matches(unknown, parser._option_string_actions, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Tells a mistake in one line, as every other one is told; the flags are in --help. `--keep` is no short form of
     `--keep-secrets`."""
@@ -325,7 +336,7 @@ class OneLineParser(argparse.ArgumentParser):
         super().__init__(**as_written | settings, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        sys.exit(fail(f"error: {message}; see --help", 2))
+        sys.exit(fail(f"error: {message}{meant(self, message)}; see --help", 2))
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         try:

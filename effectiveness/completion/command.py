@@ -198,10 +198,10 @@ def _lines(arguments, figures: dict, setup: Setup, reading: Reading, rules: dict
     )
     yield "          exact  similarity  bits/byte"
     for arm, of_arm in figures["arms"].items():
-        yield (
-            f"  {arm:7s} {100 * of_arm['exact']:5.1f} %     {of_arm['similarity']:.3f}      "
-            f"{of_arm['bits_per_byte']:.3f}"
-        )
+        answers = f"{100 * of_arm['exact']:5.1f} %     {of_arm['similarity']:.3f}"
+        if not figures["num_questions"]:
+            answers = "    -           -"  # a share of nothing
+        yield f"  {arm:7s} {answers}      {of_arm['bits_per_byte']:.3f}"
     yield f"  {figures['ms_per_token']:.3f} ms a token read, {figures['ms_per_line']:.0f} ms a line, of one core"
     arm = setup.arms[-1]
     chosen = list(reading.answered)

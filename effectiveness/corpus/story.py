@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch, count
+from effectiveness.common.invocation import typed
 from effectiveness.common.paths import spell
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
@@ -29,6 +30,7 @@ from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.save import notes_on_split
 from effectiveness.corpus.tokenization import TokenizerInfo
+from effectiveness.isolation import IS_CHECKOUT
 
 if TYPE_CHECKING:
     from effectiveness.corpus.history import Past
@@ -225,10 +227,11 @@ class Story:
             files = metadata["source_files_scanned"]
             say(f"  The number of rows is that of {count(files, 'file')}; it is never raised by copies.")
         say(f"  Look: {spell(output / 'report.html')}")
-        say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
+        if IS_CHECKOUT:  # the suite is not installed
+            say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
         train = spell(output / DATASET_FILES["train"])
-        say(f"  Train: python3 training/model_trainer_unified.py --sequences {train} --output models/mine")
-        say(f"  In an editor, without training: python3 -m effectiveness serve --dataset {spell(output)}")
+        say(f"  Train: {typed('train')} --sequences {train} --output models/mine")
+        say(f"  In an editor, without training: {typed('serve')} --dataset {spell(output)}")
         say(f"COMPLETE in {self._watch.total_s():.1f} s")
 
 

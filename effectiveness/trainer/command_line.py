@@ -34,6 +34,7 @@ from effectiveness.common.endings import (
     claim_standard_streams,
     flush_stdout,
     is_noted,
+    meant,
     print_line,
     raise_again,
     tell_on_stderr,
@@ -47,7 +48,7 @@ class Parser(OneLineParser):
     """Leaves the end to the command, as for every other mistake."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help shows every flag")
+        raise UserError(f"{message}{meant(self, message)}; --help shows every flag")
 
 
 def check_texts(arguments: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.recipes import MEASURED, recipe_of
 from effectiveness.common.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, SPLITS, UserError
@@ -76,7 +77,7 @@ def open_dataset(sequences: Path) -> Dataset:
     if train.name in (DATASET_FILES["val"], DATASET_FILES["test"], METADATA_FILE):
         raise UserError(f"{train} is no training file: --sequences {directory / DATASET_FILES['train']}")
     if not train.is_file():
-        raise UserError(f"{train} is missing; build it with create_training_dataset_effectiveness.py REPO")
+        raise UserError(f"{train} is missing; build it with {typed('dataset')} REPO")
     metadata = read_metadata(directory / METADATA_FILE)
     for key in ("max_tokens_per_sequence", "vocab_size", "pad_token_id"):
         if type(metadata.get(key)) is not int:
