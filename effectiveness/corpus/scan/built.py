@@ -24,6 +24,7 @@ MAIL = "generated: a mail that MJML wrote"
 CONTRIBUTORS = "generated: a table of contributors"
 COMPLETIONS = "generated: completions for a shell"
 FORM = "generated: a form of Qt Designer"
+LARGE_TABLE = "generated: over 1 MB of lines of few shapes"
 SAME_LINES = "data: the same lines with other numbers and strings"
 
 OF_THE_WEB = frozenset({"JavaScript", "TypeScript", "TSX", "CSS"})
@@ -72,6 +73,8 @@ _NAMED_MODULE = re.compile(
     rb"^(?:ace\.)?define\([\"'][\w/.-]{1,100}[\"'], ?\[", re.MULTILINE
 )  # as RequireJS joins them
 MIN_NAMED_MODULES = 3
+_REQUIRED = b"__webpack_require__("  # below a banner that is longer than a head
+MIN_REQUIRED = 32
 MIN_BUNDLE_BYTES = 64 << 10
 MIN_RENAMED = 8
 
@@ -117,6 +120,9 @@ _VECTOR = re.compile(
 _FORM = re.compile(
     rb"(?:<\?xml[^>]{0,80}\?>\s{0,4})?(?:<!DOCTYPE UI>)?<ui [^>]{0,80}\bversion=\"", re.IGNORECASE
 )
+_OF_A_COMPILER = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]{0,80}\?>\s{0,4})?<doc>\s{0,20}<assembly>"
+)  # of .NET
 _FOR_OUTLOOK = b"<!--[if mso | IE]>"  # nobody writes these tables by hand
 MIN_FOR_OUTLOOK = 3
 _CONTRIBUTORS, _CONTRIBUTORS_END = b"<!-- ALL-CONTRIBUTORS-LIST:START", b"<!-- ALL-CONTRIBUTORS-LIST:END"
@@ -139,6 +145,9 @@ MIN_TABLE_BYTES = (
 )  # as small a file is a table if hardly a line is another, and all have numbers or strings
 MAX_DISTINCT_SHARE_OF_TABLE = 0.05
 MIN_NUMBERED_SHARE_OF_TABLE = 0.9
+# Of 300 repositories nothing so large was one person's file: registers, tables, manuals in one piece, amalgamations.
+MIN_LARGE_BYTES = 1 << 20
+MAX_SHAPES_SHARE = 0.2  # those have 0 to 0.19
 _PIECE_BYTES = 2048
 _MAX_DISTINCT_SHARE_OF_PIECE = 0.4
 # Of what is left of a line; of calls it is three quarters, as in the tests of a library of dates in 60 languages.
@@ -147,6 +156,7 @@ _NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte).isalpha() or by
 MIN_DECLARATION_LINES = 12
 MIN_NOT_EXPORTED = 4
 _STRINGS = re.compile(rb"\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'")
+_WORDS = re.compile(rb"[A-Za-z_]+")
 _NUMBERS = re.compile(rb"\d[\w.]*(?:#\w+)?")  # 0x1f, 1.5e3, zmm30, and Erlang's 16#fe
 
 
@@ -166,12 +176,18 @@ def built_reason(text: bytes, language: Language) -> str:
             reason = CHUNKS
         if language.is_data or language.name in OFTEN_DATA:
             reason = FORM if _FORM.match(text) else DRAWING if _VECTOR.match(text) else reason
+            reason = PAGE if _OF_A_COMPILER.match(text) else reason
         if language is UNKNOWN and len(_OF_THE_JVM.findall(text[:_SIGNATURES_BYTES])) >= MIN_SIGNATURES:
             reason = SIGNATURES
     reason = reason or _page_of_any_language(text)
     if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
         return reason
     return SAME_LINES if len(text) > MIN_TABLE_BYTES and _repeats_lines(text) else ""
+
+
+def large_reason(text: bytes) -> str:
+    """Why a text is left out that is larger than what people write, and whose lines have few shapes; "" to keep it."""
+    return LARGE_TABLE if len(text) > MIN_LARGE_BYTES and _shapes_share(text) < MAX_SHAPES_SHARE else ""
 
 
 def declarations_reason(path: str, text: bytes) -> str:
@@ -201,6 +217,8 @@ def _web_reason(text: bytes) -> str:
     ):
         return COMPILED
     if len(_NAMED_MODULE.findall(text)) >= MIN_NAMED_MODULES:
+        return BUNDLE
+    if text.count(_REQUIRED) >= MIN_REQUIRED:
         return BUNDLE
     if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
         return BUNDLE
@@ -251,6 +269,12 @@ def _bare_lines(text: bytes) -> list[bytes]:
     """Lines without their strings and numbers, but for those of a bracket or two."""
     bare = _NUMBERS.sub(b"0", _STRINGS.sub(b"0", text))
     return [line for line in map(bytes.strip, bare.split(b"\n")) if len(line) > 2]
+
+
+def _shapes_share(text: bytes) -> float:
+    """Of the lines without numbers and strings, and with one letter for each word, how many are different ones."""
+    lines = [_WORDS.sub(b"a", line) for line in _bare_lines(text)]
+    return len(set(lines)) / max(1, len(lines))
 
 
 def _letters_share(bare: bytes) -> float:

@@ -10,6 +10,7 @@ BUILT = "generated: built beside its declarations"
 COPIES = "generated: copies of vignettes"
 
 _CACHES = frozenset(b"__pycache__ .mypy_cache .pytest_cache .ruff_cache .tox .nox .gradle .terraform".split())
+_VERSIONS = frozenset({b"versioned_docs", b"versioned_sidebars"})  # Docusaurus copies docs/ at each release
 _PACKAGE_RECORDS = (b".egg-info", b".dist-info")  # what setuptools and pip note down of a package
 # dist, dist-node, client-dist; and one source once more in each format of modules. lib/ and build/ may be anybody's.
 _BUILD = re.compile(rb"(?:[\w.]{1,20}-)?dist(?:-[\w.]{1,20})?|_?esm|_?cjs|umd|esnext|es20\d\d")
@@ -50,7 +51,7 @@ def written_reason(path: bytes, *, beside_package_json: bool) -> str:
         return "tool cache"
     if path == _VIGNETTES or path.endswith(b"/" + _VIGNETTES):
         return COPIES
-    if name.endswith(_PACKAGE_RECORDS):
+    if name.endswith(_PACKAGE_RECORDS) or name in _VERSIONS:
         return "written by a tool"
     return BUILD if beside_package_json and _BUILD.fullmatch(name) else ""
 

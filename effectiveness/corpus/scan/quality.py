@@ -14,7 +14,7 @@ import string
 
 import numpy as np
 
-from effectiveness.corpus.scan.built import OF_THE_WEB, built_reason
+from effectiveness.corpus.scan.built import OF_THE_WEB, built_reason, large_reason
 from effectiveness.corpus.scan.unwanted import MAX_DATA_BYTES, OFTEN_DATA, data_reason, shape_reason
 from effectiveness.languages import UNKNOWN, Language
 
@@ -100,6 +100,16 @@ _COMMENT_STARTS = (
     *(b"#", b"//", b"/*", b"*", b"|*", b"--", b";", b"%", b"<!--"),
     *(b'.\\"', b"'\\\"", b"dnl", b"rem ", b"(*", b"{-", b"!", b'"'),
 )
+_OPENED = (
+    b"/*",
+    b"<!--",
+    b"{{/*",
+    b"{{- /*",
+    b"{#",
+    b"(*",
+    b"--[[",
+    b"=begin",
+)  # the comment is what follows
 _PROSE_COMMENTS = (b"<!--", b"[//", b'.\\"', b"'\\\"")  # HTML's, Markdown's and those of manual pages
 _DOC_STARTS = (b"///", b"//!", b"/**")  # they speak of the item that follows, not of the file
 _ABOUT_THE_FILE = (b"this file", b"generated file", b"do not edit", b"do not modify")
@@ -140,6 +150,8 @@ def drop_reason(text: bytes, language: Language, *, handwritten: bool = False) -
         return reason
     if language.is_data:
         return data_reason(text, is_unknown=language is UNKNOWN)
+    if not handwritten and (reason := large_reason(text)):
+        return reason
     return shape_reason(text) if language.name == "Text" and len(text) > MAX_DATA_BYTES else ""
 
 
@@ -200,7 +212,8 @@ def _num_leading_comment_lines(lines: list[bytes]) -> int:
 def _begins_a_comment(lines: list[bytes], number: int) -> bool:
     """Whether a line is a comment that says by what or from what the file was generated, in its first words."""
     line, before = lines[number].strip(), lines[number - 1].strip(_AROUND_A_COMMENT) if number else b""
-    if not line.startswith(_COMMENT_STARTS) or line.startswith(_DOC_STARTS):
+    opens = number > 0 and lines[number - 1].strip() in _OPENED
+    if not (opens or line.startswith(_COMMENT_STARTS)) or line.startswith(_DOC_STARTS):
         return False
     return not before[-1:].isalnum() and _OWN_WORDS.match(line.lstrip(_AROUND_A_COMMENT)) is not None
 

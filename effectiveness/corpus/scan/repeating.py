@@ -1,4 +1,5 @@
-"""Data in formats in which people write settings, too: told from them by what repeats, keys, tags or how lines begin.
+"""Data in formats in which people write settings, too: told from them by what repeats, keys, tags or how lines begin,
+and by layout.
 
 A setting is named once; of records all keys come again and again. Calibrated on 619 files over 3 kB of 70 repositories:
 of `package.json`, `composer.json` and settings of editors 28 to 100 % of the keys are different ones, of records and
@@ -15,6 +16,7 @@ from effectiveness.languages import UNKNOWN, Language
 
 RECORDS = "data: records, the same keys over and over"
 VALUES = "data: values with hardly a key"
+SERIALIZED = "data: JSON as a program writes it"
 PATCH = "patch"
 NUMBERED = "data: a table, its lines begin with numbers"
 TEST_RECORDS = "test data: JSON or XML"
@@ -26,6 +28,9 @@ MIN_KEYS = 24
 MAX_KEYS_SHARE = 0.25  # of the keys, different ones
 MIN_VALUES_BYTES = 4 << 10
 MAX_BYTES_OF_A_KEY = 256
+MIN_SERIALIZED_BYTES = (
+    3 << 10
+)  # hand-written settings laid out so were up to 2.5 kB, or had names that are known
 MIN_OF_RECORDS_BYTES = 4 << 10
 MAX_RECORDS_SHARE = 0.1  # of the lines, different ones
 MIN_VALUES_SHARE = 0.5  # of the lines have a value
@@ -39,9 +44,23 @@ _HEAD_BYTES = 2048
 
 _WRITTEN = re.compile(
     r"(?:^|/)(?:package|composer|bower|manifest|launch|tasks|settings|deno|turbo|nx|app|vercel|renovate|"
-    r"[jt]sconfig[\w.-]*|[\w.-]*\.?schema|[\w.-]*\.tmlanguage|[\w.-]*config[\w-]*)\.json$"
+    r"[jt]sconfig[\w.-]*|[\w.-]*\.?schema|[\w.-]*\.tmlanguage|[\w.-]*config[\w-]*|[\w.-]*snippets?)\.json$|(?:^|/)snippets/"
 )
-_SAYS_WHAT_IT_IS = re.compile(rb"\"(?:\$schema|openapi|swagger|scopeName|contributes)\"\s{0,8}:")
+_SAYS_WHAT_IT_IS = re.compile(
+    rb"\"(?:\$schema|openapi|swagger|scopeName|contributes|AWSTemplateFormatVersion|tokenColors)\"\s{0,8}:"
+)
+# A person writes short lists and objects on one line, and blank lines; a serializer one key, value or bracket a line.
+_STRING = rb"\"(?:[^\"\\\n]|\\[^\n])*\""
+_SERIALIZED_LINE = re.compile(
+    rb"[ \t]*(?:%s[ \t]{0,4}:[ \t]{0,4})?"
+    rb"(?:%s|-?\d[\d.eE+-]{0,40}|true|false|null|[\[{]|\[[ \t]*\]|\{[ \t]*\}|[\]}])?,?\r?"
+    % (_STRING, _STRING)
+)
+_EMPTY = re.compile(rb"(?<=[\[{])\r?\n[ \t]*\r?\n(?=[ \t]{0,400}[\]}])")  # as Apple's writes an empty list
+# What the texts of a program say is written by people, in whatever layout its tools keep them
+_OF_LANGUAGES = re.compile(
+    r"(?:^|/)(?:[\w-]*(?:i18n|l10n|lang|locale|translation|message)[\w-]*)(?:/|\.json5?$)|(?:^|/)en(?:[-_]\w{2})?\.json"
+)
 _KEY = re.compile(rb"\"([^\"\\\n]{1,100})\"[ \t]{0,8}:")
 _ATTRIBUTE = re.compile(rb"=\"[^\"\n]{0,400}\"|='[^'\n]{0,400}'")
 _BETWEEN_TAGS = re.compile(rb">[^<>\n]{1,400}<")
@@ -73,7 +92,7 @@ _COMMENTS = (b"#", b";", b"//", b"%", b"*")
 def repeating_reason(path: str, text: bytes, language: Language) -> str:
     """Why a text of a format of data is left out for what repeats in it or where it lies; "" to keep it."""
     path = path.lower()
-    if language.name == "JSON":
+    if language.name in ("JSON", "JSON5"):
         return _json_reason(path, text)
     if language.name == "XML" or (language is UNKNOWN and text.lstrip().startswith(b"<?xml ")):
         reason = RECORDS if len(text) > MIN_TAGS_BYTES and _tags_share(text) < MAX_TAGS_SHARE else ""
@@ -109,7 +128,17 @@ def _json_reason(path: str, text: bytes) -> str:
     keys = _KEY.findall(text)
     if len(keys) >= MIN_KEYS and len(set(keys)) < MAX_KEYS_SHARE * len(keys):
         return RECORDS
-    return VALUES if len(text) > max(MIN_VALUES_BYTES, MAX_BYTES_OF_A_KEY * len(keys)) else ""
+    if len(text) > max(MIN_VALUES_BYTES, MAX_BYTES_OF_A_KEY * len(keys)):
+        return VALUES
+    if len(text) < MIN_SERIALIZED_BYTES or _OF_LANGUAGES.search(path):
+        return ""
+    return SERIALIZED if _is_serialized(text) else ""
+
+
+def _is_serialized(text: bytes) -> bool:
+    """Whether each line holds what a serializer puts on one, and nothing else."""
+    lines = _EMPTY.sub(b"", text).strip().split(b"\n")
+    return len(lines) > 1 and all(line.strip() and _SERIALIZED_LINE.fullmatch(line) for line in lines)
 
 
 def _yaml_reason(text: bytes) -> str:

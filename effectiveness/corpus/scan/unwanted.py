@@ -66,7 +66,7 @@ _SUFFIXES = {
     "key or credentials": ".pem .key .crt .cer .csr .p12 .pfx .jks .keystore .kdbx .ppk .gpg .pgp",
     "written by a tool": ".pbxproj .xcscheme .xcworkspacedata .xcuserstate .iml .meta .vcxproj.filters .suo "
     ".tsbuildinfo .ptx .gox .js.map .mjs.map .cjs.map .css.map .ts.map .storyboard .xib .pnp.cjs "
-    ".dfm .resx .gd.uid .cs.uid .gdshader.uid",
+    ".dfm .resx .gd.uid .cs.uid .gdshader.uid .dep.yml",
     "translations": ".xlf .xliff .xlf2 .tmx",
     "backup copy": ".orig .rej .bak .old .swp ~",
     "lock file": ".lock",
