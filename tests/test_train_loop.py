@@ -289,6 +289,20 @@ def test_patience_ends_the_run_early_and_says_so(sequences, tmp_path, capsys):
     assert 2 <= len(epochs) < 50
 
 
+def test_patience_counts_only_what_was_read_in_windows_as_long_as_those_that_are_scored(
+    sequences, tmp_path, capsys
+):
+    flags = ("--epochs", "8", "--set", "training.patience=1", "--set", "optimization.lr_scheduler=constant")
+    flags += ("--set", "optimization.learning_rate=0.5", "--set", "optimization.warmup_steps=0")
+    ended = {}
+    for growth in (0, 0.5):
+        directory = tmp_path / str(growth)
+        assert main(command(sequences, directory, *flags, "--set", f"data.window_growth={growth}")) == 0
+        epochs = [r for r in read_metrics(directory / "training_metrics.jsonl") if r["event"] == "epoch"]
+        ended[growth] = len(epochs)
+    assert ended[0] < 4 and ended[0.5] == 5, "the fifth epoch is the first of whole windows"
+
+
 def test_patience_with_a_flat_schedule_cools_down_first(sequences, tmp_path, capsys):
     flags = ("--epochs", "40", "--set", "training.patience=1", "--set", "optimization.learning_rate=0.5")
     flags += ("--set", "optimization.warmup_steps=0", "--set", "optimization.cooldown_fraction=0.02")

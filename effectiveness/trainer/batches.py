@@ -218,6 +218,11 @@ class Batches:
         share = (epoch + packs.start / max(plan.num_packs, 1)) / max(self.pacing.num_epochs, 1e-9)
         return self.reading.window_at(share, self.rows.window)
 
+    def are_whole(self, epoch: int, step: int) -> bool:
+        """Whether windows have grown to the length of the rows by this step of this epoch."""
+        plan = self.epoch(epoch)
+        return self._window_at(plan, epoch, plan.packs_of_step(step)) == self.rows.window
+
     def _documents(self, plan: EpochPlan, epoch: int, visit: int, window: int) -> list[Document]:
         row, source, weight = int(plan.rows[visit]), plan.source, plan.weights[visit]
         draw, fills = Draw(seed=self.seed, epoch=epoch, visit=visit), bool(plan.fills[visit])

@@ -87,7 +87,7 @@ class Trainer(Stepper):
             state.best_nats = nats if math.isfinite(nats) else None
             state.best_step, state.num_evaluations_without_gain = state.step, 0
             hooks.save_best(evaluation)
-        else:
+        elif not state.last_evaluation_is_finite or self._reads_whole_windows():
             state.num_evaluations_without_gain += 1
         hooks.report("evaluation", {"evaluation": evaluation})
         if state.step and (plan_is_done or self._run_ends()):
@@ -99,6 +99,13 @@ class Trainer(Stepper):
         self._heed_patience(hooks)
         if state.step and (state.step % self.limits.save_steps == 0 or self.is_done()):
             hooks.save()
+
+    def _reads_whole_windows(self) -> bool:
+        """Of documents shorter than those that are scored a model cannot learn what stands further back, and a loss
+        that does not fall meanwhile says nothing about the run.
+        """
+        state = self.state
+        return self.batches.are_whole(state.epoch, max(0, state.step_in_epoch - 1))
 
     def _is_best(self, evaluation: EvaluationScores, hooks: Hooks) -> bool:
         """The lowest finite loss so far, of finite weights; the latest weights where nothing is held out."""
