@@ -24,6 +24,10 @@ ESCAPED = "".join(
     f"should_pass $'{'x'.join(chr(92) + f'x{n + k:02x}' for k in range(16))}'\n" for n in range(99)
 )
 PEOPLE = "# Thanks\n<!-- ALL-CONTRIBUTORS-LIST:START - Do not remove -->\n" + "<td>A</td>\n" * 99
+COMMITS = "# Changelog\n\n## 1.2.0 (2024-01-02)\n\n### Features\n\n" + "".join(
+    f"* **api:** {word} at last ([a1b2c{n:02x}](https://github.com/a/b/commit/a1b2c{n:02x}))\n"
+    for n, word in enumerate(WORD[:20])
+)
 STEMMER = "var stem = function() {\n" + "".join(
     f'  a.push(new Among("{word}", -1, 1));\n' for word in WORD[:20]
 )
@@ -43,6 +47,8 @@ GOES = {
     "docs/api.html-fragment": (COLOURED, built.PAGE),
     "mails/welcome.html.hbs": (MAIL, built.MAIL),
     "CONTRIBUTORS.md": (PEOPLE + "<!-- ALL-CONTRIBUTORS-LIST:END -->\n", built.CONTRIBUTORS),
+    "CHANGELOG.md": (COMMITS, built.HISTORY),
+    "prisma/migrations/1_a/migration.sql": ("-- CreateTable\nCREATE TABLE a (b INT);\n", built.MIGRATION),
     "search/hu.js": (STEMMER + "};\n", built.COMPILED),
     "edit/mode.js": (MODULES, built.BUNDLE),
     "completions/_a": ("#compdef a\n\nautoload -U is-at-least\n\n_a() {\n}\n", built.COMPLETIONS),
@@ -63,6 +69,8 @@ STAYS = {
     "fonts/hand.ps": "%!PS\n/inch {72 mul} def\n1 inch 2 inch moveto\nshowpage\n",
     "about.html": '<p>See <span class="k">this</span> and no more.</p>\n' + WORDS,
     "README.md": PEOPLE + "<!-- ALL-CONTRIBUTORS-LIST:END -->\n" + WORDS * 30,
+    "HISTORY.md": COMMITS + WORDS * 20,
+    "db/1_a.sql": "-- Create the first table\nCREATE TABLE a (b INT);\n",
     "search/stem.js": 'exports.stem = () => new Among("a", 1);\n',
     "completions/hand.bash": "_hand() {\n    local cur=$2\n    COMPREPLY=($(compgen -W 'a b' -- $cur))\n}\n",
     "test_bytes.py": "".join(f"X{n} = b'\\x00\\x01'  # {WORDS[:40]}\n" for n in range(99)),

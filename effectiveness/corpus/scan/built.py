@@ -24,6 +24,8 @@ MAIL = "generated: a mail that MJML wrote"
 CONTRIBUTORS = "generated: a table of contributors"
 COMPLETIONS = "generated: completions for a shell"
 FORM = "generated: a form of Qt Designer"
+MIGRATION = "generated: a migration that Prisma wrote"
+HISTORY = "generated: a history of commits"
 LARGE_TABLE = "generated: over 1 MB of lines of few shapes"
 SAME_LINES = "data: the same lines with other numbers and strings"
 
@@ -126,6 +128,13 @@ _OF_A_COMPILER = re.compile(
 _FOR_OUTLOOK = b"<!--[if mso | IE]>"  # nobody writes these tables by hand
 MIN_FOR_OUTLOOK = 3
 _CONTRIBUTORS, _CONTRIBUTORS_END = b"<!-- ALL-CONTRIBUTORS-LIST:START", b"<!-- ALL-CONTRIBUTORS-LIST:END"
+# As standard-version, semantic-release and their kin write a changelog: * **api:** say why ([a1b2c3d](https://...))
+_COMMIT = re.compile(rb"\(\[`?[0-9a-f]{7,40}`?\]\(https?://[^()\s]{1,200}/commits?/[0-9a-f]{7,40}\)\)")
+MIN_COMMITS = 8
+_PRISMA = re.compile(
+    rb"(?:/\*\s{1,8}Warnings:[^/]{0,4000}\*/\s{0,8})?"
+    rb"-- (?:(?:Create|Alter|Drop|Rename|Redefine)(?:Tables?|Index|Enum|ForeignKey|Schema)|AddForeignKey)\r?\n"
+)
 _COLOURED = re.compile(rb'<span class="[a-z][a-z0-9]?">[^<]{1,200}</span>')  # as Pygments and Rouge do
 MIN_COLOURED = 32
 _CHUNK = b"## ----"  # knitr's
@@ -172,6 +181,8 @@ def built_reason(text: bytes, language: Language) -> str:
         reason = PAGE if text.count(_PANDOC_FONT) >= MIN_PANDOC_FONTS else ""
     else:
         reason = RENDERED if _MANUAL.match(text) else COMPLETIONS if _COMPLETIONS.match(text) else ""
+        if "SQL" in language.name and _PRISMA.match(text):
+            reason = MIGRATION
         if language.name == "R" and text.startswith(_CHUNK) and text.count(b"\n" + _CHUNK) >= MIN_CHUNKS:
             reason = CHUNKS
         if language.is_data or language.name in OFTEN_DATA:
@@ -257,8 +268,16 @@ def _page_of_any_language(text: bytes) -> str:
     at = text.find(_CONTRIBUTORS)
     if at >= 0 and text.find(_CONTRIBUTORS_END, at) - at > len(text) // 2:
         return CONTRIBUTORS
+    if b"/commit" in text and _lists_commits(text):
+        return HISTORY
     is_page = text[:_HEAD_BYTES].lstrip()[:1] == b"<" and b'<span class="' in text
     return PAGE if is_page and len(_COLOURED.findall(text)) >= MIN_COLOURED else ""
+
+
+def _lists_commits(text: bytes) -> bool:
+    """Whether most of a text is lines that name a commit each, as a program writes them out of git."""
+    lines = [line for line in text.split(b"\n") if _COMMIT.search(line)]
+    return len(lines) >= MIN_COMMITS and sum(map(len, lines)) > len(text) / 2
 
 
 def _is_template(text: bytes) -> bool:
