@@ -506,7 +506,7 @@ def test_text_after_the_padding_begins_is_refused(tmp_path):
 
 def test_an_incomplete_dataset_says_what_is_missing(tmp_path):
     sequences = write_dataset(tmp_path / "d")
-    with pytest.raises(UserError, match=r"build it with create_training_dataset_effectiveness.py"):
+    with pytest.raises(UserError, match=r"build it with python3 create_training_dataset_effectiveness.py"):
         open_dataset(tmp_path / "nowhere" / "training_data_train.jsonl")
     (tmp_path / "d" / "training_data_val.jsonl").unlink()
     with pytest.raises(UserError, match=r"training_data_val.jsonl is missing: not a complete dataset"):
