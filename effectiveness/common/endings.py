@@ -318,11 +318,11 @@ def fail(message: str, exit_code: int) -> int:
 
 def meant(parser: argparse.ArgumentParser, message: str) -> str:
     """What to add to an error: the flag that is spelled most like the first one that is none."""
-    unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
     if not message.startswith("unrecognized arguments"):
         return ""
     from difflib import get_close_matches
 
+    unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
     near = get_close_matches(unknown, parser._option_string_actions, 1)
     return f"; did you mean {near[0]}?" if near else ""
 

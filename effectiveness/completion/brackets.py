@@ -46,17 +46,12 @@ def breaks_brackets(text: str, prefix: str, suffix: str) -> bool:
     if opened or not open_before:
         return False
     behind = suffix.split("\n")[1 : MAX_LINES + 1]
-    return _is_closed_by(next(_closers(behind), None), open_before[0])
+    return _is_closed_by(unmatched(behind)[0], open_before[0])
 
 
-def _is_closed_by(closer: Bracket | None, opener: Bracket) -> bool:
-    """The indentation says it: a bracket of another block that was just begun stands elsewhere."""
-    return (
-        closer is not None
-        and closer.is_first
-        and closer.kind == CLOSER_OF[opener.kind]
-        and closer.indent == opener.indent
-    )
+def _is_closed_by(closers: Sequence[Bracket], opener: Bracket) -> bool:
+    """The indentation of the first one says it: a bracket of another block that was just begun stands elsewhere."""
+    return bool(closers) and closers[0] == Bracket(CLOSER_OF[opener.kind], opener.indent, is_first=True)
 
 
 def unmatched(lines: Iterable[str]) -> tuple[list[Bracket], list[Bracket]]:
@@ -71,16 +66,6 @@ def unmatched(lines: Iterable[str]) -> tuple[list[Bracket], list[Bracket]]:
         else:
             closed.append(bracket)
     return closed, opened
-
-
-def _closers(lines: Sequence[str]) -> Iterator[Bracket]:
-    """Those that nothing before them opens."""
-    depth = 0
-    for bracket in _brackets(lines):
-        depth += 1 if bracket.kind in CLOSER_OF else -1
-        if depth < 0:
-            yield bracket
-            depth = 0
 
 
 def _innermost_open(prefix: str, wanted: int) -> list[Bracket]:
