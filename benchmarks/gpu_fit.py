@@ -100,9 +100,9 @@ def lora_profile(bench: Bench, note) -> None:
 
 def estimate(bench: Bench, note) -> None:
     """Planned against seen in thirteen runs; each plan is made before its first step."""
-    muon = (_batch(4), "optimization.ema_decay=0.99", "model.dropout=0.2")
+    muon = (_batch(4), "model.dropout=0.2")
     cases = [
-        Case(label="small, Muon, 4, dropout 0.2, EMA", preset="small", settings=(EAGER, *muon)),
+        Case(label="small, Muon, 4, dropout 0.2", preset="small", settings=(EAGER, *muon)),
         Case(
             label="small, AdamW, 8",
             preset="small",

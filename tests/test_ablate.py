@@ -433,7 +433,7 @@ def test_a_change_of_the_shipped_defaults_moves_the_recipe_but_not_what_it_is_me
         name: spec_of(Path("x"), name).config(WINDOW)
         for name in ("baseline", "founding", "originals", "recipe")
     }
-    changed = ("model.dropout=0.3", "optimization.ema_decay=0.9", "objectives.fim_rate=0.5")
+    changed = ("model.dropout=0.3", "objectives.mask_rate=0.3", "objectives.fim_rate=0.5")
     for name, config in before.items():
         spec = dataclasses.replace(spec_of(Path("x"), name), overrides=changed)
         assert (spec.config(WINDOW) == config) == (name != "recipe")

@@ -81,6 +81,14 @@ def held_out(dataset, vocabulary, split="test") -> HeldOut:
 def test_a_recorded_configuration_is_read_back_as_it_was():
     given = load_config(None, ["quantization.lora_target_modules=[q_proj, v_proj]", "training.max_steps=7"])
     assert config_of(json.loads(json.dumps(given.as_dict()))) == given
+    of_before = json.loads(json.dumps(given.as_dict()))
+    of_before["data"]["repository_context"], of_before["optimization"]["ema_decay"] = 0.0, 0.0
+    assert config_of(of_before) == given
+    of_before["data"]["repository_context"] = 0.3
+    with pytest.raises(
+        UserError, match=r"trained with data\.repository_context: 0\.3, which this version no longer"
+    ):
+        config_of(of_before)
     with pytest.raises(UserError, match="another version"):
         config_of({"training": {"num_epochs": 1, "unheard_of": 2}})
 

@@ -81,7 +81,6 @@ def test_two_processes_give_the_losses_and_weights_of_one(sequences, tmp_path, d
     batches = (
         "optimization.batch_size=3",
         "optimization.gradient_accumulation_steps=3",
-        "optimization.ema_decay=0.5",
     )
     flags = (*STEPS, *settings(*batches, f"device_backend.distributed={distributed}"))
     assert main(command(sequences, tmp_path / "one", *flags)) == 0

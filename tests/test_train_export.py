@@ -67,7 +67,7 @@ def trained(sequences, tmp_path_factory):
         "--set",
         "evaluation.completions=2",
     ]
-    flags += ["--set", "inference.max_new_tokens=7", "--set", "optimization.ema_decay=0.5"]
+    flags += ["--set", "inference.max_new_tokens=7"]
     assert main(command(sequences, output, *flags)) == 0
     patch.undo()
     return output

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 SETTINGS = {
     "model.dropout": 0.1,
-    "optimization.ema_decay": 0.9,
     "optimization.batch_size": 8,
     "optimization.gradient_accumulation_steps": 4,
     "training.max_steps": 8,

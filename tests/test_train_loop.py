@@ -18,7 +18,7 @@ from training_fixtures import (
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer.metrics import read_metrics
-from effectiveness.trainer.optimizers import MovingAverage, Schedule, make_schedule
+from effectiveness.trainer.optimizers import Schedule, make_schedule
 from training.model_trainer_unified import main
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -132,22 +132,19 @@ def poison(trainer, step_with_nan: int) -> list[int]:
 
 
 def test_a_nan_batch_leaves_weights_optimizer_and_schedule_and_names_its_rows(sequences, tmp_path):
-    _, trainer = open_trainer(
-        sequences, tmp_path, "optimization.ema_decay=0.9", "optimization.warmup_steps=5"
-    )
+    _, trainer = open_trainer(sequences, tmp_path, "optimization.warmup_steps=5")
     said: list[str] = []
     ids = poison(trainer, step_with_nan=2)
     hooks = quiet_hooks(said)
     for _ in range(2):
         trainer._one_step(hooks)
     before, moments = weights_of(trainer), optimizer_state(trainer)
-    average = {name: w.clone() for name, w in trainer.average.weights.items()}
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     trainer._one_step(hooks)
     assert trainer.state.num_updates == 2 and trainer.state.step == 3
     assert trainer.optimizers[0].param_groups[0]["lr"] == rate
     for name, weight in weights_of(trainer).items():
-        assert torch.equal(before[name], weight) and torch.equal(average[name], trainer.average.weights[name])
+        assert torch.equal(before[name], weight)
     for a, b in zip(moments, optimizer_state(trainer), strict=True):
         assert torch.equal(a, b)
     (line,) = said
@@ -236,7 +233,7 @@ def test_an_error_that_is_not_about_memory_is_not_retried(sequences, tmp_path):
         trainer._one_step(quiet_hooks())
 
 
-# --- schedule, average, patience ---------------------------------------------------------------------------
+# --- schedule, patience ------------------------------------------------------------------------------------
 
 
 def test_each_schedule_warms_up_and_ends_where_it_should():
@@ -262,21 +259,6 @@ def test_a_warmup_that_was_asked_for_is_honoured_or_refused_never_dropped():
     assert make_schedule(Optimization(), 20).warmup_updates == 2
     with pytest.raises(UserError, match=r"warmup_steps is 1500, but the whole run has 100 updates"):
         make_schedule(Optimization(warmup_steps=1500), 100)
-
-
-def test_the_average_is_the_hand_computed_one_and_a_swap_is_undone_bit_for_bit():
-    model = torch.nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        model.weight.fill_(1.0)
-    average = MovingAverage(model, 0.5)
-    with torch.no_grad():
-        model.weight.fill_(2.0)
-    average.update(model, num_updates=100)
-    assert average.weights["weight"].item() == 1.5
-    average.swap(model)
-    assert model.weight.item() == 1.5
-    average.swap(model)
-    assert model.weight.item() == 2.0 and average.weights["weight"].item() == 1.5
 
 
 def test_patience_ends_the_run_early_and_says_so(sequences, tmp_path, capsys):

@@ -63,7 +63,7 @@ def test_the_fake_raises_where_metal_raises():
 
 
 def test_a_run_on_metal_trains_the_weights_that_a_cpu_trains(sequences, tmp_path):
-    settings = ("optimization.optimizer=adamw", "optimization.ema_decay=0.5", "objectives.fim_rate=0.5")
+    settings = ("optimization.optimizer=adamw", "objectives.fim_rate=0.5")
     assert main(on("cpu", sequences, tmp_path / "cpu", settings=settings)) == 0
     with fake_metal():
         assert main(on("mps", sequences, tmp_path / "mps", settings=settings)) == 0

@@ -29,7 +29,6 @@ SAME_SHARE = 0.02
 STEPS = ("training.max_steps=3", "training.eval_steps=2", "training.save_steps=2", "training.logging_steps=1")
 BOTH_OPTIMIZERS = (
     "optimization.learning_rate=0.01",
-    "optimization.ema_decay=0.5",
     "evaluation.completions=1",
 )
 # Where it is planted in every run of the tests, and what becomes of it when it happens once there.
@@ -38,11 +37,10 @@ SURVIVED = (
     *("objective.Objective._token_nats", "held_out.HeldOut._scored_at"),
 )
 ONE_LINE = (
-    *("models.build_preset", "attention._logits", "optimizers.make_states", "optimizers.MovingAverage.swap"),
+    *("models.build_preset", "attention._logits", "optimizers.make_states"),
     *(
         "optimizers.Muon._step_together",
         "optimizers.orthogonalised",
-        "optimizers.MovingAverage.update",
         "steps.Stepper._apply",
     ),
     *("checkpoint.load_model_tensors", "export._refuse_unless_finite"),
@@ -93,7 +91,7 @@ def adapters(reference, tmp_path_factory) -> Reference:
 def reference_run(sequences: Path, place: Path, *more: str) -> Reference:
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_models(patch)
-        hardly = ("training.max_steps=1", "optimization.learning_rate=1e-12", "optimization.ema_decay=0")
+        hardly = ("training.max_steps=1", "optimization.learning_rate=1e-12")
         assert (
             main([*flags(sequences, place / "start", *more), *settings(*hardly)]) == 0
         )  # also what is made once a process

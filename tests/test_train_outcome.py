@@ -126,12 +126,12 @@ def test_weights_that_are_not_finite_are_never_the_best_whatever_the_loss(sequen
     assert "weights are not finite, never the best (2 so far)" in said[-1]
 
 
-def test_an_average_that_is_not_finite_is_noticed(sequences, tmp_path):
-    run, trainer = open_trainer(sequences, tmp_path / "m", "optimization.ema_decay=0.9")
+def test_a_weight_that_is_not_finite_is_noticed(sequences, tmp_path):
+    run, trainer = open_trainer(sequences, tmp_path / "m")
     (tmp_path / "m").mkdir()
     kept = journal.Journal(run, trainer, {}, lambda: False)
     assert kept.weights_are_finite()
-    next(iter(trainer.average.weights.values()))[0] = NAN
+    next(iter(trainer.model.parameters())).data[0] = NAN
     assert not kept.weights_are_finite()
 
 

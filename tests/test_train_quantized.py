@@ -143,7 +143,7 @@ def test_a_run_over_four_bits_resumes_bit_for_bit(tmp_path, monkeypatch, capsys)
 def test_a_plan_that_does_not_fit_says_what_is_trained_and_what_8_bits_would_save(size, said):
     weight = int(4e9 * size)  # bytes, float32
     plan = MemoryPlan(
-        micro_batch=1, checkpointing=True, weights=weight, gradients=weight, optimizer=2 * weight, average=0,
+        micro_batch=1, checkpointing=True, weights=weight, gradients=weight, optimizer=2 * weight,
         activations=1 << 30, libraries=0, work=2 << 30, usable=int(0.9 * 23.5 * (1 << 30)),
     )  # fmt: skip
     assert f"{16e9 * size / (1 << 30):.2f} GiB are of what is trained ({said}" in plan.lines()[-1]

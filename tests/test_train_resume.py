@@ -24,10 +24,10 @@ from training.model_trainer_unified import main
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
-# Everything that has a state: dropout, fill-in-the-middle, an average, accumulation, an epoch boundary, pacing.
+# Everything that has a state: dropout, fill-in-the-middle, accumulation, an epoch boundary, pacing.
 HARD = [
     *("--epochs", "2", "--set", "model.dropout=0.1", "--set", "objectives.fim_rate=0.5"),
-    *("--set", "optimization.ema_decay=0.9", "--set", "optimization.batch_size=8"),
+    *("--set", "optimization.batch_size=8"),
     *("--set", "optimization.gradient_accumulation_steps=4", "--set", "training.save_steps=2"),
     *(
         "--set",
@@ -83,7 +83,7 @@ def kill_after(num_steps: int, number: int = signal.SIGKILL):
 
 
 def assert_equal_runs(first: Path, second: Path) -> None:
-    """Weights, optimizer, average, state and metrics are equal bit for bit."""
+    """Weights, optimizer, state and metrics are equal bit for bit."""
     assert exact_metrics(first) == exact_metrics(second)
     last = [checkpoint.read(checkpoint.step_directories(o / "checkpoints")[-1]) for o in (first, second)]
     assert last[0].state == last[1].state
@@ -239,7 +239,7 @@ def write_another_format(path: Path) -> None:
         ("model.safetensors", flip_a_bit),
         ("model.safetensors", cut),
         ("optimizer.safetensors", flip_a_bit),
-        ("ema.safetensors", Path.unlink),
+        ("optimizer.safetensors", Path.unlink),
         ("checkpoint.json", cut),
         ("checkpoint.json", Path.unlink),
         ("checkpoint.json", edit_state),

@@ -85,7 +85,6 @@ def test_every_flag_is_decided_somewhere():
         ("data.weighting=none", '"visits"'),
         ("objectives.fim_rate=0.25", "0.5"),
         ("optimization.optimizer=adamw", '"muon"'),
-        ("optimization.ema_decay=0.9", "0.0"),
         ("evaluation.max_windows=3", "0"),
         ("model.preset=nano", '"auto"'),
     ],
@@ -119,6 +118,24 @@ def test_a_setting_that_may_change_is_told_with_both_values(sequences, copy, cap
     assert main(command(sequences, copy, *flags)) == 0
     out = capsys.readouterr().out
     assert told in out and "changed  training.max_steps is 10, the run has 9" in out
+
+
+@pytest.mark.parametrize(("value", "code"), [(0.0, 0), (0.9, 2)])
+def test_a_run_that_has_a_setting_which_is_gone_goes_on_only_if_it_did_nothing(
+    sequences, copy, capsys, monkeypatch, value, code
+):
+    newest = checkpoint.newest
+
+    def of_an_earlier_version(*arguments):
+        found = newest(*arguments)
+        config = found.facts["config"]
+        optimization = config["optimization"] | {"ema_decay": value}
+        return replace(found, facts=found.facts | {"config": config | {"optimization": optimization}})
+
+    monkeypatch.setattr(checkpoint, "newest", of_an_earlier_version)
+    assert main(command(sequences, copy, *BEGUN, "--set", "training.max_steps=10", "--resume")) == code
+    refused = "error: the run was trained with optimization.ema_decay: 0.9, which this version no longer has; train "
+    assert [line[: len(refused)] for line in capsys.readouterr().err.splitlines()] == [refused] * (code == 2)
 
 
 def test_gaps_that_another_version_drew_otherwise_are_told(sequences, copy, capsys, monkeypatch):

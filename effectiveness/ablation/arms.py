@@ -27,7 +27,6 @@ from effectiveness.trainer.rows import Rows
 AS_THEY_STAND = (
     *("data.weighting=none", "data.curriculum=none", "data.fresh_cuts=false", "data.window_growth=0.0"),
     *("model.dropout=0.0", "objectives.fim_rate=0.0", "objectives.mask_rate=0.0"),
-    *("data.repository_context=0.0", "optimization.ema_decay=0.0"),
 )
 ADAMW = ("optimization.optimizer=adamw", "optimization.lr_scheduler=cosine", "optimization.weight_decay=0.1")
 _FLAT = "optimization.lr_scheduler=flat_cooldown"
@@ -108,7 +107,6 @@ def _with(name: str, arm: Arm) -> dict[str, Arm]:
         "fim": _changed(arm, name, "objectives.fim_rate=0.5"),
         "dropout": _changed(arm, name, "model.dropout=0.1"),
         "weight-decay": _changed(arm, name, "optimization.weight_decay=10"),
-        "ema": _changed(arm, name, "optimization.ema_decay=0.99"),
         "adamw": _changed(arm, name, "optimization.optimizer=adamw"),
         "cosine": _changed(arm, name, "optimization.lr_scheduler=cosine"),
         "double-rate": _changed(arm, name, "optimization.learning_rate=4e-3"),
@@ -129,7 +127,6 @@ ARMS: dict[str, Arm] = {
     "originals": ORIGINALS,
     **_with("originals", ORIGINALS),
     "recipe": RECIPE,
-    "recipe-with-repository-context": _changed(RECIPE, "recipe", "data.repository_context=0.3"),
 }
 
 

@@ -26,7 +26,6 @@ from effectiveness.trainer import models, setup, starting
 from effectiveness.trainer.config import filled
 from effectiveness.trainer.evaluate import EvaluationScores, FileScores, Score, evaluate_by_file
 from effectiveness.trainer.held_out import HeldOut
-from effectiveness.trainer.journal import averaged
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.rows import Rows, open_dataset
 from effectiveness.trainer.steps import Hooks, State
@@ -117,8 +116,7 @@ class Watch:
     def _scores(self, held_out: list[HeldOut]) -> list[FileScores]:
         """In float32, whatever the training computes in."""
         wrapped, device = self.trainer.wrapped.eval(), self.run.device
-        with averaged(self.trainer):
-            return [evaluate_by_file(p, lambda b: wrapped(b.to(device), per_token=True)) for p in held_out]
+        return [evaluate_by_file(p, lambda b: wrapped(b.to(device), per_token=True)) for p in held_out]
 
     def _evaluate(self) -> EvaluationScores:
         """The loop evaluates at the end of every epoch, too; the curve needs every k-th step and the last."""

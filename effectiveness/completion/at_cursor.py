@@ -20,7 +20,7 @@ import numpy as np
 from effectiveness.completion.brackets import breaks_brackets
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
-from effectiveness.completion.network import NOWHERE, About, Network
+from effectiveness.completion.network import Network
 from effectiveness.completion.overlap import (
     begins_what_follows,
     closed_at,
@@ -190,23 +190,16 @@ class Completer:
         if self.network is None:
             assert place is not None, "a completer has a memory, a network, or both"
             return MemoryPredictor(place.reader)
-        about = self._about(cursor)
         if cursor.suffix and self.network.fim:
             behind = self.coder.encode(cursor.suffix[: 4 * self.network.window])
-            continuation = self.network.between(ids, behind, about)
+            continuation = self.network.between(ids, behind)
         else:
-            continuation = self.network.after(ids, about)
+            continuation = self.network.after(ids)
         now = time.monotonic()
         latest = cursor.until if place is None else now + SHARE_OF_TIME * (cursor.until - now)
         if not continuation.read_in_time(lambda: time.monotonic() > latest or cursor.is_gone()):
             return None if place is None else MemoryPredictor(place.reader)
         return ModelPredictor(continuation) if place is None else JoinedPredictor(place.reader, continuation)
-
-    def _about(self, cursor: Cursor) -> About:
-        if self.network is None or self.network.context is None:
-            return NOWHERE
-        extra = tuple((path, tuple(self.coder.encode(text))) for path, text in cursor.extra)
-        return About(path=cursor.path, extra=extra)
 
     def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
         """The line's text and how sure it is of all lines so far; None where that is not enough."""

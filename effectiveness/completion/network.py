@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from effectiveness.common.records import UserError
-from effectiveness.common.repository_context import CONTEXT_SHARE, PlaceInFile, RepositoryContext
 from effectiveness.completion.decoder import Decoder, open_decoder
 from effectiveness.completion.numpy_states import NumpyStates
 from effectiveness.completion.spelling import TextCoder
@@ -46,17 +45,6 @@ class States(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """Where a text stands, for what other files say of the place."""
-
-    path: str = ""  # of the file at hand; "": nobody knows
-    extra: tuple[tuple[str, tuple[int, ...]], ...] = ()  # (path, ids) of what an editor gives along
-
-
-NOWHERE = About()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """A model whose first `vocab_size` outputs are the ids of a memory."""
 
@@ -67,7 +55,6 @@ class Network:
     # Control tokens before prefix, suffix and middle, if it learnt to fill.
     fim: tuple[int, int, int] | None = None
     fills_suffix_first: bool = False  # the gap's suffix may stand first
-    context: RepositoryContext | None = None  # of the other files, if it learnt to read behind them
     states: States = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,37 +80,19 @@ class Network:
         """Float32 [t, V], some at a time: what follows `inputs[: first + 1]` and each token after it."""
         return self.states.over(np.asarray(inputs, np.int64), first, self.vocab_size)
 
-    def after(self, ids: Sequence[int], about: About = NOWHERE) -> Continuation:
+    def after(self, ids: Sequence[int]) -> Continuation:
         """What follows the end of a text, of which it sees what the window has room for."""
-        quoted = self._quoted(ids, (), about)
-        if not quoted:
-            return Continuation(self, [self.begin, *ids])
-        return Continuation(self, [*quoted, *nearest(list(ids), self.window - NEW_TOKENS - len(quoted))])
+        return Continuation(self, [self.begin, *ids])
 
-    def between(self, before: Sequence[int], after: Sequence[int], about: About = NOWHERE) -> Continuation:
+    def between(self, before: Sequence[int], after: Sequence[int]) -> Continuation:
         """What stands between two texts, for a model that learnt to fill; it sees what the window has room for."""
         fim_prefix, fim_suffix, fim_middle = self.fim or (0, 0, 0)
-        quoted = self._quoted(before, after, about)
-        room = max(2, self.window - NEW_TOKENS - 3 - len(quoted))
+        room = max(2, self.window - NEW_TOKENS - 3)
         behind = list(after)[: room // 3]
         ahead = nearest(list(before), room - len(behind))
         if self.fills_suffix_first:
-            return Continuation(self, [*quoted, fim_prefix, fim_suffix, *behind, fim_middle, *ahead])
-        return Continuation(self, [*quoted, fim_prefix, *ahead, fim_suffix, *behind, fim_middle])
-
-    def _quoted(self, before: Sequence[int], after: Sequence[int], about: About) -> list[int]:
-        """Excerpts of other files; the same ones for the next keystrokes, so that they are read once."""
-        if self.context is None or about == NOWHERE:
-            return []
-        known = np.array(before[: len(before) // CUT_STEP * CUT_STEP], dtype=np.int64)
-        place = PlaceInFile(
-            path=about.path, before=known, after=np.array(after, dtype=np.int64), extra=about.extra
-        )
-        return self.context.before(place, int(CONTEXT_SHARE * (self.window - NEW_TOKENS))).tolist()
-
-    def knowing(self, files: Mapping[str, np.ndarray | None]) -> Network:
-        """The same model with the ids of these files, too, to read before a text, if it learnt to; None: it is gone."""
-        return self if self.context is None else replace(self, context=self.context.with_files(files))
+            return Continuation(self, [fim_prefix, fim_suffix, *behind, fim_middle, *ahead])
+        return Continuation(self, [fim_prefix, *ahead, fim_suffix, *behind, fim_middle])
 
 
 def _states_of(model: nn.Module | Decoder) -> States:
@@ -192,7 +161,6 @@ def open_coder(directory: Path) -> TextCoder:
 def load_network(directory: Path, coder: TextCoder) -> Network:
     """The finished model of a training. Raises UserError where it is none, or has another tokenizer."""
     from effectiveness.trainer.model_files import (
-        context_it_reads,
         fills_suffix_first,
         model_on_disk_can_fill,
         read_config,
@@ -217,7 +185,6 @@ def load_network(directory: Path, coder: TextCoder) -> Network:
         window=window,
         fim=control.fim if can_fill else None,
         fills_suffix_first=fills_suffix_first(config),
-        context=context_it_reads(config, vocabulary),
     )
 
 

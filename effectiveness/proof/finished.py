@@ -12,7 +12,7 @@ from torch import nn
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import models
-from effectiveness.trainer.config import SECTIONS, Config
+from effectiveness.trainer.config import SECTIONS, Config, without_gone
 from effectiveness.trainer.model_files import refuse_unless_finished
 from effectiveness.trainer.rows import Dataset
 from effectiveness.trainer.run_directory import read_training_facts
@@ -66,7 +66,7 @@ def config_of(values: object) -> Config:
     try:
         if not isinstance(values, dict) or not values.keys() >= SECTIONS.keys():
             raise KeyError("a section of its configuration is missing")
-        return Config(**{name: _setting(name, value) for name, value in values.items()})
+        return Config(**{name: _setting(name, value) for name, value in without_gone(values).items()})
     except (KeyError, TypeError) as error:
         raise UserError(
             f"the model was trained by another version of the trainer ({error}); train it again"
@@ -115,7 +115,8 @@ def check_seeds(models: Sequence[Finished]) -> None:
 
 def _settings(model: Finished) -> dict[str, str]:
     """What a run was trained with, but for its seed, and where it ran and wrote."""
-    sections = {name: s for name, s in model.facts["config"].items() if name not in NOT_TRAINED_WITH}
+    recorded = without_gone(model.facts["config"]).items()
+    sections = {name: s for name, s in recorded if name not in NOT_TRAINED_WITH}
     settings = {
         f"{name}.{key}": repr(value)
         for name, section in sections.items()

@@ -47,7 +47,6 @@ class Knowledge:
     lines: LineIndex = field(default_factory=LineIndex)
     lock: threading.Lock = field(default_factory=threading.Lock)
     saved: deque[tuple[SavedFile, np.ndarray | None]] = field(default_factory=deque)  # and not taken over yet
-    newest: Network | None = None  # that knows them, set by who reads files alone
     num_saved: int = 0
     asked_at: float = field(default_factory=time.monotonic)  # the last time
     woken: threading.Event = field(
@@ -94,13 +93,9 @@ class Knowledge:
         if self.repository is None or self.encoder is None or self.completer.memory is None:
             return 0
         changes = self.repository.changes()
-        saved: dict[str, np.ndarray | None] = {}
         for change in changes:
-            ids = saved[change.path] = None if change.text is None else self.encoder.encode(change.text)
+            ids = None if change.text is None else self.encoder.encode(change.text)
             self.saved.append((change, ids))
-        network = self.newest or self.completer.network
-        if saved and network is not None:
-            self.newest = network.knowing(saved)
         if self.saved and self.lock.acquire(blocking=False):
             try:
                 self._take_over()
@@ -117,8 +112,6 @@ class Knowledge:
             self.completer.readers.forget(change.path)
             self.lines.add(change.path, change.text or b"")
             self.num_saved += 1
-        if self.newest is not None:
-            self.completer.network = self.newest
 
 
 def open_knowledge(
@@ -140,8 +133,6 @@ def open_knowledge(
     weights = memory.learned if kept else None
     network = network_of()
     if network is not None:
-        if network.context is not None:
-            network = network.knowing({path: memory.ids_now(path) for path in memory.known_paths})
         memory.learned = fit_joined(memory, network, halves(val)[0], FIRST_MEETING_TOKENS).learned
     known = repository.texts if repository else _texts_of(memory, coder)
     return Knowledge(

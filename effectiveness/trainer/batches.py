@@ -15,11 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from effectiveness.common.repository_context import CONTEXT_SHARE
 from effectiveness.common.seeding import generator_for
 from effectiveness.trainer.documents import (
     AS_THEY_STAND,
-    ContextRows,
     ControlTokens,
     Document,
     Draw,
@@ -57,20 +55,17 @@ class Batches:
         weighting: str = "visits",
         packing: bool = True,
         reading: ReadingOptions = AS_THEY_STAND,
-        context: ContextRows | None = None,
-        context_rate: float = 0.0,  # share of texts that are cut to be read behind other files
         fresh_cuts: bool = False,  # of originals that hold every token once, each visited once an epoch
     ) -> None:
         self.rows, self.control, self.seed = rows, control, seed
         self.packs_per_step, self.packing, self.reading = packs_per_step, packing, reading
-        self.context = context
         self.fixed_shape = False  # one shape for all micro-batches: a compiled model is compiled once
         table = rows.table
         ones = np.full(len(table), MICRO, dtype=np.int64)
         self.visit_weights = table["weight_micro"] if weighting == "visits" else ones
         self.loss_weights = (table["weight_micro"] if weighting == "loss" else ones) / MICRO
         self.num_pairs = document_pairs(table, rows.window)
-        self._cuts = FreshCuts(rows, seed, context_rate if context else 0.0) if fresh_cuts else None
+        self._cuts = FreshCuts(rows, seed) if fresh_cuts else None
         self._begin = 0, 0
         self._offsets = even_offsets(self.visit_weights, seed)
         self.pace(pacing)
@@ -133,15 +128,10 @@ class Batches:
         table = source.table[rows]
         fills = self._fills(epoch, table)
         filled = np.minimum(table["length"] + NUM_CONTROL_TOKENS - 1, source.window)
-        quotes = source.quotes[rows] if isinstance(source, CutRows) else np.zeros(len(rows), dtype=bool)
-        own = np.where(quotes, table["length"] + table["is_last"], document_pairs(table, source.window))
-        num_pairs = np.where(fills, filled, own)
+        num_pairs = np.where(fills, filled, document_pairs(table, source.window))
         weights = np.ones(len(rows)) if self._cuts else self.loss_weights[rows]
         kept = num_pairs > 0  # a file of a single window of one token may have nothing to predict
-        sizes = np.where(
-            quotes, np.minimum(num_pairs + int(CONTEXT_SHARE * source.window), source.window), num_pairs
-        )
-        order, pack_starts = pack(sizes[kept], source.window if self.packing else 0)
+        order, pack_starts = pack(num_pairs[kept], source.window if self.packing else 0)
         order = np.flatnonzero(kept)[order]
         return EpochPlan(
             epoch=epoch,
@@ -149,7 +139,6 @@ class Batches:
             rows=rows[order],
             weights=weights[order],
             fills=fills[order],
-            quotes=quotes[order],
             num_pairs=num_pairs[order],
             pack_starts=pack_starts,
             packs_per_step=self.packs_per_step,
@@ -227,15 +216,8 @@ class Batches:
         row, source, weight = int(plan.rows[visit]), plan.source, plan.weights[visit]
         draw, fills = Draw(seed=self.seed, epoch=epoch, visit=visit), bool(plan.fills[visit])
         origin = source.origin(row) if isinstance(source, CutRows) else row
-        if not plan.quotes[visit]:
-            pieces = self.reading.pieces(source, row, self.control, draw, fills=fills, window=window)
-            return [(origin, *pairs, weight) for pairs in pieces]
-        assert self.context is not None, "nothing is quoted without it"
-        quoting = self.context.pieces(source, row, self.control, draw, fills=fills, window=window)
-        return [
-            (origin, inputs, targets, np.where(np.arange(len(targets)) < quoted, 0, weight))
-            for inputs, targets, quoted in quoting
-        ]
+        pieces = self.reading.pieces(source, row, self.control, draw, fills=fills, window=window)
+        return [(origin, *pairs, weight) for pairs in pieces]
 
 
 # --- another dataset, replayed --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Checkpoints: safetensors and JSON, published in one rename, checked by digest when they are read.
 
     OUTPUT/checkpoints/step-00000500/   model.safetensors   trained weights by name
-                                        optimizer.safetensors, ema.safetensors
+                                        optimizer.safetensors
                                         checkpoint.json     the loop's state, sha256 of each file; written last
                        best/            model.safetensors and checkpoint.json of the lowest held-out loss
 
@@ -29,7 +29,12 @@ from effectiveness.trainer.engines import shard_like, whole
 
 MANIFEST = "checkpoint.json"
 FORMAT = 1
-OWNED = (MANIFEST, "model.safetensors", "optimizer.safetensors", "ema.safetensors")
+OWNED = (
+    MANIFEST,
+    "model.safetensors",
+    "optimizer.safetensors",
+    "ema.safetensors",
+)  # the last one of older runs
 REMOVING = ".removing-"
 LEFT_BEHIND = re.compile(r"\.(step-\d{8,}|best)\.(lock|previous|staging-[0-9]+-[0-9a-f]{8})")
 STEP_NAME = re.compile(r"step-(\d{8,})")

@@ -71,7 +71,6 @@ class Data:
     packing: bool = setting(True, REFUSED)
     replay: str | None = setting(None, REFUSED)
     replay_share: float = setting(0.05, REFUSED, above=0.0, high=0.5)
-    repository_context: float = setting(0.0, REFUSED, low=0.0, high=1.0)  # an epoch's plan follows from it
 
     @property
     def is_read_alike(self) -> bool:
@@ -114,7 +113,6 @@ class Optimization:
     max_grad_norm: float = setting(1.0, CHANGEABLE, low=0.0)
     mixed_precision: str = setting("auto", CHANGEABLE, choices=("auto", "bf16", "fp16", "fp32"))
     gradient_checkpointing: bool | None = setting(None, HARMLESS)
-    ema_decay: float = setting(0.0, REFUSED, low=0.0, high=0.99999)
 
     @property
     def packs_per_step(self) -> int:
@@ -232,6 +230,25 @@ SECTIONS: dict[str, type] = {
 }
 
 
+# Settings that runs of before have recorded, each with the value that it did nothing with.
+GONE = {"data.repository_context": 0.0, "optimization.ema_decay": 0.0}
+
+
+def without_gone(recorded: dict) -> dict:
+    """The configuration of a run without settings that are gone. Raises UserError where one of them did something."""
+    kept = dict(recorded)
+    for key, off in GONE.items():
+        section, name = key.split(".")
+        if not isinstance(kept.get(section), dict) or name not in kept[section]:
+            continue
+        kept[section] = {other: value for other, value in kept[section].items() if other != name}
+        if (value := recorded[section][name]) != off:
+            raise UserError(
+                f"the run was trained with {key}: {value}, which this version no longer has; train it anew without it"
+            )
+    return kept
+
+
 def check_combinations(config: Config) -> None:
     """Settings that would silently do nothing together are refused."""
     optimization, model = config.optimization, config.model
@@ -247,11 +264,6 @@ def check_combinations(config: Config) -> None:
         raise UserError(
             f"quantization.load_in_{quantization.bits}bit is of a frozen base, whose weights no step can change by so "
             "little; train adapters on it (quantization.lora_enabled: true), or leave it out"
-        )
-    if config.data.repository_context and not config.data.cuts_anew:
-        raise UserError(
-            "data.repository_context is for originals that are cut anew every epoch; it needs data.weighting and "
-            "data.curriculum none, data.overlap and data.variants false, data.fresh_cuts not false"
         )
     if not config.output.directory.strip():
         raise UserError("output.directory is empty; name a directory")

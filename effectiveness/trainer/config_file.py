@@ -19,7 +19,7 @@ import yaml
 from effectiveness.common.boundary import printable, read_regular, reading
 from effectiveness.common.recipes import AUTO, MEASURED, TRAINED
 from effectiveness.common.records import UserError
-from effectiveness.trainer.config import SECTIONS, Config, check_combinations
+from effectiveness.trainer.config import GONE, SECTIONS, Config, check_combinations
 
 MAX_CONFIG_BYTES = 1_000_000
 NUMBER = re.compile(r"[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -185,6 +185,8 @@ def _short(value: object) -> str:
 
 
 def _nearest(name: str | None, known: typing.Iterable[str]) -> str:
+    if any(key.endswith(f".{name}") for key in GONE):
+        return "; it showed no gain and is gone: leave it out"
     known = list(known)
     close = difflib.get_close_matches(name or "", known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"

@@ -2,33 +2,18 @@
 
 A file's first window starts with the begin-of-text token and its last ends with the end-of-text token, so that each
 source token is a target and the model learns where files end.
-
-Behind excerpts of the training split's other files, and of nothing held out, a row is read where a run asks for it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
-from effectiveness.common.repository_context import (
-    CONTEXT_SHARE,
-    ContextTokens,
-    PlaceInFile,
-    RepositoryContext,
-)
 from effectiveness.common.seeding import generator_for, rng_for
-from effectiveness.trainer.gaps import NUM_CONTROL_TOKENS, CutSpelling, cut_a_gap, fill_in_the_middle
-from effectiveness.trainer.model_files import without_files
-from effectiveness.trainer.recut import FileTokens, whole_files
+from effectiveness.trainer.gaps import NUM_CONTROL_TOKENS, CutSpelling, fill_in_the_middle
 from effectiveness.trainer.rows import Rows
-
-if TYPE_CHECKING:
-    from effectiveness.trainer.vocabulary import Vocabulary
 
 MOST_MASKED = 0.5  # of a masked visit's inputs; the share is drawn from [0, this) (2606.06888)
 GROWN_FROM = (4, 2)  # a window is a quarter, then a half of itself while it grows (SkyLadder, 2503.15450)
@@ -48,7 +33,6 @@ class ControlTokens:
     fim_middle: int | None = None
     fim_suffix: int | None = None
     mask: int | None = None
-    context: ContextTokens | None = None  # before other files of the repository
 
     @property
     def can_fill(self) -> bool:
@@ -147,71 +131,3 @@ def even_sizes(total: int, most: int) -> list[int]:
 
 
 AS_THEY_STAND = ReadingOptions()
-
-
-# --- behind other files of the repository ---------------------------------------------------------------------
-
-
-def longest_behind_context(window: int) -> int:
-    """Tokens of a text that fit behind other files, with the tokens of a gap in them."""
-    return max(1, window - int(CONTEXT_SHARE * window) - NUM_CONTROL_TOKENS + 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextRows:
-    """Visits of rows of a training split, read behind excerpts of that split's other files."""
-
-    context: RepositoryContext
-    names: tuple[str, ...]
-    stretches: dict[int, list[FileTokens]]  # by file
-    spelling: CutSpelling
-
-    @classmethod
-    def of(cls, rows: Rows, vocabulary: Vocabulary, name: str) -> ContextRows:
-        """Of a training split of the repository `name`; only where the tokenizer has the tokens for it."""
-        stretches: dict[int, list[FileTokens]] = {}
-        for part in whole_files(rows):
-            stretches.setdefault(part.file, []).append(part)
-        texts = {
-            rows.files[file]: np.concatenate([part.tokens for part in parts])
-            for file, parts in stretches.items()
-        }
-        context = without_files(vocabulary, name).with_files(texts)
-        return cls(context=context, names=rows.files, stretches=stretches, spelling=vocabulary)
-
-    def pieces(
-        self, rows: Rows, row: int, control: ControlTokens, draw: Draw, *, fills: bool, window: int
-    ) -> list[tuple[np.ndarray, np.ndarray, int]]:
-        """(inputs, targets, how many of them are no targets) of a visit, in pieces of at most `window` pairs.
-
-        The text's own tokens are targets, from the first one on; a gap with its control tokens.
-        """
-        rng = rng_for(draw.seed, "cut", draw.epoch, int(rows.table["seq_id"][row]), draw.visit)
-        tokens, room, at, found = rows.tokens_of(row), int(CONTEXT_SHARE * window), 0, []
-        start, extra = int(rows.table["start_token"][row]), NUM_CONTROL_TOKENS - 1 if fills else 0
-        for size in even_sizes(len(tokens) + extra, window - room):
-            part = tokens[at : at + size - extra]
-            place = self._place(int(rows.table["file"][row]), start + at)
-            if fills:
-                asked, middle = cut_a_gap(part, control, size, rng, self.spelling)
-                behind = np.concatenate((asked, place.after[len(part) :]))
-                before = self.context.before(replace(place, after=behind), room)
-                found.append(_pairs([*before, *asked, *middle, control.end], len(before)))
-            else:
-                at_end = [control.end] if rows.table["is_last"][row] and at + size == len(tokens) else []
-                before = self.context.before(replace(place, after=place.after[:0]), room)
-                found.append(_pairs([*before, *part, *at_end], len(before) - 1))
-            at += len(part)
-        return found
-
-    def _place(self, file: int, start: int) -> PlaceInFile:
-        """Token `start` of a file, with what is before it and all behind it."""
-        parts = self.stretches[file]
-        part = parts[bisect_right([p.start for p in parts], start) - 1]
-        at = start - part.start
-        return PlaceInFile(path=self.names[file], before=part.tokens[:at], after=part.tokens[at:])
-
-
-def _pairs(sequence: Sequence[int], quoted: int) -> tuple[np.ndarray, np.ndarray, int]:
-    ids = np.array(sequence, dtype=np.int64)
-    return ids[:-1], ids[1:], quoted

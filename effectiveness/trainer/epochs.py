@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from effectiveness.common.seeding import generator_for
-from effectiveness.trainer.documents import longest_behind_context
 from effectiveness.trainer.rows import MICRO, Rows
 
 MAX_OPEN_PACKS = 64  # a short document waits at most this many packs for company: order is nearly kept
@@ -45,8 +44,7 @@ class EpochPlan:
     rows: np.ndarray  # int64 [visits] index into source.table
     weights: np.ndarray  # float64 [visits] of each target in the loss
     fills: np.ndarray  # bool [visits] fill-in-the-middle
-    quotes: np.ndarray  # bool [visits] behind excerpts of other files
-    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document, without what it quotes
+    num_pairs: np.ndarray  # int64 [visits] inputs (= targets) of the document
     pack_starts: np.ndarray  # int64 [packs + 1]
     packs_per_step: int
     first_pack: int = 0  # those before it were trained on in steps of another size
@@ -120,7 +118,6 @@ class CutRows(Rows):
     order: np.ndarray  # int64 [rows of source] by file and place
     first: np.ndarray  # int64 [windows]: place in `order` of the row that a window begins in
     skip: np.ndarray  # int64 [windows]: tokens of that row before it
-    quotes: np.ndarray  # bool [windows]: read behind excerpts of other files, and half as long for that
 
     def tokens_of(self, index: int) -> np.ndarray:
         place, skip, left = int(self.first[index]), int(self.skip[index]), int(self.table["length"][index])
@@ -142,8 +139,8 @@ class CutRows(Rows):
 class FreshCuts:
     """Cuts rows that hold every token once. Where a window of a text is missing, what follows is a text of its own."""
 
-    def __init__(self, rows: Rows, seed: int, context_rate: float = 0.0) -> None:
-        self.rows, self.seed, self.context_rate = rows, seed, context_rate
+    def __init__(self, rows: Rows, seed: int) -> None:
+        self.rows, self.seed = rows, seed
         table = rows.table
         self._order = np.lexsort((table["start_token"], table["file"]))
         lengths = table["length"][self._order].astype(np.int64)
@@ -157,7 +154,7 @@ class FreshCuts:
 
     def of(self, epoch: int) -> CutRows:
         """The windows of an epoch: a pure function of seed and epoch."""
-        starts, lengths, quotes = self._windows(epoch)
+        starts, lengths = self._windows(epoch)
         first = np.searchsorted(self._ends, starts, side="right")
         last = np.searchsorted(self._ends, starts + lengths, side="left")
         source = self.rows.table[self._order]
@@ -179,19 +176,15 @@ class FreshCuts:
             order=self._order,
             first=first,
             skip=skip,
-            quotes=quotes,
         )
 
-    def _windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(start in all rows end to end, length, quotes) of windows: a text's first one is as long as is drawn."""
-        longest, count = self.rows.window, len(self._text_lengths)
-        quotes = generator_for(self.seed, "context", epoch).random(count) < self.context_rate
-        window = np.where(quotes, longest_behind_context(longest), longest)
-        drawn = generator_for(self.seed, "fresh cut", epoch).integers(1, longest + 1, count)
-        heads = -(-drawn * window // longest)
-        heads = np.where(self._text_lengths <= window, self._text_lengths, heads)
+    def _windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """(start in all rows end to end, length) of windows: a text's first one is as long as is drawn."""
+        window, count = self.rows.window, len(self._text_lengths)
+        drawn = generator_for(self.seed, "fresh cut", epoch).integers(1, window + 1, count)
+        heads = np.where(self._text_lengths <= window, self._text_lengths, drawn)
         counts = 1 + -(-(self._text_lengths - heads) // window)
         text = np.repeat(np.arange(len(counts)), counts)
         nth = np.arange(len(text)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = self._text_starts[text] + np.where(nth, heads[text] + (nth - 1) * window[text], 0)
-        return starts, np.diff(starts, append=self._ends[-1:]), quotes[text]
+        starts = self._text_starts[text] + np.where(nth, heads[text] + (nth - 1) * window, 0)
+        return starts, np.diff(starts, append=self._ends[-1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +104,12 @@ class Journal:
                 file.close()
 
     def evaluate(self) -> EvaluationScores:
-        with averaged(self.trainer):
-            return score(self.run, self.trainer.wrapped, self.held_out, "val", self.must_stop)
+        return score(self.run, self.trainer.wrapped, self.held_out, "val", self.must_stop)
 
     def weights_are_finite(self) -> bool:
-        """Of all trained weights, as they are evaluated: the average where there is one."""
-        average, model = self.trainer.average, self.trainer.model
-        weights: Iterable[Any] = (
-            average.weights.values() if average else (p for p in model.parameters() if p.requires_grad)
-        )
-        mine = (w.detach().to_local() if hasattr(w, "to_local") else w.detach() for w in weights)
+        """Of all trained weights."""
+        weights = (p.detach() for p in self.trainer.model.parameters() if p.requires_grad)
+        mine: Iterable[Any] = (w.to_local() if hasattr(w, "to_local") else w for w in weights)
         return not self.run.engine.any(not all(bool(w.isfinite().all()) for w in mine))
 
     def save(self) -> None:
@@ -126,17 +121,14 @@ class Journal:
             "model": checkpoint.model_tensors(trainer.model),
             "optimizer": checkpoint.optimizer_tensors(trainer.optimizers, trainer.model),
         }
-        if trainer.average is not None:
-            files["ema"] = {name: checkpoint.to_save(w) for name, w in trainer.average.weights.items()}
         self._write(self.run.checkpoints / f"step-{trainer.state.step:08d}", files)
         if self.run.engine.rank == 0:
             checkpoint.keep_last(self.run.checkpoints, self.run.config.training.save_total_limit)
 
     def save_best(self, evaluation: EvaluationScores) -> None:
         """The weights that were just evaluated."""
-        with averaged(self.trainer):
-            files = {"model": checkpoint.model_tensors(self.trainer.model)}
-            self._write(self.run.checkpoints / run_directory.BEST, files)
+        files = {"model": checkpoint.model_tensors(self.trainer.model)}
+        self._write(self.run.checkpoints / run_directory.BEST, files)
 
     def _write(self, path: Path, files: dict[str, dict[str, torch.Tensor]]) -> None:
         if self.run.engine.rank == 0:
@@ -231,19 +223,6 @@ def _flat_evaluation(evaluation: EvaluationScores) -> dict:
             record[f"val_loss_nats_{group}_{name}"] = part.nats_per_token
             record[f"bits_per_byte_{group}_{name}"] = part.bits_per_byte
     return record
-
-
-@contextmanager
-def averaged(trainer: Trainer):
-    """The moving average in place of the weights, where the run keeps one."""
-    if trainer.average is None:
-        yield
-        return
-    trainer.average.swap(trainer.model)
-    try:
-        yield
-    finally:
-        trainer.average.swap(trainer.model)
 
 
 def score(

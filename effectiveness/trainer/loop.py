@@ -1,6 +1,6 @@
 """The training loop: batches in, updates out. It is handed its model, engine and batches, and knows no files.
 
-for each step:   micro-batches -> forward, backward -> clip -> update -> schedule -> average     (steps.py)
+for each step:   micro-batches -> forward, backward -> clip -> update -> schedule     (steps.py)
 now and then:    log, evaluate, save - through the `Hooks` that the command gives
 """
 

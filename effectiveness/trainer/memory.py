@@ -62,7 +62,6 @@ class MemoryPlan:
     weights: int
     gradients: int
     optimizer: int
-    average: int
     activations: int
     libraries: int
     work: int  # of the loss or of one block's backward pass, whichever is more
@@ -72,7 +71,7 @@ class MemoryPlan:
     def peak(self) -> int:
         """The most that is held at one time."""
         passing = self.activations + self.work
-        always = self.weights + self.optimizer + self.average + self.libraries
+        always = self.weights + self.optimizer + self.libraries
         return always + max(passing, self.work // 4) + self.gradients
 
     @property
@@ -81,7 +80,7 @@ class MemoryPlan:
 
     def lines(self) -> list[str]:
         """A table for people, in GiB."""
-        parts = ("weights", "gradients", "optimizer", "average", "activations", "work", "libraries")
+        parts = ("weights", "gradients", "optimizer", "activations", "work", "libraries")
         held = [f"{name} {getattr(self, name) / devices.GIB:.2f}" for name in parts if getattr(self, name)]
         how = ", each block computed twice" if self.checkpointing else ""
         lines = [
@@ -153,7 +152,6 @@ def _persistent(model: PreTrainedModel, optimization, optimizer: str, device: to
         weights=sum(_bytes(t) for t in (*model.parameters(), *model.buffers())),
         gradients=gradients,
         optimizer=2 * gradients - matrices,
-        average=gradients if optimization.ema_decay else 0,
         activations=0,
         work=0,
         libraries=LIBRARIES_BYTES if device.type == "cuda" else 0,

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from torch import nn
 
-from effectiveness.common.repository_context import RepositoryContext
 from effectiveness.trainer.complete import num_positions
 from effectiveness.trainer.evaluate import EvaluationScores
-from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, HUB_NAME, RECORD, context_it_reads
+from effectiveness.trainer.model_files import CAN_FILL, HOW_IT_FILLS, HUB_NAME
 from effectiveness.trainer.report import Outcome, number
 from effectiveness.trainer.run_directory import KNOWN_BEFORE
 from effectiveness.trainer.vocabulary import Vocabulary
@@ -45,9 +44,6 @@ class Prompting:
     begin: str  # text of the token before a file's first
     fim: tuple[str, ...] | None  # of prefix, suffix, middle; None: it never learnt to fill gaps
     fim_rate: float | None = None  # None: another training than ours taught it
-    context: tuple[str, str, str] | None = (
-        None  # repository's name, and the tokens before it and before a path
-    )
 
 
 def prompting_of(model: nn.Module, vocabulary: Vocabulary) -> Prompting:
@@ -55,19 +51,12 @@ def prompting_of(model: nn.Module, vocabulary: Vocabulary) -> Prompting:
     control, config = vocabulary.control, model.config
     can_fill = getattr(config, CAN_FILL, False) is True
     how = getattr(config, HOW_IT_FILLS, None) or {}
-    quoting = context_it_reads({RECORD: getattr(config, RECORD, None)}, vocabulary)
     return Prompting(
         context_tokens=num_positions(model),
         begin=vocabulary.decode([control.begin]),
         fim=tuple(vocabulary.decode([mark]) for mark in control.fim) if can_fill and control.fim else None,
         fim_rate=how.get("rate"),
-        context=None if quoting is None else _spelled(quoting, vocabulary),
     )
-
-
-def _spelled(context: RepositoryContext, vocabulary: Vocabulary) -> tuple[str, str, str]:
-    repository, file = (vocabulary.decode([mark]) for mark in context.tokens.ids)
-    return context.name, repository, file
 
 
 def model_card(outcome: Outcome, prompting: Prompting) -> str:
@@ -178,19 +167,7 @@ def _how_to_prompt(prompting: Prompting, language: str) -> list[str]:
         "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))",
         "```",
         "",
-        *_how_to_quote(prompting),
         *_how_to_fill(prompting, before, after),
-    ]
-
-
-def _how_to_quote(prompting: Prompting) -> list[str]:
-    if prompting.context is None:
-        return []
-    name, repository, file = prompting.context
-    return [
-        f"Other files: part of its documents began `{repository}{name}`, a line end, and for each excerpt of another "
-        f"file and for the file at hand `{file}PATH`, a line end and the text; no beginning token before it.",
-        "",
     ]
 
 

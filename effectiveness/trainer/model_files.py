@@ -1,7 +1,7 @@
 """Which files of a model directory are read: config.json, safetensors and the tokenizer, all inside of it.
 
 Pickles are never read, no link is followed out of the directory, nothing that a file names elsewhere is fetched.
-Beyond its shape, config.json of a model of ours says whether and how it fills gaps, and what it reads before a text.
+Beyond its shape, config.json of a model of ours says whether and how it fills gaps.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.ownership import changed_in
 from effectiveness.common.records import UserError
-from effectiveness.common.repository_context import CONTEXT_SHARE, Excerpts, RepositoryContext, word_table
 from effectiveness.trainer.gaps import CUTS, ORDERS, SUFFIX_FIRST_ORDER
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from effectiveness.trainer.rows import Dataset
     from effectiveness.trainer.vocabulary import Vocabulary
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -212,42 +210,6 @@ def _rate(facts: dict) -> float:
     for key in ("facts", "config", "objectives", "fim_rate"):
         found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, int | float) else 0.0
-
-
-# --- repository context, as config.json says it ---------------------------------------------------------------
-
-
-RECORD = "repository_context"  # key of an exported config.json
-
-
-def record_context(model: nn.Module, rate: float, name: str) -> None:
-    """Have the model's configuration say that this share of its texts stood behind excerpts of other files."""
-    setattr(model.config, RECORD, {"rate": rate, "repository": name, "share_of_window": CONTEXT_SHARE})
-
-
-def context_it_reads(config: dict, vocabulary: Vocabulary) -> RepositoryContext | None:
-    """Without a file yet; None for a model whose config.json does not say that it learnt to read behind excerpts."""
-    recorded = config.get(RECORD)
-    if not isinstance(recorded, dict) or vocabulary.control.context is None:
-        return None
-    return without_files(vocabulary, str(recorded.get("repository", "")))
-
-
-def without_files(vocabulary: Vocabulary, name: str) -> RepositoryContext:
-    """Of a repository of this name that holds no file yet; only where the tokenizer has the tokens for it."""
-    assert vocabulary.control.context is not None, "a run is refused without it"
-    words = word_table([vocabulary.decode([index]).encode() for index in range(len(vocabulary.num_bytes))])
-    return RepositoryContext(
-        tokens=vocabulary.control.context,
-        name=name,
-        excerpts=Excerpts.of((), words, vocabulary.encode),
-        encode=vocabulary.encode,
-    )
-
-
-def name_of(dataset: Dataset) -> str:
-    """The repository's."""
-    return str(dataset.metadata.get("source_repo") or "")
 
 
 # --- what other programs need to read a model as ours do: transformers 4 and 5, llama.cpp's tools ---------------

@@ -1,5 +1,5 @@
 """How weights are updated: the rate of each update, AdamW or Muon for the matrices inside the blocks beside AdamW for
-the rest, and the moving average of weights.
+the rest.
 """
 
 from __future__ import annotations
@@ -184,31 +184,6 @@ def set_learning_rate(optimizers: list, factor: float) -> None:
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["peak_lr"] * factor
-
-
-class MovingAverage:
-    """Exponential moving average of the trainable weights, warmed up so that the first steps do not linger."""
-
-    def __init__(self, model: PreTrainedModel, decay: float) -> None:
-        self.decay = decay
-        self.weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-
-    @torch.no_grad()
-    def update(self, model: PreTrainedModel, num_updates: int) -> None:
-        """Move towards `model` after its `num_updates`-th update."""
-        decay = min(self.decay, (1 + num_updates) / (10 + num_updates))
-        current = dict(model.named_parameters())
-        averages = list(self.weights.values())
-        torch._foreach_lerp_(averages, [current[name].detach() for name in self.weights], 1 - decay)
-
-    @torch.no_grad()
-    def swap(self, model: PreTrainedModel) -> None:
-        """Exchange the average with the model's weights; a second call undoes it bit for bit."""
-        current = dict(model.named_parameters())
-        for name, average in self.weights.items():
-            kept = current[name].detach().clone()
-            current[name].copy_(average)
-            average.copy_(kept)
 
 
 # --- Muon -----------------------------------------------------------------------------------------------------

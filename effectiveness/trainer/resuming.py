@@ -10,7 +10,16 @@ from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import checkpoint, defaults, run_directory, setup
 from effectiveness.trainer.batches import num_replayed
 from effectiveness.trainer.checkpoint import Checkpoint
-from effectiveness.trainer.config import CHANGEABLE, HARMLESS, PACED, REFUSED, SECTIONS, Config, filled
+from effectiveness.trainer.config import (
+    CHANGEABLE,
+    HARMLESS,
+    PACED,
+    REFUSED,
+    SECTIONS,
+    Config,
+    filled,
+    without_gone,
+)
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.optimizers import make_schedule
 from effectiveness.trainer.steps import State
@@ -53,7 +62,7 @@ def newest_checkpoint(run: setup.Run) -> Checkpoint | None:
 def changes(found: Checkpoint, run: setup.Run) -> list[str]:
     """A line for each setting that differs from the run's. Raises UserError for those that must not."""
     _refuse_other_rows(found, run)
-    before, now = _flat(found.facts["config"]), _flat(asdict(run.config))
+    before, now = _flat(without_gone(found.facts["config"])), _flat(asdict(run.config))
     now["optimization.optimizer"] = defaults.optimizer_kind(run.config, run.source)  # what "auto" stands for
     before["optimization.optimizer"] = found.facts.get("optimizer", now["optimization.optimizer"])
     before["processes"], now["processes"] = found.facts.get("num_processes"), run.engine.world_size
@@ -147,13 +156,10 @@ def _own(num_packs: int, config: Config) -> int:
 
 
 def restore(run: setup.Run, trainer: Trainer, found: Checkpoint) -> None:
-    """Weights, optimizers and average as they were saved, and the place in the epoch."""
+    """Weights and optimizers as they were saved, and the place in the epoch."""
     try:
         checkpoint.load_model_tensors(trainer.model, found.tensors["model"])
         checkpoint.load_optimizer_tensors(trainer.optimizers, trainer.model, found.tensors["optimizer"])
-        if trainer.average is not None:
-            for name, weights in trainer.average.weights.items():
-                weights.copy_(checkpoint.shard_like(found.tensors["ema"][name], weights))
     except (checkpoint.DamagedCheckpoint, KeyError) as error:
         raise UserError(
             f"cannot resume from {found.path} ({error}); use the configuration it was made with"

@@ -20,11 +20,10 @@ from effectiveness.trainer.batches import Batches, WithReplay, num_replayed
 from effectiveness.trainer.config import Config, filled, with_base
 from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.defaults import with_fim_rate
-from effectiveness.trainer.documents import ContextRows, ReadingOptions
+from effectiveness.trainer.documents import ReadingOptions
 from effectiveness.trainer.engines import SingleProcess, make_engine
 from effectiveness.trainer.epochs import Pacing
 from effectiveness.trainer.held_out import HeldOut
-from effectiveness.trainer.model_files import name_of
 from effectiveness.trainer.recut import for_scoring, num_source_tokens, only, side_by_side
 from effectiveness.trainer.rows import Dataset, Rows, open_dataset, open_rows
 from effectiveness.trainer.run_directory import CHECKPOINTS
@@ -234,8 +233,6 @@ def _batches(run: Run, rows: Rows) -> Batches:
     own: dict[str, Any] = common | {
         "weighting": filled(config.data.weighting),
         "reading": reading,
-        "context": _context_rows(run, rows) if config.data.repository_context else None,
-        "context_rate": config.data.repository_context,
         "fresh_cuts": config.data.cuts_anew,
     }
     if config.data.replay is None:
@@ -264,15 +261,6 @@ def _replay_rows(run: Run) -> Rows:
     if len(rows) == 0:
         raise UserError(f"data.replay: {rows.path} has no rows; build it from a larger repository")
     return rows
-
-
-def _context_rows(run: Run, rows: Rows) -> ContextRows:
-    """The training split's own files before each other. Raises UserError where the tokenizer cannot say so."""
-    if run.vocabulary.control.context is None:
-        raise UserError(
-            "data.repository_context needs <|repo_name|> and <|file_sep|> in the tokenizer; set it to 0"
-        )
-    return ContextRows.of(rows, run.vocabulary, name_of(run.dataset))
 
 
 def _num_epochs(config: Config, batches: Batches) -> float:

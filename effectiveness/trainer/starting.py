@@ -18,10 +18,9 @@ from effectiveness.trainer.config import Config
 from effectiveness.trainer.devices import one_line_where_memory_ends
 from effectiveness.trainer.loop import Trainer
 from effectiveness.trainer.memory import MemoryPlan, plan_memory
-from effectiveness.trainer.model_files import CAN_FILL, can_fill, name_of, record_context, record_gaps
+from effectiveness.trainer.model_files import CAN_FILL, can_fill, record_gaps
 from effectiveness.trainer.objective import Objective
 from effectiveness.trainer.optimizers import (
-    MovingAverage,
     default_beta2,
     make_optimizers,
     make_schedule,
@@ -56,8 +55,6 @@ def build_model(run: Run, num_train_tokens: int) -> tuple[nn.Module, str]:
         what = f"{what}, weights of {run.source}"
     if run.config.objectives.fim_rate:
         record_gaps(model, run.config.objectives.fim_rate)
-    if run.config.data.repository_context:
-        record_context(model, run.config.data.repository_context, name_of(run.dataset))
     if run.config.quantization.lora_enabled:
         count = adapters.adapt(model, run.config.quantization, run.config.training.seed, new_ids)
         what = f"{what}, LoRA on {count} layers"
@@ -115,8 +112,6 @@ def _to_learn(run: Run, added: frozenset[int]) -> frozenset[int]:
     control, objectives = run.vocabulary.control, run.config.objectives
     needed: set[int | None] = {control.begin, control.end}
     needed |= {control.fim_prefix, control.fim_middle, control.fim_suffix} if objectives.fim_rate else set()
-    quoting = control.context if run.config.data.repository_context else None
-    needed |= set(quoting.ids) if quoting else set()
     needed |= {control.mask} if objectives.mask_rate else set()
     return added if needed & added else frozenset()
 
@@ -140,9 +135,6 @@ def _load_step_checkpoint(source: Path, model: nn.Module) -> None:
         raise UserError(f"--checkpoint {source} cannot be used: {error}") from error
 
 
-# --- the trainer ----------------------------------------------------------------------------------------------
-
-
 # Compiling the blocks takes 10 s before the first step and about as long before the first evaluation. A token is then
 # 0.8 us (`small`) to 13 us (1.5B, adapters) shorter, seen on an H200: about 10 us by a billion parameters.
 COMPILE_WORTH = 2e15  # parameters x tokens: 330 steps of `base`, 120 of 0.5B with batches of 8, 20 of 1.5B
@@ -152,7 +144,7 @@ COMPILE_WORTH = 2e15  # parameters x tokens: 330 steps of `base`, 120 of 0.5B wi
 
 
 def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: State) -> Trainer:
-    """Optimizers, schedule, average and the loop around them."""
+    """Optimizers, schedule and the loop around them."""
     config, optimization = run.config, run.config.optimization
     objective = Objective(model, run.precision)
     if objective.attention is None and batches.packing:
@@ -177,7 +169,6 @@ def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: Stat
         beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
     )
     _make_states(optimizers, run)
-    average = MovingAverage(model, optimization.ema_decay) if optimization.ema_decay else None
     # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
     fitting = plan.micro_batch if plan else optimization.batch_size
     state.micro_batch_size = min(state.micro_batch_size or fitting, fitting)
@@ -193,7 +184,6 @@ def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: Stat
         state=state,
         seed=config.training.seed,
         precision=run.precision,
-        average=average,
         memory=plan,
     )
 

@@ -29,7 +29,7 @@ from effectiveness.trainer.metrics import Period
 from effectiveness.trainer.micro_batches import Ahead, MicroBatch
 from effectiveness.trainer.models import flops_of
 from effectiveness.trainer.objective import Objective
-from effectiveness.trainer.optimizers import MovingAverage, Schedule, set_learning_rate
+from effectiveness.trainer.optimizers import Schedule, set_learning_rate
 
 STEPS_AHEAD = 2  # whose batches are made while the device works: one late thread is not waited for
 
@@ -107,13 +107,12 @@ class Stepper:
         state: State,
         seed: int,
         precision: torch.dtype = torch.float32,
-        average: MovingAverage | None = None,
         memory: MemoryPlan | None = None,
     ) -> None:
         self.objective, self.wrapped, self.engine, self.batches = objective, wrapped, engine, batches
         self.optimizers, self.schedule, self.limits, self.state = optimizers, schedule, limits, state
         self.max_grad_norm = max_grad_norm
-        self.seed, self.precision, self.average, self.memory = seed, precision, average, memory
+        self.seed, self.precision, self.memory = seed, precision, memory
         self.model: nn.Module = objective.model
         self.flops = flops_of(self.model)
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -123,7 +122,7 @@ class Stepper:
         self.epoch_period, self.log_period = Period(**state.epoch_sums), Period(**state.log_sums)
         # A GPU is asked how a step went when the next one is on its way: the optimizers skip a bad one by themselves.
         self.reads_late = engine.device.type == "cuda" and not (
-            self.scaler.is_enabled() or average is not None or engine.shards_weights
+            self.scaler.is_enabled() or engine.shards_weights
         )
         self._unread: list[MadeStep] = []
         # A CPU has nothing to make batches with beside its work.
@@ -229,8 +228,6 @@ class Stepper:
             optimizer.found_inf = is_bad
             self.scaler.step(optimizer)
         self.state.num_updates += 1
-        if self.average is not None:
-            self.average.update(self.model, self.state.num_updates)
         self._forget_gradients()
 
     def _read(self, hooks: Hooks, unread: int = 0) -> None:
@@ -271,9 +268,8 @@ class Stepper:
             p.grad = None
 
     def forget_training(self) -> None:
-        """Free what only training needs: gradients, optimizer state, the average."""
+        """Free what only training needs: gradients and optimizer state."""
         self._forget_gradients()
         for optimizer in self.optimizers:
             optimizer.state.clear()
-        self.average = None
         devices.free_cached_memory()

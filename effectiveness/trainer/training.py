@@ -13,7 +13,7 @@ from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting
 from effectiveness.trainer.command_line import Standing, StopRequest, stop_requests
-from effectiveness.trainer.config import Config, filled
+from effectiveness.trainer.config import Config, filled, without_gone
 from effectiveness.trainer.engines import joined
 from effectiveness.trainer.finishing import finish
 from effectiveness.trainer.journal import Journal
@@ -141,7 +141,7 @@ def _is_finished(run: setup.Run, trainer: Trainer) -> bool:
         exported = read_training_facts(run.output)
     except UserError:  # not exported, or not whole: it is made again
         return False
-    configs = (exported.facts["config"], json.loads(json.dumps(run.config.as_dict())))
+    configs = (without_gone(exported.facts["config"]), json.loads(json.dumps(run.config.as_dict())))
     first, second = ({key: c[key] for key in c.keys() - {"output"}} for c in configs)
     return exported.is_finite and exported.num_steps == trainer.state.step and first == second
 

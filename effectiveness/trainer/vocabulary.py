@@ -13,11 +13,9 @@ import numpy as np
 from effectiveness.common.boundary import read_json_object, read_regular, reading
 from effectiveness.common.jsonl import digest
 from effectiveness.common.records import UserError
-from effectiveness.common.repository_context import ContextTokens
 from effectiveness.common.tokenizer_file import (
     MAX_TOKENIZER_BYTES,
     added_tokens,
-    own_context_spelling,
     own_spelling,
     read_tokenizer_file,
     vocabulary_of,
@@ -69,7 +67,6 @@ class Vocabulary:
             end=end,
             pad=end if pad is None else pad,
             mask=self._named_id(names, "mask_token"),
-            context=self._context_tokens(),
             **self._fim_ids(),
         )
 
@@ -77,13 +74,6 @@ class Vocabulary:
         spelling = own_spelling(self.tokenizer.get_vocab(with_added_tokens=True)) or ()
         names = ("fim_prefix", "fim_middle", "fim_suffix")
         return {name: self.tokenizer.token_to_id(text) for name, text in zip(names, spelling, strict=False)}
-
-    def _context_tokens(self) -> ContextTokens | None:
-        spelling = own_context_spelling(self.tokenizer.get_vocab(with_added_tokens=True))
-        if spelling is None:
-            return None
-        repository, file = map(self.tokenizer.token_to_id, spelling)
-        return ContextTokens(repository=repository, file=file)
 
     def _named_id(self, names: dict, key: str) -> int | None:
         token = names.get(key)

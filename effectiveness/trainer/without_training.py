@@ -140,7 +140,7 @@ def make_plan(run: setup.Run) -> Iterator[str]:
 def disk_bytes(run: setup.Run, memory: MemoryPlan, model: nn.Module) -> int:
     """What the output directory grows to: step checkpoints and one more while it is written, the best, the export."""
     trained = 4 * models.num_parameters(model, trainable_only=True)
-    step = trained + memory.optimizer + memory.average
+    step = trained + memory.optimizer
     exported = models.num_parameters(model) * exported_dtype(run.config.model.torch_dtype, model).itemsize
     return (run.config.training.save_total_limit + 1) * step + 2 * trained + exported
 
