@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from effectiveness.corpus.scan import alike, built, quality, repeating, unwanted, vendored
+from effectiveness.corpus.scan import alike, beside, built, dumped, quality, repeating, unwanted, vendored
 from effectiveness.corpus.scan.recorded import RECORDED
 from effectiveness.corpus.scan.translations import TRANSLATION
 from tests.scanning import paths, scan_tree
@@ -28,6 +28,28 @@ COMMITS = "# Changelog\n\n## 1.2.0 (2024-01-02)\n\n### Features\n\n" + "".join(
     f"* **api:** {word} at last ([a1b2c{n:02x}](https://github.com/a/b/commit/a1b2c{n:02x}))\n"
     for n, word in enumerate(WORD[:20])
 )
+REQUESTS = "# Changelog\n\n" + "".join(
+    f"* {word} at last by @some-body in https://github.com/a/b/pull/{n}\n" for n, word in enumerate(WORD[:20])
+)
+LOG = f"commit {'0af1' * 10}\nAuthor: A. Person <a@example.org>\nDate:   Sun Nov 27 18:59:20 2022 -0800\n\n    Fix\n"
+ORM = """export class A1612345678901 implements MigrationInterface {
+  async up(runner: QueryRunner) {
+    await runner.query(`ALTER TABLE "a" ADD CONSTRAINT "FK_%s" FOREIGN KEY ("b")`);
+  }
+}
+"""
+ROLLED = """;(function (global, factory) {
+   typeof exports === 'object' && typeof module !== 'undefined'
+       && typeof require === 'function' ? factory(require('../a')) : factory(global.a)
+}(this, (function (a) { 'use strict';
+})));
+"""
+PACKED = """!function(e){e()}({1:[function(require,module,exports){
+f();
+},{"./b":2}],2:[function(require,module,exports){
+g();
+},{}]},{},[1]);
+"""
 STEMMER = "var stem = function() {\n" + "".join(
     f'  a.push(new Among("{word}", -1, 1));\n' for word in WORD[:20]
 )
@@ -47,8 +69,24 @@ GOES = {
     "docs/api.html-fragment": (COLOURED, built.PAGE),
     "mails/welcome.html.hbs": (MAIL, built.MAIL),
     "CONTRIBUTORS.md": (PEOPLE + "<!-- ALL-CONTRIBUTORS-LIST:END -->\n", built.CONTRIBUTORS),
-    "CHANGELOG.md": (COMMITS, built.HISTORY),
-    "prisma/migrations/1_a/migration.sql": ("-- CreateTable\nCREATE TABLE a (b INT);\n", built.MIGRATION),
+    "CHANGELOG.md": (COMMITS, dumped.HISTORY),
+    "prisma/migrations/1_a/migration.sql": ("-- CreateTable\nCREATE TABLE a (b INT);\n", dumped.MIGRATION),
+    "NEWS.md": (REQUESTS, dumped.HISTORY),
+    "ChangeLog": (LOG * 9, dumped.HISTORY),
+    "db/structure.sql": ("--\n-- PostgreSQL database dump\n--\n\nSET a = 0;\nCREATE TABLE a (b int);\n", dumped.DUMP),
+    "db/all.sql": ("-- MySQL dump 10.13  Distrib 8.0\n--\nCREATE TABLE `a` (`b` int);\n", dumped.DUMP),
+    "db/migrate/1_a.shop.rb": ("# This migration comes from shop (originally 2012)\nx = 1\n", dumped.MIGRATION),
+    "src/migrations/1-A.ts": (ORM % "0a1b2c3d4e5f60718293a4b5c6d", dumped.MIGRATION),
+    "locale/own.js": (ROLLED, built.BUNDLE),
+    "inst/resources/js/packed.js": (PACKED, built.BUNDLE),
+    "include/a/msg_beat.h": (
+        "#pragma once\n// MESSAGE HEART_BEAT PACKING\n\n#define MSG_ID_HEART_BEAT 0\n",
+        dumped.PACKING,
+    ),
+    "tests/a.il": (
+        "\n//  Microsoft (R) .NET Framework IL Disassembler.  Version 4.6\n.assembly extern a\n{\n}\n",
+        dumped.ASSEMBLY,
+    ),
     "search/hu.js": (STEMMER + "};\n", built.COMPILED),
     "edit/mode.js": (MODULES, built.BUNDLE),
     "completions/_a": ("#compdef a\n\nautoload -U is-at-least\n\n_a() {\n}\n", built.COMPLETIONS),
@@ -70,6 +108,14 @@ STAYS = {
     "about.html": '<p>See <span class="k">this</span> and no more.</p>\n' + WORDS,
     "README.md": PEOPLE + "<!-- ALL-CONTRIBUTORS-LIST:END -->\n" + WORDS * 30,
     "HISTORY.md": COMMITS + WORDS * 20,
+    "NEWS.markdown": REQUESTS + WORDS * 20,
+    "docs/log.md": WORDS + LOG,
+    "db/own.sql": "-- What we dump of PostgreSQL, by hand\nCREATE TABLE a (b INT);\n",
+    "db/migrate/2_a.rb": "# This one undoes what the migration of the shop did\nx = 1\n",
+    "src/migrations/2-B.ts": ORM % "of_a_to_b",
+    "src/umd.js": ";(function (root, factory) {\n  if (typeof define === 'function') {\n  }\n}(this, f));\n",
+    "src/pack.js": "// [function(require,module,exports){ is how browserify begins\nf();\n",
+    "src/message.h": "// MESSAGE PACKING is done here\nint a;\n",
     "db/1_a.sql": "-- Create the first table\nCREATE TABLE a (b INT);\n",
     "search/stem.js": 'exports.stem = () => new Among("a", 1);\n',
     "completions/hand.bash": "_hand() {\n    local cur=$2\n    COMPREPLY=($(compgen -W 'a b' -- $cur))\n}\n",
@@ -213,3 +259,30 @@ def test_a_repository_that_consists_of_downloads_is_read_and_so_is_a_directory_n
         "a.c": "int a;\n",
     }
     assert scan_tree(place(tmp_path / "own", files), tmp_path / "spool")[0].skipped_paths == {}
+
+
+BESIDE = {  # what lies in a tree -> the reason for each entry that is left out of it
+    "page": (["a.html", "a_files/b.css", "a_files/c.js"], {beside.SAVED: 2}),
+    "page of its own": (["a.html", "b_files/b.css"], {}),
+    "manual": (["man/a.1", "man/a.1.md", "man/b.1", "man/b.adoc"], {beside.MANUAL: 2}),
+    "manual of its own": (["man/a.1", "man/a.md", "README.md", "README.1.md"], {}),
+    "sphinx": (["doc/html/_static/doctools.js", "doc/html/_static/pygments.css"], {beside.PAGES: 1}),
+    "its theme": (["theme/static/doctools.js", "theme/static/basic.css_t", "theme/static/a.css"], {}),
+    "pip": (
+        [*(f"lib/{name}/__init__.py" for name in ("idna", "certifi", "pytz", "other")), "lib/own.py"],
+        {"installed packages (lib)": 4},
+    ),
+    "plugins": ([f"own/{name}/__init__.py" for name in ("requests", "jinja2", "urllib3", "certifi", "werkzeug")], {}),
+    "recipes": ([f"recipes/{name}/build.sh" for name in ("idna", "certifi", "pytz", "six.py")], {}),
+    "vendor": (["app/vendor/zlib/LICENSE", "app/vendor/zlib/a.c"], {"vendored (vendor/)": 1}),
+    "own vendor": (["shop/vendor/models/a.py", "shop/vendor/views.py", "shop/LICENSE"], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_lies_beside_a_file_tells_whether_a_program_or_another_project_wrote_it(tmp_path, kind):
+    names, reasons = BESIDE[kind]
+    root = place(tmp_path / "root", {name: f"{WORDS}{n}\n" for n, name in enumerate(names)})
+    assert scan_tree(root, tmp_path / "spool")[0].skipped == reasons
+    everything = tuple("/" + name for name in names)
+    assert paths(scan_tree(root, tmp_path / "spool", include=everything)[0]) == sorted(names)

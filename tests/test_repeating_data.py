@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from effectiveness.corpus.scan import built, directories, repeating
+from effectiveness.corpus.scan import beside, built, directories, repeating
 from effectiveness.corpus.scan.quality import HELPER, LONG_MEAN, UUENCODED
 from effectiveness.corpus.scan.recorded import RECORDED
 from effectiveness.corpus.scan.unwanted import GENERATED_NAME, LARGE, LIST
@@ -205,7 +205,7 @@ def test_the_second_format_of_a_package_is_a_build_and_a_directory_of_that_name_
     )
     result, _, _ = scan_tree(root, tmp_path / "spool")
     assert paths(result) == ["lib/b.js", "package.json", *sorted(plain, reverse=True)[::-1]]
-    assert result.skipped == {directories.BUILD: 2, directories.BUILT: 2}
+    assert result.skipped == {directories.BUILD: 2, beside.BUILT: 2}
 
 
 def test_a_module_beside_its_declarations_is_read_where_the_package_has_sources(tmp_path):

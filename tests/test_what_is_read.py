@@ -8,7 +8,7 @@ from conftest import build_dataset
 
 from effectiveness.common.workers import Crew
 from effectiveness.corpus import story
-from effectiveness.corpus.scan import ScanOptions, built, directories, scan_repository
+from effectiveness.corpus.scan import ScanOptions, beside, built, directories, scan_repository
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.repeating import RECORDS
 from effectiveness.corpus.scan.unwanted import (
@@ -481,7 +481,7 @@ def test_a_build_of_javascript_is_known_by_what_lies_beside_it(root, spool):
         placed(root, name, "{}\n" if name.endswith("json") else "f();\n")
     result, _, _ = scan_tree(root, spool)
     assert paths(result) == ["lib/c.js", "package.json"]
-    assert result.skipped == {directories.BUILD: 1, directories.BUILT: 4}
+    assert result.skipped == {directories.BUILD: 1, beside.BUILT: 4}
     assert "dist/a.js" in paths(scan_tree(root, spool, include=("dist/",))[0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from effectiveness.corpus.scan.dumped import dumped_reason
 from effectiveness.languages import OFTEN_DATA, UNKNOWN, Language
 
 SOURCE_MAP = "generated: it names its source map"
@@ -24,8 +25,6 @@ MAIL = "generated: a mail that MJML wrote"
 CONTRIBUTORS = "generated: a table of contributors"
 COMPLETIONS = "generated: completions for a shell"
 FORM = "generated: a form of Qt Designer"
-MIGRATION = "generated: a migration that Prisma wrote"
-HISTORY = "generated: a history of commits"
 LARGE_TABLE = "generated: over 1 MB of lines of few shapes"
 SAME_LINES = "data: the same lines with other numbers and strings"
 
@@ -53,6 +52,7 @@ _BUNDLER = re.compile(
     rb"^(?:/\*{6}/ )?[ \t]{0,8}function __webpack_require__\(|"
     rb"^var __(?:defProp|create|getOwnPropNames) = Object\.|^// node_modules/|"
     rb"\(global = typeof globalThis !== 'undefined' \? globalThis : global \|\| self, |"
+    rb"^;?[(!]function ?\(global, factory\) \{\s{1,12}typeof exports === 'object' && typeof module !== 'undefined'|"
     rb"^[ \t]{0,8}(?:var|let|const) (?:Module ?= ?typeof Module|moduleOverrides ?= ?|ENVIRONMENT_IS_WORKER ?= )",
     re.MULTILINE,
 )
@@ -75,6 +75,10 @@ _NAMED_MODULE = re.compile(
     rb"^(?:ace\.)?define\([\"'][\w/.-]{1,100}[\"'], ?\[", re.MULTILINE
 )  # as RequireJS joins them
 MIN_NAMED_MODULES = 3
+# },{"./a":1}],2:[function(require,module,exports){ - between the modules of browserify
+_OF_BROWSERIFY = re.compile(
+    rb"\},\{[^{}\n]{0,2000}\}\],[\w\"'./@-]{1,120}: ?\[function ?\(require, ?module, ?exports\) ?\{"
+)
 _REQUIRED = b"__webpack_require__("  # below a banner that is longer than a head
 MIN_REQUIRED = 32
 MIN_BUNDLE_BYTES = 64 << 10
@@ -128,13 +132,6 @@ _OF_A_COMPILER = re.compile(
 _FOR_OUTLOOK = b"<!--[if mso | IE]>"  # nobody writes these tables by hand
 MIN_FOR_OUTLOOK = 3
 _CONTRIBUTORS, _CONTRIBUTORS_END = b"<!-- ALL-CONTRIBUTORS-LIST:START", b"<!-- ALL-CONTRIBUTORS-LIST:END"
-# As standard-version, semantic-release and their kin write a changelog: * **api:** say why ([a1b2c3d](https://...))
-_COMMIT = re.compile(rb"\(\[`?[0-9a-f]{7,40}`?\]\(https?://[^()\s]{1,200}/commits?/[0-9a-f]{7,40}\)\)")
-MIN_COMMITS = 8
-_PRISMA = re.compile(
-    rb"(?:/\*\s{1,8}Warnings:[^/]{0,4000}\*/\s{0,8})?"
-    rb"-- (?:(?:Create|Alter|Drop|Rename|Redefine)(?:Tables?|Index|Enum|ForeignKey|Schema)|AddForeignKey)\r?\n"
-)
 _COLOURED = re.compile(rb'<span class="[a-z][a-z0-9]?">[^<]{1,200}</span>')  # as Pygments and Rouge do
 MIN_COLOURED = 32
 _CHUNK = b"## ----"  # knitr's
@@ -181,8 +178,6 @@ def built_reason(text: bytes, language: Language) -> str:
         reason = PAGE if text.count(_PANDOC_FONT) >= MIN_PANDOC_FONTS else ""
     else:
         reason = RENDERED if _MANUAL.match(text) else COMPLETIONS if _COMPLETIONS.match(text) else ""
-        if "SQL" in language.name and _PRISMA.match(text):
-            reason = MIGRATION
         if language.name == "R" and text.startswith(_CHUNK) and text.count(b"\n" + _CHUNK) >= MIN_CHUNKS:
             reason = CHUNKS
         if language.is_data or language.name in OFTEN_DATA:
@@ -190,7 +185,7 @@ def built_reason(text: bytes, language: Language) -> str:
             reason = PAGE if _OF_A_COMPILER.match(text) else reason
         if language is UNKNOWN and len(_OF_THE_JVM.findall(text[:_SIGNATURES_BYTES])) >= MIN_SIGNATURES:
             reason = SIGNATURES
-    reason = reason or _page_of_any_language(text)
+    reason = reason or dumped_reason(text, language) or _page_of_any_language(text)
     if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
         return reason
     return SAME_LINES if len(text) > MIN_TABLE_BYTES and _repeats_lines(text) else ""
@@ -229,7 +224,7 @@ def _web_reason(text: bytes) -> str:
         return COMPILED
     if len(_NAMED_MODULE.findall(text)) >= MIN_NAMED_MODULES:
         return BUNDLE
-    if text.count(_REQUIRED) >= MIN_REQUIRED:
+    if text.count(_REQUIRED) >= MIN_REQUIRED or (b"[function" in text and _OF_BROWSERIFY.search(text)):
         return BUNDLE
     if _BUNDLER.search(head) or (len(text) > MIN_BUNDLE_BYTES and _has_renamed(text)):
         return BUNDLE
@@ -268,16 +263,8 @@ def _page_of_any_language(text: bytes) -> str:
     at = text.find(_CONTRIBUTORS)
     if at >= 0 and text.find(_CONTRIBUTORS_END, at) - at > len(text) // 2:
         return CONTRIBUTORS
-    if b"/commit" in text and _lists_commits(text):
-        return HISTORY
     is_page = text[:_HEAD_BYTES].lstrip()[:1] == b"<" and b'<span class="' in text
     return PAGE if is_page and len(_COLOURED.findall(text)) >= MIN_COLOURED else ""
-
-
-def _lists_commits(text: bytes) -> bool:
-    """Whether most of a text is lines that name a commit each, as a program writes them out of git."""
-    lines = [line for line in text.split(b"\n") if _COMMIT.search(line)]
-    return len(lines) >= MIN_COMMITS and sum(map(len, lines)) > len(text) / 2
 
 
 def _is_template(text: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 BUILD = "generated: a build beside its package.json"
-BUILT = "generated: built beside its declarations"
 
 COPIES = "generated: copies of vignettes"
 
@@ -14,15 +13,6 @@ _VERSIONS = frozenset({b"versioned_docs", b"versioned_sidebars"})  # Docusaurus 
 _PACKAGE_RECORDS = (b".egg-info", b".dist-info")  # what setuptools and pip note down of a package
 # dist, dist-node, client-dist; and one source once more in each format of modules. lib/ and build/ may be anybody's.
 _BUILD = re.compile(rb"(?:[\w.]{1,20}-)?dist(?:-[\w.]{1,20})?|_?esm|_?cjs|umd|esnext|es20\d\d")
-_FORMATS = frozenset({b"esm", b"cjs", b"umd", b"commonjs", b"es"})
-_OF_A_MODULE = (b".d.cts", b".d.mts", b".d.ts", b".cjs", b".mjs", b".js")
-# What lies beside a module that was built in two formats; `lib/a.js` and `lib/a.d.ts` alone are often written by hand.
-_BUILT_TOGETHER = (
-    frozenset({b".cjs", b".js", b".d.ts"}),
-    frozenset({b".cjs", b".mjs", b".d.ts"}),
-    frozenset({b".cjs", b".mjs", b".d.cts"}),
-    frozenset({b".cjs", b".js", b".d.cts"}),
-)
 _INSTALLED = frozenset({b"site-packages", b"dist-packages", b"node_modules", b"bower_components"})
 _THIRD_PARTY = frozenset(
     b"third_party third-party thirdparty 3rd_party 3rd-party 3rdparty _vendor _vendored vendored".split()
@@ -54,30 +44,6 @@ def written_reason(path: bytes, *, beside_package_json: bool) -> str:
     if name.endswith(_PACKAGE_RECORDS) or name in _VERSIONS:
         return "written by a tool"
     return BUILD if beside_package_json and _BUILD.fullmatch(name) else ""
-
-
-def is_built_twice(names: frozenset[bytes]) -> bool:
-    """Whether a package keeps its modules in two formats: those beside its package.json are a build, as the others are.
-
-    >>> is_built_twice(frozenset({b"package.json", b"esm", b"index.js", b"index.d.ts"}))
-    True
-    """
-    return b"package.json" in names and not _FORMATS.isdisjoint(names) and b"src" not in names
-
-
-def is_built_module(name: bytes, names: frozenset[bytes], *, twice: bool = False) -> bool:
-    """Whether a file is one of the four that a build makes of a module, or of two where it builds `twice`.
-
-    >>> names = frozenset(b"a.js a.cjs a.d.ts a.d.cts b.js b.d.ts".split())
-    >>> is_built_module(b"a.js", names), is_built_module(b"b.js", names)
-    (True, False)
-    """
-    ending = next((ending for ending in _OF_A_MODULE if name.endswith(ending)), b"")
-    stem = name.removesuffix(ending)
-    if not ending:
-        return False
-    beside = {other for other in _OF_A_MODULE if stem + other in names}
-    return any(built <= beside for built in _BUILT_TOGETHER) or (twice and {b".d.ts", b".js"} <= beside)
 
 
 def foreign_reason(path: bytes) -> str:

@@ -21,13 +21,17 @@ from effectiveness.common.records import METADATA_FILE
 from effectiveness.corpus.scan import ignoring
 from effectiveness.corpus.scan.absent import Absent, absent_from
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
-from effectiveness.corpus.scan.directories import (
-    BUILT,
-    foreign_reason,
-    is_built_module,
+from effectiveness.corpus.scan.beside import (
+    PAGES,
+    SAVED,
+    beside_reason,
     is_built_twice,
-    written_reason,
+    is_documentation_as_made,
+    is_installed_by_pip,
+    others_reason,
+    saved_with_pages,
 )
+from effectiveness.corpus.scan.directories import foreign_reason, written_reason
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.recorded import RECORDED, recorded
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
@@ -187,6 +191,8 @@ class _Walk:
         self.tally = Tally()
         self.packages: set[bytes] = set()
         self._npm_packages: set[bytes] = set()  # directories with a package.json
+        self._of_pip: set[bytes] = set()  # and those into which pip installed packages of others
+        self._saved: set[bytes] = set()  # and those that lie beside the page that they were saved with
         self._built_twice: set[bytes] = set()  # and those of packages that hold nothing but builds
 
     def run(self) -> None:
@@ -212,6 +218,9 @@ class _Walk:
             self.packages.add(directory)
         if b"package.json" in names:
             self._npm_packages.add(directory)
+        if directory and is_installed_by_pip(names):
+            self._of_pip.add(directory)
+        self._saved.update(self._below(directory, name) for name in saved_with_pages(names))
         if is_built_twice(names) or (directory.rpartition(b"/")[0] in self._built_twice and directory):
             self._built_twice.add(directory)
         self._selection.enter(directory, names, self._place)
@@ -233,7 +242,7 @@ class _Walk:
         directories, all_names, twice = [], frozenset(names), directory in self._built_twice
         descriptor = self._place.directory(directory)
         for name in names:
-            path = directory + b"/" + name if directory else name
+            path = self._below(directory, name)
             try:
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except OSError as error:
@@ -243,11 +252,19 @@ class _Walk:
                 directories.append(path)
             elif reason := self._entry_reason(path, name, found):
                 self.tally.add(reason, path)
-            elif is_built_module(name, all_names, twice=twice) and not self._picks.includes(path):
-                self.tally.add(BUILT, path)
+            elif (made := beside_reason(name, all_names, twice=twice)) and not self._is_kept(path):
+                self.tally.add(made, path)
             else:
                 self.candidates.append(self._candidate(path, found.st_size))
         return directories
+
+    @staticmethod
+    def _below(directory: bytes, name: bytes) -> bytes:
+        return directory + b"/" + name if directory else name
+
+    def _is_kept(self, path: bytes) -> bool:
+        """Whether no name that lies beside it counts: by --include or .gitattributes."""
+        return self._picks.includes(path) or self._attributes.decide(path, b"linguist-generated") is False
 
     def _candidate(self, path: bytes, num_bytes: int) -> Candidate:
         language = self._attributes.decide(path, ignoring.LANGUAGE)
@@ -308,8 +325,15 @@ class _Walk:
             return "tool cache"
         if b"pyvenv.cfg" in names:
             return "virtual environment"
+        if path in self._saved:
+            return SAVED
+        if is_documentation_as_made(names):
+            return PAGES
         if self._is_download(path, names) and not self._not_vendored(path):
             return PROJECT
+        in_installed = path.rpartition(b"/")[0] in self._of_pip
+        if (reason := others_reason(path, names, in_installed=in_installed)) and not self._not_vendored(path):
+            return reason
         is_vendor = path.endswith(b"/vendor") and names & _VENDOR_MARKS and not self._not_vendored(path)
         return "vendored (vendor/)" if is_vendor else ""
 

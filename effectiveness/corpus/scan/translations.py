@@ -25,7 +25,9 @@ _CODES = frozenset(
     b"fa ff fi fil fo fr fy ga gd gl gn gu ha haw he hi hr hsb ht hu hy ia id ig is it iu iw ja ji jv jw "
     b"ka kab kk kl km kmr kn ko ku kw ky la lb li ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no "
     b"nso oc om or pa pap pl ps pt qu rm ro ru rw sa sc sd si sk sl sm sn so sq sr st su sv sw szl ta te "
-    b"tg th ti tk tl tn to tr ts tt tzm ug uk ur uz ve vi wa wo xh yi yo zh zu bp br".split()
+    b"tg th ti tk tl tn to tr ts tt tzm ug uk ur uz ve vi wa wo xh yi yo zh zu bp br "
+    b"ace ach arn bal ber cv dz frp fur gv ksh ks lad lij lmo lus mai mi nah nap nds os pms rue rup sah sat sco scn "
+    b"shi tet tlh tpi tyv tzl udm vec vls war yue zgh".split()
 )
 _SPELLED = frozenset(
     b"afrikaans albanian arabic armenian asturian azerbaijani basque belarusian bengali bosnian "
