@@ -7,7 +7,7 @@ python3 create_training_dataset_effectiveness.py path/to/repository
 import os
 import sys
 
-if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: isolation.py says why
     sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
     from effectiveness.isolation import isolate
 
@@ -256,7 +256,7 @@ def list_languages() -> int:
 def build(options: BuildOptions, console: Console, publication: Publication) -> dict:
     """Build and publish the dataset, in eight steps; returns its metadata.
 
-    Raises UserError, then nothing has changed; CannotPrint, then `publication` knows.
+    Raises UserError, then nothing has changed; CannotPrint, and `publication` says whether the dataset was replaced.
     """
     # After the flags: a typo is told in a tenth of a second.
     from effectiveness.common.hardware import plan_context
@@ -280,6 +280,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         scratch = staging / SCRATCH
         scratch.mkdir()
         older = read_splits(options.splits_of) if options.splits_of else None
+        # Told in 2, but the splits are made of windows, too.
         plan = plan_context(options.device, options.max_tokens, options.overlap)
         past = None
         if options.until or is_bare(options.root):
@@ -297,11 +298,11 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         # 3, 4  Windows of every file, and of its variants that are proven to mean the same.
         made = make_rows(options, plan, corpus, tokenizer, scratch, crew)
         made = tell.rows(plan, tokenizer, options, made)
-        # 5  A weight for each row; of equal rows one is left, train's before a held-out one.
+        # 5  Of equal rows one is left, train's before a held-out one; the role of its file is its weight.
         table = tell.weights(corpus, drop_duplicates(made, corpus.split))
         # 6  Simple first, by syntax.
         order = tell.curriculum(table, {name: in_order(table, split) for split, name in enumerate(SPLITS)})
-        # 7  What each split has, and what of it stands in another.
+        # 7  Told only: the splits were decided in 1, and what stands in two of them is looked for in 8.
         tell.split(corpus, table, order)
         # 8  Written, reported, and shown in one step at the end of this block.
         dataset = BuiltDataset(

@@ -9,7 +9,7 @@ a compilation of it and of every variant, for other languages a parse of each an
 import os
 import sys
 
-if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: isolation.py says why
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from effectiveness.isolation import isolate
 

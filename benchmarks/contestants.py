@@ -7,7 +7,7 @@ what it needs, and prints `inner_s X`, the seconds of its work without its impor
 import os
 import sys
 
-if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: isolation.py says why
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from effectiveness.isolation import isolate
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-if __name__ in ("__main__", "__mp_main__"):  # before any other import: see there
+if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: isolation.py says why
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from effectiveness.isolation import isolate
 

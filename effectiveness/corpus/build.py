@@ -1,4 +1,4 @@
-"""What the steps of a build are made of, in the order the data takes; the dataset command puts them together."""
+"""The steps of a build, in their order; `build` of the dataset command calls them."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def group_and_split(
             f"{f': {reasons}' if reasons else ''}; name a repository that holds some"
         )
     groups = duplicates.group(found.signatures, found.corpus().read)
-    # Of windows that overlap by half, whatever is built: the same files are held out of every build, and their shares
-    # of the rows are right for windows side by side and for those that overlap by three quarters.
+    # Rows are counted as if windows overlapped by half, whatever the recipe, so that every build holds out the same
+    # files; the shares are right for windows side by side and for those that overlap by three quarters.
     expected_rows = [
         len(
             window_bounds(
@@ -226,7 +226,7 @@ def make_rows(
 def _encoder_arguments(
     options: BuildOptions, corpus: Corpus, tokenizer: TokenizerInfo
 ) -> tuple[Path, Path, tuple[SourceFile, ...]]:
-    """Of `encoder_of`."""
+    """The arguments of `encoder_of`."""
     files = corpus.scan.files
     sample = self_test_sample(
         files[i] for i in _shuffled(options.seed, "self-test", corpus, range(len(files)))

@@ -13,7 +13,7 @@ MAX_SHARE = (
 )
 # Rows are estimated from bytes before there is a tokenizer; prose and tables take up to half as many more tokens.
 ESTIMATE_MARGIN = 1.5
-_FILLED_FIRST = (2, 1)  # what moves between them was not trained on
+_FILLED_FIRST = (2, 1)  # test, then val: a group that moves between these two was never trained on
 MAX_LACK = 0.2  # of its share that a held-out split may lack, before it takes larger groups
 
 
@@ -24,7 +24,8 @@ def assign_splits(
 
     groups: int64[num_files], the group of each file. sizes: float64[num_files], its expected number of rows.
     keys: a name for each file that does not depend on where the repository lies (its path).
-    kept: uint8[num_files], the split that a file keeps, above all of them where it keeps none. A group takes the least.
+    kept: uint8[num_files], the split that a file keeps; len(SPLITS) or more: none. A group gets the least of its files,
+    so that train wins.
     Returns uint8[num_files] of indices into SPLITS.
 
     Groups stand in an order drawn by their names; the first fill test, the next val, the rest is train. So a file
@@ -62,7 +63,8 @@ def _deal(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of each group, none larger than `most` of its split, and what each split lacks then.
 
-    What is too large for one held-out split comes twice as early into the other: else it would hold small files only.
+    The draw of a group that is too large for one held-out split is halved, so that it is dealt out earlier, to the
+    other: else that one would hold small files only.
     `given`: int[groups], len(SPLITS) where nothing is given.
     """
     is_given = given < len(SPLITS)

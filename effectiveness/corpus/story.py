@@ -40,7 +40,7 @@ FEW_ROWS = 20_000
 
 
 class Story:
-    """Each method tells about the result it is given and returns it."""
+    """Each method prints what it is given; where it returns something, it is that, unchanged."""
 
     def __init__(self, console: Console):
         self._console = console

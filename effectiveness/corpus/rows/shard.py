@@ -148,7 +148,7 @@ class ShardWriter:
 
 
 def original_rows(units: np.ndarray, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from masked rows (indices into `rows`) to the rows they are masked copies of.
+    """Return a function from masked rows (indices into `rows`) to the rows they are masked copies of.
 
     UNIT[num_units] and ROW[num_rows], `unit` an index into units: of one shard, or of all of them.
     """
