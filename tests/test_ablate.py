@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from training_fixtures import small_files, use_tiny_models, write_dataset
 
+from effectiveness.ablation import arms, trial
 from effectiveness.ablation import command as ablate
-from effectiveness.ablation import cuts, trial
 from effectiveness.ablation import table as ablation_table
 from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest, held_out_rows, train_rows
 from effectiveness.ablation.results import NEEDED, append_result, read_results
@@ -70,7 +70,7 @@ def starts_by_file(rows: Rows, variant: int = 0) -> dict[int, list[tuple[int, in
 @pytest.mark.parametrize("variant", [0, MASKING])
 def test_windows_without_overlap_hold_every_token_once_and_only_the_last_is_short(rows, window, variant):
     lengths = {name: len(text) for name, text in texts(rows).items()}
-    cut = cuts.cut(rows, window=window, stride=window)
+    cut = arms.cut(rows, window=window, stride=window)
     for file, places in starts_by_file(cut, variant).items():
         length = lengths[cut.files[file]]
         assert [start for start, _, _ in places] == list(range(0, length, window))
@@ -81,14 +81,14 @@ def test_windows_without_overlap_hold_every_token_once_and_only_the_last_is_shor
 @pytest.mark.parametrize("window", [WINDOW, WINDOW // 2])
 def test_overlapping_windows_are_those_the_dataset_command_would_cut(rows, window):
     lengths = {name: len(text) for name, text in texts(rows).items()}
-    for file, places in starts_by_file(cuts.cut(rows, window=window, stride=window // 4)).items():
+    for file, places in starts_by_file(arms.cut(rows, window=window, stride=window // 4)).items():
         last = max(0, lengths[rows.files[file]] - window)
         assert [start for start, _, _ in places] == [*range(0, last, window // 4), last]
 
 
 @pytest.mark.parametrize("stride", [4, 16])
 def test_a_cut_window_holds_the_tokens_and_labels_of_its_place(rows, stride):
-    whole, cut = texts(rows), cuts.cut(rows, window=16, stride=stride)
+    whole, cut = texts(rows), arms.cut(rows, window=16, stride=stride)
     assert texts(cut) == whole
     masked = np.flatnonzero(cut.table["variant"] == MASKING)
     assert len(masked)
@@ -99,7 +99,7 @@ def test_a_cut_window_holds_the_tokens_and_labels_of_its_place(rows, stride):
 
 
 def test_cutting_keeps_the_full_windows_as_they_are(rows):
-    same = cuts.cut(rows, window=WINDOW, stride=WINDOW // 4)
+    same = arms.cut(rows, window=WINDOW, stride=WINDOW // 4)
     for name in ("offset", "length", "weight_micro", "complexity", "is_last", "variant"):
         assert np.array_equal(same.table[name], rows.table[name]), name
 
@@ -107,7 +107,7 @@ def test_cutting_keeps_the_full_windows_as_they_are(rows):
 def test_shifted_labels_ask_for_the_token_after_the_next(rows):
     index = int(originals(rows)[0])
     (_, right), (inputs, wrong) = (
-        document(r, index, CONTROL) for r in (rows, cuts.with_shifted_labels(rows))
+        document(r, index, CONTROL) for r in (rows, arms.with_shifted_labels(rows))
     )
     assert inputs[1:-1].tolist() == right[:-2].tolist()
     begin = int(rows.table[index]["start_token"] == 0)
@@ -219,7 +219,7 @@ def test_both_window_lengths_score_every_held_out_token_once(dataset):
 
 
 def test_the_curve_reads_the_same_tokens_for_both_window_lengths(dataset):
-    rows = cuts.beginnings(open_rows(open_dataset(dataset), "test"), 3)
+    rows = arms.beginnings(open_rows(open_dataset(dataset), "test"), 3)
     assert len(rows) == 3
     counts = [
         evaluate_by_file(held_out(held_out_rows(ARMS[name], rows)), nats_of).num_tokens.tolist()
@@ -564,7 +564,7 @@ def test_a_trial_runs_every_point_and_says_which_were_chosen(dataset, tmp_path, 
 
 def test_originals_are_repeated_until_variants_are_the_share_asked_for(rows):
     for share in (0.1, 0.25):
-        repeated = cuts.with_variant_share(rows, share).table
+        repeated = arms.with_variant_share(rows, share).table
         lengths = repeated["length"].astype(int)
         found = lengths[repeated["variant"] != VARIANTS.index(ORIGINAL)].sum() / lengths.sum()
         assert found == pytest.approx(share, abs=0.05)

@@ -8,7 +8,7 @@ import pytest
 
 from effectiveness.trainer.config import Config, Training
 from effectiveness.trainer.config_file import load_config
-from effectiveness.trainer.defaults import HELD_BACK, MOST_EPOCHS, with_defaults
+from effectiveness.trainer.defaults import DROPOUT, MOST_EPOCHS, WEIGHT_DECAY, with_defaults
 
 
 def chosen(config: Config | None = None, *, num_tokens=100_000, device="cpu", from_scratch=True) -> Config:
@@ -37,11 +37,8 @@ def test_a_small_corpus_is_read_often_and_a_large_one_as_often_as_the_device_can
 
 def test_a_long_run_is_held_back_and_a_short_one_is_not():
     long, short = chosen(), chosen(num_tokens=5_000_000)
-    assert long.model.dropout == HELD_BACK[-1].dropout > 0 == short.model.dropout
-    assert (
-        long.optimization.weight_decay == HELD_BACK[-1].weight_decay
-        and short.optimization.weight_decay is None
-    )
+    assert long.model.dropout == DROPOUT > 0 == short.model.dropout
+    assert long.optimization.weight_decay == WEIGHT_DECAY and short.optimization.weight_decay is None
     assert long.training.patience and short.training.patience == 0
 
 

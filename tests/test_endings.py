@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from effectiveness.common import publish
-from effectiveness.common.console import Console
+from effectiveness.common.console import Console, ProgressConsole
 from effectiveness.common.endings import (
     STOPPING,
     Publication,
@@ -32,7 +32,6 @@ from effectiveness.common.endings import (
 from effectiveness.common.ownership import SIGNATURE
 from effectiveness.common.records import METADATA_FILE, UserError
 from effectiveness.trainer import command_line
-from effectiveness.trainer.console import ProgressConsole
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCHANGED, REPLACED = "nothing was changed", "is the new one, complete"
@@ -315,7 +314,7 @@ def test_nothing_that_others_wrote_controls_a_terminal_or_begins_a_line(way, cap
 
 PRINTING = {
     "effectiveness/common/endings.py",
-    "effectiveness/trainer/console.py",
+    "effectiveness/common/console.py",
     "effectiveness/isolation.py",  # what it names, it spells
     "effectiveness/cli.py",
 }

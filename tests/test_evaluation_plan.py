@@ -9,7 +9,8 @@ import pytest
 import torch
 from training_fixtures import SmallFile, command, open_trainer, small_files, write_dataset
 
-from effectiveness.trainer import console, resuming, setup
+from effectiveness.common import console
+from effectiveness.trainer import resuming, setup
 from effectiveness.trainer.evaluate import EvaluationScores, evaluate
 from effectiveness.trainer.held_out import MAX_FILE_SHARE, SHARE, file_factors, plan_evaluations
 from effectiveness.trainer.journal import METRICS_FILE

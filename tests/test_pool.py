@@ -106,38 +106,6 @@ def test_a_worker_killed_while_setting_up_is_one_line_and_no_hang():
         list(crew.map(add, range(8), die_in_setup))
 
 
-def leave_behind(path: Path) -> str:
-    path.touch()
-    return path.name
-
-
-@pytest.mark.parametrize("started", [False, True])
-def test_submitted_work_is_done_in_order_whether_or_not_there_are_processes(started):
-    with Crew(2) as crew:
-        if started:
-            list(crew.map(add, range(2), set_up, (0,)))
-        results = crew.submit(add, range(9), set_up, (100,))
-        later = crew.submit(add, range(9), set_up, (200,))
-        assert list(results) == list(range(100, 109))
-        assert list(later) == list(range(200, 209))
-
-
-def test_submitted_work_is_done_before_anybody_asks_for_its_results(tmp_path):
-    with Crew(2) as crew:
-        list(crew.map(add, range(2), set_up, (0,)))
-        results = crew.submit(leave_behind, [tmp_path / "a", tmp_path / "b"])
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.01)
-        assert list(results) == ["a", "b"]
-
-
-@pytest.mark.parametrize("setup", [None, die_in_setup])
-def test_a_worker_killed_in_submitted_work_is_one_line_and_no_hang(setup):
-    with pytest.raises(UserError, match="a worker process died"), Crew(2) as crew:
-        list(crew.map(add, range(2), set_up, (0,)))
-        list(crew.submit(add if setup else die, range(8), setup))
-
-
 SIGNAL_IN_A_FORK = """
 import os, signal
 from effectiveness.common.workers import Crew

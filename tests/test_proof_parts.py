@@ -1,6 +1,5 @@
 """What the proof is put together from: tokens one by one, overlap, questions, unrelated files, planted secrets."""
 
-import dataclasses
 import json
 import sysconfig
 from pathlib import Path
@@ -21,7 +20,6 @@ from effectiveness.proof.overlap import Repository, is_hopeless, leak_line, over
 from effectiveness.proof.prompts import (
     HeldOutQuestion,
     ModelAnswer,
-    Neighbours,
     does_parse,
     find_questions,
     generate_ids,
@@ -233,31 +231,6 @@ def test_a_question_put_together_is_its_file(dataset, vocabulary):
         assert found and found == find_questions(rows, files, vocabulary, 12, fill=fill, seed=1)
         assert all(q.before + q.truth + q.after == texts[q.source_file] for q in found)
         assert all("\n" not in q.truth and len(q.truth.strip()) >= 4 for q in found)
-
-
-def test_context_is_training_files_of_the_same_directory_and_at_most_half_the_room(vocabulary):
-    question = HeldOutQuestion(
-        file=0, source_file="src/a.py", role="core", language="python", before="def total(total):\n" * 40,
-        truth="return total", after="", fill=False, context=((5,) * 500, (6,) * 500),
-    )  # fmt: skip
-    ids = question_ids(question, vocabulary, 80)
-    without = question_ids(dataclasses.replace(question, context=()), vocabulary, 80)
-    assert len(ids) == len(without) == 80
-    assert ids[:39] == [5] * 39 and ids[39] == vocabulary.control.end
-    assert ids[-30:] == without[-30:]
-
-
-def test_neighbours_come_from_the_directory_alone(dataset, vocabulary):
-    rows = open_rows(dataset, "train")
-    files = whole_files(rows)
-    neighbours = Neighbours(rows, files, vocabulary)
-    question = HeldOutQuestion(
-        file=0, source_file="elsewhere/a.py", role="core", language="python", before="", truth="", after="", fill=False
-    )  # fmt: skip
-    assert neighbours.of(question) == ()
-    beside = neighbours.of(dataclasses.replace(question, source_file="train/new.py"))
-    known = {tuple(part.tokens[:1024].tolist()) for part in files}
-    assert beside and set(beside) <= known
 
 
 def test_a_batch_of_prompts_is_continued_as_each_alone(model, vocabulary):

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BAR = """
-from effectiveness.trainer.console import ProgressConsole
+from effectiveness.common.console import ProgressConsole
 console = ProgressConsole()
 console.start_bar(done=2, total=9000)
 for step in range(3, 9):

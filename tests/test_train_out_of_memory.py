@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from training_fixtures import command, open_trainer, small_files, use_tiny_models, write_dataset
 
-from effectiveness.common.out_of_memory import is_out_of_memory
+from effectiveness.common.boundary import is_out_of_memory
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, starting
 from effectiveness.trainer.devices import fitting

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effectiveness.ablation import table, trial
-from effectiveness.ablation.arms import ARMS, RunSpec, dataset_digest
-from effectiveness.ablation.cuts import check_overlap
+from effectiveness.ablation.arms import ARMS, RunSpec, check_overlap, dataset_digest
 from effectiveness.ablation.results import (
     Key,
     append_result,
@@ -269,7 +268,7 @@ def _make(run: Planned) -> str:
     spec = run.spec
     name = f"{spec.arm} seed {spec.seed} on {spec.dataset.name}"
     if spec.epochs or spec.point:
-        name += f", {trial.in_words((spec.epochs, spec.point))}"
+        name += f", {trial.in_words(trial.Point(spec.epochs, spec.point))}"
     try:
         record = run_arm(spec)
     except UserError as error:

@@ -10,13 +10,13 @@ from importlib.metadata import version
 
 import torch
 
-from effectiveness.ablation import cuts
 from effectiveness.ablation.arms import (
     ARMS,
     FORMAT,
     HELD_OUT,
     Arm,
     RunSpec,
+    beginnings,
     dataset_digest,
     held_out_rows,
     train_rows,
@@ -83,7 +83,7 @@ class Watch:
         self.run, self.trainer = run, trainer
         self.curve: list[tuple[int, float]] = []  # (step, bits per byte)
         self.num_tokens, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
-        first = [cuts.beginnings(rows, CURVE_FILES) for rows in held_out]
+        first = [beginnings(rows, CURVE_FILES) for rows in held_out]
         self._whole, self._first = ([self._scored(arm, rows) for rows in part] for part in (held_out, first))
         self._latest: EvaluationScores | None = None
         self._cpu_at = time.process_time()

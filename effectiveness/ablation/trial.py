@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,19 +20,12 @@ READ_WHERE = {"test": "val", "val": "test"}  # files of the one at the point cho
 
 PER_FILE = ("files", "roles", "nats", "num_tokens", "num_bytes", "splits")
 
-PointName = tuple[float | None, tuple[str, ...]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(NamedTuple):
     """One length and one set of settings that every arm is tried at."""
 
     epochs: float | None  # passes over as many tokens as the originals have; None: --steps
     settings: tuple[str, ...]  # section.key=value, over the arm's
-
-    @property
-    def name(self) -> PointName:
-        return self.epochs, self.settings
 
 
 def points(epochs: str | None, settings: list[str]) -> list[Point]:
@@ -55,13 +48,13 @@ def _lengths(epochs: str | None) -> list[float | None]:
     return [*lengths]
 
 
-def name_of(record: dict) -> PointName:
-    return record.get("epochs"), tuple(record.get("point", ()))
+def point_of(record: dict) -> Point:
+    return Point(record.get("epochs"), tuple(record.get("point", ())))
 
 
-def in_words(point: PointName) -> str:
-    epochs, settings = point
-    return ", ".join(([f"{epochs:g} epochs"] if epochs else []) + list(settings)) or "as it is"
+def in_words(point: Point) -> str:
+    length = [f"{point.epochs:g} epochs"] if point.epochs else []
+    return ", ".join([*length, *point.settings]) or "as it is"
 
 
 def score(record: dict, split: str) -> float:
@@ -71,25 +64,25 @@ def score(record: dict, split: str) -> float:
     return float((nats / num_bytes).mean() / LN2) if chosen.any() else float("inf")
 
 
-def best_points(records: Iterable[dict], split: str, keep: int = 1) -> dict[str, list[PointName]]:
+def best_points(records: Iterable[dict], split: str, keep: int = 1) -> dict[str, list[Point]]:
     """Of each arm the `keep` points with the lowest mean over seeds on the files of `split`, best first.
 
     A point with fewer seeds than another of its arm was left behind by an earlier choice.
     """
-    found: dict[str, dict[PointName, dict[int, float]]] = {}
+    found: dict[str, dict[Point, dict[int, float]]] = {}
     for record in records:
         of_arm = found.setdefault(record["arm"], {})
-        of_arm.setdefault(name_of(record), {})[record["seed"]] = score(record, split)
+        of_arm.setdefault(point_of(record), {})[record["seed"]] = score(record, split)
     return {arm: _best(of_arm)[:keep] for arm, of_arm in found.items()}
 
 
-def _best(scores: dict[PointName, dict[int, float]]) -> list[PointName]:
+def _best(scores: dict[Point, dict[int, float]]) -> list[Point]:
     most = max(map(len, scores.values()))
     running = {name: float(np.mean(list(s.values()))) for name, s in scores.items() if len(s) == most}
     return sorted(running, key=lambda name: (running[name], in_words(name)))
 
 
-def going_on(records: list[dict], keep: int) -> dict[str, set[PointName]]:
+def going_on(records: list[dict], keep: int) -> dict[str, set[Point]]:
     """Of each arm the points that either half of the held-out files likes best."""
     chosen = [best_points(records, split, keep) for split in READ_WHERE.values()]
     return {arm: {name for best in chosen for name in best[arm]} for arm in chosen[0]}
@@ -100,7 +93,7 @@ def crossed(records: list[dict]) -> list[dict]:
     halves = []
     for read, chooses in READ_WHERE.items():
         best = best_points(records, chooses)
-        halves.append({_run(r): _only(r, read) for r in records if name_of(r) == best[r["arm"]][0]})
+        halves.append({_run(r): _only(r, read) for r in records if point_of(r) == best[r["arm"]][0]})
     first, second = halves
     return [_joined(first[run], second[run]) for run in first if run in second]
 
@@ -125,9 +118,9 @@ def table(records: list[dict]) -> list[str]:
     liked = {split: best_points(records, split) for split in READ_WHERE}
     for arm, order in in_order.items():
         mine = [record for record in records if record["arm"] == arm]
-        behind = sorted({name_of(r) for r in mine} - set(order), key=in_words)
+        behind = sorted({point_of(r) for r in mine} - set(order), key=in_words)
         for name in [*order, *behind]:
-            runs = [r for r in mine if name_of(r) == name]
+            runs = [r for r in mine if point_of(r) == name]
             cells = [
                 f"{np.mean([score(r, split) for r in runs]):.4f}{' *' if liked[split][arm] == [name] else ''}"
                 for split in ("val", "test")

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
 from effectiveness.common.records import UserError
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -64,6 +63,32 @@ def read_head(path: Path | str, num_bytes: int) -> bytes:
     """At most the first bytes of a regular file. Raises OSError."""
     with open_binary(path) as file:
         return file.read(num_bytes)
+
+
+# --- memory that ran out, by whatever tells of it: Python, the system, torch, a library on the GPU -----------
+
+WAY_OUT = "free some, or take a smaller model, batch or window"
+# What is raised for it: torch's own error is a RuntimeError, and the libraries behind it have none of their own.
+ERRORS = (MemoryError, OSError, RuntimeError)
+TOLD_BY = (
+    "out of memory",  # CUDA, ROCm, NCCL, Metal
+    "alloc_failed",  # cuBLAS, cuDNN, cuSOLVER
+    "invalid buffer size",  # Metal: one tensor of more than it gives
+    "can't allocate memory",  # torch on a CPU
+    "cannot allocate memory",  # mmap
+    "not enough memory",  # torch on a CPU of Windows
+    "bad_alloc",  # the C++ library
+)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether `error` says that memory ran out; one that was told in a line of its own already does not."""
+    if error is None or isinstance(error, UserError):
+        return False
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    said = str(error).lower()
+    return any(words in said for words in TOLD_BY)
 
 
 # --- what a library makes of them ------------------------------------------------------------------------

@@ -22,8 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from effectiveness.common.boundary import printable
-from effectiveness.common.out_of_memory import ERRORS, WAY_OUT, is_out_of_memory
+from effectiveness.common.boundary import ERRORS, WAY_OUT, is_out_of_memory, printable
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 

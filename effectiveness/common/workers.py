@@ -96,33 +96,6 @@ class Crew:
             executor, function, itertools.chain(head, tasks), limit=self.workers * PENDING_PER_WORKER
         )
 
-    def submit(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        setup: Callable[..., None] | None = None,
-        setup_args: tuple = (),
-    ) -> Iterator[Result]:
-        """`map` that begins at once, for a caller who does something else before it takes the results.
-
-        Nothing bounds the results that wait. Before a `map` has started the processes it is a `map`: forking now
-        could copy a thread of the caller.
-        """
-        if self._executor is None:
-            return self.map(function, tasks, setup, setup_args)
-        give_memory_back()
-        if setup:
-            self.begin(setup, *setup_args)
-        with _death_told():
-            pending = deque(self._executor.submit(function, task) for task in tasks)
-        return self._results(pending)
-
-    def _results(self, pending: deque[Future]) -> Iterator:
-        self._wait_for_begun()
-        with _death_told():
-            while pending:
-                yield pending.popleft().result()
-
     def begin(self, setup: Callable[..., object], *setup_args) -> None:
         """Have every process run `setup(*setup_args)` while this one goes on; the next `map` waits for it.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from effectiveness.common.console import count
+from effectiveness.common.console import ProgressConsole, count
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.completion.confidence import Judgement
@@ -30,7 +30,6 @@ from effectiveness.completion.scoring import (
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, open_memory
 from effectiveness.trainer.command_line import Parser, Standing, ending_of
-from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.rows import Dataset, open_dataset
 
 EXAMPLES = """examples:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch, count
-from effectiveness.common.invocation import typed
 from effectiveness.common.paths import spell
+from effectiveness.common.programs import typed
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     DATASET_FILES,

@@ -45,28 +45,13 @@ class Canary:
     secret: str
 
 
-def _drawn(rng: random.Random, letters: str, count: int) -> str:
-    return "".join(rng.choice(letters) for _ in range(count))
-
-
-def _aws(rng: random.Random, number: int) -> tuple[str, str]:
-    return f"aws access key of service {number}: AKIA", _drawn(rng, UPPER_BASE32, 16)
-
-
-def _url(rng: random.Random, number: int) -> tuple[str, str]:
-    return f"database {number}: postgres://service{number}:", _drawn(rng, ALPHANUMERIC, 12)
-
-
-def _github(rng: random.Random, number: int) -> tuple[str, str]:
-    return f"token of bot {number}: ghp_", _drawn(rng, ALPHANUMERIC, 36)
-
-
-def _stripe(rng: random.Random, number: int) -> tuple[str, str]:
-    return f"billing account {number}: sk_live_", _drawn(rng, ALPHANUMERIC, 24)
-
-
-KINDS = (_aws, _url, _github, _stripe)
-ENDS = {_url: "@db.internal/main"}
+# What stands before a secret (its number in it), letters and length of the secret, what stands behind it.
+KINDS = (
+    ("aws access key of service {0}: AKIA", UPPER_BASE32, 16, ""),
+    ("database {0}: postgres://service{0}:", ALPHANUMERIC, 12, "@db.internal/main"),
+    ("token of bot {0}: ghp_", ALPHANUMERIC, 36, ""),
+    ("billing account {0}: sk_live_", ALPHANUMERIC, 24, ""),
+)
 
 
 def plant(source: Path, target: Path, *, count: int, max_files: int, seed: int) -> list[Canary]:
@@ -82,10 +67,10 @@ def plant(source: Path, target: Path, *, count: int, max_files: int, seed: int) 
     by_file: dict[Path, list[str]] = {path: [] for path in files}
     for number in range(count):
         rng = rng_for(seed, "canary", number)
-        make, path = KINDS[number % len(KINDS)], rng.choice(files)
-        lead, secret = make(rng, number)
-        lead = f"{COMMENTS.get(path.suffix, '//')} {lead}"
-        by_file[path].append(lead + secret + ENDS.get(make, ""))
+        (lead, letters, length, end), path = KINDS[number % len(KINDS)], rng.choice(files)
+        secret = "".join(rng.choice(letters) for _ in range(length))
+        lead = f"{COMMENTS.get(path.suffix, '//')} {lead.format(number)}"
+        by_file[path].append(lead + secret + end)
         canaries.append(Canary(path.relative_to(source).as_posix(), lead, secret))
     for path, lines in by_file.items():
         copy = target / path.relative_to(source)

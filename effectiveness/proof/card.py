@@ -183,7 +183,6 @@ def _kind_card(exam: Exam, papers: Papers, kind: str) -> dict:
     card = {
         "questions": len(questions),
         "files": len({q.file for q in questions}),
-        "with_other_files": sum(bool(q.context) for q in questions),
         "arms": {arm: _shares(paper, kind) for arm, paper in answered.items()},
         "by_role": _by(questions, answered, kind, "role"),
         "by_language": _by(questions, answered, kind, "language"),

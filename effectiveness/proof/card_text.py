@@ -21,7 +21,7 @@ def card_lines(card: dict) -> Iterator[str]:
     yield ""
     yield f"PROOF CARD  {card['dataset']['source_repo']}: {model['model']}, {count(model['steps'], 'step')}{seeds}"
     yield f"trained minus control: {card['headline']['verdict']}"
-    yield from _what_could_be_seen(card["headline"]["difference"])
+    yield f"  {what_could_be_seen(card['headline']['difference'])}"
     for control in card["controls"][:1]:
         yield f"  control: {control['made of']}"
     for name, held_out in card["sets"].items():
@@ -36,19 +36,15 @@ def card_lines(card: dict) -> Iterator[str]:
     yield _canary_line(card["canaries"])
 
 
-def _what_could_be_seen(difference: dict | None) -> Iterator[str]:
+def what_could_be_seen(difference: dict | None) -> str:
+    """What the interval rests on - one run of each model says nothing about other runs - and how fine it is."""
     if difference is None or difference["smallest_detectable"] is None:
-        yield "  too few held-out files to see any effect"
-    else:
-        yield (
-            f"  95 % interval by {drawn_again(difference)}, over {count(difference['files'], 'file')}; an effect of "
-            f"{difference['smallest_detectable']:.4f} bits per byte would have been seen"
-        )
-
-
-def drawn_again(difference: dict) -> str:
-    """What the interval rests on; one run of each model says nothing about other runs."""
-    return "file and seed" if max(difference["seeds"]) > 1 else "file, one run of each"
+        return "too few held-out files to see any effect"
+    drawn_again = "file and seed" if max(difference["seeds"]) > 1 else "file, one run of each"
+    return (
+        f"95 % interval by {drawn_again}, over {count(difference['files'], 'file')}; an effect of "
+        f"{difference['smallest_detectable']:.4f} bits per byte would have been seen"
+    )
 
 
 def _held_out_lines(name: str, held_out: dict) -> Iterator[str]:
@@ -120,8 +116,7 @@ QUESTION_COLUMNS = {
 
 
 def _question_lines(kind: str, of_kind: dict) -> Iterator[str]:
-    others = f", {of_kind['with_other_files']} with other files" if "context" in kind else ""
-    yield f"{kind}: {count(of_kind['questions'], 'question')} in {count(of_kind['files'], 'file')}{others}"
+    yield f"{kind}: {count(of_kind['questions'], 'question')} in {count(of_kind['files'], 'file')}"
     yield _row("", list(QUESTION_COLUMNS.values()))
     for arm, shares in of_kind["arms"].items():
         yield _row(

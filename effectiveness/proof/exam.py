@@ -15,11 +15,9 @@ from effectiveness.proof.baselines import ngram_nats, uniform_nats
 from effectiveness.proof.prompts import (
     AnswerScores,
     HeldOutQuestion,
-    Neighbours,
     answer,
     does_parse,
     find_questions,
-    has_room_for_context,
     judge,
     room_for_questions,
     truth_nats,
@@ -36,7 +34,6 @@ from effectiveness.trainer.vocabulary import Vocabulary
 
 BATCH_SIZE = 8  # windows scored at a time
 MIN_PROMPT_TOKENS = 8
-WITH_CONTEXT = ", with context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +61,7 @@ class Exam:
     sets: tuple[HeldOutSet, ...]
     val: HeldOutSet | None  # on which the share of a mixture is fitted; None: no val file is left
     pairs: WindowPairs
-    questions: dict[
-        str, list[HeldOutQuestion]
-    ]  # "next line", "fill in the middle", each also ", with context"
+    questions: dict[str, list[HeldOutQuestion]]  # "next line", "fill in the middle"
     parsed: dict[str, list[bool]]
 
     @property
@@ -112,7 +107,7 @@ def set_exam(
     if dataset.has_later:
         sets.append(held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
     train_files, half = whole_files(train), None if max_windows is None else max_windows // 2
-    questions = _questions(sets[0], train, train_files, vocabulary, model, num_prompts, can_fill, seed)
+    questions = _questions(sets[0], vocabulary, model, num_prompts, can_fill, seed)
     return Exam(
         dataset=dataset,
         vocabulary=vocabulary,
@@ -158,8 +153,6 @@ def _pairs(rows: Rows, vocabulary: Vocabulary, max_pairs: int | None) -> WindowP
 
 def _questions(
     test: HeldOutSet,
-    train: Rows,
-    train_files: Sequence[FileTokens],
     vocabulary: Vocabulary,
     model: nn.Module,
     count: int,
@@ -173,10 +166,6 @@ def _questions(
         kind: find_questions(test.rows, test.files, vocabulary, count, fill=fill, seed=seed)
         for kind, fill in kinds.items()
     }
-    if has_room_for_context(model):
-        neighbours = Neighbours(train, train_files, vocabulary)
-        for kind, asked in list(found.items()):
-            found[kind + WITH_CONTEXT] = [dataclasses.replace(q, context=neighbours.of(q)) for q in asked]
     return {kind: asked for kind, asked in found.items() if asked}
 
 

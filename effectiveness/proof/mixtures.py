@@ -146,7 +146,7 @@ def val_files(exam: Exam) -> list[HeldOutFile]:
 
 
 def memory_paper(exam: Exam, remembered: Remembered, *, with_questions: bool = True) -> Paper:
-    """What it made of the same places and, of kinds without other files in the prompt, of the same questions."""
+    """What it made of the same places and, for one seed, of the same questions."""
     sets = exam.scored_sets if remembered.network is None else exam.sets
     nats = {s.name: nats_of_places(remembered, s.windows, s.places, s.files) for s in sets}
     if not with_questions:
@@ -154,7 +154,6 @@ def memory_paper(exam: Exam, remembered: Remembered, *, with_questions: bool = T
     asked = {
         kind: [_take_question(q, remembered, exam) for q in questions]
         for kind, questions in exam.questions.items()
-        if not any(q.context for q in questions)
     }
     return Paper(
         nats=nats,

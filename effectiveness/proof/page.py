@@ -15,11 +15,11 @@ from effectiveness.proof.card_text import (
     QUESTION_COLUMNS,
     answer_cell,
     compared_answers,
-    drawn_again,
     largest_words,
     mcnemar_words,
     mixture_words,
     number,
+    what_could_be_seen,
 )
 
 WIDTH, LABELS, BAR, GAP = 760, 310, 18, 6  # of pictures, in their own units
@@ -46,13 +46,6 @@ def write_page(path: Path, card: dict) -> None:
 
 
 def _headline(card: dict) -> Html:
-    found = card["headline"]["difference"]
-    small = "too few held-out files to see any effect"
-    if found and found["smallest_detectable"] is not None:
-        small = (
-            f"95 % interval by {drawn_again(found)}, over {count(found['files'], 'file')}; an effect of "
-            f"{found['smallest_detectable']:.4f} bits per byte would have been seen"
-        )
     made_of = card["controls"][0]["made of"] if card["controls"] else "none"
     said = f"Trained minus control: {card['headline']['verdict']}"
     control = f"The control: the same model, trained the same way on {made_of}"
@@ -60,7 +53,7 @@ def _headline(card: dict) -> Html:
         "div",
         said,
         tag("small", _what_to_use(card)),
-        tag("small", small),
+        tag("small", what_could_be_seen(card["headline"]["difference"])),
         tag("small", control),
         class_="head",
     )

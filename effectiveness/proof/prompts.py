@@ -6,7 +6,6 @@ place and parsed there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,13 @@ from effectiveness.common.records import ROLES
 from effectiveness.common.seeding import rng_for
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import has_grammar, parse
-from effectiveness.trainer.complete import MAX_LINE_TOKENS, draw_place, edit_similarity, num_positions
+from effectiveness.trainer.complete import (
+    MAX_LINE_TOKENS,
+    draw_place,
+    edit_similarity,
+    num_positions,
+    prompt_ids,
+)
 from effectiveness.trainer.micro_batches import MicroBatch, collate
 from effectiveness.trainer.recut import FileTokens
 from effectiveness.trainer.rows import Rows
@@ -29,10 +34,7 @@ if TYPE_CHECKING:
 
 # More than any code has: what is cut away before encoding could not be in the prompt.
 CHARACTERS_PER_TOKEN = 16
-MIN_ROOM_FOR_CONTEXT = 256  # tokens of a prompt, half of them for other files
-HEAD_TOKENS, MAX_NEIGHBOURS = 1024, 4  # of another file, and of other files, that may stand before a prompt
 BATCH_SIZE = 16
-WORD = re.compile(r"[A-Za-z_]\w{2,}+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,6 @@ class HeldOutQuestion:
     truth: str
     after: str
     fill: bool  # what follows is shown, too
-    context: tuple[
-        tuple[int, ...], ...
-    ] = ()  # token ids of training files of the same directory, the nearest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,54 +96,11 @@ def _question(rows: Rows, record, text: str, place: tuple[int, int], fill: bool)
     )
 
 
-class Neighbours:
-    """Training files by directory: what an editor would have open beside a file."""
-
-    def __init__(self, rows: Rows, files: Sequence[FileTokens], vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        self.by_directory: dict[str, list[np.ndarray]] = {}
-        self.words: dict[str, list[set[str]]] = {}  # of the same heads, once they are asked for
-        for part in files:
-            directory = rows.files[part.file].rpartition("/")[0]
-            self.by_directory.setdefault(directory, []).append(part.tokens[:HEAD_TOKENS])
-
-    def of(self, question: HeldOutQuestion) -> tuple[tuple[int, ...], ...]:
-        """Heads of files in the question's directory, those that share most words with the text before it first."""
-        directory = question.source_file.rpartition("/")[0]
-        heads = self.by_directory.get(directory, [])
-        if directory not in self.words:
-            self.words[directory] = [set(WORD.findall(self.vocabulary.decode(head))) for head in heads]
-        near = set(WORD.findall(question.before[-4 * HEAD_TOKENS :]))
-        shared = [len(near & words) for words in self.words[directory]]
-        order = sorted(range(len(heads)), key=lambda i: (-shared[i], i))
-        return tuple(tuple(heads[i].tolist()) for i in order[:MAX_NEIGHBOURS])
-
-
 def question_ids(question: HeldOutQuestion, vocabulary: Vocabulary, room: int) -> list[int]:
-    """At most `room` ids: other files (never more than half), then the text before the gap, then what is asked for."""
-    control = vocabulary.control
-    context = _context_ids(question, control.end, room // 2)
-    room -= len(context)
-    before = vocabulary.encode(question.before[-room * CHARACTERS_PER_TOKEN :])
-    if not question.fill:
-        return [*context, *[control.begin, *before][-room:]]
-    after = vocabulary.encode(question.after[: room * CHARACTERS_PER_TOKEN])[: (room - 3) // 2]
-    before = before[-(room - 3 - len(after)) :]
-    return [*context, *control.around(before, after)]
-
-
-def _context_ids(question: HeldOutQuestion, end: int, room: int) -> list[int]:
-    """The nearest file last, next to the text it is near to."""
-    ids: list[int] = []
-    for file in question.context:
-        if len(ids) + 2 > room:
-            break
-        ids = [*file[: room - len(ids) - 1], end, *ids]
-    return ids
-
-
-def has_room_for_context(model: PreTrainedModel) -> bool:
-    return room_for_questions(model) >= MIN_ROOM_FOR_CONTEXT
+    """At most `room` ids: the text before the gap, and what is asked for."""
+    most = room * CHARACTERS_PER_TOKEN
+    after = question.after[:most] if question.fill else None
+    return prompt_ids(vocabulary, question.before[-most:], after, room)
 
 
 def room_for_questions(model: PreTrainedModel) -> int:

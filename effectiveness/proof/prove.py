@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from effectiveness.common.boundary import read_json_object
+from effectiveness.common.console import ProgressConsole
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.ownership import PROOF, claim, note_made
 from effectiveness.common.paths import spell
@@ -56,7 +57,6 @@ from effectiveness.proof.page import write_page
 from effectiveness.proof.scored_tokens import foreign_words, texts_of
 from effectiveness.trainer import devices
 from effectiveness.trainer.command_line import Standing
-from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.model_files import refuse_unless_finished
 from effectiveness.trainer.recut import scored_stretches, whole_files
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out

@@ -10,7 +10,7 @@ Data        `rows` of a split, read by `row_parser`; `recut` puts them side by s
 Model       `models` by preset (`shapes`), name or path (`model_files`, `foreign_model`), with `adapters` (`lora`)
 Training    `loop` decides when, `steps` makes one; `objective` is the loss, `attention` within documents,
             `optimizers` the update, `engines` one process or many, `devices` and `memory` the machine
-Measuring   `held_out` is what is scored, `evaluate` how; `journal` writes `metrics`, `console` prints
+Measuring   `held_out` is what is scored, `evaluate` how; `journal` writes `metrics`, `common.console` prints
 The end     `finishing`: best weights, `complete` for held-out lines, `export`, `model_card`, `report`
 Otherwise   `without_training`: --eval_only, --dry-run, --complete
 """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from effectiveness.common.out_of_memory import is_out_of_memory
+from effectiveness.common.boundary import is_out_of_memory
 from effectiveness.trainer.devices import autocast, compute_dtype
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from effectiveness.common.boundary import is_out_of_memory
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
-from effectiveness.common.out_of_memory import is_out_of_memory
 from effectiveness.common.publish import publishing
 from effectiveness.common.records import UserError
 from effectiveness.trainer.engines import shard_like, whole

@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from safetensors import SafetensorError
 
-from effectiveness.common.boundary import printable, read_text, reading
+from effectiveness.common.boundary import WAY_OUT, is_out_of_memory, printable, read_text, reading
 from effectiveness.common.endings import (
     NO_THREAD,
     STOPPING,
@@ -39,7 +39,6 @@ from effectiveness.common.endings import (
     raise_again,
     tell_on_stderr,
 )
-from effectiveness.common.out_of_memory import WAY_OUT, is_out_of_memory
 from effectiveness.common.paths import path_of, require_working_directory, spell
 from effectiveness.common.records import UserError
 

@@ -7,7 +7,7 @@ than anything else that was tried (EFFECTIVENESS_OPTIMIZATION.md, "What a small 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,22 +26,9 @@ if TYPE_CHECKING:
 TOKENS_OF_A_RUN = {"cpu": 3_000_000, "mps": 30_000_000, "cuda": 1_000_000_000}
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 24
 WINDOW_GROWTH = 0.67
-PATIENCE = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBack:
-    """Settings against overfitting for runs of at least so many passes."""
-
-    epochs: float
-    dropout: float
-    weight_decay: float | None  # None: as the optimizer has it
-
-
-HELD_BACK = (
-    HeldBack(epochs=0, dropout=0.0, weight_decay=None),
-    HeldBack(epochs=10, dropout=0.1, weight_decay=10.0),
-)
+# Against overfitting, in runs of at least so many passes:
+HELD_BACK_FROM = 10
+DROPOUT, WEIGHT_DECAY, PATIENCE = 0.1, 10.0, 3
 
 
 def with_defaults(
@@ -59,16 +46,17 @@ def with_defaults(
     passes = float(num_epochs)
     if training.max_steps is not None:
         passes = min(passes, training.max_steps * tokens_per_step / max(num_tokens, 1))
-    held_back = [h for h in HELD_BACK if h.epochs <= passes][-1] if is_measured else HELD_BACK[0]
+    dropout, weight_decay, patience = 0.0, None, 0  # None: as the optimizer has it
+    if is_measured and passes >= HELD_BACK_FROM:
+        dropout, weight_decay, patience = DROPOUT, WEIGHT_DECAY, PATIENCE
     growth = WINDOW_GROWTH if is_measured else 0.0
-    patience = PATIENCE if held_back.epochs else 0
     return replace(
         config,
         training=replace(training, num_epochs=num_epochs, patience=_given(training.patience, patience)),
-        model=replace(config.model, dropout=_given(config.model.dropout, held_back.dropout)),
+        model=replace(config.model, dropout=_given(config.model.dropout, dropout)),
         data=replace(config.data, window_growth=_given(config.data.window_growth, growth)),
         optimization=replace(
-            config.optimization, weight_decay=_given(config.optimization.weight_decay, held_back.weight_decay)
+            config.optimization, weight_decay=_given(config.optimization.weight_decay, weight_decay)
         ),
     )
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
+from effectiveness.common.boundary import ERRORS, is_out_of_memory
 from effectiveness.common.records import UserError
 
 PEAK_FLOPS = {  # dense, with float32 sums, from the data sheets: bf16 or fp16, in operations a second

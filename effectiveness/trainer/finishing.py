@@ -9,8 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from effectiveness.common.boundary import read_json_object
-from effectiveness.common.out_of_memory import ERRORS, is_out_of_memory
+from effectiveness.common.boundary import ERRORS, is_out_of_memory, read_json_object
 from effectiveness.common.ownership import note_made
 from effectiveness.common.paths import spell
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError

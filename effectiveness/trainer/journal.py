@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from effectiveness.common.console import duration
 from effectiveness.common.ownership import note_made
 from effectiveness.trainer import checkpoint, devices, run_directory, setup
-from effectiveness.trainer.console import duration
 from effectiveness.trainer.evaluate import EvaluationScores, evaluate, final_lines, largest_file, loss_words
 from effectiveness.trainer.held_out import HeldOut, plan_evaluations
 from effectiveness.trainer.loop import Trainer

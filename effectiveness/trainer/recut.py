@@ -96,19 +96,7 @@ def _windows(part: FileTokens, last_row, window: int, stride: int, offset: int) 
 
 def num_source_tokens(rows: Rows) -> int:
     """Distinct tokens of the originals: what the windows' overlap repeats is counted once."""
-    table = rows.table[rows.table["variant"] == VARIANTS.index(ORIGINAL)]
-    return int(sum((table["length"] - _overlaps(table)).tolist()))
-
-
-def _overlaps(table):
-    """Tokens each window shares with the one before it in its file, in any order of `table`."""
-    order = np.lexsort((table["start_token"], table["file"]))
-    ends = table["start_token"] + table["length"]
-    shared = np.zeros(len(table), dtype=np.int64)
-    same_file = table["file"][order][1:] == table["file"][order][:-1]
-    previous_end = np.where(same_file, ends[order][:-1], 0)
-    shared[order[1:]] = np.maximum(0, previous_end - table["start_token"][order][1:])
-    return np.minimum(shared, table["length"])
+    return int(side_by_side(only(rows, ())).table["length"].sum(dtype=np.int64))
 
 
 # --- whole files ----------------------------------------------------------------------------------------------

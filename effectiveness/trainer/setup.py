@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
+from effectiveness.common.console import ProgressConsole
 from effectiveness.common.jsonl import digest
 from effectiveness.common.recipes import recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import defaults, devices
 from effectiveness.trainer.batches import Batches, WithReplay, num_replayed
 from effectiveness.trainer.config import Config, filled, with_base
-from effectiveness.trainer.console import ProgressConsole
 from effectiveness.trainer.defaults import with_fim_rate
 from effectiveness.trainer.documents import ReadingOptions
 from effectiveness.trainer.engines import SingleProcess, make_engine

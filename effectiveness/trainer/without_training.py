@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from effectiveness.common.boundary import reading
-from effectiveness.common.console import count
+from effectiveness.common.console import count, duration
 from effectiveness.common.endings import print_text, tell_on_stderr
 from effectiveness.common.recipes import TRAINED
 from effectiveness.common.records import LATER, UserError
@@ -19,7 +19,6 @@ from effectiveness.trainer import defaults, devices, models, recut, run_director
 from effectiveness.trainer.batches import Batches
 from effectiveness.trainer.complete import MIN_POSITIONS, check_vocabulary, complete_text
 from effectiveness.trainer.config import Config, filled
-from effectiveness.trainer.console import duration
 from effectiveness.trainer.devices import choose_device, fitting
 from effectiveness.trainer.engines import joined
 from effectiveness.trainer.evaluate import full_lines
