@@ -6,7 +6,17 @@ import itertools
 
 import pytest
 
-from effectiveness.corpus.scan import alike, beside, built, dumped, quality, repeating, unwanted, vendored
+from effectiveness.corpus.scan import (
+    alike,
+    beside,
+    built,
+    dumped,
+    quality,
+    releases,
+    repeating,
+    unwanted,
+    vendored,
+)
 from effectiveness.corpus.scan.recorded import RECORDED
 from effectiveness.corpus.scan.translations import TRANSLATION
 from tests.scanning import paths, scan_tree
@@ -72,6 +82,8 @@ GOES = {
     "CHANGELOG.md": (COMMITS, dumped.HISTORY),
     "prisma/migrations/1_a/migration.sql": ("-- CreateTable\nCREATE TABLE a (b INT);\n", dumped.MIGRATION),
     "NEWS.md": (REQUESTS, dumped.HISTORY),
+    "docs/NEWS.md": (REQUESTS.replace("https", "[#12](https").replace("\n*", ")\n*"), dumped.HISTORY),
+    "CHANGES.md": (COMMITS.replace("([a1b2", "[`a1b2").replace("](", "`](").replace("))", ")"), dumped.HISTORY),
     "ChangeLog": (LOG * 9, dumped.HISTORY),
     "db/structure.sql": ("--\n-- PostgreSQL database dump\n--\n\nSET a = 0;\nCREATE TABLE a (b int);\n", dumped.DUMP),
     "db/all.sql": ("-- MySQL dump 10.13  Distrib 8.0\n--\nCREATE TABLE `a` (`b` int);\n", dumped.DUMP),
@@ -79,6 +91,7 @@ GOES = {
     "src/migrations/1-A.ts": (ORM % "0a1b2c3d4e5f60718293a4b5c6d", dumped.MIGRATION),
     "locale/own.js": (ROLLED, built.BUNDLE),
     "inst/resources/js/packed.js": (PACKED, built.BUNDLE),
+    "browser/packed.js": (PACKED.replace("require", "_dereq_"), built.BUNDLE),
     "include/a/msg_beat.h": (
         "#pragma once\n// MESSAGE HEART_BEAT PACKING\n\n#define MSG_ID_HEART_BEAT 0\n",
         dumped.PACKING,
@@ -267,6 +280,10 @@ BESIDE = {  # what lies in a tree -> the reason for each entry that is left out 
     "manual": (["man/a.1", "man/a.1.md", "man/b.1", "man/b.adoc"], {beside.MANUAL: 2}),
     "manual of its own": (["man/a.1", "man/a.md", "README.md", "README.1.md"], {}),
     "sphinx": (["doc/html/_static/doctools.js", "doc/html/_static/pygments.css"], {beside.PAGES: 1}),
+    "beside its sources": (
+        [f"doc/{name}" for name in ("genindex.html", "searchindex.js", "_sources/a.rst.txt", "build/a.rst")],
+        {beside.PAGES: 1},
+    ),
     "its theme": (["theme/static/doctools.js", "theme/static/basic.css_t", "theme/static/a.css"], {}),
     "pip": (
         [*(f"lib/{name}/__init__.py" for name in ("idna", "certifi", "pytz", "other")), "lib/own.py"],
@@ -275,6 +292,21 @@ BESIDE = {  # what lies in a tree -> the reason for each entry that is left out 
     "plugins": ([f"own/{name}/__init__.py" for name in ("requests", "jinja2", "urllib3", "certifi", "werkzeug")], {}),
     "recipes": ([f"recipes/{name}/build.sh" for name in ("idna", "certifi", "pytz", "six.py")], {}),
     "vendor": (["app/vendor/zlib/LICENSE", "app/vendor/zlib/a.c"], {"vendored (vendor/)": 1}),
+    "bootstrap": (
+        [f"themes/b2/less/{name}.less" for name in ("bootstrap", "mixins", "navbar", "variables")],
+        {beside.LIBRARY_SOURCES: 1},
+    ),
+    "its own repository": ([f"less/{name}.less" for name in ("bootstrap", "mixins", "navbar", "variables")], {}),
+    "releases": (
+        [f"docs/{release}/{name}.md" for release in ("1.9", "1.10", "v2.0", "current") for name in "abc"]
+        + ["docs/1.9/only-then.md"],
+        {releases.EARLIER: 9},
+    ),
+    "no releases": (
+        [f"{place}/{name}.md" for place in ("docs/1.0", "docs/2.0", "api/1.1", "api/1.2", "api/1.3") for name in "abc"]
+        + [f"docs/notes/1.{n}/index.md" for n in range(9)],
+        {},
+    ),
     "own vendor": (["shop/vendor/models/a.py", "shop/vendor/views.py", "shop/LICENSE"], {}),
 }  # fmt: skip
 

@@ -36,13 +36,28 @@ _MADE_TOGETHER = tuple(
     for names in (
         b"doctools.js pygments.css",
         b"basic.css pygments.css",
-        b"genindex.html searchindex.js",
-        b"objects.inv search.html",
         b"annotated.html doxygen.css",
         b"doxygen.css tabs.css",
         b"index-all.html overview-tree.html",
         b"allclasses-index.html element-list",
     )
+)
+# Of Bootstrap and Font Awesome, which people copy into directories of any name; at the root it is their own.
+_SOURCES_OF_LIBRARIES = tuple(
+    frozenset(names.split())
+    for names in (
+        b"bootstrap.less mixins.less navbar.less variables.less",
+        b"_carousel.scss _dropdown.scss _navbar.scss _tooltip.scss",
+        b"bootstrap.scss _carousel.scss _navbar.scss",
+        b"font-awesome.less larger.less rotated-flipped.less",
+        b"_larger.scss _rotated-flipped.scss _stacked.scss",
+    )
+)
+LIBRARY_SOURCES = "vendored (a library's style sheets)"
+# What Sphinx puts below its pages; the sources of a manual may lie there, too.
+_OF_SPHINX, _BELOW_ITS_PAGES = (
+    frozenset({b"genindex.html", b"searchindex.js"}),
+    frozenset({b"_sources", b"_static", b"_images", b"_modules", b"_downloads"}),
 )
 _PAGES, _SAVED_WITH = (b".html", b".htm"), b"_files"  # Page.html beside Page_files/
 _SECTIONS = b"123456789"
@@ -66,18 +81,18 @@ def beside_reason(name: bytes, names: frozenset[bytes], *, twice: bool = False) 
     return "" if names.isdisjoint(texts) else MANUAL
 
 
-def saved_with_pages(names: frozenset[bytes]) -> frozenset[bytes]:
-    """The directories among `names` in which a browser, or a notebook, put what belongs to a page beside them.
+def made_below(names: frozenset[bytes]) -> dict[bytes, str]:
+    """Why directories among `names` are left out: a browser or a notebook put them beside a page, or Sphinx did.
 
-    >>> sorted(saved_with_pages(frozenset({b"a.html", b"a_files", b"b_files"})))
-    [b'a_files']
+    >>> made_below(frozenset({b"a.html", b"a_files", b"b_files"}))
+    {b'a_files': 'generated: a page with its files, as it was saved'}
     """
-    return frozenset(
-        name
-        for name in names
-        if name.endswith(_SAVED_WITH)
-        and any(name.removesuffix(_SAVED_WITH) + ending in names for ending in _PAGES)
-    )
+    made = dict.fromkeys(names & _BELOW_ITS_PAGES, PAGES) if names >= _OF_SPHINX else {}
+    for name in names:
+        stem = name.removesuffix(_SAVED_WITH)
+        if stem != name and any(stem + ending in names for ending in _PAGES):
+            made[name] = SAVED
+    return made
 
 
 def is_installed_by_pip(names: frozenset[bytes]) -> bool:
@@ -102,17 +117,19 @@ def others_reason(path: bytes, names: frozenset[bytes], *, in_installed: bool) -
     parent = path.rpartition(b"/")[0].rpartition(b"/")[2]
     if in_installed and b"__init__.py" in names:
         return f"installed packages ({escape_path(parent)})"
+    if b"/" in path and any(sources <= names for sources in _SOURCES_OF_LIBRARIES):
+        return LIBRARY_SOURCES
     is_licensed = parent in _OF_OTHERS and any(map(_LICENSE.fullmatch, names))
     return f"vendored ({parent.decode()}/)" if is_licensed else ""
 
 
-def is_documentation_as_made(names: frozenset[bytes]) -> bool:
-    """Whether a directory with these names holds what a documentation tool wrote.
+def documentation_reason(names: frozenset[bytes]) -> str:
+    """Why a directory with these names is taken for what a documentation tool wrote; "" to go on.
 
-    >>> is_documentation_as_made(frozenset({b"pygments.css", b"doctools.js", b"a.html"}))
-    True
+    >>> documentation_reason(frozenset({b"pygments.css", b"doctools.js", b"a.html"}))
+    'generated: pages of a documentation tool'
     """
-    return any(together <= names for together in _MADE_TOGETHER)
+    return PAGES if any(together <= names for together in _MADE_TOGETHER) else ""
 
 
 def is_built_twice(names: frozenset[bytes]) -> bool:

@@ -75,9 +75,9 @@ _NAMED_MODULE = re.compile(
     rb"^(?:ace\.)?define\([\"'][\w/.-]{1,100}[\"'], ?\[", re.MULTILINE
 )  # as RequireJS joins them
 MIN_NAMED_MODULES = 3
-# },{"./a":1}],2:[function(require,module,exports){ - between the modules of browserify
+# },{"./a":1}],2:[function(require,module,exports){ - between the modules of browserify, whatever it calls them
 _OF_BROWSERIFY = re.compile(
-    rb"\},\{[^{}\n]{0,2000}\}\],[\w\"'./@-]{1,120}: ?\[function ?\(require, ?module, ?exports\) ?\{"
+    rb"\},\{[^{}\n]{0,2000}\}\],[\w\"'./@-]{1,120}: ?\[function ?\(\w{1,20}, ?\w{1,20}, ?\w{1,20}\) ?\{"
 )
 _REQUIRED = b"__webpack_require__("  # below a banner that is longer than a head
 MIN_REQUIRED = 32

@@ -44,7 +44,8 @@ _LOG = re.compile(
 # * **api:** say why ([a1b2c3d](https://...)); * Say why by @a in https://...; - Say why [[#12](https://...)]
 _COMMIT = re.compile(
     rb"\(\[`?[0-9a-f]{7,40}`?\]\(https?://[^()\s]{1,200}/commits?/[0-9a-f]{7,40}\)\)|"
-    rb" by @[\w\[\]-]{1,60} in https?://[^()\s]{1,200}/(?:pull|merge_requests)/\d+\s*$|"
+    rb"\[`[0-9a-f]{7,40}`\]\(https?://[^()\s]{1,200}/commits?/[0-9a-f]{7,40}\)\s*$|"
+    rb" by @[\w\[\]-]{1,60} in (?:\[#\d+\]\()?https?://[^()\s]{1,200}/(?:pull|merge_requests)/\d+\)?\s*$|"
     rb"\[\[#\d+\]\(https?://[^()\s]{1,200}/(?:pull|pulls|merge_requests)/\d+\)\]\s*$|"
     rb"\[!\d+\]\(https?://[^()\s]{1,200}/merge_requests/\d+\) \*@[\w.-]{1,60}\*\s*$"
 )

@@ -22,18 +22,17 @@ from effectiveness.corpus.scan import ignoring
 from effectiveness.corpus.scan.absent import Absent, absent_from
 from effectiveness.corpus.scan.beneath import Beneath, UnstableFile
 from effectiveness.corpus.scan.beside import (
-    PAGES,
-    SAVED,
     beside_reason,
+    documentation_reason,
     is_built_twice,
-    is_documentation_as_made,
     is_installed_by_pip,
+    made_below,
     others_reason,
-    saved_with_pages,
 )
 from effectiveness.corpus.scan.directories import foreign_reason, written_reason
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.recorded import RECORDED, recorded
+from effectiveness.corpus.scan.releases import EARLIER, earlier
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
 from effectiveness.corpus.scan.translations import translations
@@ -145,7 +144,7 @@ def list_repository(
     for path, reason in sorted(tree.unplaced.items()) if tree else ():
         walk.tally.add(reason, path)
     return Listing(
-        candidates=_with_translations(_without_recorded(sorted(walk.candidates), walk.tally)),
+        candidates=_with_translations(_without_copies(sorted(walk.candidates), walk.tally)),
         tally=walk.tally,
         packages=frozenset(walk.packages),
         listed_by=listed_by,
@@ -157,13 +156,15 @@ def list_repository(
     )
 
 
-def _without_recorded(candidates: list[Candidate], tally: Tally) -> list[Candidate]:
-    """Count what programs under test have written: for that all names must be known."""
-    outputs = recorded(candidate.path for candidate in candidates)
+def _without_copies(candidates: list[Candidate], tally: Tally) -> list[Candidate]:
+    """Count what programs under test have written, and earlier documents: for that all names must be known."""
+    reasons = dict.fromkeys(earlier(candidate.path for candidate in candidates), EARLIER)
+    reasons |= dict.fromkeys(recorded(candidate.path for candidate in candidates), RECORDED)
     kept = []
     for candidate in candidates:
-        if candidate.path in outputs and not (candidate.is_included or candidate.handwritten):
-            tally.add(RECORDED, candidate.path)
+        reason = reasons.get(candidate.path)
+        if reason and not (candidate.is_included or candidate.handwritten):
+            tally.add(reason, candidate.path)
         else:
             kept.append(candidate)
     return kept
@@ -192,7 +193,7 @@ class _Walk:
         self.packages: set[bytes] = set()
         self._npm_packages: set[bytes] = set()  # directories with a package.json
         self._of_pip: set[bytes] = set()  # and those into which pip installed packages of others
-        self._saved: set[bytes] = set()  # and those that lie beside the page that they were saved with
+        self._made: dict[bytes, str] = {}  # why those are left out beside which lies what they belong to
         self._built_twice: set[bytes] = set()  # and those of packages that hold nothing but builds
 
     def run(self) -> None:
@@ -220,7 +221,7 @@ class _Walk:
             self._npm_packages.add(directory)
         if directory and is_installed_by_pip(names):
             self._of_pip.add(directory)
-        self._saved.update(self._below(directory, name) for name in saved_with_pages(names))
+        self._made |= {self._below(directory, name): reason for name, reason in made_below(names).items()}
         if is_built_twice(names) or (directory.rpartition(b"/")[0] in self._built_twice and directory):
             self._built_twice.add(directory)
         self._selection.enter(directory, names, self._place)
@@ -325,10 +326,8 @@ class _Walk:
             return "tool cache"
         if b"pyvenv.cfg" in names:
             return "virtual environment"
-        if path in self._saved:
-            return SAVED
-        if is_documentation_as_made(names):
-            return PAGES
+        if reason := self._made.get(path) or documentation_reason(names):
+            return reason
         if self._is_download(path, names) and not self._not_vendored(path):
             return PROJECT
         in_installed = path.rpartition(b"/")[0] in self._of_pip
