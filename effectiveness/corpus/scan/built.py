@@ -132,6 +132,7 @@ _OF_A_COMPILER = re.compile(
 _FOR_OUTLOOK = b"<!--[if mso | IE]>"  # nobody writes these tables by hand
 MIN_FOR_OUTLOOK = 3
 _CONTRIBUTORS, _CONTRIBUTORS_END = b"<!-- ALL-CONTRIBUTORS-LIST:START", b"<!-- ALL-CONTRIBUTORS-LIST:END"
+_OF_JSDOC, MIN_OF_JSDOC = b"\n**Kind**: ", 3  # jsdoc-to-markdown's, of each item
 _COLOURED = re.compile(rb'<span class="[a-z][a-z0-9]?">[^<]{1,200}</span>')  # as Pygments and Rouge do
 MIN_COLOURED = 32
 _CHUNK = b"## ----"  # knitr's
@@ -185,6 +186,8 @@ def built_reason(text: bytes, language: Language) -> str:
             reason = PAGE if _OF_A_COMPILER.match(text) else reason
         if language is UNKNOWN and len(_OF_THE_JVM.findall(text[:_SIGNATURES_BYTES])) >= MIN_SIGNATURES:
             reason = SIGNATURES
+    if language.name == "Markdown" and text.count(_OF_JSDOC) >= MIN_OF_JSDOC:
+        reason = PAGE
     reason = reason or dumped_reason(text, language) or _page_of_any_language(text)
     if reason or language.long_lines or language.is_data or language.name in OFTEN_DATA:
         return reason
