@@ -104,6 +104,8 @@ _FOOTER = re.compile(
     re.IGNORECASE,
 )
 
+_OF_SPHINX = b"_static/pygments.css"
+
 # LS(1)          User Commands          LS(1)
 _MANUAL = re.compile(rb"\s{0,20}([A-Z][\w.+-]{0,40}\([1-9]\w{0,4}\)) {2,80}[^\n]{0,80} {2,80}\1[ \t]*\n")
 # public final class a/B { ... public fun <init> ()V
@@ -246,7 +248,7 @@ def _has_renamed(text: bytes) -> bool:
 
 def _page_reason(text: bytes) -> str:
     head, end = text[:_HEAD_BYTES], text[-_END_BYTES:]
-    if not _is_template(head) and (_GENERATOR.search(head) or _NOTE.search(head)):
+    if not _is_template(head) and (_GENERATOR.search(head) or _NOTE.search(head) or _OF_SPHINX in head):
         return PAGE
     if not _is_template(end) and _FOOTER.search(end):
         return PAGE

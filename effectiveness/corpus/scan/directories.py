@@ -61,6 +61,9 @@ def foreign_reason(path: bytes) -> str:
         return f"vendored ({_LIBRARIES.decode()}/)"
     is_of_a_page = not _OF_A_PAGE.isdisjoint(path.split(b"/")[:-1])
     is_vendor = name in (b"vendor", b"vendors") and (path == b"vendor" or is_of_a_page)
-    if name in _THIRD_PARTY or is_vendor or (is_of_a_page and _LIBRARY.fullmatch(name)):
+    is_handed_out = (
+        is_of_a_page or b"resources" in path.split(b"/")[:-1]
+    )  # where Java keeps what it hands out
+    if name in _THIRD_PARTY or is_vendor or (is_handed_out and _LIBRARY.fullmatch(name)):
         return f"vendored ({name.decode()}/)"
     return ""

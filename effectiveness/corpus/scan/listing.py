@@ -32,7 +32,7 @@ from effectiveness.corpus.scan.beside import (
 from effectiveness.corpus.scan.directories import foreign_reason, written_reason
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.recorded import RECORDED, recorded
-from effectiveness.corpus.scan.releases import EARLIER, earlier
+from effectiveness.corpus.scan.releases import COMPILED_STYLES, EARLIER, compiled_styles, earlier
 from effectiveness.corpus.scan.selecting import NESTED, CommitTree, ListedByGit, Selection, selection_of
 from effectiveness.corpus.scan.submodules import WithSubmodules, with_submodules
 from effectiveness.corpus.scan.translations import translations
@@ -157,9 +157,10 @@ def list_repository(
 
 
 def _without_copies(candidates: list[Candidate], tally: Tally) -> list[Candidate]:
-    """Count what programs under test have written, and earlier documents: for that all names must be known."""
-    reasons = dict.fromkeys(earlier(candidate.path for candidate in candidates), EARLIER)
-    reasons |= dict.fromkeys(recorded(candidate.path for candidate in candidates), RECORDED)
+    """Count what programs under test or a compiler wrote, and earlier documents: for that all names must be known."""
+    paths = [candidate.path for candidate in candidates]
+    reasons = dict.fromkeys(earlier(paths), EARLIER) | dict.fromkeys(compiled_styles(paths), COMPILED_STYLES)
+    reasons |= dict.fromkeys(recorded(paths), RECORDED)
     kept = []
     for candidate in candidates:
         reason = reasons.get(candidate.path)

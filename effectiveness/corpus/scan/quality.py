@@ -113,6 +113,7 @@ _OPENED = (
 )  # the comment is what follows
 _PROSE_COMMENTS = (b"<!--", b"[//", b'.\\"', b"'\\\"")  # HTML's, Markdown's and those of manual pages
 _DOC_STARTS = (b"///", b"//!", b"/**")  # they speak of the item that follows, not of the file
+_DOCSTRING = (b'"""', b"'''")
 _ABOUT_THE_FILE = (b"this file", b"generated file", b"do not edit", b"do not modify")
 
 _LETTERS = string.ascii_letters.encode() + bytes(
@@ -202,6 +203,12 @@ def _num_leading_comment_lines(lines: list[bytes]) -> int:
     """
     in_block = False
     for number, line in enumerate(map(bytes.strip, lines)):
+        if line.startswith(_DOCSTRING) and not in_block:
+            in_block = line.count(line[:3]) == 1
+            continue
+        if in_block and line.endswith(_DOCSTRING):
+            in_block = False
+            continue
         if not in_block and line and not line.startswith(_COMMENT_STARTS):
             return number
         in_block = (

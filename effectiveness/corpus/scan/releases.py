@@ -1,4 +1,5 @@
-"""Which documents are those of an earlier release: a site's generator keeps a copy of all of them for each."""
+"""What the names of a whole repository say of copies: documents of an earlier release, which a site's generator keeps
+for each, and style sheets that are compiled from others."""
 
 from __future__ import annotations
 
@@ -8,12 +9,16 @@ from collections.abc import Iterable
 
 EARLIER = "generated: documents of an earlier release"
 
+COMPILED_STYLES = "generated: a style sheet compiled from another"
+
 MIN_RELEASES = 3  # beside each other
 MIN_SHARED = 3  # documents; each release may have an index of its own
 
 _RELEASE = re.compile(rb"(?:version[-_]?)?v?(\d{1,4}(?:\.(?:\d{1,4}|x)){1,3})")
 _LATEST = frozenset(b"current latest next master main stable dev unreleased".split())
 _OF_DOCUMENTS = frozenset(b"doc docs documentation mkdocs manual site website content".split())
+_STYLES = (b".less", b".sass", b".scss", b".styl")
+_OF_STYLES = re.compile(rb"(.*/|)(?:less|sass|scss|stylus)/([^/]+)", re.DOTALL)
 _DOCUMENTS = (b".md", b".mdx", b".markdown", b".rst", b".adoc", b".asciidoc", b".txt", b".html")
 
 
@@ -43,6 +48,18 @@ def earlier(paths: Iterable[bytes]) -> frozenset[bytes]:
         for release, path in sorted(found)[:-1] if len(releases[place]) >= MIN_RELEASES else ():
             copied[place, release].append(path)
     return frozenset(path for found in copied.values() if len(found) >= MIN_SHARED for path in found)
+
+
+def compiled_styles(paths: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of the paths that are style sheets, and another of that name for a compiler lies with them or beside css/.
+
+    >>> sorted(compiled_styles([b"css/a.css", b"less/a.less", b"css/b.css", b"a/c.css", b"a/c.scss", b"a/_d.scss"]))
+    [b'a/c.css', b'css/a.css']
+    """
+    paths = list(paths)
+    stems = {path.rpartition(b".")[0] for path in paths if path.endswith(_STYLES)}
+    stems |= {_OF_STYLES.sub(rb"\1css/\2", stem) for stem in stems}
+    return frozenset(path for path in paths if path.endswith(b".css") and path[:-4] in stems)
 
 
 def _release(name: bytes) -> tuple[int, ...]:

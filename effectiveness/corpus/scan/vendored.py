@@ -38,6 +38,7 @@ _OF_A_PROJECT = re.compile(
 )
 MIN_MARKS = 2
 _RELEASED = re.compile(rb"-v?\d{1,3}\.\d{1,4}\.\d{1,4}(?:-\w{1,12})?$")
+_LICENSE = re.compile(rb"(?:licen[cs]e|copying)(?:[.-]\w{1,12})?", re.IGNORECASE)
 _OF_OTHERS = frozenset(
     b"vendor vendors lib libs plugins ext extern external externals deps js css static public".split()
 )
@@ -57,10 +58,10 @@ def library_reason(path: str, text: bytes) -> str:
 def is_download(name: bytes, names: frozenset[bytes], parent: bytes = b"") -> bool:
     """Whether a directory in one named `parent` is a project as a forge hands it out, with `names` in it.
 
-    >>> is_download(b"zlib-1.2.11", frozenset({b"README.md", b"LICENSE", b"src"}))
-    True
+    >>> is_download(b"zlib-1.2.11", frozenset({b"LICENSE", b"src"})), is_download(b"notes-1.2.11", frozenset({b"a.md"}))
+    (True, False)
     """
-    if _RELEASED.search(name) and parent in _OF_OTHERS:
+    if _RELEASED.search(name) and (parent in _OF_OTHERS or any(map(_LICENSE.fullmatch, names))):
         return True
     num_marks = sum(_OF_A_PROJECT.fullmatch(entry) is not None for entry in names)
     return num_marks >= MIN_MARKS and _DOWNLOAD.fullmatch(name) is not None
