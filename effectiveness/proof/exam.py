@@ -220,13 +220,8 @@ def window_ngram_paper(exam: Exam) -> Paper:
     return counted_nats(exam.train_files, exam.dataset.vocab_size, exam.sets, one_window=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A text the n-gram reads, and where in it held-out tokens are."""
-
-    tokens: np.ndarray  # int64
-    places: np.ndarray  # in `tokens`, rising
-    indices: np.ndarray  # of the same tokens in Places
+# A text the n-gram reads, int64; where in it held-out tokens are, rising; their indices in Places.
+Asked = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def counted_nats(
@@ -239,27 +234,28 @@ def counted_nats(
     """The cache n-gram on the scored places of `sets`, all at once: the training files are read once."""
     asked = [_in_windows(s) if one_window else _in_files(s) for s in sets]
     train = [part.tokens for part in train_files]
-    every = [text for of_set in asked for text in of_set]
-    texts, places = [text.tokens for text in every], [text.places for text in every]
+    texts = [tokens for of_set in asked for tokens, _, _ in of_set]
+    places = [places for of_set in asked for _, places, _ in of_set]
     found = iter(ngram_nats(train, texts, vocab_size, places))
     nats = {held_out.name: np.empty(len(held_out.places)) for held_out in sets}
     for held_out, of_set in zip(sets, asked, strict=True):
-        for text in of_set:
-            nats[held_out.name][text.indices] = next(found)
+        for _, _, indices in of_set:
+            nats[held_out.name][indices] = next(found)
     return Paper(nats=nats)
 
 
 def _in_files(held_out: HeldOutSet) -> list[Asked]:
     places = held_out.places
     within = [(part, places.within(part)) for part in held_out.files]
-    return [Asked(part.tokens, places.place[inside] - part.start, inside) for part, inside in within]
+    return [(part.tokens, places.place[inside] - part.start, inside) for part, inside in within]
 
 
 def _in_windows(held_out: HeldOutSet) -> list[Asked]:
-    rows, places, asked = held_out.rows, held_out.places, []
+    rows, places = held_out.rows, held_out.places
+    asked: list[Asked] = []
     for row in np.unique(places.row).tolist():
         tokens, start = rows.tokens_of(row).astype(np.int64), int(rows.table[row]["start_token"])
         indices = np.flatnonzero(places.row == row)
         indices = indices[np.argsort(places.place[indices], kind="stable")]
-        asked.append(Asked(tokens, places.place[indices] - start, indices))
+        asked.append((tokens, places.place[indices] - start, indices))
     return asked

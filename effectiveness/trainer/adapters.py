@@ -105,9 +105,8 @@ def add_adapters(
         raise UserError("quantization.lora_enabled: the model has no linear layer that an adapter fits")
     model.requires_grad_(False)
     for name in chosen:
-        parent, _, last = name.rpartition(".")
         layer = LoraLinear(found[name], rank, alpha, dropout, by_root=by_root, has_magnitude=has_magnitude)
-        setattr(model.get_submodule(parent), last, layer)
+        model.set_submodule(name, layer)
     return len(chosen)
 
 
@@ -277,6 +276,4 @@ def _taken(table: nn.Embedding | nn.Linear, indices: torch.Tensor) -> nn.Paramet
 
 
 def _replace(model: PreTrainedModel, old: nn.Module, new: nn.Module) -> None:
-    name = next(name for name, module in model.named_modules() if module is old)
-    parent, _, last = name.rpartition(".")
-    setattr(model.get_submodule(parent), last, new)
+    model.set_submodule(next(name for name, module in model.named_modules() if module is old), new)

@@ -262,8 +262,7 @@ class _Product(torch.autograd.Function):
 def quantize(model: nn.Module, layers: dict[str, nn.Module], bits: int) -> None:
     """Put the weights of `layers`, by name in `model`, into `bits` bits, in place."""
     for name, layer in layers.items():
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, QuantizedLinear(layer, bits))
+        model.set_submodule(name, QuantizedLinear(layer, bits))
 
 
 def quantized_layers(model: nn.Module) -> list[QuantizedLinear]:
