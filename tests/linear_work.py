@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from effectiveness.common import workers as pool
-from effectiveness.common.budget import TOO_LONG
+from effectiveness.common.budget import TOO_DENSE, TOO_LONG
 from effectiveness.common.records import AUGMENTATION_KINDS, ContextPlan, SourceFile
 from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus import duplicates
@@ -63,6 +63,17 @@ class Cost:
     memory_bytes: int  # above what the process held before
     stages: dict[str, float] = field(default_factory=dict)  # stage -> seconds of processor time
     outcomes: dict[str, str] = field(default_factory=dict)  # augmentation -> "changed", or why not
+
+    @property
+    def num_steps(self) -> int:
+        """How far its parser came: it was not begun, it was given up, it came to the end."""
+        outcomes = self.outcomes.values()
+        return 0 if TOO_DENSE in outcomes else 1 if TOO_LONG in outcomes else 2
+
+    @property
+    def changed(self) -> set[str]:
+        """The augmentations that gave something."""
+        return {kind for kind, outcome in self.outcomes.items() if outcome == "changed"}
 
 
 class FilePath:
@@ -198,9 +209,9 @@ class Growth:
         return not self.is_complete or any(True for _ in self._like_work())
 
     def _like_work(self) -> Iterator[tuple[Cost, Cost]]:
-        """Neighbouring sizes, but where a parser gave up at the smaller one alone: that is cheap, and no measure."""
+        """Neighbouring sizes, but where less was done with the smaller one: that is cheap, and no measure."""
         for a, b in itertools.pairwise(self.costs):
-            if TOO_LONG not in a.outcomes.values() or TOO_LONG in b.outcomes.values():
+            if a.num_steps >= b.num_steps and b.changed <= a.changed:
                 yield a, b
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from effectiveness.common import budget
 from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Refusal, Variant, vary
-from effectiveness.corpus.augment.edits import Edit, apply
+from effectiveness.corpus.augment.edits import Edit, Edits, apply
 from effectiveness.corpus.augment.python_code import compiled, cuts_of, moved, same
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import gave_up, has_grammar, parse, table_of
@@ -67,6 +67,36 @@ def test_twice_the_text_takes_twice_the_time(language: str, name: str, path: Fil
 def test_a_text_of_too_many_tokens_is_not_varied_and_says_so(language: str) -> None:
     source = b"x = 1\n" * 40_000
     assert varied(source, language) == [Refusal(kind, budget.TOO_DENSE) for kind in AUGMENTATIONS]
+
+
+@pytest.mark.parametrize("units", [(32, 0), (8, 24), (0, 32)])
+def test_edits_take_16_bytes_each_and_say_what_a_list_says(units: tuple[int, int]) -> None:
+    changed, put_in = units
+    edits = [Edit(at, at + 1, b"x") for at in range(changed)] + [
+        Edit(at, at, b" ") for at in range(40, 40 + put_in)
+    ]
+    assert list(Edits(reversed(edits))) == edits
+    assert len(Edits(edits)) == 32
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [("Ruby", "password lines"), ("Ruby", "when"), ("C#", "one method")],
+)
+def test_a_tree_of_which_most_is_hidden_is_not_kept_and_says_so(language: str, name: str) -> None:
+    """Names on lines are 0.1 nodes a byte to who looks at them, and took Ruby's parser 106 bytes a byte."""
+    source = shapes_of(language)[name](256 * KIB)
+    assert {result.reason for result in varied(source, language)} == {budget.TOO_LONG}
+
+
+@pytest.mark.parametrize("kib", [256, 1024])
+def test_marks_behind_letters_are_tokens_and_too_many_are_not_parsed(kib: int) -> None:
+    assert budget.is_dense(shapes_of("Scala")["combining"](kib * KIB))
+
+
+def test_a_text_that_is_read_again_and_again_is_given_up_before_that_shows(path: FilePath) -> None:
+    growth = growth_of(path, shapes_of("Lua")["a long name a line"], "Lua", (256 * KIB, 1024 * KIB))
+    assert growth.ratio < MAX_SLICE_RATIO, growth.line()
 
 
 def test_as_many_tokens_in_a_larger_text_are_parsed() -> None:

@@ -22,6 +22,7 @@ for _byte in range(256):
     if _byte >= 128 or chr(_byte).isalnum() or _byte == ord("_"):
         _KINDS[_byte] = 1
 _KINDS[list(_BLANKS)] = 0
+_KINDS[[0xCC, 0xCD]] = 2  # combining marks begin so: each is an error of its own to Scala's grammar, of 50 us
 
 
 def num_tokens(source: bytes) -> int:
@@ -75,16 +76,18 @@ def is_too_alike(group_sizes: Iterable[int], num_bytes: int) -> bool:
     return num_pairs > max(MIN_PAIRS, MAX_PAIRS_PER_BYTE * num_bytes)
 
 
-# --- time of a parser: counted in what it reports and reads --------------------------------------------------
+# --- time and memory of a parser: counted in what it reports and reads -----------------------------------------
 
 TOO_LONG = "takes too long to parse"
-# Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. The parser reports its
-# progress at most 30 times per KB of real code (6,400 files of seven languages) and reads most of it twice at most.
-MAX_REPORTS_PER_KB = 50
-MIN_REPORTS = 2000
+# Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. And what the parser did it
+# remembers: up to 5 KB of a tree, most of it nodes that nobody sees, for each report. It reports its progress
+# at most 24 times per KB of a file that people wrote, 19 per KB of one of more than 150 KB (777 files of 60 KB to
+# 1 MB, 16 languages), 22 of names of five letters in a list.
+MAX_REPORTS_PER_KB = 22
+MANY_REPORTS = 3600  # fewer are never too many
 # Scanners of strings and here-documents may look for an end that is not there at every token: 64 KB of `r#"a` took
-# the Rust grammar 4 s, and it reports nothing meanwhile. But it reads. (`datetime.py`, 92 KB, is read 15 times.)
-MAX_READS_OF_A_BYTE = 64
+# the Rust grammar 4 s, and it reports nothing meanwhile. But it reads. (Of those 777 files one is read 23 times.)
+MAX_READS_OF_A_BYTE = 32
 MIN_READ_BYTES = 1 << 20
 
 
@@ -92,7 +95,7 @@ class ParserEffort:
     """What is left of the effort that the parser may make on one text."""
 
     def __init__(self, num_bytes: int):
-        self._reports_left = MIN_REPORTS + num_bytes * MAX_REPORTS_PER_KB // 1024
+        self._reports_left = max(MANY_REPORTS, num_bytes * MAX_REPORTS_PER_KB // 1024)
         self._bytes_left = MIN_READ_BYTES + num_bytes * MAX_READS_OF_A_BYTE
 
     @property

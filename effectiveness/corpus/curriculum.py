@@ -20,7 +20,7 @@ lines begin with and the depth of its indentation take their place, with the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -70,7 +70,7 @@ class Features:
             at_their_offsets([text.closed for text in texts]),
         )
 
-    def moved(self, edits: Sequence[tuple[int, int, bytes]]) -> Features:
+    def moved(self, edits: Collection[tuple[int, int, bytes]]) -> Features:
         """The features once `edits` - (start, end, replacement) - are made to the text and leave its tree as it is.
 
         A node is moved by what was edited before its first token; its end also by what became of its last one.
@@ -87,7 +87,7 @@ class Features:
             self.closed + moved_by[first.searchsorted(self.closed, side="left")],
         )
 
-    def ends_in(self, edits: Sequence[tuple[int, int, bytes]]) -> bool:
+    def ends_in(self, edits: Collection[tuple[int, int, bytes]]) -> bool:
         """Whether a block ends inside one of the `edits`, so that nobody knows where it ends once they are made."""
         begun = np.array(sorted(edit[0] for edit in edits), np.int64)
         done = np.array(sorted(edit[1] for edit in edits), np.int64)

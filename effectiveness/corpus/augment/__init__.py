@@ -16,12 +16,15 @@ import tree_sitter
 
 from effectiveness.common import budget
 from effectiveness.common.seeding import rng_for
+from effectiveness.common.workers import give_memory_back
 from effectiveness.corpus.augment import comments, layout, python_code, renaming, verify
-from effectiveness.corpus.augment.edits import Edit, apply, has_other_line_ends, keep_line_ends
+from effectiveness.corpus.augment.edits import Edit, Edits, apply, has_other_line_ends, keep_line_ends
 from effectiveness.corpus.augment.renaming import NO_FACTS, RepositoryFacts
 from effectiveness.languages.syntax import SyntaxTable, gave_up, parse, without_carriage_returns
 
 __all__ = ["AUGMENTATIONS", "NO_FACTS", "Refusal", "RepositoryFacts", "Variant", "vary"]
+
+MANY_BYTES = 1 << 17  # of a file: what each step freed goes back to the system, in some ms
 
 Proposer = Callable[[bytes, str, SyntaxTable, random.Random, RepositoryFacts], list[Edit] | str]
 
@@ -52,7 +55,7 @@ class Variant:
     kind: str
     text: bytes
     tree: tree_sitter.Tree | None = field(compare=False, repr=False)  # None in Python: the compiler read it
-    edits: list[Edit] = field(compare=False, repr=False)  # that made it, as they were proposed
+    edits: Edits = field(compare=False, repr=False)  # that made it, as they were proposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +79,17 @@ def vary(
     """One result for each kind of `AUGMENTATIONS` that is in `kinds`, in that table's order.
 
     `source` is UTF-8 and `table` its syntax table, None where there is no grammar. The results depend on nothing but
-    the arguments. Each is made when it is asked for, and the tree of `table` let go before: that of a variant may be
-    larger than all else.
+    the arguments. Each is made when it is asked for; the tree of `table` is asked for nothing more by then: it and that
+    of a variant are larger than all else.
     """
     wanted = [kind for kind in AUGMENTATIONS if kind in kinds]
     if reason := _refusal(source, language, table):
-        yield from (Refusal(kind, reason) for kind in wanted)
-        return
+        return (Refusal(kind, reason) for kind in wanted)
     assert table is not None, "refused without one"
-    table = without_carriage_returns(source, table)
-    baseline = verify.Baseline(source, language, table)
-    table = baseline.table
-    for kind in wanted:
-        yield _prove(
-            kind,
-            AUGMENTATIONS[kind].propose(source, language, table, rng_for(seed, kind, path), facts),
-            baseline,
-        )
+    baseline = verify.Baseline(source, language, without_carriage_returns(source, table))
+    return (
+        _prove(kind, _proposed(kind, baseline, rng_for(seed, kind, path), facts), baseline) for kind in wanted
+    )
 
 
 def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
@@ -110,10 +107,17 @@ def _refusal(source: bytes, language: str, table: SyntaxTable | None) -> str:
     return ""
 
 
-def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Variant | Refusal:
+def _proposed(
+    kind: str, baseline: verify.Baseline, rng: random.Random, facts: RepositoryFacts
+) -> Edits | str:
+    source = baseline.source
+    edits = AUGMENTATIONS[kind].propose(source, baseline.language, baseline.table, rng, facts)
+    return edits if isinstance(edits, str) else Edits(keep_line_ends(source, edits))
+
+
+def _prove(kind: str, edits: Edits | str, baseline: verify.Baseline) -> Variant | Refusal:
     if isinstance(edits, str):
         return Refusal(kind, edits)
-    edits = keep_line_ends(baseline.source, edits)
     text = apply(baseline.source, edits)
     if text == baseline.source:
         return Refusal(kind, "nothing to change")
@@ -121,6 +125,8 @@ def _prove(kind: str, edits: list[Edit] | str, baseline: verify.Baseline) -> Var
         return Refusal(kind, "nothing but comments")
     if has_other_line_ends(baseline.source, text):
         return Refusal(kind, "would have other line ends")
+    if len(text) >= MANY_BYTES:
+        give_memory_back()  # what was thought of each name is gone, and the second tree comes
     tree = None if baseline.language == "Python" else parse(baseline.language, text)
     reason = baseline.objection(AUGMENTATIONS[kind].allowed, edits, text, tree)
     return Refusal(kind, reason) if reason else Variant(kind, text, tree, edits)

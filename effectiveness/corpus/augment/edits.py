@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 _LINE_END = re.compile(rb"\r*\n")
@@ -16,6 +17,31 @@ class Edit(NamedTuple):
     start: int
     end: int
     replacement: bytes
+
+
+class Edits(Collection[Edit]):
+    """Edits in order of their place, in 16 bytes each: a list takes 150, beside the tree of what they made.
+
+    >>> list(Edits([Edit(3, 4, b"b"), Edit(0, 1, b"a")]))
+    [Edit(start=0, end=1, replacement=b'a'), Edit(start=3, end=4, replacement=b'b')]
+    """
+
+    __slots__ = ("_end", "_replacement", "_start")
+
+    def __init__(self, edits: Iterable[Edit]):
+        ordered = sorted(edits)
+        self._start = array("i", [edit.start for edit in ordered])
+        self._end = array("i", [edit.end for edit in ordered])
+        self._replacement = [edit.replacement for edit in ordered]
+
+    def __iter__(self) -> Iterator[Edit]:
+        return map(Edit, self._start, self._end, self._replacement)
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    def __contains__(self, edit: object) -> bool:
+        return any(edit == own for own in self)
 
 
 def apply(source: bytes, edits: Iterable[Edit]) -> bytes:

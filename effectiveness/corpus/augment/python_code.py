@@ -62,7 +62,7 @@ def is_too_large(source: bytes, table: SyntaxTable) -> bool:
     return budget.is_too_large_to_compile(cuts_of(source, table)[1], len(source))
 
 
-def moved(cuts: Sequence[int], edits: Sequence[Edit]) -> list[int]:
+def moved(cuts: Sequence[int], edits: Iterable[Edit]) -> list[int]:
     """The cuts once `edits` are made; what is put in at a cut comes before it. An edit across a cut takes it along, to
     where no line begins or the pieces are not equal."""
     edits = sorted(edits)

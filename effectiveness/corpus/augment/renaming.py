@@ -170,7 +170,8 @@ def local_names(samples: Iterable[tuple[str, bytes]]) -> dict[str, tuple[str, ..
     counts: dict[str, Counter[str]] = {}
     for language, source in samples:
         if roles := ROLES.get(language):
-            code = code_of(source, language, table_of(parse(language, source)), roles)
+            table = table_of(parse(language, source)).without_tree()  # which takes more than all else
+            code = code_of(source, language, table, roles)
             names = {name.decode() for name, _ in local_variables(code, roles)}
             counts.setdefault(language, Counter()).update(names)
     return {

@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -65,7 +65,7 @@ class Baseline:
         return said(self.language, self.source)
 
     def objection(
-        self, allowed: Allowed, edits: Sequence[Edit], text: bytes, tree: tree_sitter.Tree | None
+        self, allowed: Allowed, edits: Collection[Edit], text: bytes, tree: tree_sitter.Tree | None
     ) -> str:
         """Why `text`, made by `edits` and parsed as `tree`, is not proven to mean the same; "" when it is.
 
@@ -78,7 +78,7 @@ class Baseline:
         assert tree is not None, "only Python's variants come without a tree"
         return self._tree_objection(allowed, tree) or self._reader_objection(text)
 
-    def _code_objection(self, allowed: Allowed, edits: Sequence[Edit], text: bytes) -> str:
+    def _code_objection(self, allowed: Allowed, edits: Collection[Edit], text: bytes) -> str:
         if self.code is None:
             return "source does not compile"
         code = python_code.compiled(text, python_code.moved(self.cuts, edits))
@@ -100,7 +100,7 @@ class Baseline:
             return "its reader refuses the source"
         return "" if said(self.language, text) == self.said else "its reader finds other data"
 
-    def _only_renames(self, edits: Sequence[Edit]) -> bool:
+    def _only_renames(self, edits: Collection[Edit]) -> bool:
         """Names became others; or `x`, where it is short for `x: x`, became `x: new`."""
         reserved = ROLES[self.language].reserved
         for old, new in {(self.source[start:end], new) for start, end, new in edits}:
@@ -109,7 +109,7 @@ class Baseline:
                 return False
         return True
 
-    def _only_blanks_comments(self, edits: Sequence[Edit]) -> bool:
+    def _only_blanks_comments(self, edits: Collection[Edit]) -> bool:
         """Whole comments and white space became white space."""
         return all(map(self._is_blanked, edits)) and self._lie_in_gaps(edits)
 
@@ -125,13 +125,13 @@ class Baseline:
         kept.append(self.source[done : edit.end])
         return not any(map(bytes.strip, kept)) and not edit.replacement.strip()
 
-    def _only_spaces(self, edits: Sequence[Edit]) -> bool:
+    def _only_spaces(self, edits: Collection[Edit]) -> bool:
         """White space between tokens became other white space."""
         texts = {self.source[start:end] for start, end, _ in edits}
         texts.update(new for _, _, new in edits)
         return not b"".join(texts).strip() and self._lie_in_gaps(edits)
 
-    def _lie_in_gaps(self, edits: Sequence[Edit]) -> bool:
+    def _lie_in_gaps(self, edits: Collection[Edit]) -> bool:
         """No token reaches into an edit - comments may lie in it whole - and what holds it is no string.
 
         White space inside a string is text; the tree alone would not show that it changed. (For Python the
@@ -178,7 +178,7 @@ class Allowed:
     """What an augmentation may change. `may_touch` judges its edits, `same_shape` the tree of what they made."""
 
     what: str
-    may_touch: Callable[[Baseline, Sequence[Edit]], bool]
+    may_touch: Callable[[Baseline, Collection[Edit]], bool]
     same_shape: Callable[[Baseline, tree_sitter.Tree], bool]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from effectiveness.common.records import VARIANTS, SourceFile
 from effectiveness.common.seeding import rng_for
 from effectiveness.common.workers import give_memory_back
-from effectiveness.corpus.augment import Refusal, RepositoryFacts, Variant, vary
+from effectiveness.corpus.augment import MANY_BYTES, Refusal, RepositoryFacts, Variant, vary
 from effectiveness.corpus.augment.masking import MIN_TOKENS, MaskableNodes, mask_window
 from effectiveness.corpus.curriculum import Features, features_of
 from effectiveness.corpus.rows.shard import (
@@ -29,7 +29,6 @@ from effectiveness.corpus.rows.shard import (
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable, has_grammar, parse, table_of
 
-MANY_BYTES = 1 << 17  # of a file: what each step freed goes back to the system, in some ms
 MASKING = "token_masking"
 EXAMPLE_LINES = 16
 
@@ -58,24 +57,27 @@ class Variation:
     ) -> None:
         """The rows of a file, of its variants, and of its masked windows. A variant is encoded by `encode`."""
         source = text.source
+        _tidy(source)
         with shard.timed("complexity"):
             tree = parse(file.language, source) if has_grammar(file.language) else None
         with shard.timed("augment"):
             table = table_of(tree) if tree is not None else None
         with shard.timed("complexity"):
             features = features_of(source, file.language, tree, table)
-        shard.add_text(index, ORIGINAL_INDEX, text, features)
-        results = vary(
-            source,
-            file.language,
-            table,
-            path=content_key(source),
-            seed=self.seed,
-            kinds=self.kinds,
-            facts=self.facts,
-        )
+        with shard.timed("augment"):
+            results = vary(
+                source,
+                file.language,
+                table,
+                path=content_key(source),
+                seed=self.seed,
+                kinds=self.kinds,
+                facts=self.facts,
+            )
         table = table.without_tree() if table is not None else None
-        del tree  # now `results` alone holds it, who lets it go before there is another
+        del tree  # before anything is made beside it
+        _tidy(source)
+        shard.add_text(index, ORIGINAL_INDEX, text, features)
         original = Original(index, file, text, features, table is not None and table.has_error)
         while _add_next(shard, original, results, encode):
             pass
@@ -110,6 +112,12 @@ class Variation:
                 _keep_example(shard, MASKING, file, text.source, hidden)
 
 
+def _tidy(source: bytes) -> None:
+    """Between two steps with a file: what the last one freed goes back to the system, where it is much."""
+    if len(source) >= MANY_BYTES:
+        give_memory_back()
+
+
 def _add_next(
     shard: ShardWriter,
     original: Original,
@@ -118,8 +126,7 @@ def _add_next(
 ) -> bool:
     """Add the next one of `results`; False when there is none. Its tree is gone before the next one comes."""
     file, source = original.file, original.text.source
-    if len(source) >= MANY_BYTES:
-        give_memory_back()
+    _tidy(source)
     with shard.timed("augment"):
         result = next(results, None)
     if result is None:
@@ -127,12 +134,13 @@ def _add_next(
     outcome = result.reason if isinstance(result, Refusal) else "changed"
     shard.yields[result.kind, file.language, outcome] += 1
     if isinstance(result, Variant):
-        kind, text = result.kind, encode(result.text)
         with shard.timed("complexity"):
             features = features_of_variant(original.features, original.has_error, file.language, result)
+        kind, varied = result.kind, result.text
         del result
-        shard.add_text(original.file_index, VARIANTS.index(kind), text, features)
-        _keep_example(shard, kind, file, source, text.source)
+        _tidy(source)
+        shard.add_text(original.file_index, VARIANTS.index(kind), encode(varied), features)
+        _keep_example(shard, kind, file, source, varied)
     return True
 
 
