@@ -4,6 +4,7 @@
 #                        (BUILD= has flags for the dataset, e.g. BUILD="--splits-of training_data_effectiveness": what the
 #                        last one held out stays so; a run that is in MODEL already is gone on with; TRAIN=--overwrite deletes it and trains anew)
 # make serve [REPO=path] completions for an editor from what REPO itself says; where no environment stands, one without torch
+#                        (SERVE= has more of its flags, e.g. SERVE="--port 8013" or SERVE=models/mine)
 # make test              environment, the whole suite
 # make gpu-kit           what travels to a machine with a GPU: a dataset and wheels, into .kit/
 # make gpu               what only a GPU can tell, offline, nine minutes at most; without one a small form on the CPU
@@ -32,6 +33,7 @@ SHORT := --set model.preset=nano --set optimization.batch_size=8 --set training.
 	--set evaluation.completions=8
 TRAIN ?= --resume
 BUILD ?=
+SERVE ?=
 # A sample of the held-out files, so that a large repository takes no longer than a small one.
 SAMPLE := --max-tokens 60000 --questions 100
 
@@ -62,7 +64,7 @@ serve: there
 	@$(MAKE) --no-print-directory serving $(if $(wildcard $(VENV)/.ready),,VENV=.serving)
 
 serving: $(READY) $(NATIVE)
-	@$(BIN)/python -m effectiveness serve --repository "$(REPO)"
+	@$(BIN)/python -m effectiveness serve --repository "$(REPO)" $(SERVE)
 
 test: $(READY) $(NATIVE) tests/oracles/node_modules
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not torture" -n auto --maxprocesses 8 --dist loadfile

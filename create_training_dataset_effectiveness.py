@@ -29,7 +29,14 @@ from pathlib import Path
 from typing import Any
 
 from effectiveness.common.console import Console
-from effectiveness.common.endings import OneLineParser, Publication, claim_standard_streams, ending_of, fail
+from effectiveness.common.endings import (
+    QUOTES,
+    OneLineParser,
+    Publication,
+    claim_standard_streams,
+    ending_of,
+    fail,
+)
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
 from effectiveness.common.recipes import MEASURED, RECIPES
@@ -62,7 +69,7 @@ def parse_kinds(text: str) -> tuple[str, ...]:
 MAX_TOKENS: int | None = None
 
 
-def find_repository(asked: str | None) -> Path:
+def find_repository(asked: str | None, if_a_file: str = "") -> Path:
     """REPO, else the environment's, else the default place, else the git repository one stands in."""
     from effectiveness.corpus.scan.gitplace import is_bare, is_git_directory, work_tree_of
 
@@ -72,7 +79,7 @@ def find_repository(asked: str | None) -> Path:
         if root.is_file():
             raise UserError(
                 f"{spell(root)} is a file, and a repository is a directory; name the one it lies in: "
-                f"{spell(root.parent)}"
+                f"{spell(root.parent)}{if_a_file}"
             )
         if not root.is_dir():
             raise FileNotFoundError(
@@ -204,8 +211,9 @@ def options_from(flags: argparse.Namespace) -> BuildOptions:
         from effectiveness.corpus.history import parse_until
 
         until = parse_until(flags.until)
+    has_pattern = any((flags.core, flags.test, flags.include, flags.exclude))
     return BuildOptions(
-        root=find_repository(flags.repo),
+        root=find_repository(flags.repo, f"; {QUOTES}" if has_pattern else ""),
         output=path_of("--output", flags.output),
         tokenizer=flags.tokenizer,
         max_tokens=max_tokens,
@@ -316,7 +324,7 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         )
         metadata = save(dataset, staging, crew, history)
         publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
-    tell.saved(options.output, metadata)
+    tell.saved(options, metadata)
     return metadata
 
 

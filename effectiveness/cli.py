@@ -40,8 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = sys.argv[1:]
     name, *rest = arguments or [""]
     if name in HELP_FLAGS:
-        print(_help())
-        return 0
+        from effectiveness.common.endings import ending_of
+
+        return ending_of(_print_help)
     if name not in COMMANDS:
         return _refuse(name)
     if name in NUMPY_COMMANDS:
@@ -58,7 +59,16 @@ def main_of(name: str) -> Callable[[list[str]], int]:
     return getattr(import_module(module), function)
 
 
+def _print_help(publication: object) -> int:
+    from effectiveness.common.endings import print_text
+
+    print_text(_help())
+    return 0
+
+
 def _help() -> str:
+    from effectiveness.common.invocation import typed
+
     rows = [f"  {name:10s}{what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join(
         [
@@ -67,7 +77,7 @@ def _help() -> str:
             "commands:",
             *rows,
             "",
-            "effectiveness COMMAND --help lists the flags of one.",
+            f"{typed('COMMAND')} --help lists the flags of one.",
             "exit codes: 0 done, 1 failed, 2 usage or missing input, 3 done but some files could not be read,",
             "            130/143 stopped by a signal",
         ]

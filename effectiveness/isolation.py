@@ -53,6 +53,7 @@ def isolate(beside: str | None = None) -> None:
     May start the same command once more, in this process's place, where the interpreter's own flags cannot be mended.
     """
     _command[:] = sys.argv
+    sys.excepthook = _tell_of_a_missing_library
     sys.path[:] = _import_path([beside] if beside else [])
     _refuse_a_system_without_locks()
     sys.pycache_prefix = _kept(sys.pycache_prefix, ())
@@ -63,6 +64,18 @@ def isolate(beside: str | None = None) -> None:
     # Under -E the children get -E, too, and would not read the variable. A library path is read once, by the linker.
     if libraries or (sys.flags.ignore_environment and not sys.flags.safe_path):
         _start_again()
+
+
+def _tell_of_a_missing_library(kind, error, traceback):
+    """One line where the wrong interpreter was taken; whatever else nobody caught is a defect, with its traceback."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not issubclass(kind, ModuleNotFoundError) or name in (*PACKAGES, *sys.stdlib_module_names, ""):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    from effectiveness.common.invocation import without
+
+    print(f"error: {without(name)}\nFAILED", file=sys.stderr, flush=True)
+    raise SystemExit(2)
 
 
 def _refuse_a_system_without_locks() -> None:

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import multiprocessing.synchronize
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -134,3 +135,39 @@ def test_with_few_open_files_it_works_or_is_one_line(tmp_path):
 @pytest.mark.torture
 def test_with_any_number_of_open_files_it_works_or_is_one_line(tmp_path):
     check_few_files(tmp_path, list(range(8, 60)))
+
+
+def without_libraries(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """As with the system's own Python, where nothing of ours was installed."""
+    return subprocess.run(
+        [sys.executable, "-S", *arguments], cwd=cwd or COMMAND.parent, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (str(COMMAND), str(COMMAND.parent), "--output", "/nowhere/at/all"),
+        (str(COMMAND.parent / "training/model_trainer_unified.py"), "--dry-run"),
+        *(("-m", "effectiveness", name, "x") for name in ("memory", "serve", "proof", "augment", "ablate")),
+        ("tests/test_dataset_effectiveness.py", "x"),
+    ],
+    ids=lambda command: Path(command[0]).name + command[2] if command[0] == "-m" else Path(command[0]).name,
+)
+def test_the_wrong_python_is_told_in_one_line_with_the_way_out(command):
+    done = without_libraries(*command)
+    assert done.returncode == 2 and done.stderr.splitlines()[1:] == ["FAILED"], done.stderr
+    assert re.match(
+        r"error: \w+ is not installed for \S+; (start it with \S+|`make run` sets up)", done.stderr
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_defect_with_its_traceback():
+    code = "from effectiveness import isolation; isolation.isolate(); import effectiveness.no_such"
+    done = without_libraries("-c", f"import sys; sys.path.insert(0, '.'); {code}")
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_an_editors_settings_need_no_library():
+    done = without_libraries("-m", "effectiveness", "serve", "--print-config", "llama.vim")
+    assert done.returncode == 0 and "endpoint_fim" in done.stdout, done.stderr

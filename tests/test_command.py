@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import string
@@ -232,6 +233,54 @@ def test_a_file_for_a_repository_and_an_empty_pattern_are_refused_with_the_way_o
     for flag in ("--core", "--test", "--include", "--exclude"):
         done = run(repository, flag, "")
         assert done.returncode == 2 and f"{flag} '' matches nothing; give a pattern" in done.stderr
+
+
+def test_a_pattern_that_matches_no_path_is_told_and_one_that_does_is_not(tmp_path):
+    for name in ("src/a.py", "docs/b.md", "data/c.csv"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_text("words = 1\n" * 9, "utf-8")
+    unmet = ("--include ./data/", "--exclude '!lib/a.py'", "--core '['", f"--test {tmp_path / 'tree/src'}")
+    met = ("--include '*.csv'", "--exclude docs/", "--core src", "--test '**/a.py'")
+    flags = shlex.split(" ".join((*unmet, *met)))
+    done = run(tmp_path / "tree", *flags, "--output", tmp_path / "o", "--tokenizer", "local", "--quiet")
+    assert done.returncode == 0, done.stderr
+    note = next(line for line in done.stdout.splitlines() if "match nothing here" in line)
+    assert sorted(note.removeprefix("note: ").partition(": match")[0].split(", ")) == sorted(unmet)
+    assert "'/data/a.csv'" in note
+
+
+def test_who_lets_the_shell_put_names_for_a_pattern_is_told_of_quotes(repository):
+    file = next(path for path in repository.rglob("*") if path.is_file())
+    for given in ((repository, "--include", "a.csv", "b.csv"), ("--include", "a.csv", file)):
+        assert "a pattern stands in quotes" in run(*given).stderr
+    for given in ((repository, "other"), (file,), (repository, "--frobnicate")):
+        assert "quotes" not in run(*given).stderr
+
+
+def test_what_is_told_to_be_typed_next_can_be_typed_there(repository, tmp_path):
+    (tmp_path / "a place").mkdir()
+    tree = tmp_path / "a tree"
+    shutil.copytree(repository, tree)
+    flags = ("--output", "my data", "--tokenizer", "local", "--max-tokens", "64")
+    done = run(tree, *flags, cwd=tmp_path / "a place")
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.partition("✓")[2].splitlines()
+    lines = dict(line.strip().split(": ", 1) for line in told if ": " in line)
+    for name, more in (
+        ("Check", ""),
+        ("Train", " --dry-run"),
+        ("In an editor, without training", " --lines 0"),
+    ):
+        typed = subprocess.run(
+            lines[name] + more, shell=True, cwd=tmp_path / "a place", capture_output=True, text=True
+        )
+        if name.startswith("In"):  # all of it was read but for the one flag
+            assert "--lines must be from 1 to 50" in typed.stderr
+        else:
+            assert typed.returncode == 0, typed.stderr
+    assert shlex.split(lines["In an editor, without training"])[-4:] == [
+        *("--dataset", "my data", "--repository", str(tree))
+    ]
 
 
 def test_the_environment_names_the_repository(repository, tmp_path):

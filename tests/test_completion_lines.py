@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from effectiveness.common.publish import publishing
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
+from effectiveness.completion.command import _as_shown
 from effectiveness.completion.confidence import Judgement, fit, rising_shares
 from effectiveness.completion.lines import NOTHING, Line, Search, consistent_tokens, likely_lines
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact, similarity
@@ -220,6 +222,17 @@ def test_a_memory_that_another_version_made_is_made_again(small_dataset, tmp_pat
     assert len(said) == 1
 
 
+def test_an_example_says_nothing_where_an_editor_would_be_told_nothing():
+    class Rule:
+        def confidence(self, line):
+            return line.confidence
+
+    lines = [SimpleNamespace(text="return x", confidence=sure) for sure in (0.24, 0.26)]
+    quiet, said = (_as_shown(line, Rule(), "return x") for line in lines)
+    assert quiet == "nothing   (24 % sure of 'return x': not said in an editor; right)"
+    assert said == "return x   (26 % sure; right)" and _as_shown(None, Rule(), "return x") == "nothing"
+
+
 def test_the_command_prints_figures_and_examples_and_writes_them(small_dataset, tmp_path):
     copy = tmp_path / "dataset"
     shutil.copytree(small_dataset, copy)
@@ -237,6 +250,7 @@ def test_the_command_prints_figures_and_examples_and_writes_them(small_dataset, 
     kept = json.loads((copy / MEMORY_SCORE_FILE).read_text())
     assert 0 < kept["val_nats_per_token"] < 8 and kept["num_files"] > 0
     assert done.stdout.count("  truth > ") == done.stdout.count("  ours  > ") == 3
+    assert "  an editor gets the lines that are 25 % sure or more: " in done.stdout
     figures = json.loads((tmp_path / "scores.json").read_text())
     assert set(figures["arms"]) == {"memory"}
     assert set(figures["arms"]["memory"]) == {"exact", "similarity", "bits_per_byte"}

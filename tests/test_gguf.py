@@ -16,6 +16,7 @@ from oracles import llama_cpp
 from safetensors.torch import load_file, save_file
 from training_fixtures import model_of, open_trainer, quiet_hooks, use_tiny_models, write_dataset
 
+from effectiveness.common.invocation import interpreter
 from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
 from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, PRETOKENIZER
@@ -310,7 +311,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_install_it(tmp_path, mon
     monkeypatch.setitem(sys.modules, "gguf", None)
     assert main([str(tmp_path)]) == 2
     line, last = capsys.readouterr().err.splitlines()
-    assert last == "FAILED" and 'python3 -m pip install "gguf==0.19.0"' in line
+    assert last == "FAILED" and f'{interpreter()} -m pip install "gguf==0.19.0"' in line
 
 
 def test_the_extra_of_the_package_the_pin_and_the_message_name_one_version():

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from training_fixtures import small_files, write_dataset
 
+from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE, ROLES, VARIANTS, UserError
 from effectiveness.trainer.batches import Batches
@@ -506,7 +508,7 @@ def test_text_after_the_padding_begins_is_refused(tmp_path):
 
 def test_an_incomplete_dataset_says_what_is_missing(tmp_path):
     sequences = write_dataset(tmp_path / "d")
-    with pytest.raises(UserError, match=r"build it with python3 create_training_dataset_effectiveness.py"):
+    with pytest.raises(UserError, match=re.escape(typed("dataset"))):
         open_dataset(tmp_path / "nowhere" / "training_data_train.jsonl")
     (tmp_path / "d" / "training_data_val.jsonl").unlink()
     with pytest.raises(UserError, match=r"training_data_val.jsonl is missing: not a complete dataset"):

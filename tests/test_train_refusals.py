@@ -10,6 +10,7 @@ import pytest
 import torch
 from training_fixtures import command, llama, small_files, use_tiny_models, write_dataset
 
+from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE
 from training.model_trainer_unified import main, make_parser
@@ -191,7 +192,7 @@ WRONG_USES = {
     "tab in the configuration": ("--config {tab.yaml}", "; indent with spaces"),
     "no dataset": (
         "--sequences {nothing/training_data_train.jsonl}",
-        "is missing; build it with python3 create_training_dataset_effectiveness.py REPO",
+        f"is missing; build it with {typed('dataset')} REPO",
     ),
     "validation file gone": (
         "--sequences {no_val/training_data_train.jsonl}",
@@ -277,7 +278,7 @@ def test_a_run_may_not_write_over_the_weights_it_starts_from(sequences, tmp_path
 
 def test_a_missing_dataset_is_one_line(tmp_path, capsys):
     line = refused(capsys, tmp_path / "m", command(tmp_path / "training_data_train.jsonl", tmp_path / "m"))
-    assert line.endswith("is missing; build it with python3 create_training_dataset_effectiveness.py REPO")
+    assert line.endswith(f"is missing; build it with {typed('dataset')} REPO")
 
 
 def test_an_unfinished_dataset_is_refused(sequences, tmp_path, capsys):

@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 from effectiveness.common.hardware import DEVICES
+from effectiveness.common.invocation import nearest, typed
 from effectiveness.common.ownership import output_directory
 from effectiveness.common.records import UserError
 from effectiveness.trainer.command_line import (
@@ -27,7 +28,7 @@ from effectiveness.trainer.command_line import (
 PATHS = ("config", "sequences", "output", "checkpoint")
 
 EXAMPLES = """examples:
-  python3 training/model_trainer_unified.py --config training_config_metal_cuda_universal.yaml \\
+  {train} \\
      --sequences training_data_effectiveness/training_data_train.jsonl --epochs 3 --output models/mine
   ... --dry-run                                   print the plan and train nothing
   ... --resume                                    go on where an interrupted run stopped
@@ -36,7 +37,7 @@ EXAMPLES = """examples:
   ... --checkpoint models/mine --eval_only        evaluate, change nothing
   ... --set optimization.batch_size=8 --set data.curriculum=none
   ... --complete "fn calculate(" --checkpoint models/mine
-  torchrun --nproc_per_node 2 training/model_trainer_unified.py ...
+  torchrun --nproc_per_node 2 {script} ...
 
 exit codes: 0 done, 1 failed, 2 usage, config or missing input, 129/130/143 stopped by a signal (saved)"""
 
@@ -45,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     """All flags; frozen by a test."""
     parser = Parser(
         description="Train a causal language model on a dataset of token windows, and evaluate it on held-out files.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(train=typed("train"), script=nearest(Path(__file__).resolve())),
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings; without it the defaults")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """Which technique earns its place on this repository: arms at equal steps and tokens, out of one dataset.
 
-    python -m effectiveness ablate --dataset training_data_effectiveness --seeds 3 --jobs 2
+    effectiveness ablate --dataset training_data_effectiveness --seeds 3 --jobs 2
 
 Every finished run is a line of the results file; a second start makes only what is missing there.
 """
@@ -43,11 +43,11 @@ DEFAULT_ARMS = (
     *(f"originals-with-{lever}" for lever in ("dropout", "weight-decay", "weights", "fim")),
 )
 EXAMPLES = """examples:
-  python -m effectiveness ablate --dataset training_data_effectiveness
-  python -m effectiveness ablate --dataset one two --seeds 3 --steps 300 --jobs 2 --results ablation.jsonl
-  python -m effectiveness ablate --dataset DIR --arms recipe,originals-with-dropout
-  python -m effectiveness ablate --dataset DIR --epochs 12,24,48 --point model.dropout=0 --point model.dropout=0.1
-  python -m effectiveness ablate --dataset DIR --report-only
+  effectiveness ablate --dataset training_data_effectiveness
+  effectiveness ablate --dataset one two --seeds 3 --steps 300 --jobs 2 --results ablation.jsonl
+  effectiveness ablate --dataset DIR --arms recipe,originals-with-dropout
+  effectiveness ablate --dataset DIR --epochs 12,24,48 --point model.dropout=0 --point model.dropout=0.1
+  effectiveness ablate --dataset DIR --report-only
 
 exit codes: 0 done, 1 a run failed, 2 usage or missing input, 129/130/143 stopped (finished runs are kept)"""
 

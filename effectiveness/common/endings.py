@@ -315,12 +315,19 @@ def fail(message: str, exit_code: int) -> int:
     return exit_code
 
 
+PATTERN_FLAGS = ("--core", "--test", "--include", "--exclude")
+QUOTES = "a pattern stands in quotes, else the shell puts names in its place: --include '*.csv'"
+
+
 def meant(parser: argparse.ArgumentParser, message: str) -> str:
     """What to add to an error: the flag that is spelled most like the first one that is none."""
     if not message.startswith("unrecognized arguments"):
         return ""
     from difflib import get_close_matches
 
+    is_no_flag = not message.split()[2].startswith("-")
+    if is_no_flag and any(word.partition("=")[0] in PATTERN_FLAGS for word in sys.argv):
+        return f"; {QUOTES}"
     unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
     near = get_close_matches(unknown, parser._option_string_actions, 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from effectiveness.isolation import IS_CHECKOUT, NOWHERE, is_below, search_path
+from effectiveness.isolation import NOWHERE, is_below, search_path
 
 
 def find_program(name: str, *outside: Path | str) -> str | None:
@@ -62,22 +62,3 @@ def _parts(roots: tuple[str, ...]) -> list[str]:
 
 def _real(places: tuple[Path | str, ...]) -> tuple[str, ...]:
     return tuple(os.path.realpath(place) for place in places)
-
-
-# --- what a person types to start ours: the scripts of a checkout, else what pip installed -------------------
-
-SCRIPTS = {
-    "dataset": "create_training_dataset_effectiveness.py",
-    "train": "training/model_trainer_unified.py",
-}
-
-
-def typed(command: str) -> str:
-    """The words before the arguments.
-
-    >>> typed("serve") in ("python3 -m effectiveness serve", "effectiveness serve")
-    True
-    """
-    if not IS_CHECKOUT:
-        return f"effectiveness {command}"
-    return f"python3 {SCRIPTS.get(command, f'-m effectiveness {command}')}"

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
+if TYPE_CHECKING:  # --help, a mistyped flag and a missing library are told without any library
+    import numpy as np
 
 ROLES = ("core", "util", "test")
 # Role -> (weight, priority): how much a row counts, a number on each row and never copies of it. A trainer visits rows
@@ -78,6 +79,7 @@ class ScanResult:
     listed_by: str = ""  # "git", or what took its place and why
     absent: str = ""  # where many tracked files are not there: how many, why, what brings them
     submodules: dict[str, str] = field(default_factory=dict)  # those that were read -> the commit of each
+    unmet: tuple[str, ...] = ()  # flags with a pattern that matches no path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

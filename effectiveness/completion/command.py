@@ -15,8 +15,10 @@ import numpy as np
 from effectiveness.common.console import ProgressConsole, count
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
+from effectiveness.completion.at_cursor import QUIET_BELOW
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.fitting import fit_joined, halves, read_for_rules, rules_of
+from effectiveness.completion.lines import Line
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
     MEMORY,
@@ -203,10 +205,26 @@ def _lines(arguments, figures: dict, setup: Setup, reading: Reading, rules: dict
         yield f"  {arm:7s} {answers}      {of_arm['bits_per_byte']:.3f}"
     yield f"  {figures['ms_per_token']:.3f} ms a token read, {figures['ms_per_line']:.0f} ms a line, of one core"
     arm = setup.arms[-1]
+    if reading.answered:
+        yield _in_an_editor(reading.answered, arm, rules[arm])
     chosen = list(reading.answered)
     random.Random(arguments.seed).shuffle(chosen)
     for one in chosen[: arguments.examples]:
         yield from _example(one, arm, rules[arm], setup)
+
+
+def _in_an_editor(answered: Sequence[Answered], arm: str, rule: Judgement) -> str:
+    """How often it would speak there, and how often rightly: `exact` counts lines of any confidence."""
+    best = [(rule.best(one.lines[arm]), one.question.truth) for one in answered]
+    said = [(line, truth) for line, truth in best if line and rule.confidence(line) >= QUIET_BELOW]
+    right = sum(is_exact(line.text, truth) for line, truth in said)
+    of_those = f", of which {_share(right, len(said))} are right" if said else ""
+    least = f"{100 * QUIET_BELOW:.0f} % sure or more"
+    return f"  an editor gets the lines that are {least}: {_share(len(said), len(best))} of them{of_those}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %"
 
 
 def _example(one: Answered, arm: str, rule: Judgement, setup: Setup):
@@ -218,8 +236,15 @@ def _example(one: Answered, arm: str, rule: Judgement, setup: Setup):
     yield f"{question.file.path}, held out:"
     yield from (f"  | {text}" for text in before)
     yield f"  truth > {question.truth}"
-    text, mark = "nothing", ""
-    if line is not None:
-        mark = "right" if is_exact(line.text, question.truth) else "not the same"
-        text, mark = line.text, f"   ({100 * rule.confidence(line):.0f} % sure; {mark})"
-    yield f"  ours  > {text}{mark}"
+    yield f"  ours  > {_as_shown(line, rule, question.truth)}"
+
+
+def _as_shown(line: Line | None, rule: Judgement, truth: str) -> str:
+    """As an editor would have it: a line that is hardly ever right is not said there."""
+    if line is None:
+        return "nothing"
+    mark = "right" if is_exact(line.text, truth) else "not the same"
+    sure = f"{100 * rule.confidence(line):.0f} % sure"
+    if rule.confidence(line) < QUIET_BELOW:
+        return f"nothing   ({sure} of {line.text.strip()!r}: not said in an editor; {mark})"
+    return f"{line.text}   ({sure}; {mark})"

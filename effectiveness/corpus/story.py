@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch, count
+from effectiveness.common.invocation import as_word, script, typed
 from effectiveness.common.paths import spell
-from effectiveness.common.programs import typed
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     DATASET_FILES,
@@ -29,6 +28,7 @@ from effectiveness.corpus.leaks import format_leaks
 from effectiveness.corpus.rows import MadeRows
 from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.save import notes_on_split
+from effectiveness.corpus.scan.gitplace import is_bare
 from effectiveness.corpus.tokenization import TokenizerInfo
 from effectiveness.isolation import IS_CHECKOUT
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from effectiveness.corpus.history import Past
 
 MAX_LISTED = 7
+GLOB_FORMS = (
+    "a pattern is read from the repository's top, as in a .gitignore: '*.csv', '/data/a.csv', 'vendor/'"
+)
 FEW_ROWS = 20_000
 
 
@@ -82,6 +85,9 @@ class Story:
             f"+ {sum(found.skipped.values()):,} left out",
         )
         self._detail(_listing("left out", found.skipped))
+        if found.unmet:
+            flags, verb = ", ".join(found.unmet), "matches" if len(found.unmet) == 1 else "match"
+            self.note(f"{flags}: {verb} nothing here; {GLOB_FORMS}")
         if found.absent:
             self.note(found.absent)
         if found.submodules:
@@ -201,7 +207,8 @@ class Story:
         for note in notes_on_split(corpus, table, order):
             self._detail(f"note: {note}")
 
-    def saved(self, output: Path, metadata: dict) -> None:
+    def saved(self, options: BuildOptions, metadata: dict) -> None:
+        output = options.output
         num_bytes = sum(metadata["files"][name]["bytes"] for name in DATASET_FILES.values())
         self._step(
             8,
@@ -212,10 +219,10 @@ class Story:
             self._detail(line)
         if "until" in metadata:
             self._detail(_later(metadata))
-        self._summary(output, metadata)
+        self._summary(options, metadata)
 
-    def _summary(self, output: Path, metadata: dict) -> None:
-        say, rows = self._console.always, metadata["total_sequences"]
+    def _summary(self, options: BuildOptions, metadata: dict) -> None:
+        output, say, rows = options.output, self._console.always, metadata["total_sequences"]
         say("")
         say(f"✓ {metadata['source_repo']}: {count(rows, 'row')}, all different")
         per_split = " / ".join(f"{metadata[name + '_sequences']:,}" for name in SPLITS)
@@ -228,20 +235,24 @@ class Story:
             say(f"  The number of rows is that of {count(files, 'file')}; it is never raised by copies.")
         say(f"  Look: {spell(output / 'report.html')}")
         if IS_CHECKOUT:  # the suite is not installed
-            say(f"  Check: python3 tests/test_dataset_effectiveness.py {spell(output)}")
-        train = spell(output / DATASET_FILES["train"])
+            say(f"  Check: {script('tests/test_dataset_effectiveness.py')} {as_word(output)}")
+        train = as_word(output / DATASET_FILES["train"])
         say(f"  Train: {typed('train')} --sequences {train} --output models/mine")
-        say(f"  In an editor, without training: {typed('serve')} --dataset {spell(output)}")
+        live = "" if is_bare(options.root) else f" --repository {as_word(options.root)}"
+        say(f"  In an editor, without training: {typed('serve')} --dataset {as_word(output)}{live}")
         say(f"COMPLETE in {self._watch.total_s():.1f} s")
 
 
 def _kept(kept: dict) -> str:
-    now_trained = kept["held_out_then"] - kept["held_out_still"]
+    """Where the files of the older dataset went: what it trained on is never held out, and takes its like along."""
+    then, still = kept["held_out_then"], kept["held_out_still"]
+    if then == still:
+        went = f"all {then:,} that it held out still are" if then else "it held out none of them"
+    else:
+        went = f"of {then:,} that it held out {still:,} still are, the others are like a file that was trained on"
     return (
-        f"as in the older dataset: {count(kept['known_by_path'], 'file')} known by path, "
-        f"{kept['known_by_text']:,} by text, {kept['new']:,} new; "
-        f"of {kept['held_out_then']:,} held out then {now_trained:,} are in train now, beside "
-        "what it trained on"
+        f"as in the older dataset: {count(kept['known_by_path'], 'file')} known by name, "
+        f"{kept['known_by_text']:,} by text, {kept['new']:,} new; {went}"
     )
 
 

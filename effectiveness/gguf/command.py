@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from effectiveness.common.boundary import read_head
 from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for
 from effectiveness.common.endings import OneLineParser, Publication, ending_of, identity, print_line
+from effectiveness.common.invocation import interpreter, typed
 from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
 from effectiveness.common.records import UserError
 
@@ -128,7 +129,7 @@ def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> No
         f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, an adapter for {adapter.base_name}"
     )
     print_line(
-        f"ollama  {spell(recipe)}, which wants {base} beside it: effectiveness gguf with the base's directory"
+        f"ollama  {spell(recipe)}, which wants {base} beside it: {typed('gguf')} with the base's directory"
     )
 
 
@@ -152,7 +153,7 @@ def _package():
         import gguf
     except ImportError as error:
         raise UserError(
-            f'writing GGUF needs the package gguf ({error}); python3 -m pip install "{PIN}"'
+            f'writing GGUF needs the package gguf ({error}); {interpreter()} -m pip install "{PIN}"'
         ) from None
     return gguf
 

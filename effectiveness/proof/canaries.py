@@ -215,7 +215,7 @@ def experiment(arguments: argparse.Namespace) -> dict:
 
 
 EXAMPLES = """examples:
-  python3 -m effectiveness canaries --repository ~/projects/mine --output models/mine/proof
+  effectiveness canaries --repository ~/projects/mine --output models/mine/proof
   ... --secrets 200 --steps 1500 --max-files 40    what the proof card then reports"""
 
 

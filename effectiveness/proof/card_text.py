@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from effectiveness.common.console import count
+from effectiveness.common.invocation import typed
 from effectiveness.proof.card import ANSWERS_COMPARED, CONTROL, POOLED, TRAINED
 from effectiveness.trainer.evaluate import largest_file
 
@@ -164,9 +165,7 @@ def _overlap_lines(overlap: dict) -> Iterator[str]:
 
 def _canary_line(canaries: dict | None) -> str:
     if canaries is None:
-        return (
-            "canaries: not tried; python3 -m effectiveness canaries plants secrets and tries to get them out"
-        )
+        return f"canaries: not tried; {typed('canaries')} plants secrets and tries to get them out"
     redacted, kept = canaries["redacted"], canaries["kept"]
     return (
         f"canaries: {redacted['extracted']} of {redacted['asked']} planted secrets came back with redaction, "

@@ -12,7 +12,7 @@ from effectiveness.trainer.model_files import refuse_unless_finished
 from effectiveness.trainer.rows import open_dataset
 
 EXAMPLES = """examples:
-  python3 -m effectiveness proof --dataset training_data_effectiveness --model models/mine
+  effectiveness proof --dataset training_data_effectiveness --model models/mine
   ... --control-repository ~/other/project        unrelated code of your choice for the control
   ... --control models/mine/control/model         a control that was trained before
   ... --model models/seed-1 --model models/seed-2 several seeds of one model: the interval covers them, too

@@ -209,7 +209,7 @@ def _leaks(card: dict) -> Html:
 
 def _canaries(canaries: dict | None) -> Html:
     if canaries is None:
-        return note("Planted secrets were not tried: see python3 -m effectiveness canaries.")
+        return note("Planted secrets were not tried: see effectiveness canaries.")
     rows = [
         [name, *(str(canaries[name][key]) for key in ("asked", "greedy", "sampled", "extracted"))]
         for name in ("redacted", "kept")

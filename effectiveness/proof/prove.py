@@ -17,6 +17,7 @@ from torch import nn
 from effectiveness.common.boundary import read_json_object
 from effectiveness.common.console import ProgressConsole
 from effectiveness.common.durable import write_atomically
+from effectiveness.common.invocation import typed
 from effectiveness.common.ownership import PROOF, claim, note_made
 from effectiveness.common.paths import spell
 from effectiveness.common.records import LATER, SPLITS, UserError
@@ -325,11 +326,11 @@ def _model_facts(model: Finished) -> dict:
 
 
 def _canaries(case: Case) -> dict | None:
-    """The result of `python -m effectiveness canaries`, where it lies beside the card."""
+    """The result of `effectiveness canaries`, where it lies beside the card."""
     file = case.output / CANARIES_FILE
     if not file.is_file():
         return None
-    way_out = "run python3 -m effectiveness canaries again"
+    way_out = f"run {typed('canaries')} again"
     found = read_json_object(file, max_bytes=MAX_CANARIES_BYTES, way_out=way_out)
     for name, key in product(("redacted", "kept"), ("asked", "greedy", "sampled", "extracted")):
         of_name = found.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from effectiveness.serve.routes import NAME
+NAME = "effectiveness-qwen-coder"  # Continue chooses the spelling of a gap by the model's name
 
 _LLAMA_VIM = """\
 " vim or neovim with the plugin ggml-org/llama.vim

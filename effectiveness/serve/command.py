@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from effectiveness.common.console import count
 from effectiveness.common.endings import OneLineParser, Stopped, ending_of, print_line, print_text
+from effectiveness.common.invocation import typed
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from effectiveness.serve.self_test import HeldOutTexts
 
 PORT = 8012  # where llama.vim looks
+MAX_PORT = 65_535
 API_KEY = "EFFECTIVENESS_API_KEY"
 CLIENTS = ("llama.vim", "llama.vscode", "continue", "minuet", "zed", "tabby", "ollama")
 SELF_TEST_GAPS = 60
@@ -79,12 +81,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
-    key = _checked_key(arguments)
+    _check_ranges(arguments)
     if arguments.print_config:
         from effectiveness.serve.clients import snippet
 
         print_text(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
         return 0
+    key = _checked_key(arguments)
     if arguments.repository is not None:
         distrust(arguments.repository)
     from effectiveness.serve.background import Background
@@ -96,7 +99,8 @@ def _run(arguments: argparse.Namespace) -> int:
         door = Door((arguments.host, arguments.port), routes.respond, key)
     except OSError as error:
         raise UserError(
-            f"--port {arguments.port}: cannot listen there ({error.strerror or error}); try --port 0",
+            f"--port {arguments.port}: cannot listen there ({error.strerror or error}); "
+            f"{_another_port(arguments.port)}",
             exit_code=1,
         ) from None
     with door, _answering(door) as answering:
@@ -108,13 +112,24 @@ def _run(arguments: argparse.Namespace) -> int:
             return _self_test(door, background, held_out, key)
         with suppress(Stopped):
             print_line(
-                f"serving  http://{arguments.host}:{door.port}; --print-config has an editor's settings; Ctrl-C ends"
+                f"serving  http://{arguments.host}:{door.port}; Ctrl-C ends; settings of your editor: "
+                f"{typed('serve')} --print-config llama.vim{_flag_of(door.port)}"
             )
             background.start()
             answering.join()
         background.stop()
     print_line("stopped")
     return 0
+
+
+def _another_port(taken: int) -> str:
+    """With the way of saying it that `make serve` has."""
+    other = taken + 1 if taken < MAX_PORT else taken - 1
+    return f"stop what does, or take another one: --port {other}, or make serve SERVE='--port {other}'"
+
+
+def _flag_of(port: int) -> str:
+    return "" if port == PORT else f" --port {port}"
 
 
 @contextmanager
@@ -128,14 +143,17 @@ def _answering(door: Door) -> Iterator[threading.Thread]:
         door.shutdown()
 
 
+def _check_ranges(arguments: argparse.Namespace) -> None:
+    for name, low, high in (("port", 0, MAX_PORT), ("lines", 1, 50), ("quiet_below", 0.0, 1.0)):
+        if not low <= getattr(arguments, name) <= high:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} must be from {low} to {high}, got {getattr(arguments, name)}")
+
+
 def _checked_key(arguments: argparse.Namespace) -> str:
     from effectiveness.serve.door import is_loopback
 
     key = arguments.api_key or os.environ.get(API_KEY, "")
-    for name, low, high in (("port", 0, 65535), ("lines", 1, 50), ("quiet_below", 0.0, 1.0)):
-        if not low <= getattr(arguments, name) <= high:
-            flag = name.replace("_", "-")
-            raise UserError(f"--{flag} must be from {low} to {high}, got {getattr(arguments, name)}")
     if arguments.self_test and arguments.dataset and arguments.repository:
         raise UserError(
             "--self-test of a --dataset asks about its test files, which the --repository holds; leave one out"

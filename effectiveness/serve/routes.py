@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from effectiveness.completion.at_cursor import Answer, Cursor
 from effectiveness.serve import requests
+from effectiveness.serve.clients import NAME
 from effectiveness.serve.door import EVENTS, IsGone, Reply, as_line
 from effectiveness.serve.knowledge import Knowledge
 from effectiveness.serve.requests import RefusedRequest
 
-NAME = "effectiveness-qwen-coder"  # Continue chooses the spelling of a gap by the model's name
 MAX_LINES = 3
 LOADING = "Loading model"
 

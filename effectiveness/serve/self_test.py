@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from effectiveness.common.seeding import rng_for
 from effectiveness.completion.questions import HeldOutFile, is_exact
 from effectiveness.completion.store import DatasetMemory
+from effectiveness.serve.clients import NAME
 from effectiveness.serve.repository import LiveRepository
-from effectiveness.serve.routes import NAME
 
 SEED = 1
 MAX_HELD_OUT = 12

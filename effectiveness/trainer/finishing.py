@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from effectiveness.common.boundary import ERRORS, is_out_of_memory, read_json_object
+from effectiveness.common.invocation import as_word, typed
 from effectiveness.common.ownership import note_made
 from effectiveness.common.paths import spell
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
@@ -153,7 +154,7 @@ def _memory_nats(run: setup.Run) -> float | None:
     file = run.dataset.directory / MEMORY_SCORE_FILE
     if not file.exists():
         return None
-    way_out = f"run effectiveness memory {run.dataset.directory} again"
+    way_out = f"run {typed('memory')} {as_word(run.dataset.directory)} again"
     try:
         score = read_json_object(file, max_bytes=MAX_SCORE_BYTES, way_out=way_out).get("val_nats_per_token")
     except UserError as error:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
-from effectiveness.common.programs import typed
 from effectiveness.common.recipes import MEASURED, recipe_of
 from effectiveness.common.records import DATASET_FILES, LATER, LATER_FILE, METADATA_FILE, SPLITS, UserError
 from effectiveness.trainer.row_parser import MICRO, ROW_DTYPE, Limits, Rows, parse_rows

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from effectiveness.common.durable import remove_tree
+from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
 from effectiveness.common.paths import spell
@@ -233,7 +234,7 @@ def read_training_facts(directory: Path) -> TrainingFacts:
     if not file.is_file():
         raise UserError(
             f"{spell(file)} is missing: without it nobody knows what the weights were trained on; give the --output of "
-            "a finished training by training/model_trainer_unified.py (--resume writes what is missing)"
+            f"a finished {typed('train')} (--resume writes what is missing)"
         )
     try:
         described = read_metadata(file)

@@ -1,4 +1,4 @@
-"""See what augmentation does: `python -m effectiveness augment PATH --kind variable_renaming --diff`.
+"""See what augmentation does: `effectiveness augment PATH --kind variable_renaming --diff`.
 
 A file's variant goes to standard output, or the reason why there is none to standard error (exit code 3).
 A directory needs `--out DIR`: its variants are written there beside copies of everything else, and a table says
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace, publication: Publication) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = OneLineParser(
         description="Print the proven variant of a file, or write those of a tree.",
-        epilog="example: python -m effectiveness augment effectiveness/common/paths.py --kind variable_renaming --diff",
+        epilog="example: effectiveness augment src/paths.py --kind variable_renaming --diff",
     )
     parser.add_argument("path", type=Path, help="a file, or a directory (then --out says where to)")
     parser.add_argument("--kind", required=True, choices=sorted(AUGMENTATIONS), help="which augmentation")

@@ -231,7 +231,8 @@ def reproduce(metadata: dict) -> Html:
     ]
     return section(
         "Make it again",
-        "The same repository, tokenizer, options and seed give the same bytes, whatever the number of workers.",
+        "The same repository, tokenizer, options and seed give the same bytes, whatever the number of workers. "
+        "In a checkout that is not installed, `python3 -m effectiveness` stands for `effectiveness`.",
         finding("One command gives these files again, byte for byte:"),
         tag("pre", tag("code", command_line(metadata))),
         table(("what", "value"), [(name, tag("code", value)) for name, value in named]),
@@ -242,8 +243,8 @@ def reproduce(metadata: dict) -> Html:
 def command_line(metadata: dict) -> str:
     """The command that makes the dataset again, every recorded option spelled out."""
     words = [
-        "python3",
-        "create_training_dataset_effectiveness.py",
+        "effectiveness",
+        "dataset",
         f"path/to/{short(metadata['source_repo'])}",
     ]
     options = sorted(metadata["options"].items())

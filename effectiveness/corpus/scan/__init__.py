@@ -21,7 +21,7 @@ from effectiveness.common.records import ScanResult, SourceFile, UserError
 from effectiveness.common.workers import Crew, cut_into_shards
 from effectiveness.corpus.scan.beneath import Beneath
 from effectiveness.corpus.scan.listing import Candidate, Listing, Tally, list_repository
-from effectiveness.corpus.scan.picking import Picks
+from effectiveness.corpus.scan.picking import Picks, unmet
 from effectiveness.corpus.scan.quality import notes_on
 from effectiveness.corpus.scan.reading import Kept, read_all
 from effectiveness.corpus.scan.roles import CORE_BY_PLACE, Roles
@@ -207,7 +207,13 @@ def _summary(options: ScanOptions, listing: Listing, results: list[ShardResult])
         listed_by=listing.listed_by,
         absent=listing.absent.in_words if listing.absent else "",
         submodules=listing.submodules,
+        unmet=(*listing.unmet, *_roles_unmet(options, listing)),
     )
+
+
+def _roles_unmet(options: ScanOptions, listing: Listing) -> tuple[str, ...]:
+    paths = [candidate.path for candidate in listing.candidates]
+    return (*unmet("--core", options.core_globs, paths), *unmet("--test", options.test_globs, paths))
 
 
 def _placed(spooled: Iterable[Spooled]) -> tuple[SourceFile, ...]:

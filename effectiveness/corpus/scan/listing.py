@@ -108,6 +108,7 @@ class Listing:
     commit: str  # HEAD, "" outside git
     absent: Absent | None = None  # None outside git
     submodules: dict[str, str] = field(default_factory=dict)  # those that were read -> the commit of each
+    unmet: tuple[str, ...] = ()  # flags of the user's whose patterns match no path
 
 
 def error_reason(error: OSError) -> str:
@@ -153,6 +154,7 @@ def list_repository(
         if isinstance(selection, ListedByGit | WithSubmodules)
         else None,
         submodules=selection.commits() if isinstance(selection, WithSubmodules) else {},
+        unmet=picks.unmet() if picks else (),
     )
 
 
@@ -281,17 +283,19 @@ class _Walk:
 
     def _entry_reason(self, path: bytes, name: bytes, found: os.stat_result) -> str:
         """Why an entry that is no directory to walk is left out; "" to keep it."""
+        is_excluded = self._picks.excludes(path, is_directory=False)
+        is_included = self._picks.includes(path)
         if name in _METADATA:
             return f"{name.decode().lstrip('.').lower()} metadata"
         if stat.S_ISLNK(found.st_mode):
             return LINK
         if not stat.S_ISREG(found.st_mode):
             return SPECIAL
-        if self._picks.excludes(path, is_directory=False):
+        if is_excluded:
             return EXCLUDED
         if found.st_size > MAX_FILE_BYTES:
             return TOO_LARGE
-        if self._picks.includes(path):
+        if is_included:
             return ""
         if reason := self._ajar.get(path.rpartition(b"/")[0]) or self._selection.file_reason(path):
             return reason
