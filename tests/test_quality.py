@@ -163,6 +163,8 @@ def test_no_text_makes_a_rule_slow(text):
         (b"#!/x\n# vim: set fileencoding=cp1252 :\n\x80\n", "#!/x\n# vim: set fileencoding=cp1252 :\n€\n",
          "decoded from cp1252 (coding cookie)"),
         ("# coding: latin-1\né\n".encode(), "# coding: latin-1\né\n", ""),
+        ("日本\n".encode("iso2022_jp"), "日本\n", "decoded from ISO-2022-JP (its escapes)"),
+        (b"\x1b$Bno bytes of it\n", "\x1b$Bno bytes of it\n", ""),
         (b"a\n" * 5000 + b"\0", "a\n" * 5000 + "\0", ""),
     ],
 )  # fmt: skip

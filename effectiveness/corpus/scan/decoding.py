@@ -19,6 +19,7 @@ _WIDE_MARKS = (  # the longer ones first: UTF-32 little-endian begins like UTF-1
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_TO_JIS = b"\x1b$B"
 _COOKIE = re.compile(rb"coding[:=][ \t]*([-\w.]{1,40})")  # PEP 263; Emacs and Vim write the same word
 _CHARSETS = re.compile(  # character sets only: `codecs` also knows idna, unicode_escape, undefined ...
     r"ascii|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|euc_\w+|shift_jis\w*|gb\w+|big5\w*|iso2022_\w+|johab|tis-620|kz1048"
@@ -41,6 +42,8 @@ def decode(raw: bytes) -> tuple[bytes, str]:
             return text, f"decoded from {encoding.upper()}"
     require_no_nul(raw)
     body = raw.removeprefix(codecs.BOM_UTF8)
+    if _TO_JIS in body and (text := _of_jis(body)):
+        return text, "decoded from ISO-2022-JP (its escapes)"
     if is_utf8(body):
         return body, "byte order mark removed" if len(body) < len(raw) else ""
     encoding = _cookie_encoding(raw)
@@ -62,6 +65,14 @@ def require_no_nul(raw: bytes) -> None:
     """Raises NotText for what is binary: a NUL in its head, which does not begin with a mark of wide characters."""
     if raw.find(b"\0", 0, HEAD_BYTES) >= 0 and not raw.startswith(tuple(mark for mark, _ in _WIDE_MARKS)):
         raise NotText(BINARY)
+
+
+def _of_jis(raw: bytes) -> bytes:
+    """What is written in the seven bits of ISO-2022-JP, which look like ASCII; nothing for what is not."""
+    try:
+        return raw.decode("iso2022_jp").encode("utf-8")
+    except UnicodeError:
+        return b""
 
 
 def _recode(raw: bytes, encoding: str) -> bytes:
