@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,16 @@ def build_memory(
     *,
     seed: int = 0,
     fit_tokens: int = FIT_TOKENS,
-    held_out_paths: Collection[str] = (),
     tokenizer_sha256: str = "",
 ) -> Memory:
     """The memory of files `ids[file_starts[f]:file_starts[f + 1]]`, saved in `directory` where one is given.
 
-    `token_bytes`: the spelling of every id. `held_out_paths`: files that must not be in it. A pure function of its
-    arguments: the same bytes on any machine. Raises UserError for ids outside the vocabulary.
+    `token_bytes`: the spelling of every id. A pure function of its arguments: the same bytes on any machine. Raises
+    UserError for ids outside the vocabulary.
     """
-    ids, file_starts, paths = _without(
-        ids, np.asarray(file_starts, np.int64), tuple(paths), set(held_out_paths)
-    )
+    file_starts = np.asarray(file_starts, np.int64)
+    if len(file_starts) != len(paths) + 1 or (len(paths) and file_starts[-1] != len(ids)):
+        raise UserError(f"{len(paths)} paths need {len(paths) + 1} file starts, the last {len(ids)}")
     spelling = Spelling.of(token_bytes)
     if len(ids) > MAX_TOKENS:
         raise UserError(f"a memory holds at most {MAX_TOKENS:,} tokens, not {len(ids):,}; leave files out")
@@ -67,14 +66,3 @@ def fit(memory: Memory, *, seed: int, tokens: int) -> bytes:
         reader.feed(ids)
         left -= len(ids)
     return reader.learned()
-
-
-def _without(ids, file_starts, paths, held_out):
-    if len(file_starts) != len(paths) + 1 or (len(paths) and file_starts[-1] != len(ids)):
-        raise UserError(f"{len(paths)} paths need {len(paths) + 1} file starts, the last {len(ids)}")
-    if not held_out.intersection(paths):
-        return ids, file_starts, paths
-    kept = [number for number, path in enumerate(paths) if path not in held_out]
-    parts = [ids[file_starts[number] : file_starts[number + 1]] for number in kept]
-    starts = np.concatenate(([0], np.cumsum([len(part) for part in parts]))).astype(np.int64)
-    return np.concatenate(parts or [ids[:0]]), starts, tuple(paths[number] for number in kept)

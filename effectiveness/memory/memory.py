@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ import numpy as np
 from effectiveness.common.records import UserError
 from effectiveness.memory import _native
 from effectiveness.memory.index import Index
-from effectiveness.memory.live import LiveFiles
+from effectiveness.memory.live import LiveFiles, Sign, run_of
 from effectiveness.memory.reader import Reader
-from effectiveness.memory.runs import Sign, run_of
-from effectiveness.memory.store import Header, load, save
+from effectiveness.memory.store import load, save
 from effectiveness.memory.text import checked_ids
 
 
@@ -28,7 +26,6 @@ class Memory:
     file_starts: np.ndarray  # int64 [F + 1]: files in the text, each behind its separator
     learned: bytes | np.ndarray | None  # weights and maps, None until they are fitted
     tokenizer_sha256: str
-    digest: str = ""
     native: _native.Index = field(init=False, repr=False)
     live: LiveFiles = field(init=False, repr=False)
     _file_of: dict[str, int] = field(init=False, repr=False)
@@ -41,32 +38,16 @@ class Memory:
     @classmethod
     def open(cls, directory: Path) -> Memory:
         """A saved memory, mapped and checked against its digests. Raises UserError where it is missing or damaged."""
-        index, header, file_starts, learned = load(directory)
-        return cls(
-            index=index,
-            paths=header.paths,
-            file_starts=file_starts,
-            learned=learned,
-            tokenizer_sha256=header.tokenizer_sha256,
-            digest=header.digest,
-        )
+        return cls(**load(directory))
 
     def save(self, directory: Path) -> None:
         """Write it in one step: a reader of `directory` sees the old memory or this one. Live files are not saved."""
-        header = Header(paths=self.paths, tokenizer_sha256=self.tokenizer_sha256)
         assert self.learned is not None, "build_memory has fitted it"
-        self.digest = save(directory, self.index, header, self.file_starts, self.learned)
+        save(directory, self.index, self.paths, self.file_starts, self.learned, self.tokenizer_sha256)
 
     def with_learned(self, learned: bytes | np.ndarray | None) -> Memory:
         """The same static index, read with other weights: those of `Reader.learned`."""
-        return Memory(
-            index=self.index,
-            paths=self.paths,
-            file_starts=self.file_starts,
-            learned=learned,
-            tokenizer_sha256=self.tokenizer_sha256,
-            digest=self.digest,
-        )
+        return replace(self, learned=learned)
 
     @property
     def vocab_size(self) -> int:
@@ -109,17 +90,13 @@ class Memory:
 
     _changed: set[str] = field(init=False, default_factory=set, repr=False)
 
-    def reader(self, path: str = "", *, without: Collection[str] = (), slot_bits: int = 22) -> Reader:
-        """A reader at the beginning of the file `path`, whose earlier self, and every file of `without`, it forgets."""
-        gaps, runs = self.sources(path, without)
-        native = _native.Reader(self.native, self.learned, slot_bits, gaps, runs)
-        return Reader(self, native, (gaps, runs, slot_bits))
+    def reader(self, path: str = "") -> Reader:
+        """A reader at the beginning of the file `path`, whose earlier self it forgets."""
+        return Reader(self, _native.Reader(self.native, self.learned, *self.sources(path)))
 
-    def sources(self, path: str, without: Collection[str]) -> tuple[np.ndarray, list[tuple]]:
+    def sources(self, path: str) -> tuple[np.ndarray, list[tuple]]:
         """What the native reader leaves out of the static part, and the runs it adds and takes."""
-        out = sorted(
-            {self._file_of[name] for name in {path, *without, *self._changed} if name in self._file_of}
-        )
+        out = sorted({self._file_of[name] for name in {path, *self._changed} if name in self._file_of})
         bounds = [(self.file_starts[number] + 1, self.file_starts[number + 1]) for number in out]
         gaps = np.array(bounds, np.int64).reshape(-1)
         taken = [self.index.text[start:end].astype(np.uint32) for start, end in bounds]
@@ -129,7 +106,3 @@ class Memory:
                 runs.append((sign, run_of(texts, self.index.spelling, self.index.tree.symbols)))
         runs += [(Sign.ADD, run) for run in self.live.added(path)]
         return gaps, [(int(sign), run.keys, run.offsets) for sign, run in runs]
-
-    def path_of_place(self, place: int) -> str:
-        """The file that a place of the static text is in."""
-        return self.paths[bisect_right(self.file_starts, place) - 1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,26 +22,24 @@ HEADER = "memory.json"
 _GROUP_FILES = ("buckets", "groups")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    paths: tuple[str, ...]
-    tokenizer_sha256: str
-    digest: str = ""
-
-
 def save(
-    directory: Path, index: Index, header: Header, file_starts: np.ndarray, learned: bytes | np.ndarray
-) -> str:
-    """Publish the directory in one step; returns its digest. Raises UserError where it cannot be written."""
+    directory: Path,
+    index: Index,
+    paths: Sequence[str],
+    file_starts: np.ndarray,
+    learned: bytes | np.ndarray,
+    tokenizer_sha256: str,
+) -> None:
+    """Publish the directory in one step. Raises UserError where it cannot be written."""
     arrays = _arrays_of(index, file_starts, learned)
     described = {name: _described(array) for name, array in arrays.items()}
     facts = {
         "format": FORMAT,
-        "tokenizer_sha256": header.tokenizer_sha256,
+        "tokenizer_sha256": tokenizer_sha256,
         "rare_from": index.tree.rare_from,
         "bucket_bits": {str(group.context): group.bucket_bits for group in index.groups},
         "arrays": described,
-        "paths": list(header.paths),
+        "paths": list(paths),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     with publishing(directory, manifest=HEADER, owned=("*.json", "*.bin")) as staging:
@@ -48,7 +47,6 @@ def save(
             with (staging / f"{name}.bin").open("wb") as file:
                 file.write(np.ascontiguousarray(array).data.cast("B"))
         (staging / HEADER).write_text(json.dumps({"digest": digest, **facts}, indent=1) + "\n")
-    return digest
 
 
 def _arrays_of(index: Index, file_starts: np.ndarray, learned: bytes | np.ndarray) -> dict[str, np.ndarray]:
@@ -76,8 +74,11 @@ def _described(array: np.ndarray) -> dict[str, object]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": digest}
 
 
-def load(directory: Path) -> tuple[Index, Header, np.ndarray, np.ndarray]:
-    """Map a saved memory. Raises UserError where a file is missing, cut short, changed or of another format."""
+def load(directory: Path) -> dict[str, Any]:
+    """Map a saved memory: what `Memory` is made of.
+
+    Raises UserError where a file is missing, cut short, changed or of another format.
+    """
     facts = _read_header(directory)
     try:
         arrays = {name: _mapped(directory, name, wanted) for name, wanted in facts["arrays"].items()}
@@ -85,10 +86,12 @@ def load(directory: Path) -> tuple[Index, Header, np.ndarray, np.ndarray]:
         index.native()
         if not all(isinstance(path, str) for path in facts["paths"]):
             raise TypeError("a path is no text")
-        header = Header(
-            paths=tuple(facts["paths"]), tokenizer_sha256=facts["tokenizer_sha256"], digest=facts["digest"]
-        )
-        return index, header, arrays["file_starts"], arrays["learned"]
+        return {
+            "index": index,
+            "paths": tuple(facts["paths"]),
+            "tokenizer_sha256": facts["tokenizer_sha256"],
+            **{name: arrays[name] for name in ("file_starts", "learned")},
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(directory, f"{HEADER} does not describe a memory ({error})") from None
 
@@ -110,7 +113,7 @@ def _read_header(directory: Path) -> dict:
         )
     if actual != stated:
         raise _damaged(directory, f"{HEADER} was changed")
-    return {"digest": stated, **facts}
+    return facts
 
 
 def _damaged(directory: Path, why: str) -> UserError:

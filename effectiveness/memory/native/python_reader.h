@@ -11,7 +11,6 @@ typedef struct {
     Py_buffer gap_buffer, run_buffers[2 * MAX_RUNS];
     Run runs[MAX_RUNS];
     int num_run_buffers, has_gaps, busy;
-    size_t num_slots;
 } ReaderObject;
 
 static int begin_use(ReaderObject *o) {
@@ -77,7 +76,7 @@ static void forget_text(ReaderObject *o) {
     Reader *r = &o->r;
     memset(&r->head, 0, sizeof r->head);
     place_reset(&r->head.place);
-    memset(r->slots, 0, sizeof(u32) * o->num_slots);
+    memset(r->slots, 0, sizeof(u32) << SLOT_BITS);
     for (int k = 0; k < IN_FILE_MATCHES; k++) memset(r->last_seen[k], 0, sizeof(i64) * HASHED_MATCHES);
     for (int k = 0; k < NUM_FOLLOWED; k++) memset(r->followed[k], 0, sizeof(Followed) * HASHED_MATCHES);
     r->journal_size = 0;
@@ -85,12 +84,10 @@ static void forget_text(ReaderObject *o) {
     r->model_sums = NULL;
 }
 
-static int allocate(ReaderObject *o, int slot_bits) {
+static int allocate(ReaderObject *o) {
     Reader *r = &o->r;
-    o->num_slots = (size_t)1 << slot_bits;
-    r->slot_mask = o->num_slots - 1;
     r->learned = malloc(sizeof(Learned));
-    r->slots = calloc(o->num_slots, sizeof(u32));
+    r->slots = calloc((size_t)1 << SLOT_BITS, sizeof(u32));
     for (int k = 0; k < IN_FILE_MATCHES; k++) r->last_seen[k] = calloc(HASHED_MATCHES, sizeof(i64));
     for (int k = 0; k < NUM_FOLLOWED; k++) r->followed[k] = calloc(HASHED_MATCHES, sizeof(Followed));
     if (r->learned && r->slots && r->last_seen[0] && r->last_seen[1] && r->followed[0] && r->followed[1]) return 1;
@@ -98,21 +95,16 @@ static int allocate(ReaderObject *o, int slot_bits) {
     return 0;
 }
 
-/* Reader(index, learned or None, slot_bits, gaps, runs) */
+/* Reader(index, learned or None, gaps, runs) */
 static int reader_init(PyObject *self, PyObject *args, PyObject *keywords) {
     ReaderObject *o = (ReaderObject *)self;
     PyObject *index, *learned, *gaps, *runs;
-    int slot_bits;
     if (keywords || o->owner) {
         PyErr_SetString(PyExc_TypeError, "Reader(...) takes positions only, once");
         return -1;
     }
-    if (!PyArg_ParseTuple(args, "O!OiOO", index_type, &index, &learned, &slot_bits, &gaps, &runs)) return -1;
-    if (slot_bits < 10 || slot_bits > 26) {
-        PyErr_SetString(PyExc_ValueError, "a reader has 2^10 to 2^26 slots");
-        return -1;
-    }
-    if (!allocate(o, slot_bits)) return -1;
+    if (!PyArg_ParseTuple(args, "O!OOO", index_type, &index, &learned, &gaps, &runs)) return -1;
+    if (!allocate(o)) return -1;
     if (learned == Py_None) {
         learned_init(o->r.learned);
     } else {
@@ -360,54 +352,6 @@ static PyObject *reader_learned(PyObject *self, PyObject *unused) {
     return end_use(o, PyBytes_FromStringAndSize((const char *)o->r.learned, sizeof(Learned)));
 }
 
-/* copy_from(other): everything that was read and learned by another reader over the same index and sources. */
-static PyObject *reader_copy_from(PyObject *self, PyObject *args) {
-    ReaderObject *o = (ReaderObject *)self, *from;
-    if (!PyArg_ParseTuple(args, "O!", Py_TYPE(self), (PyObject **)&from) || !begin_use(o)) return NULL;
-    if (o == from || from->busy || from->owner != o->owner || from->num_slots != o->num_slots) {
-        PyErr_SetString(PyExc_ValueError, "copy an idle reader over the same index");
-        return end_use(o, NULL);
-    }
-    Reader *r = &o->r;
-    u32 *tokens = malloc(sizeof(u32) * (size_t)(from->r.capacity + 1));
-    if (!tokens) return end_use(o, PyErr_NoMemory());
-    if (from->r.head.length > 0) memcpy(tokens, from->r.tokens, sizeof(u32) * (size_t)from->r.head.length);
-    free(r->tokens);
-    r->tokens = tokens;
-    r->capacity = from->r.capacity;
-    r->head = from->r.head;
-    memcpy(r->learned, from->r.learned, sizeof(Learned));
-    memcpy(r->slots, from->r.slots, sizeof(u32) * o->num_slots);
-    for (int k = 0; k < IN_FILE_MATCHES; k++) memcpy(r->last_seen[k], from->r.last_seen[k], sizeof(i64) * HASHED_MATCHES);
-    for (int k = 0; k < NUM_FOLLOWED; k++) memcpy(r->followed[k], from->r.followed[k], sizeof(Followed) * HASHED_MATCHES);
-    r->journal_size = 0;
-    r->journaling = r->ready = 0;
-    r->frozen = from->r.frozen;
-    return end_use(o, Py_NewRef(Py_None));
-}
-
-/* places(limit) -> [(tokens that match, place in the text)], longest first, each place once. */
-static PyObject *reader_places(PyObject *self, PyObject *args) {
-    ReaderObject *o = (ReaderObject *)self;
-    long long limit;
-    if (!PyArg_ParseTuple(args, "L", &limit) || !begin_use(o)) return NULL;
-    PyObject *list = PyList_New(0);
-    i64 low[MAX_ORDER + 1], high[MAX_ORDER + 1];
-    int longest = 0;
-    if (list) longest = ranges_of_orders(&o->r, low, high);
-    for (int k = longest; list && k >= 1; k--)
-        for (i64 at = low[k]; at < high[k] && PyList_Size(list) < limit; at++) {
-            if (k < longest && at >= low[k + 1] && at < high[k + 1]) continue;
-            u32 place = o->r.index->places[at];
-            if (in_gap(&o->r.gaps, place)) continue;
-            PyObject *item = Py_BuildValue("iI", k, place);
-            if (!item || PyList_Append(list, item)) Py_CLEAR(list);
-            Py_XDECREF(item);
-            if (!list) break;
-        }
-    return end_use(o, list);
-}
-
 /* followers(context) -> [(symbol, occurrences)] after the tokens read so far, without those of zero. */
 static PyObject *reader_followers(PyObject *self, PyObject *args) {
     ReaderObject *o = (ReaderObject *)self;
@@ -441,8 +385,6 @@ static PyMethodDef reader_methods[] = {
     {"roll_back", reader_roll_back, METH_VARARGS, NULL},
     {"freeze", reader_freeze, METH_VARARGS, NULL},
     {"learned", reader_learned, METH_NOARGS, NULL},
-    {"copy_from", reader_copy_from, METH_VARARGS, NULL},
-    {"places", reader_places, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

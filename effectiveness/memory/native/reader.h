@@ -4,7 +4,7 @@
 
 #include "mixer.h"
 
-enum { HASHED_MATCHES = 1 << 16, MATCH_LONGEST = 400, LONG_MATCH_ORDER = 5, SHORT_MATCH_ORDER = 1, INDEX_MATCH_LEAST = 4 };
+enum { SLOT_BITS = 22, HASHED_MATCHES = 1 << 16, MATCH_LONGEST = 400, LONG_MATCH_ORDER = 5, SHORT_MATCH_ORDER = 1, INDEX_MATCH_LEAST = 4 };
 
 /* Everything that changes while reading, but for the two large tables, which follow in the same block. */
 typedef struct {
@@ -53,7 +53,6 @@ typedef struct {
     u32 *tokens;
     i64 capacity;
     u32 *slots;                          /* file counts by hash of context and node */
-    u64 slot_mask;
     Followed *followed[NUM_FOLLOWED], *followed_here[NUM_FOLLOWED]; /* by a hash of tokens; those of the place at hand */
     i64 *last_seen[IN_FILE_MATCHES];        /* where a hash of tokens was seen last */
 
@@ -197,7 +196,7 @@ static void look_up(Reader *r) {
 static u32 *slot_of(Reader *r, u64 context, i32 node, u32 *check) {
     u64 h = mix(context, (u64)node);
     *check = (u32)(h >> 48);
-    return &r->slots[h & r->slot_mask];
+    return &r->slots[h & ((1u << SLOT_BITS) - 1)];
 }
 
 static int match_length_at(const Reader *r, i64 at) {
