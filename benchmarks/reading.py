@@ -38,7 +38,7 @@ from effectiveness.corpus import duplicates
 from effectiveness.corpus.scan import ScanOptions, listing, scan_repository
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.languages import NOTEBOOK, language_called
-from effectiveness.languages.linguist import read_table
+from effectiveness.languages.record import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 JUDGE = Path(__file__).with_name("reading_linguist.rb")

@@ -9,16 +9,15 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
-from effectiveness.completion.brackets import breaks_brackets
-from effectiveness.completion.lines import likely_lines
+from effectiveness.completion.lines import Predictor, likely_lines
 from effectiveness.completion.overlap import (
     begins_what_follows,
+    breaks_brackets,
     closed_at,
     fitted,
     repeats_line,
     rest_of_line,
 )
-from effectiveness.completion.predictors import MemoryPredictor
 from effectiveness.completion.reading import KeptIds, read_so_far, stable_length
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.corpus.tokenization.source import train_bpe
@@ -71,7 +70,7 @@ def test_an_answer_is_what_the_search_for_lines_finds(completer):
     prefix = 'def load_figs(path, limit):\n    with open(path, encoding="utf-8") as source:\n'
     reader = completer.memory.reader()
     reader.feed(np.array(completer.coder.encode(prefix), np.uint32))
-    best = likely_lines(MemoryPredictor(reader), completer.coder.token_bytes, stop=completer.coder.control)[0]
+    best = likely_lines(Predictor(reader), completer.coder.token_bytes, stop=completer.coder.control)[0]
     answer = completer.answer(Cursor(prefix=prefix))
     assert answer.text == best.text
     assert answer.probability == pytest.approx(best.probability, rel=1e-4)

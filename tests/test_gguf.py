@@ -19,11 +19,11 @@ from training_fixtures import model_of, open_trainer, quiet_hooks, use_tiny_mode
 from effectiveness.common.invocation import interpreter
 from effectiveness.common.ownership import MARKER
 from effectiveness.common.records import UserError
-from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS, PRETOKENIZER
+from effectiveness.corpus.tokenization import CONTROL_TOKENS, HOSTILE_TEXTS
 from effectiveness.gguf import command
 from effectiveness.gguf.command import main
 from effectiveness.gguf.layout import read_shape, tensor_name
-from effectiveness.gguf.tokens import QWEN2, token_table
+from effectiveness.gguf.writing import token_table
 from effectiveness.trainer.export import export_model
 from effectiveness.trainer.model_files import CAN_FILL
 from effectiveness.trainer.run_directory import TrainingFacts
@@ -413,10 +413,6 @@ def test_a_tokenizer_that_llama_cpp_cuts_differently_is_refused(exported, change
     assert token_table(parsed, control, 300, can_fill=True).pre == "qwen2"
     with pytest.raises(UserError, match="the tokenizer "):
         token_table(parsed | change, control, 300, can_fill=True)
-
-
-def test_the_rule_of_our_tokenizers_is_the_one_that_llama_cpp_calls_qwen2():
-    assert PRETOKENIZER == QWEN2
 
 
 def test_a_vocabulary_is_found_whole_by_its_ids(exported):

@@ -15,10 +15,9 @@ from effectiveness.languages import (
     language_of,
     may_be,
     names_of,
-    shared_suffixes,
 )
-from effectiveness.languages.linguist import read_table
-from effectiveness.languages.linguist.renew import written
+from effectiveness.languages.record import HEAD_BYTES, SHARED, read_table, told_by_text
+from effectiveness.languages.renew import written
 
 FILE_NAMES = """
     Makefile Make | GNUmakefile Make | Makefile.am Make | Dockerfile Dockerfile | Dockerfile.dev Dockerfile
@@ -155,7 +154,7 @@ def test_nothing_is_told_of_a_name_and_a_text_that_nobody_knows():
 def test_what_we_know_more_of_goes_before_the_table():
     for name in OURS:
         for suffix in LANGUAGES[name].suffixes:
-            assert suffix in shared_suffixes.RULES or language_of(f"a{suffix}").name == name
+            assert suffix in SHARED or language_of(f"a{suffix}").name == name
 
 
 def test_data_is_strictly_judged_but_under_the_endings_that_we_list():
@@ -165,7 +164,7 @@ def test_data_is_strictly_judged_but_under_the_endings_that_we_list():
 
 
 def test_every_language_of_a_shared_ending_is_known_and_every_pattern_compiles():
-    for suffix, rules in shared_suffixes.RULES.items():
+    for suffix, rules in SHARED.items():
         assert suffix == suffix.lower() and suffix.startswith(".")
         for language, pattern in rules:
             assert language in LANGUAGES, (suffix, language)
@@ -230,9 +229,9 @@ HOSTILE = [
 def test_a_text_of_any_kind_is_told_in_time_that_does_not_explode():
     """Of all 130 endings and 17 texts of one repeated piece: under 20 ms each, where a bad pattern takes minutes."""
     started_s, num_texts = time.process_time(), 0
-    for suffix in shared_suffixes.RULES:
+    for suffix in SHARED:
         for piece in HOSTILE:
-            shared_suffixes.told_by_text(suffix, piece * (shared_suffixes.HEAD_BYTES // len(piece)))
+            told_by_text(suffix, piece * (HEAD_BYTES // len(piece)))
             num_texts += 1
     assert (time.process_time() - started_s) / num_texts < 0.02
 

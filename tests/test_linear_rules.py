@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from effectiveness.corpus import secrets
 from effectiveness.corpus.scan.quality import drop_reason, notes_on
-from effectiveness.corpus.secrets import anchors_by_rule, redact_all
+from effectiveness.corpus.secrets import redact_all
 from effectiveness.languages import LANGUAGES
 from tests.linear_shape_makers import nested, numbered, repeated
 
@@ -28,7 +29,11 @@ KIB = 1024
 LEAST_S = 0.01  # of processor time: a ratio of less says nothing
 MAX_RATIO = 2.3  # for a doubling
 MAX_BYTES_PER_BYTE = 150
-ANCHORS = {name: [anchor.decode("latin-1") for anchor in found] for name, found in anchors_by_rule().items()}
+RULES = {rule for rules in secrets._TABLE.rules_by_key.values() for rule in rules}
+ANCHORS = {
+    name: sorted({a.decode("latin-1") for rule in RULES if rule.name == name for a in rule.anchors})
+    for name in sorted({rule.name for rule in RULES})
+}
 EVERYTHING = sorted({anchor for found in ANCHORS.values() for anchor in found})
 
 Make = Callable[[int], bytes]  # number of bytes -> a text of about so many

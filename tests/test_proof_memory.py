@@ -7,8 +7,8 @@ import pytest
 import torch
 from training_fixtures import small_files, use_tiny_models, write_dataset
 
-from effectiveness.completion.fitting import fit_joined
 from effectiveness.completion.network import Network
+from effectiveness.completion.scoring import fit_joined
 from effectiveness.proof.exam import set_exam
 from effectiveness.proof.mixtures import (
     meet,

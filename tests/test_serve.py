@@ -19,10 +19,10 @@ import secret_kinds
 from test_at_cursor import NAMES, source
 
 from effectiveness.common.records import UserError
-from effectiveness.completion import fitting
+from effectiveness.completion import scoring
 from effectiveness.completion.at_cursor import QUIET_BELOW, Answer, Completer, Cursor
 from effectiveness.completion.store import DatasetMemory
-from effectiveness.serve import clients, command, door, requests, same_lines
+from effectiveness.serve import command, door, requests, self_test
 from effectiveness.serve import repository as serve_repository
 from effectiveness.serve.background import Background
 from effectiveness.serve.command import CLIENTS, main, make_parser
@@ -278,10 +278,11 @@ def test_health_says_who_answers(port):
     assert answer_to(port, "/health")["answers"] == f"memory of {len(NAMES) + 1} files"
 
 
-def test_every_client_has_a_snippet_with_the_address():
-    assert set(clients.SNIPPETS) == set(CLIENTS)
+def test_every_client_has_a_snippet_with_the_address(capsys):
     for client in CLIENTS:
-        assert "http://127.0.0.1:8012" in clients.snippet(client, "http://127.0.0.1:8012")
+        assert main(["--print-config", client]) == 0
+        settings = capsys.readouterr().out
+        assert "http://127.0.0.1:8012" in settings and "{url}" not in settings and "{name}" not in settings
 
 
 # --- who is refused ---------------------------------------------------------------------------------------
@@ -780,8 +781,8 @@ def test_every_client_is_tried_and_scored_on_files_left_out(tmp_path):
 def test_the_server_of_a_dataset_says_token_for_token_what_the_library_says(
     small_dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fitting, "FIT_QUESTIONS", 6)
-    monkeypatch.setattr(same_lines, "LINES", 8)
+    monkeypatch.setattr(scoring, "FIT_QUESTIONS", 6)
+    monkeypatch.setattr(self_test, "LINES", 8)
     shutil.copytree(small_dataset, tmp_path / "data")
     kept = DatasetMemory.open(tmp_path / "data", lambda _: None)
     held_out = hold_out(None, kept)
@@ -789,12 +790,12 @@ def test_the_server_of_a_dataset_says_token_for_token_what_the_library_says(
     assert not {file.path for file in held_out.files} & set(known.paths)
     Background(known, lambda _: None).fit()
     with serving(known) as opened:
-        compared = same_lines.compare(known, held_out.files, asker(opened.port))
+        compared = self_test.compare(known, held_out.files, asker(opened.port))
     assert len(compared) == 8 and any(one.ids for one in compared)
-    lines, is_same = same_lines.tell(compared)
+    lines, is_same = self_test.tell(compared)
     assert is_same and "the same tokens in 8" in lines[0]
     other = dataclasses.replace(compared[0], ids=(1, 2, 3))
-    lines, is_same = same_lines.tell([other, *compared[1:]])
+    lines, is_same = self_test.tell([other, *compared[1:]])
     assert not is_same and "the same tokens in 7" in lines[0]
 
 

@@ -18,11 +18,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from effectiveness.common.records import UserError
 from effectiveness.complete import main as complete
-from effectiveness.completion import numpy_states, torch_states
+from effectiveness.completion import decoder as numpy_states
+from effectiveness.completion import torch_states
 from effectiveness.completion.at_cursor import Completer, Cursor
-from effectiveness.completion.decoder import Decoder, open_decoder
+from effectiveness.completion.decoder import Decoder, NumpyStates, num_shared, open_decoder
 from effectiveness.completion.network import CUT_STEP, NEW_TOKENS, Continuation, Network, nearest, open_model
-from effectiveness.completion.numpy_states import NumpyStates, num_shared
 from effectiveness.completion.torch_states import TorchStates
 from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.serve.background import Background

@@ -15,13 +15,12 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from effectiveness.common.records import UserError
-from effectiveness.common.tokenizer_file import FIM_SPELLINGS
+from effectiveness.common.tokenizer_file import FIM_SPELLINGS, PRETOKENIZER
 from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     FIM_TOKENS,
     HOSTILE_TEXTS,
     PIECE_CHARS,
-    PRETOKENIZER,
     Encoder,
     TokenizerError,
     pieces,

@@ -18,6 +18,13 @@ from effectiveness.common.records import UserError
 MAX_TOKENIZER_BYTES = 256 << 20  # the largest in use have 35 MB
 MAX_ID = 1 << 24
 
+# Qwen2's pre-tokenizer. On held-out code a repository-trained 16k vocabulary holds 4.3 bytes a token with it
+# and 3.8 with GPT-2's; and converters know it by name.
+PRETOKENIZER = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
 
 def read_tokenizer_file(path: Path, way_out: str):
     """(tokenizers.Tokenizer, what the file says). Raises UserError, which names the file and ends with `way_out`."""

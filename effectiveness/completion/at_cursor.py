@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from effectiveness.completion.brackets import breaks_brackets
 from effectiveness.completion.confidence import Judgement
 from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
 from effectiveness.completion.network import Network
 from effectiveness.completion.overlap import (
     begins_what_follows,
+    breaks_brackets,
     closed_at,
     fitted,
     is_followed,
@@ -30,7 +30,6 @@ from effectiveness.completion.overlap import (
     repeats_line,
     rest_of_line,
 )
-from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
 from effectiveness.completion.reading import MAX_PREFIX_CHARACTERS, KeptIds, KeptReaders, ReaderPlace
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.memory import Memory
@@ -189,7 +188,7 @@ class Completer:
         """A model that could not read all in its time is left out of this answer; it goes on reading at the next."""
         if self.network is None:
             assert place is not None, "a completer has a memory, a network, or both"
-            return MemoryPredictor(place.reader)
+            return Predictor(place.reader)
         if cursor.suffix and self.network.fim:
             behind = self.coder.encode(cursor.suffix[: 4 * self.network.window])
             continuation = self.network.between(ids, behind)
@@ -198,8 +197,8 @@ class Completer:
         now = time.monotonic()
         latest = cursor.until if place is None else now + SHARE_OF_TIME * (cursor.until - now)
         if not continuation.read_in_time(lambda: time.monotonic() > latest or cursor.is_gone()):
-            return None if place is None else MemoryPredictor(place.reader)
-        return ModelPredictor(continuation) if place is None else JoinedPredictor(place.reader, continuation)
+            return None if place is None else Predictor(place.reader)
+        return Predictor(None if place is None else place.reader, continuation)
 
     def _judged(self, line: Line, cursor: Cursor, prompt: Prompt, before: list[_Sure]) -> _Sure | None:
         """The line's text and how sure it is of all lines so far; None where that is not enough."""

@@ -17,7 +17,6 @@ from effectiveness.common.durable import write_atomically
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.completion.at_cursor import QUIET_BELOW
 from effectiveness.completion.confidence import Judgement
-from effectiveness.completion.fitting import fit_joined, halves, read_for_rules, rules_of
 from effectiveness.completion.lines import Line
 from effectiveness.completion.questions import HeldOutFile, draw_questions, is_exact
 from effectiveness.completion.scoring import (
@@ -26,8 +25,12 @@ from effectiveness.completion.scoring import (
     Reading,
     Setup,
     bits_per_byte,
+    fit_joined,
+    halves,
     line_scores,
     read_files,
+    read_for_rules,
+    rules_of,
 )
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import files_of, open_memory

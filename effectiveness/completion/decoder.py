@@ -6,19 +6,31 @@ Shapes: T tokens read, S known with them, H heads, K heads of keys, d their size
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from effectiveness.common.records import UserError
 from effectiveness.trainer import model_files
-from effectiveness.trainer.shapes import LlamaShape, OtherShape, read_llama_shape
+from effectiveness.trainer.shapes import (
+    EMBEDDING,
+    HEAD,
+    NORM,
+    LlamaShape,
+    OtherShape,
+    check_tensors,
+    read_llama_shape,
+)
+
+if TYPE_CHECKING:
+    from effectiveness.completion.lines import Hypothesis
 
 QUERY_BLOCK = 256  # rows of attention scores made at a time: 12 heads x 256 x 4,096 are 50 MB
 MAX_BYTES = 256 << 20  # of weights: what is larger is worth torch's threads
 MASKED = np.float32(-1e30)
-EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +178,75 @@ def _feed_forward(layer: Layer, normed: np.ndarray) -> np.ndarray:
     return (gate / (1 + np.exp(-gate)) * up) @ layer.down.T
 
 
+# --- what was read: a cache from one prompt to the next, hypotheses side by side behind the prompt ---------------
+
+MAX_ROWS = 256  # distributions made at a time: 256 x 151,936 float32 are 156 MB
+READ_TOKENS = 256  # of a prompt read at a time: then it is asked whether there is time for more
+
+
+def num_shared(ids: Sequence[int], others: Sequence[int]) -> int:
+    """How many ids both begin with; the last of `others` does not count, for what follows it is asked for.
+
+    >>> num_shared([1, 2, 3], [1, 2, 4]), num_shared([1, 2, 3], [1, 2])
+    (2, 1)
+    """
+    shared = 0
+    for ours, theirs in zip(ids, others[:-1], strict=False):
+        if ours != theirs:
+            break
+        shared += 1
+    return shared
+
+
+@dataclass(slots=True)
+class NumpyStates:
+    """See `network.States`."""
+
+    decoder: Decoder
+    ids: list[int] = field(default_factory=list)
+    _cache: Cache = field(init=False)
+    _places: dict[Hypothesis, list[int]] = field(
+        default_factory=dict
+    )  # of each hypothesis' tokens in the cache
+
+    def __post_init__(self) -> None:
+        self._cache = self.decoder.new_cache()
+
+    def over(self, ids: np.ndarray, first: int, vocab_size: int) -> Iterator[np.ndarray]:
+        hidden = self.decoder.read(ids, self.decoder.new_cache(len(ids)), first=first)
+        for place in range(0, len(hidden), MAX_ROWS):
+            yield self.decoder.shares(hidden[place : place + MAX_ROWS], vocab_size)
+
+    def read(
+        self, ids: list[int], vocab_size: int, must_stop: Callable[[], bool] = bool
+    ) -> np.ndarray | None:
+        known = num_shared(self.ids, ids)
+        self._places = {}
+        for first in range(known, len(ids), READ_TOKENS):
+            self._cache.length = first
+            if first > known and must_stop():
+                self.ids = ids[:first]
+                return None
+            new = np.array(ids[first : first + READ_TOKENS], np.int64)
+            hidden = self.decoder.read(new, self._cache, first=len(new) - 1)
+        self.ids = ids
+        return self.decoder.shares(hidden, vocab_size)
+
+    def grow(self, hypotheses: Sequence[Hypothesis], vocab_size: int) -> np.ndarray:
+        known, place = len(self.ids), self._cache.length
+        seen = np.zeros((len(hypotheses), place + len(hypotheses)), bool)
+        seen[:, :known] = True
+        places = {}
+        for row, ids in enumerate(hypotheses):
+            places[ids] = [*self._places.get(ids[:-1], []), place + row]
+            seen[row, places[ids]] = True
+        self._places = places
+        positions = np.full(len(hypotheses), known + len(hypotheses[0]) - 1)
+        new = np.array([ids[-1] for ids in hypotheses], np.int64)
+        hidden = self.decoder.read(new, self._cache, positions=positions, seen=seen)
+        return self.decoder.shares(hidden, vocab_size)
+
+
 # --- from a directory -------------------------------------------------------------------------------------
 
 
@@ -199,65 +280,38 @@ def _tensors(files: list[Path]) -> dict[str, np.ndarray]:
 
 
 def _decoder(shape: LlamaShape, config: dict, tensors: dict[str, np.ndarray]) -> Decoder:
-    """Raises KeyError where a tensor is missing, too many, of another shape, or not finite."""
-    taken = _Taking(shape, config, tensors)
-    embedding = taken.take(EMBEDDING, shape.vocab_size, shape.hidden_size)
-    head = embedding if config.get("tie_word_embeddings") else taken.take(HEAD, *embedding.shape)
+    """Takes the tensors. Raises OtherShape where others are asked for, KeyError where one is of no use here."""
+    check_tensors({name: tensor.shape for name, tensor in tensors.items()}, shape, config)
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise KeyError("not all numbers are finite")
+    embedding = tensors.pop(EMBEDDING)
     decoder = Decoder(
         shape=shape,
         embedding=embedding,
-        layers=[_layer(taken, f"model.layers.{number}.") for number in range(shape.num_layers)],
-        norm=taken.take(NORM, shape.hidden_size),
-        head=head,
+        layers=[_layer(tensors, f"model.layers.{number}.") for number in range(shape.num_layers)],
+        norm=tensors.pop(NORM),
+        head=embedding if config.get("tie_word_embeddings") else tensors.pop(HEAD),
     )
-    if taken.tensors:
-        raise KeyError(f"{next(iter(taken.tensors))} belongs to no part of it")
+    if tensors:
+        raise KeyError(f"{next(iter(tensors))} belongs to no part of it")
     return decoder
 
 
-@dataclass(slots=True)
-class _Taking:
-    shape: LlamaShape
-    config: dict
-    tensors: dict[str, np.ndarray]
+def _layer(tensors: dict[str, np.ndarray], prefix: str) -> Layer:
+    def joined(*parts: str, of: str = "weight") -> np.ndarray:
+        """Above each other: [all rows, columns]."""
+        return np.concatenate([tensors.pop(f"{prefix}{part}.{of}") for part in parts])
 
-    def take(self, name: str, *shape: int) -> np.ndarray:
-        tensor = self.tensors.pop(name)
-        if tensor.shape != shape or not np.isfinite(tensor).all():
-            raise KeyError(f"{name} is {tensor.shape}, expected {shape}, all of it finite")
-        return tensor
-
-    def joined(self, *parts: tuple[str, int], columns: int) -> np.ndarray:
-        """Matrices of (name, rows) above each other: [all rows, columns]."""
-        return np.concatenate([self.take(f"{name}.weight", rows, columns) for name, rows in parts])
-
-
-def _layer(taken: _Taking, prefix: str) -> Layer:
-    shape = taken.shape
-    hidden, size, attention = shape.hidden_size, shape.head_size, f"{prefix}self_attn."
-    rows = {
-        "q_proj": shape.num_heads * size,
-        **dict.fromkeys(("k_proj", "v_proj"), shape.num_key_value_heads * size),
-    }
-    has_bias = shape.kind == "qwen2" or taken.config.get("attention_bias", False)
-    has_norms = shape.kind == "qwen3"
-    if has_bias and shape.kind != "qwen2":
-        raise KeyError("o_proj has a bias, too")
-    biases = (
-        [taken.take(f"{attention}{name}.bias", number) for name, number in rows.items()] if has_bias else []
-    )
+    queries_keys_values = "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"
+    has_bias = f"{prefix}self_attn.q_proj.bias" in tensors
     return Layer(
-        attention_norm=taken.take(f"{prefix}input_layernorm.weight", hidden),
-        qkv=taken.joined(*((attention + name, number) for name, number in rows.items()), columns=hidden),
-        qkv_bias=np.concatenate(biases) if has_bias else None,
-        query_norm=taken.take(f"{attention}q_norm.weight", size) if has_norms else None,
-        key_norm=taken.take(f"{attention}k_norm.weight", size) if has_norms else None,
-        output=taken.joined((f"{attention}o_proj", hidden), columns=shape.num_heads * size),
-        feed_forward_norm=taken.take(f"{prefix}post_attention_layernorm.weight", hidden),
-        gate_up=taken.joined(
-            (f"{prefix}mlp.gate_proj", shape.feed_forward),
-            (f"{prefix}mlp.up_proj", shape.feed_forward),
-            columns=hidden,
-        ),
-        down=taken.joined((f"{prefix}mlp.down_proj", hidden), columns=shape.feed_forward),
+        attention_norm=joined("input_layernorm"),
+        qkv=joined(*queries_keys_values),
+        qkv_bias=joined(*queries_keys_values, of="bias") if has_bias else None,
+        query_norm=tensors.pop(f"{prefix}self_attn.q_norm.weight", None),
+        key_norm=tensors.pop(f"{prefix}self_attn.k_norm.weight", None),
+        output=joined("self_attn.o_proj"),
+        feed_forward_norm=joined("post_attention_layernorm"),
+        gate_up=joined("mlp.gate_proj", "mlp.up_proj"),
+        down=joined("mlp.down_proj"),
     )

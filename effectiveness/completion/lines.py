@@ -10,18 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from effectiveness.memory import Reader
+
+if TYPE_CHECKING:
+    from effectiveness.completion.network import Continuation
 
 Hypothesis = tuple[int, ...]
 NOTHING: Mapping[Hypothesis, np.ndarray] = MappingProxyType({})
 MAX_PERIOD, MIN_REPEATS = 3, 5  # tokens: what goes round in a circle is no line
 
 
-class Predictor(Protocol):
-    """What may come next after a text that it has read."""
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """What may come next after a text that was read by a memory, a model, or both: the model is one of its opinions."""
+
+    reader: Reader | None = None  # stands at the place in question, and stays as it is
+    continuation: Continuation | None = None
 
     def top(
         self, hypotheses: Sequence[Hypothesis], k: int, among: Mapping[Hypothesis, np.ndarray] = NOTHING
@@ -30,6 +40,32 @@ class Predictor(Protocol):
 
         `among`: for a hypothesis, the tokens in question: then all of them are given, whatever k.
         """
+        rows = (
+            self.continuation.probabilities(hypotheses)
+            if self.continuation
+            else repeat(None, len(hypotheses))
+        )
+        return [self._after(ids, k, among.get(ids), row) for ids, row in zip(hypotheses, rows, strict=True)]
+
+    def _after(
+        self, ids: Hypothesis, k: int, among: np.ndarray | None, model: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.reader is None:
+            assert model is not None, "a predictor has a reader, a continuation, or both"
+            return largest(model, among, k)
+        with self.reader.trial(frozen=True):
+            self.reader.feed(np.array(ids, np.uint32))
+            if among is None:
+                return self.reader.top(k, model)
+            return largest(self.reader.probabilities(model), among, k)
+
+
+def largest(row: np.ndarray, among: np.ndarray | None, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k likeliest tokens of a distribution [V], or all of `among`, with their probabilities."""
+    if among is None:
+        among = np.argpartition(-row, min(k, len(row) - 1))[:k]
+    order = among[np.lexsort((among, -row[among]))]  # equal ones by id: the same on every machine
+    return order, row[order].astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

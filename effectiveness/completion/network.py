@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from effectiveness.common.records import UserError
-from effectiveness.completion.decoder import Decoder, open_decoder
-from effectiveness.completion.numpy_states import NumpyStates
+from effectiveness.completion.decoder import Decoder, NumpyStates, open_decoder
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.trainer.model_files import refuse_unless_finished
 

@@ -1,4 +1,5 @@
-"""Memory, model and both on the same held-out files: what each token costs, and which lines they complete.
+"""Memory, model and both on the same held-out files: what each token costs, and which lines they complete; how memory
+and model meet, and how sure to be of a line, is fitted on such files.
 
 One pass over a file: before a token is read its probability is asked for, and at the place of a question the next line.
 """
@@ -7,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
-from effectiveness.completion.confidence import Judgement
-from effectiveness.completion.lines import Line, Search, likely_lines
-from effectiveness.completion.network import Network
-from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor, ModelPredictor
-from effectiveness.completion.questions import HeldOutFile, Question, is_exact, similarity
+from effectiveness.common.seeding import rng_for
+from effectiveness.completion.confidence import Judgement, fit
+from effectiveness.completion.lines import Line, Predictor, Search, likely_lines
+from effectiveness.completion.network import Continuation, Network
+from effectiveness.completion.questions import HeldOutFile, Question, draw_questions, is_exact, similarity
 from effectiveness.completion.spelling import TextCoder
-from effectiveness.memory import Memory
+from effectiveness.memory import Memory, Reader
 
 MEMORY, MODEL, JOINED = "memory", "model", "joined"
 BLOCK_TOKENS = 4096  # of a file read at a time where no model decides
@@ -130,25 +132,23 @@ def _blocks(setup: Setup, file: HeldOutFile) -> Iterator[tuple[int, np.ndarray |
 
 def _answer(setup: Setup, question: Question, reader, served, clock: _Clock) -> Answered:
     """Candidates of every arm at a place that the readers have reached."""
-    stop, search = setup.coder.control, setup.search
-    prompt = [*question.file.ids[: question.place].tolist(), *question.rest]
-    lines: dict[str, list[Line]] = {}
+
+    def candidates(reader: Reader | None, continuation: Continuation | None = None) -> list[Line]:
+        with reader.trial() if reader else nullcontext():
+            if reader:
+                reader.feed(np.array(question.rest, np.uint32))
+            predictor = Predictor(reader, continuation)
+            return likely_lines(
+                predictor, setup.coder.token_bytes, search=setup.search, stop=setup.coder.control
+            )
+
     before = time.process_time()
-    with reader.trial():
-        reader.feed(np.array(question.rest, np.uint32))
-        lines[MEMORY] = likely_lines(
-            MemoryPredictor(reader), setup.coder.token_bytes, search=search, stop=stop
-        )
+    lines = {MEMORY: candidates(reader)}
     clock.line_s += time.process_time() - before
-    if setup.network is None or served is None:
-        return Answered(question=question, lines=lines)
-    lines[MODEL] = likely_lines(
-        ModelPredictor(setup.network.after(prompt)), setup.coder.token_bytes, search=search, stop=stop
-    )
-    with served.trial():
-        served.feed(np.array(question.rest, np.uint32))
-        predictor = JoinedPredictor(served, setup.network.after(prompt))
-        lines[JOINED] = likely_lines(predictor, setup.coder.token_bytes, search=search, stop=stop)
+    if setup.network is not None:
+        prompt = [*question.file.ids[: question.place].tolist(), *question.rest]
+        lines[MODEL] = candidates(None, setup.network.after(prompt))
+        lines[JOINED] = candidates(served, setup.network.after(prompt))
     return Answered(question=question, lines=lines)
 
 
@@ -172,3 +172,49 @@ def line_scores(answered: Sequence[Answered], arm: str, judgement: Judgement) ->
         alike.append(similarity(text, one.question.truth))
     number = max(1, len(answered))
     return {"exact": sum(exact) / number, "similarity": sum(alike) / number}
+
+
+# --- what is fitted on val files before anybody is answered, the same for what measures and what serves ---------
+
+FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
+FIT_QUESTIONS = 200  # about val files, from which confidence is fitted
+SEED = 1
+
+
+def halves(val: Sequence[HeldOutFile], seed: int = SEED) -> tuple[list[HeldOutFile], list[HeldOutFile]]:
+    """Files on which the memory meets a model, and those on which the rule for lines is fitted, in a drawn order."""
+    order = sorted(val, key=lambda file: file.path)
+    rng_for(seed, "halves").shuffle(order)
+    return order[::2], order[1::2]
+
+
+def fit_joined(
+    memory: Memory, network: Network, files: Sequence[HeldOutFile], max_tokens: int = FIT_TOKENS
+) -> Memory:
+    """The memory with weights that have met the model: read on `files`, which nothing is reported on."""
+    reader, left = memory.reader(), max_tokens
+    for file in files:
+        if left <= 0:
+            break
+        reader.restart(file.path)
+        for first, rows in network.over_file(file.ids[:left]):
+            reader.feed(file.ids[first : first + len(rows)], rows)
+        left -= len(file.ids)
+    return memory.with_learned(reader.learned())
+
+
+def fit_rules(setup: Setup, files: Sequence[HeldOutFile], seed: int = SEED) -> dict[str, Judgement]:
+    """By arm, how to choose among candidates and how sure to be of them; from next lines of these files."""
+    return rules_of(setup, read_for_rules(setup, files, seed))
+
+
+def read_for_rules(setup: Setup, files: Sequence[HeldOutFile], seed: int = SEED) -> Reading:
+    """These files as far as something is asked about them."""
+    questions = draw_questions(files, setup.coder, FIT_QUESTIONS, seed)
+    asked = list({id(q.file): q.file for q in questions}.values())
+    return read_files(setup, asked, questions)
+
+
+def rules_of(setup: Setup, reading: Reading) -> dict[str, Judgement]:
+    truths = [one.question.truth for one in reading.answered]
+    return {arm: fit([one.lines[arm] for one in reading.answered], truths) for arm in setup.arms}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from effectiveness.completion.numpy_states import MAX_ROWS, READ_TOKENS, num_shared
+from effectiveness.completion.decoder import MAX_ROWS, READ_TOKENS, num_shared
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,9 +15,10 @@ from effectiveness.common.boundary import printable, read_json_object, reading
 from effectiveness.common.durable import replacing
 from effectiveness.common.paths import path_of
 from effectiveness.common.records import UserError
-from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, dimensions_of, tensor_name
+from effectiveness.gguf.layout import ARCHITECTURES, as_llama_cpp_rotates, tensor_name
 from effectiveness.gguf.writing import Source, open_source
 from effectiveness.trainer import model_files
+from effectiveness.trainer.shapes import LlamaShape, parts_of
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 MERGED = "write the merged model instead: effectiveness gguf with the directory that holds this one"
@@ -113,8 +114,8 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
             with reading(f"cannot read {name}", MERGED):
                 values = factors[name][:].float().numpy()
             written_name = f"{tensor_name(f'{layer}.weight')}.lora_{factor.lower()}"
-            rows, columns = dimensions_of(f"{layer}.weight", adapter.base.shape)
-            expected = (adapter.rank, columns) if factor == "A" else (rows, adapter.rank)
+            rows, *columns = size_of(layer, adapter.base.shape)
+            expected = (adapter.rank, *columns) if factor == "A" else (rows, adapter.rank)
             _check_factor(name, factors[name].get_dtype(), values, expected)
             if factor == "B":  # its rows are those of the layer
                 values = as_llama_cpp_rotates(f"{layer}.weight", values, adapter.base.shape)
@@ -126,13 +127,18 @@ def write_adapter(adapter: Adapter, path: Path, kind: str, gguf: Any) -> int:
         return staged.stat().st_size
 
 
-def _check_factor(name: str, dtype: str, values: np.ndarray, expected: tuple[int, int]) -> None:
+def size_of(layer: str, shape: LlamaShape) -> tuple[int, ...]:
+    """Dimensions of a layer that has a name in GGUF: "model.layers.3.mlp.up_proj"."""
+    return parts_of(shape).get(layer.split(".", 3)[-1], (shape.vocab_size, shape.hidden_size))
+
+
+def _check_factor(name: str, dtype: str, values: np.ndarray, expected: tuple[int, ...]) -> None:
     """Raises UserError for what is no matrix of finite numbers as rank and layer ask for."""
     is_number = dtype in ("F32", "F16", "BF16", "F64")
     if values.shape != expected or not is_number or not np.isfinite(values).all():
         raise UserError(
-            f"{name} is no matrix of {expected[0]:,} x {expected[1]:,} finite numbers, as the adapter's rank and its "
-            f"base ask for ({dtype}, {values.shape}); {MERGED}"
+            f"{name} is no matrix of {' x '.join(f'{n:,}' for n in expected)} finite numbers, as the adapter's rank "
+            f"and its base ask for ({dtype}, {values.shape}); {MERGED}"
         )
 
 

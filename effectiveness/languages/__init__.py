@@ -13,9 +13,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from effectiveness.languages import shared_suffixes
-from effectiveness.languages.linguist import Entry, read_table
-from effectiveness.languages.record import Language, read_rows
+from effectiveness.languages.record import (
+    SHARED,
+    Entry,
+    Language,
+    candidates,
+    read_rows,
+    read_table,
+    told_by_text,
+)
 
 _FILES = "rust python go javascript c java bash lua ruby php csharp kotlin swift scala css toml plain"
 _ROWS: tuple[Language, ...] = tuple(
@@ -128,10 +134,10 @@ def may_be(path: str, language: str) -> bool:
         return language == _BY_FILENAME[filename].name
     for suffix in _suffixes(filename):
         claimants = _CLAIMANTS.get(suffix, frozenset())
-        if suffix in shared_suffixes.RULES and not shared_suffixes.told_by_text(suffix, b""):
+        if suffix in SHARED and not told_by_text(suffix, b""):
             return True  # where no rule finds its own, the `#!` line tells, which may name any
-        if suffix in shared_suffixes.RULES or len(claimants) > 1:
-            return language in claimants.union(shared_suffixes.candidates(suffix), ("Text",))
+        if suffix in SHARED or len(claimants) > 1:
+            return language in claimants.union(candidates(suffix), ("Text",))
         if suffix in _BY_SUFFIX:
             break
     by_name = language_of(path)
@@ -144,11 +150,11 @@ def _by_name(filename: str, text: bytes) -> Language | None:
     if filename in _BY_FILENAME:
         return _BY_FILENAME[filename]
     for suffix in _suffixes(filename):
-        if suffix in shared_suffixes.RULES:
+        if suffix in SHARED:
             said = language_called(word_for_editors(text))
-            if said and said.name in shared_suffixes.candidates(suffix):
+            if said and said.name in candidates(suffix):
                 return said
-            found = shared_suffixes.told_by_text(suffix, text)
+            found = told_by_text(suffix, text)
             return LANGUAGES[found] if found else None
         if suffix in _BY_SUFFIX:
             by_line = _BY_INTERPRETER.get(_interpreter(text))

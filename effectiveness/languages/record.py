@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # What the grammars call comments.
 COMMENT_KINDS = frozenset(("comment", "line_comment", "block_comment", "multiline_comment", "html_comment"))
@@ -101,3 +104,94 @@ def _value(name: str, value: Any) -> Any:
 
 def _in_one_line(words: Any) -> Any:
     return " ".join(words.split()) if isinstance(words, str) else words
+
+
+# --- GitHub linguist's table: which names, endings and interpreters belong to which language -------------------
+#
+# `linguist/table.json` is made by `renew.py` from https://github.com/github-linguist/linguist, under the MIT licence in
+# `LICENSE` beside it. Nothing of it runs; what linguist reads off the text of a file is decided by our own rules below.
+
+TABLE = Path(__file__).parent / "linguist" / "table.json"
+
+
+class Entry(NamedTuple):
+    """One language of the table."""
+
+    kind: str  # "programming", "markup", "prose" or "data"
+    is_wrapped: bool  # its lines are as long as paragraphs
+    aliases: tuple[str, ...]  # lower case
+    suffixes: tuple[str, ...]  # lower case, the one it is best known by first
+    filenames: tuple[str, ...]
+    interpreters: tuple[str, ...]
+
+
+class Table(NamedTuple):
+    """What `renew.py` took over."""
+
+    source: str  # repository and version
+    popular: tuple[str, ...]  # languages that win where several claim a name
+    languages: dict[str, Entry]
+
+
+def read_table() -> Table:
+    """The table as it lies in the package."""
+    table = json.loads(TABLE.read_text("utf-8"))
+    languages = {
+        name: Entry(
+            entry["kind"],
+            entry.get("wrapped", False),
+            *(tuple(entry.get(key, ())) for key in Entry._fields[2:]),
+        )
+        for name, entry in table["languages"].items()
+    }
+    return Table(table["source"], tuple(table["popular"]), languages)
+
+
+# --- endings that several languages share: what in the text tells them apart ------------------------------------
+#
+# `shared_suffixes.txt` has for each ending the languages in the order in which they are tried, each with a regular
+# expression that is looked for in the head of the text; the last one needs none. Where it has one, too, and nothing is
+# found, no language is told. Every expression begins at a line's start or with a fixed word and repeats nothing over
+# line ends, so that a text of any kind is searched in linear time. What several expressions have in common stands above
+# them, and in them as «NAME». Endings that are shared and not named there go to the language that `__init__.py` puts
+# first.
+
+HEAD_BYTES = 32 << 10
+
+
+def _read_shared() -> dict[str, tuple[tuple[str, str], ...]]:
+    parts, *endings = Path(__file__).with_name("shared_suffixes.txt").read_text("utf-8").strip().split("\n\n")
+    rows = "\n\n".join(endings)
+    for name, _, pattern in reversed([row.partition(" | ") for row in parts.split("\n")]):
+        rows = rows.replace(f"«{name}»", pattern)  # one that others hold stands above them
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for suffixes, *rules in (block.split("\n") for block in rows.split("\n\n")):
+        told = tuple((name, pattern) for name, _, pattern in (rule.partition(" | ") for rule in rules))
+        found |= dict.fromkeys(suffixes.split(), told)
+    return found
+
+
+SHARED = _read_shared()  # an ending -> (language, what is looked for), the first that is found
+
+
+def candidates(suffix: str) -> tuple[str, ...]:
+    """The languages of a shared ending; () where it is not shared."""
+    return tuple(language for language, _ in SHARED.get(suffix, ()))
+
+
+def told_by_text(suffix: str, text: bytes) -> str:
+    """The language of a text whose name has the shared ending; "" where no rule finds its own.
+
+    >>> told_by_text(".ts", b'<?xml version="1.0"?>'), told_by_text(".ts", b"let a: number;")
+    ('XML', 'TypeScript')
+    """
+    head = text[:HEAD_BYTES]
+    return next((name for name, pattern in _compiled(suffix) if not pattern or pattern.search(head)), "")
+
+
+@cache
+def _compiled(suffix: str) -> tuple[tuple[str, re.Pattern[bytes] | None], ...]:
+    return tuple(
+        (name, re.compile(pattern.encode(), re.MULTILINE) if pattern else None)
+        for name, pattern in SHARED[suffix]
+    )

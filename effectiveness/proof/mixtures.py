@@ -19,11 +19,10 @@ import numpy as np
 
 from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
-from effectiveness.completion.fitting import fit_joined
-from effectiveness.completion.lines import MAX_LINE_TOKENS, bytes_to_heal, write_line
+from effectiveness.completion.lines import MAX_LINE_TOKENS, Predictor, bytes_to_heal, write_line
 from effectiveness.completion.network import Continuation, Network
-from effectiveness.completion.predictors import JoinedPredictor, MemoryPredictor
 from effectiveness.completion.questions import HeldOutFile
+from effectiveness.completion.scoring import fit_joined
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader
@@ -243,8 +242,8 @@ def _take_question(
 
 def _predictor(reader: Reader, network: Network | None, prompt: Sequence[int]):
     if network is None:
-        return MemoryPredictor(reader)
-    return JoinedPredictor(reader, Continuation(network, prompt, room=MAX_LINE_TOKENS))
+        return Predictor(reader)
+    return Predictor(reader, Continuation(network, prompt, room=MAX_LINE_TOKENS))
 
 
 def _healed(prompt: list[int], forced: bytes, control) -> list[int]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from effectiveness.common.endings import CannotPrint, tell_on_stderr
 from effectiveness.common.records import UserError
-from effectiveness.completion.fitting import fit_joined, fit_rules, halves
-from effectiveness.completion.scoring import Setup
+from effectiveness.completion.scoring import Setup, fit_joined, fit_rules, halves
 from effectiveness.memory.build import FIT_TOKENS, fit
 from effectiveness.serve.knowledge import SEED, Knowledge
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,9 +18,9 @@ from effectiveness.common.endings import OneLineParser, Stopped, ending_of, prin
 from effectiveness.common.invocation import typed
 from effectiveness.common.records import UserError
 from effectiveness.isolation import distrust
+from effectiveness.serve import NAME
 
 if TYPE_CHECKING:
-    from effectiveness.completion.network import Network
     from effectiveness.completion.spelling import TextCoder
     from effectiveness.completion.store import DatasetMemory
     from effectiveness.serve.background import Background
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 PORT = 8012  # where llama.vim looks
 MAX_PORT = 65_535
 API_KEY = "EFFECTIVENESS_API_KEY"
-CLIENTS = ("llama.vim", "llama.vscode", "continue", "minuet", "zed", "tabby", "ollama")
+CLIENTS: dict[str, str] = tomllib.loads(Path(__file__).with_name("clients.toml").read_text("utf-8"))
 SELF_TEST_GAPS = 60
 EXAMPLES = """examples:
   effectiveness serve --repository .                           what the repository itself says, without a model
@@ -83,9 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
     begun = time.perf_counter()
     _check_ranges(arguments)
     if arguments.print_config:
-        from effectiveness.serve.clients import snippet
-
-        print_text(snippet(arguments.print_config, f"http://127.0.0.1:{arguments.port}").rstrip("\n"))
+        url, settings = f"http://127.0.0.1:{arguments.port}", CLIENTS[arguments.print_config]
+        print_text(settings.replace("{url}", url).replace("{name}", NAME).rstrip("\n"))
         return 0
     key = _checked_key(arguments)
     if arguments.repository is not None:
@@ -167,13 +167,14 @@ def _checked_key(arguments: argparse.Namespace) -> str:
 
 def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOutTexts]:
     """What answers, and for a self-test the files that are left out of it. The model is read beside the memory."""
+    from effectiveness.completion.network import load_network, open_coder
     from effectiveness.serve import self_test
     from effectiveness.serve.knowledge import open_knowledge
     from effectiveness.serve.repository import LiveRepository
 
     with ThreadPoolExecutor(1) as loader:
-        coder = _coder_of(arguments.model)
-        loading = loader.submit(_load_model, arguments.model, coder)
+        coder = open_coder(arguments.model) if arguments.model else None
+        loading = loader.submit(load_network, arguments.model, coder) if coder else None
         kept = _open_dataset(arguments.dataset, coder)
         repository = LiveRepository.open(arguments.repository) if arguments.repository else None
         held_out = self_test.HeldOutTexts()
@@ -181,23 +182,8 @@ def _open(arguments: argparse.Namespace) -> tuple[Knowledge, HeldOutTexts]:
             held_out = self_test.hold_out(repository, kept)
         elif kept is not None:
             kept.know_everything()
-        return open_knowledge(repository, kept, loading.result, arguments.quiet_below, coder), held_out
-
-
-def _coder_of(model: Path | None) -> TextCoder | None:
-    if model is None:
-        return None
-    from effectiveness.completion.network import open_coder
-
-    return open_coder(model)
-
-
-def _load_model(directory: Path | None, coder: TextCoder | None) -> Network | None:
-    if directory is None or coder is None:
-        return None
-    from effectiveness.completion.network import load_network
-
-    return load_network(directory, coder)
+        network_of = loading.result if loading else lambda: None
+        return open_knowledge(repository, kept, network_of, arguments.quiet_below, coder), held_out
 
 
 def _open_dataset(directory: Path | None, coder: TextCoder | None) -> DatasetMemory | None:
@@ -215,7 +201,7 @@ def _open_dataset(directory: Path | None, coder: TextCoder | None) -> DatasetMem
 
 def _self_test(door: Door, background: Background, held_out: HeldOutTexts, key: str) -> int:
     """Every client at places of the held-out files; of a dataset also whether the library would have said the same."""
-    from effectiveness.serve import same_lines, self_test
+    from effectiveness.serve import self_test
 
     gaps = self_test.draw_gaps(held_out.texts, SELF_TEST_GAPS)
     if not gaps:
@@ -228,8 +214,8 @@ def _self_test(door: Door, background: Background, held_out: HeldOutTexts, key: 
     )
     lines, is_good = self_test.report(self_test.try_clients(door.port, gaps, key), gaps)
     if held_out.files:
-        compared = same_lines.compare(background.knowledge, held_out.files, self_test.asker(door.port, key))
-        more, is_same = same_lines.tell(compared)
+        compared = self_test.compare(background.knowledge, held_out.files, self_test.asker(door.port, key))
+        more, is_same = self_test.tell(compared)
         lines, is_good = [*lines, *more], is_good and is_same
     for line in lines:
         print_line(line)

@@ -17,9 +17,9 @@ from effectiveness.common.records import UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.common.workers import map_large_blocks
 from effectiveness.completion.at_cursor import Answer, Completer, Cursor
-from effectiveness.completion.fitting import fit_joined, halves
 from effectiveness.completion.network import Network
 from effectiveness.completion.questions import HeldOutFile
+from effectiveness.completion.scoring import fit_joined, halves
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import DatasetMemory
 from effectiveness.corpus.tokenization import Encoder

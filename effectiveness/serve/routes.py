@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from effectiveness.completion.at_cursor import Answer, Cursor
-from effectiveness.serve import requests
-from effectiveness.serve.clients import NAME
+from effectiveness.serve import NAME, requests
 from effectiveness.serve.door import EVENTS, IsGone, Reply, as_line
 from effectiveness.serve.knowledge import Knowledge
 from effectiveness.serve.requests import RefusedRequest
@@ -81,16 +80,15 @@ def _llama_reply(answer: Answer, body: dict) -> Reply:
 
 
 def _llama(answer: Answer) -> dict:
-    timings = {
-        "prompt_n": answer.num_prompt_tokens,
-        "prompt_ms": 1000 * answer.prompt_s,
-        "prompt_per_token_ms": 1000 * answer.prompt_s / max(1, answer.num_prompt_tokens),
-        "prompt_per_second": answer.num_prompt_tokens / max(1e-6, answer.prompt_s),
-        "predicted_n": len(answer.ids),
-        "predicted_ms": 1000 * answer.search_s,
-        "predicted_per_token_ms": 1000 * answer.search_s / max(1, len(answer.ids)),
-        "predicted_per_second": len(answer.ids) / max(1e-6, answer.search_s),
-    }
+    prompt, predicted = (answer.num_prompt_tokens, answer.prompt_s), (len(answer.ids), answer.search_s)
+    timings: dict[str, float] = {}
+    for part, (number, seconds) in (("prompt", prompt), ("predicted", predicted)):
+        timings |= {
+            f"{part}_n": number,
+            f"{part}_ms": 1000 * seconds,
+            f"{part}_per_token_ms": 1000 * seconds / max(1, number),
+            f"{part}_per_second": number / max(1e-6, seconds),
+        }
     return {
         "content": answer.text,
         "stop": True,

@@ -5,6 +5,7 @@ Nothing but these hyperparameters decides what such a model computes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -95,3 +96,62 @@ def _whole(config: dict, key: str, otherwise: int | None = None) -> int:
 def _refuse_where(is_so: bool, why: str) -> None:
     if is_so:
         raise OtherShape(why)
+
+
+# --- the weights of such a model ------------------------------------------------------------------------------
+
+EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
+
+
+def parts_of(shape: LlamaShape) -> dict[str, tuple[int, ...]]:
+    """Dimensions of the weights of one layer, by their names within it."""
+    hidden, heads, feed_forward = shape.hidden_size, shape.head_size * shape.num_heads, shape.feed_forward
+    keys, head_norm = shape.head_size * shape.num_key_value_heads, (shape.head_size,)
+    return {
+        "input_layernorm": (hidden,),
+        "post_attention_layernorm": (hidden,),
+        "self_attn.q_proj": (heads, hidden),
+        "self_attn.k_proj": (keys, hidden),
+        "self_attn.v_proj": (keys, hidden),
+        "self_attn.o_proj": (hidden, heads),
+        "mlp.gate_proj": (feed_forward, hidden),
+        "mlp.up_proj": (feed_forward, hidden),
+        "mlp.down_proj": (hidden, feed_forward),
+        **({"self_attn.q_norm": head_norm, "self_attn.k_norm": head_norm} if shape.kind == "qwen3" else {}),
+    }
+
+
+def tensors_of(shape: LlamaShape, config: dict) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and dimensions of every tensor that config.json asks for."""
+    parts = parts_of(shape)
+    biased = [part for part in parts if part.startswith("self_attn.") and part.endswith("_proj")]
+    if shape.kind == "qwen2":
+        biased.remove("self_attn.o_proj")
+    elif shape.kind == "mistral" or not config.get("attention_bias"):
+        biased = []
+    if shape.kind == "llama" and config.get("mlp_bias"):
+        biased += [part for part in parts if part.startswith("mlp.")]
+    yield EMBEDDING, (shape.vocab_size, shape.hidden_size)
+    yield NORM, (shape.hidden_size,)
+    if not config.get("tie_word_embeddings", False):
+        yield HEAD, (shape.vocab_size, shape.hidden_size)
+    for layer in range(shape.num_layers):
+        yield from ((f"model.layers.{layer}.{part}.weight", size) for part, size in parts.items())
+        yield from ((f"model.layers.{layer}.{part}.bias", parts[part][:1]) for part in biased)
+
+
+def check_tensors(found: Mapping[str, Sequence[int]], shape: LlamaShape, config: dict) -> None:
+    """Raises OtherShape unless `found`, name -> dimensions, are the tensors that config.json asks for."""
+    asked: dict[str, tuple[int, ...]] = {
+        HEAD: (shape.vocab_size, shape.hidden_size)
+    }  # a tied one may be there all the same
+    for name, size in tensors_of(shape, config):  # up to one that is missing, however many layers are claimed
+        _refuse_where(name not in found, f"its weights lack {name}, which config.json asks for")
+        asked[name] = size
+    for name, dimensions in found.items():
+        _refuse_where(name not in asked, f"config.json asks for no {name}, which its weights have")
+        if tuple(dimensions) != asked[name]:
+            theirs, ours = (
+                " x ".join(f"{n:,}" for n in one) or "one number" for one in (dimensions, asked[name])
+            )
+            raise OtherShape(f"{name} is {theirs} in its weights and {ours} by config.json: of two models")

@@ -123,18 +123,17 @@ def new_byte_ranges(old: bytes, new: bytes) -> np.ndarray:
     is_new = np.array(new_lines(_keys(old.split(b"\n")), _keys(lines)), bool)
     ends = np.cumsum([len(line) + 1 for line in lines])
     ends[-1] -= 1
-    return _runs(is_new, np.concatenate(([0], ends)))
+    ranges = np.concatenate(([0], ends))[ranges_of(is_new)]
+    return ranges[ranges[:, 0] < ranges[:, 1]]
 
 
 def _keys(lines: list[bytes]) -> list[bytes]:
     return [b" ".join(line.split()) for line in lines]
 
 
-def _runs(is_new: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The runs of True, as ranges between the edges of their first and last element."""
-    change = np.flatnonzero(np.diff(is_new.astype(np.int8), prepend=0, append=0))
-    ranges = edges[change].reshape(-1, 2).astype(np.int64)
-    return ranges[ranges[:, 0] < ranges[:, 1]]
+def ranges_of(flags: np.ndarray) -> np.ndarray:
+    """int64[ranges, 2]: the runs of True, [first, last) each."""
+    return np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
 
 
 def new_lines(old: list[bytes], new: list[bytes]) -> list[bool]:

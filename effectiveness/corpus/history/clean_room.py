@@ -9,6 +9,7 @@ repository is in sight; what is missing there is missing, and never fetched.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
@@ -41,6 +42,25 @@ class Found(NamedTuple):
     content: bytes | None
 
 
+class _InTime(io.RawIOBase):
+    """What git answers. Raises TimeoutError where nothing comes."""
+
+    def __init__(self, answers: IO[bytes]) -> None:
+        self._answers = answers
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        if not select.select([self._answers], [], [], TIMEOUT_S)[0]:
+            raise TimeoutError(f"git did not answer within {TIMEOUT_S} s")
+        return os.readv(self._answers.fileno(), [buffer])
+
+    def close(self) -> None:
+        self._answers.close()
+        super().close()
+
+
 class CleanRoom:
     """An empty repository at `directory` with the objects of `place`; git runs as long as the `with` block.
 
@@ -50,10 +70,9 @@ class CleanRoom:
 
     def __init__(self, place: GitPlace, directory: Path, hash_length: int):
         self._place, self._directory, self._hash_length = place, directory, hash_length
-        self._buffer = bytearray()
         self._git: subprocess.Popen[bytes]  # these three while the block runs
         self._requests: IO[bytes]
-        self._answers: IO[bytes]
+        self._answers: io.BufferedReader
 
     def __enter__(self) -> CleanRoom:
         git = find_program("git", self._place.top)
@@ -70,7 +89,8 @@ class CleanRoom:
                 cwd=self._directory, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0,
             )  # fmt: skip
         assert self._git.stdin is not None and self._git.stdout is not None
-        self._requests, self._answers = self._git.stdin, self._git.stdout
+        self._requests = self._git.stdin
+        self._answers = io.BufferedReader(_InTime(self._git.stdout), _READ_BYTES)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,7 +113,11 @@ class CleanRoom:
             batch = names[first : first + _BATCH]
             self._ask(batch)
             for _ in batch:
-                yield self._answer(max_bytes)
+                try:
+                    answer = self._answer(max_bytes)
+                except TimeoutError as error:
+                    raise self._damaged(str(error)) from None
+                yield answer
 
     def _ask(self, names: list[str]) -> None:
         if wrong := [name for name in names if not OBJECT_NAME.fullmatch(name)]:
@@ -104,50 +128,24 @@ class CleanRoom:
             raise self._damaged(self._last_words()) from None
 
     def _answer(self, max_bytes: int) -> Found | None:
-        words = self._line().split(b" ")
+        words = self._answers.readline().removesuffix(b"\n").split(b" ")
         if words[-1] == b"missing":
             return None
         if len(words) != 3 or not words[2].isdigit():
             raise self._damaged(self._last_words())
         num_bytes = int(words[2])
-        content = None
-        if num_bytes <= max_bytes:
-            content = self._take(num_bytes)
-        else:
-            self._skip(num_bytes)
-        self._skip(1)  # the newline after the content
+        content = self._take(num_bytes) if num_bytes <= max_bytes else None
+        left = 0 if content is not None else num_bytes
+        while left:
+            left -= len(self._take(min(left, _READ_BYTES)))
+        self._take(1)  # the newline after the content
         return Found(words[1].decode(), num_bytes, content)
 
-    def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
-            self._fill()
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line
-
     def _take(self, num_bytes: int) -> bytes:
-        while len(self._buffer) < num_bytes:
-            self._fill()
-        content = bytes(self._buffer[:num_bytes])
-        del self._buffer[:num_bytes]
-        return content
-
-    def _skip(self, num_bytes: int) -> None:
-        while num_bytes > len(self._buffer):
-            num_bytes -= len(self._buffer)
-            self._buffer.clear()
-            self._fill()
-        del self._buffer[:num_bytes]
-
-    def _fill(self) -> None:
-        descriptor = self._answers.fileno()
-        ready, _, _ = select.select([descriptor], [], [], TIMEOUT_S)
-        if not ready:
-            raise self._damaged(f"git did not answer within {TIMEOUT_S} s")
-        data = os.read(descriptor, _READ_BYTES)
-        if not data:
+        data = self._answers.read(num_bytes)
+        if len(data) < num_bytes:
             raise self._damaged(self._last_words())
-        self._buffer += data
+        return data
 
     def _last_words(self) -> str:
         lines = (self._directory / "stderr").read_text("utf-8", "replace").split("\n")

@@ -18,7 +18,7 @@ import numpy as np
 from effectiveness.common.hashing import sorted_distinct, stretch_hashes
 from effectiveness.common.records import SourceFile, text_of
 from effectiveness.common.workers import Crew, cut_into_shards
-from effectiveness.corpus.history.changes import Change, new_byte_ranges
+from effectiveness.corpus.history.changes import Change, new_byte_ranges, ranges_of
 from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, find_in, look_for
 from effectiveness.corpus.rows import encoder_of
 
@@ -67,15 +67,18 @@ class _Reader:
             return np.empty((0, 2), np.int64), np.empty(0, np.uint64)
         ids = self._encoder.encode(text)
         starts = np.concatenate(([0], self._encoder.token_ends(text, ids)[:-1]))
-        return merged(np.searchsorted(starts, lines)), ids.astype(np.uint64) + np.uint64(1)
+        added = covered(np.searchsorted(starts, lines), len(ids))
+        return ranges_of(added), ids.astype(np.uint64) + np.uint64(1)
 
 
-def merged(ranges: np.ndarray) -> np.ndarray:
-    """Ordered ranges without empty ones, touching and overlapping ones joined."""
-    ranges = ranges[ranges[:, 0] < ranges[:, 1]]
-    ends = np.maximum.accumulate(ranges[:, 1])
-    begins = np.append(True, ranges[1:, 0] > ends[:-1])[: len(ranges)]
-    return np.stack((ranges[begins, 0], ends[np.append(begins[1:], True)[: len(ranges)]]), 1)
+def covered(ranges: np.ndarray, length: int) -> np.ndarray:
+    """bool[length]: which places lie in one of the ranges, which may overlap.
+
+    >>> ranges_of(covered(np.array([[2, 9], [8, 10]]), 12) & ~covered(np.array([[0, 3], [5, 6]]), 12)).tolist()
+    [[3, 5], [6, 10]]
+    """
+    first, last = (np.bincount(ends, minlength=length + 1) for ends in ranges.T.clip(0, length))
+    return np.cumsum(first - last)[:length] > 0
 
 
 _reader: _Reader  # of this worker process
@@ -100,8 +103,7 @@ def _find_added(shard: ChangeShard) -> Added:
 def _spans(number: int, added: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """SPAN records of every span that touches an added range."""
     last = max(0, len(ids) - SPAN_TOKENS + 1)
-    starts = merged(np.stack((added[:, 0] - SPAN_TOKENS + 1, added[:, 1]), 1).clip(0, last))
-    places = np.concatenate([np.arange(a, b) for a, b in starts.tolist()] or [np.empty(0, np.int64)])
+    places = np.flatnonzero(covered(added - (SPAN_TOKENS - 1, 0), last))
     spans = np.empty(len(places), SPAN)
     spans["file"], spans["start"] = number, places
     spans["hash"] = stretch_hashes(ids, places, places + SPAN_TOKENS)
@@ -185,23 +187,6 @@ def _without(ranges: list[np.ndarray], spans: np.ndarray, first: int) -> Iterato
     bounds = np.searchsorted(spans["file"], first + np.arange(len(ranges) + 1))
     for number, added in enumerate(ranges):
         starts = spans["start"][bounds[number] : bounds[number + 1]].astype(np.int64)
-        yield subtract(added, merged(np.stack((starts, starts + SPAN_TOKENS), 1)))
-
-
-def subtract(ranges: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """`ranges` without what `others` cover; both ordered, none touching.
-
-    >>> subtract(np.array([[2, 9]]), np.array([[0, 3], [5, 6]])).tolist()
-    [[3, 5], [6, 9]]
-    """
-    if not len(others) or not len(ranges):
-        return ranges
-    edges = sorted_distinct(np.concatenate((ranges.reshape(-1), others.reshape(-1))))
-    pieces = np.stack((edges[:-1], edges[1:]), 1)
-    return merged(pieces[_covers(ranges, edges[:-1]) & ~_covers(others, edges[:-1])])
-
-
-def _covers(ranges: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """bool[places]: which places lie in one of the ordered ranges."""
-    at = np.searchsorted(ranges[:, 0], places, side="right") - 1
-    return (at >= 0) & (places < ranges[np.maximum(at, 0), 1])
+        length = int(added.max(initial=0))
+        known = covered(np.stack((starts, starts + SPAN_TOKENS), 1), length)
+        yield ranges_of(covered(added, length) & ~known)

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from effectiveness.corpus.scan.globs import compile_glob, covers
-from effectiveness.languages import OFTEN_DATA, UNKNOWN, language_of, shared_suffixes
+from effectiveness.languages import OFTEN_DATA, UNKNOWN, language_of
+from effectiveness.languages.record import SHARED
 
 # Of path components, in any case: Swift and C# write Sources/, Tests/, Src/.
 CORE_COMPONENTS = frozenset({b"src", b"crates", b"lib", b"pkg", b"internal", b"core"})
@@ -117,6 +118,6 @@ def _is_code(suffix: bytes) -> bool:
     """Whether what ends so is written in a programming language, or is a template; where only texts tell, it is."""
     language = language_of("name" + suffix.decode("utf-8", "replace"))
     if language is None:
-        return suffix.decode("utf-8", "replace").lower() in shared_suffixes.RULES
+        return suffix.decode("utf-8", "replace").lower() in SHARED
     is_data = language.is_data or language.long_lines or language.name in OFTEN_DATA
     return not is_data and language is not UNKNOWN

@@ -21,9 +21,8 @@ from effectiveness.corpus.secrets.anchors import AnchorTable, random_runs
 from effectiveness.corpus.secrets.drawn import WEAK, drawn_secrets
 from effectiveness.corpus.secrets.keys import MARK_RULE, PRIVATE_KEY, private_keys
 from effectiveness.corpus.secrets.named import ASSIGNED, NAMED
-from effectiveness.corpus.secrets.places import CALLED, IN_CALL, PLACED
+from effectiveness.corpus.secrets.places import CALLED, IN_CALL, PLACED, SECTIONS
 from effectiveness.corpus.secrets.rules import TOKENS, Scan
-from effectiveness.corpus.secrets.tables import SECTIONS
 
 Finding = tuple[int, int, str]  # start, end, rule
 
@@ -165,12 +164,3 @@ def _cover(redacted: bytearray, is_covered: bytearray, spans: list[tuple[int, in
 
 def _weakness(rule: str) -> int:
     return 2 if rule in WEAK else int(rule in (ASSIGNED, IN_CALL))
-
-
-def anchors_by_rule() -> dict[str, list[bytes]]:
-    """Every rule that is asked where certain bytes stand, and these bytes: for tests of what a text may cost."""
-    rules = itertools.chain.from_iterable(_TABLE.rules_by_key.values())
-    found: dict[str, set[bytes]] = {}
-    for rule in rules:
-        found.setdefault(rule.name, set()).update(rule.anchors)
-    return {name: sorted(anchors) for name, anchors in sorted(found.items())}

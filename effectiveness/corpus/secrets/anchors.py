@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from effectiveness.corpus.secrets.chance import commonness
-from effectiveness.corpus.secrets.rules import Rule
+from effectiveness.corpus.secrets.rules import ALPHANUMERIC, Rule
 
 try:
     import effectiveness.corpus.secrets._places as _places
@@ -208,7 +208,7 @@ def _longer_anchors(anchors: Iterable[bytes]) -> dict[int, np.ndarray]:
 
 
 _IS_INNER = np.zeros(256, np.bool_)
-_IS_INNER[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
+_IS_INNER[list(ALPHANUMERIC)] = True
 _IS_JOINER = np.zeros(256, np.bool_)
 _IS_JOINER[list(b"_-.")] = True
 

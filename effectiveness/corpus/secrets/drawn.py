@@ -19,7 +19,7 @@ from effectiveness.corpus.secrets.chance import (
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.rules import RUN_SHAPE, RUNS, is_placeholder
+from effectiveness.corpus.secrets.rules import ALPHANUMERIC, RUN_SHAPE, RUNS, is_placeholder
 from effectiveness.corpus.secrets.values import is_encoded_text
 from effectiveness.corpus.secrets.words import (
     is_cipher_text,
@@ -37,7 +37,6 @@ WEAK = frozenset((NEAR_A_NAME, ALONE))
 
 Finding = tuple[int, int, str]  # start, end, rule
 
-_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MAX_NUMBER_BYTES = 40
 _MAX_RUN_BYTES = 600  # a longer one is data, a key frame told by its first bytes, or named
 _BEFORE_BYTES = 200
@@ -80,7 +79,6 @@ _KEY_HEX_BYTES, _NEAR_BYTES = (32, 40, 48, 64), 160
 # A name of C: of all random runs there are more of these than of others.
 _CONSTANT = re.compile(rb"[A-Z][A-Z0-9]{0,79}+(?:_[A-Z0-9]{1,40}+){1,24}+")
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_THREE_CLASSES = tuple(map(re.compile, (rb"[a-z]", rb"[A-Z]", rb"[0-9]")))
 # A mangled name, a certificate, a public key, a checksum; an address in Bech32; a number.
 _PUBLIC = re.compile(
     rb"^(?:_Z|_R|M(?:II|IG|Fkw|Cow|HYw|Gow|Eow)|AAAA[A-Z]|ssh-|sha\d|pk_(?:live|test)_|xn--"
@@ -126,7 +124,7 @@ def drawn_secrets(text: bytes, starts: list[int], lengths: list[int]) -> Iterato
 def _start_of_number(text: bytes, place: int) -> int:
     """Where the letters and digits before the place begin: of the first part of `123456:AA...`."""
     start = max(0, place - _MAX_NUMBER_BYTES)
-    return place - len(text[start:place]) + len(text[start:place].rstrip(_ALPHANUMERIC))
+    return place - len(text[start:place]) + len(text[start:place].rstrip(ALPHANUMERIC))
 
 
 def _shape(text: bytes, start: int, end: int) -> Finding | None:
@@ -192,9 +190,7 @@ def _is_told(value: bytes) -> bool:
 
 
 def _line_before(text: bytes, start: int) -> bytes:
-    before = text[max(0, start - _BEFORE_BYTES) : start]
-    lines = before.split(b"\n")
-    return lines[-1]
+    return text[max(0, start - _BEFORE_BYTES) : start].rpartition(b"\n")[2]
 
 
 def _line_above(text: bytes, start: int) -> bytes:
@@ -222,7 +218,7 @@ def _fills_file(value: bytes) -> bool:
 
 
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
-    """A whole quoted string, or all that stands behind `name = `, of lower case, upper case and digits."""
+    """A whole quoted string, or all that stands behind `name = `."""
     if not _MIN_ALONE_BYTES <= end - start <= _MAX_ALONE_BYTES:
         return False
     value, line = text[start:end], _line_before(text, start)
@@ -232,9 +228,9 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
         beside = (text[:start] + text[end:]).strip()
         if not beside or (_COMMENT.fullmatch(beside) and (is_key_line(beside) or is_telling_line(beside))):
             return _fills_file(value)
-    is_word = _COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")
-    is_pair = _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
-    is_word = is_word or is_pair
+    is_word = (_COMMAND.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r", b" ")) or (
+        _PAIR.fullmatch(line) and text[end : end + 1] in (b"", b"\n", b"\r")
+    )
     if not (is_quoted or is_setting or is_word) or len(set(value)) < _MIN_DISTINCT - 4 * is_hex(value):
         return False
     if value.startswith(b"0x"):
@@ -260,5 +256,4 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
         return False
     if has_checksum or _UUID.fullmatch(value) or is_encoded_text(value):
         return False
-    is_mixed = all(one.search(value) for one in _THREE_CLASSES) or not is_hex(value)
-    return is_mixed and is_by_chance(value) and not is_harmless_line(line)
+    return is_by_chance(value) and not is_harmless_line(line)

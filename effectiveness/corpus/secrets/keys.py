@@ -30,7 +30,7 @@ _MARK = re.compile(b"(?P<secret>" + b"|".join((b"ATE KEY", b"key V1-", b"Private
 MARK_RULE = Rule(
     PRIVATE_KEY,
     frozenset((b"ATE KEY", b"key V1-", b"Private-", *(edge[:8] for edge in _BASE64_EDGES))),
-    find_by(_MARK, lambda match: True),
+    find_by(_MARK, lambda value: True),
 )
 
 

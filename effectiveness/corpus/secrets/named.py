@@ -9,8 +9,8 @@ import re
 
 from effectiveness.corpus.secrets.chance import alternates
 from effectiveness.corpus.secrets.keys import MAY_BE_BYTES, OF_BYTES, bytes_span
+from effectiveness.corpus.secrets.places import DELIMITERS, MAY_BE_HEADER, in_column
 from effectiveness.corpus.secrets.rules import Find, Rule, Scan, Span
-from effectiveness.corpus.secrets.tables import DELIMITERS, MAY_BE_HEADER, in_column
 from effectiveness.corpus.secrets.values import (
     BYTES_LOOKED_AT,
     MNEMONIC,

@@ -13,10 +13,10 @@ import re
 from pathlib import Path
 
 from effectiveness.corpus.secrets.chance import alternates, num_classes
-from effectiveness.corpus.secrets.chosen import is_chosen, is_chosen_in_call
-from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_near, is_varied
+from effectiveness.corpus.secrets.rules import Rule, Scan, Span, find_by, is_varied
 from effectiveness.corpus.secrets.values import (
     HARMLESS_VALUE,
+    can_be_secret,
     is_drawn_key,
     is_drawn_password,
     is_login,
@@ -26,23 +26,22 @@ from effectiveness.corpus.secrets.values import (
     is_short_material,
     is_url_password,
 )
+from effectiveness.corpus.secrets.words import is_chosen, is_chosen_in_call, is_harmless_name
 
 TABLE = Path(__file__).with_suffix(".txt")
 TESTS = {
-    "any": lambda match: True,
+    "any": lambda value: True,
     "varied": is_varied,
-    "alternating": lambda match: is_varied(match) and alternates(match["secret"]),
-    "mixed": lambda match: (
-        is_varied(match) and num_classes(match["secret"]) >= 3 and is_mixed(match["secret"])
-    ),
-    "login": lambda match: is_login(match["secret"]),
-    "url": lambda match: is_url_password(match["secret"]),
-    "drawn": lambda match: is_drawn_password(match["secret"]),
-    "drawn token": lambda match: is_drawn_password(match["secret"]) and alternates(match["secret"]),
-    "typed": lambda match: is_drawn_password(match["secret"]) and is_mixed_or_chosen(match["secret"]),
-    "drawn key": lambda match: is_drawn_key(match["secret"]),
-    "noise": lambda match: is_noise(match["secret"]),
-    "short": lambda match: is_chosen(match["secret"]) or is_short_material(match["secret"]),
+    "alternating": lambda value: is_varied(value) and alternates(value),
+    "mixed": lambda value: is_varied(value) and num_classes(value) >= 3 and is_mixed(value),
+    "login": is_login,
+    "url": is_url_password,
+    "drawn": is_drawn_password,
+    "drawn token": lambda value: is_drawn_password(value) and alternates(value),
+    "typed": lambda value: is_drawn_password(value) and is_mixed_or_chosen(value),
+    "drawn key": is_drawn_key,
+    "noise": is_noise,
+    "short": lambda value: is_chosen(value) or is_short_material(value),
 }
 MACROS = {
     "word": rb"(?P<quote>[\"'])?(?P<secret>(?(quote)[^\s\"']{5,256}|[^\s\"'`;|&<>]{5,256}+))(?(quote)(?P=quote))",
@@ -68,7 +67,7 @@ def _rule(row: str) -> Rule:
             re.sub(r"\\t", "\t", anchor.replace("\\n", "\n")).replace("·", " ").encode()
             for anchor in anchors.split()
         ),
-        find_near(compiled, accepts, is_before=how == ["before"]),
+        find_by(compiled, accepts, is_before=how == ["before"]),
         starts_token=how == ["word"],
         needs=needs,
     )
@@ -121,3 +120,129 @@ def _find_in_call(scan: Scan, place: int) -> Span | None:
 
 
 CALLED = Rule(IN_CALL, frozenset(_ANCHORS), _find_in_call)
+
+
+# --- in tables: below a name, at its place in `INSERT INTO t (...) VALUES (...)`, or under a title that tells --------
+
+DELIMITERS = (b",", b";", b"|", b"\t", b")", b"\n", b"\r")
+_HEADER = re.compile(rb"[\w \"'`-]{0,60}+(?:[,;|\t][\w \"'`-]{1,60}+){1,24}+\|?\r?\n")
+_AHEAD = re.compile(rb"[\w \"'`,;|\t-]{0,400}+[)\r\n]")  # most names stand in no list
+_RULER = re.compile(rb"[|: -]+\r?\n")
+_INSERT = re.compile(rb"[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values)\s{0,40}\(")
+# What stands behind a name for `in_column` to be asked: a cell that ends, the rest of the list and its end. Only a pipe
+# may end the line, and the comma of an INSERT that goes on below.
+MAY_BE_HEADER = (
+    rb"[ `\"']{0,2}(?:[)\r\n]|(?:\||[,;\t](?!\r?\n))%b|[,;|\t]\r?\n[\w,\s`\"]{0,400}+\)\s{0,40}(?i:values))"
+    % _AHEAD.pattern
+)
+_MAX_HEADER_BYTES, _MAX_ROWS = 400, 200
+
+
+def in_column(scan: Scan, place: int, *, is_password: bool) -> list[Span]:
+    """The values below the name in a table, or at its place in `INSERT INTO t (...) VALUES (...), (...)`."""
+    text = scan.text
+    if scan.table[0] <= place < scan.table[1]:
+        return []
+    ahead = _AHEAD.match(text, place)
+    if not ahead or (ahead[0].endswith(b")") and not _INSERT.match(text, place)):
+        return []
+    start = (
+        max(
+            text.rfind(b"\n", max(0, place - _MAX_HEADER_BYTES), place),
+            text.rfind(b"(", max(0, place - _MAX_HEADER_BYTES), place),
+        )
+        + 1
+    )
+    insert = _INSERT.match(text, place) if text[start - 1 : start] == b"(" else None
+    header = insert or _HEADER.match(text, start)
+    if not header or header[0].startswith(b"\t"):  # the indent of a line of code
+        return []
+    row_start = header.end()
+    ruler = None if insert else _RULER.match(text, row_start)
+    row_start = ruler.end() if ruler else row_start
+    delimiter = b"," if insert else re.search(rb"[,;|\t]", header[0])[0]  # type: ignore[index]  # _HEADER has one
+    number = text.count(delimiter, start, place)
+    num_cells = text.count(delimiter, start, place) + text.count(delimiter, place, header.end())
+    found: list[Span] = []
+    first_row_start = row_start
+    for row_number in range(_MAX_ROWS):
+        row_end = _line_end(text, row_start)
+        row = text[row_start : min(row_start + _MAX_HEADER_BYTES, row_end)]
+        cells = row.split(delimiter)
+        is_row = number < len(cells) if row_number == 0 else len(cells) - bool(insert) == num_cells + 1
+        if not is_row:
+            break
+        found += _in_cell(row_start, cells, number, is_password=is_password)
+        row_start = row_end + 1
+    scan.table = first_row_start, row_start
+    return found
+
+
+def _in_cell(row_start: int, cells: list[bytes], number: int, *, is_password: bool) -> list[Span]:
+    cell = cells[number]
+    cell_start = row_start + sum(len(before) + 1 for before in cells[:number])
+    value = cell.strip(b" \"'`);\r")
+    if not can_be_secret(value, is_of_password=is_password):
+        return []
+    value_start = cell_start + cell.index(value)
+    return [(value_start, value_start + len(value))]
+
+
+def _line_end(text: bytes, start: int) -> int:
+    end = text.find(b"\n", start)
+    return len(text) if end < 0 else end
+
+
+# ---------------------------------------------------------------- under a title: `stringData:`, `[credentials]`
+
+_TITLE = re.compile(
+    rb"(?:(?<=stri)ngData|(?i:secrets|credentials?|passwords|passw(?:oe|\xc3\xb6)rter|logins))"
+    rb"[\"']?(?:\][ \t]{0,8}\r?\n|[ \t]{0,8}(?:[:=]|=>)?[ \t]{0,8}[{]?[ \t]{0,8}\r?\n)"
+)
+_BEFORE_TITLE = re.compile(rb"(?:^|\n)([ \t]{0,40})(?:[\w.-]{0,40}|[\"'\[][\w.-]{0,40})$")
+_ENTRY = re.compile(
+    rb"([ \t]{0,60})(?:-[ ])?[\"']?(?P<name>[\w.@/-]{1,64})[\"']?[ \t]{0,8}(?::|=>?)[ \t]{0,8}"
+    rb"(?P<quote>[\"']?)(?P<value>[^\s\"'`<>(){}\[\],;]{8,256})(?P=quote)[ \t]{0,8},?\r?\n"
+)
+_OTHER_LINE = re.compile(rb"[ \t]{0,60}[^\n]{0,300}\n")
+_MAX_BEFORE_BYTES, _MAX_LINES = 84, 64
+
+
+def _find_entries(scan: Scan, place: int) -> Span | None:
+    text = scan.text
+    if scan.section[0] <= place < scan.section[1]:
+        return None
+    title = _TITLE.match(text, place)
+    before = title and _BEFORE_TITLE.search(text, max(0, place - _MAX_BEFORE_BYTES), place)
+    if not title or not before:
+        return None
+    is_flat = title[0].lstrip().find(b"]") >= 0  # entries of an INI section stand no deeper than its title
+    at, found = title.end(), []
+    for _ in range(_MAX_LINES):
+        entry = _ENTRY.match(text, at)
+        if entry and (is_flat or len(entry[1]) > len(before[1])):
+            value = entry["value"].rstrip(b"\\")
+            if not is_harmless_name(entry["name"]) and can_be_secret(value, is_of_password=True):
+                found.append((entry.start("value"), entry.start("value") + len(value)))
+        line = entry or _OTHER_LINE.match(text, at)
+        if not line or _ends_section(line[0], before[1], is_flat=is_flat):
+            break
+        at = line.end()
+    scan.section = title.end(), at
+    span, *scan.further = found or (None,)
+    return span
+
+
+def _ends_section(line: bytes, indent: bytes, *, is_flat: bool) -> bool:
+    if is_flat:
+        return line.startswith(b"[")
+    return bool(line.strip()) and len(line) - len(line.lstrip()) <= len(indent)
+
+
+SECTIONS = (
+    Rule(
+        "entry under a telling title",
+        frozenset((b"ngDa", b"secr", b"cred", b"pass", b"logi")),
+        _find_entries,
+    ),
+)

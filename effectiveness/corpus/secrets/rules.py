@@ -25,8 +25,8 @@ END = rb"(?![A-Za-z0-9])"
 # Documentation's own: AKIAIOSFODNN7EXAMPLE, and what `redact` itself leaves behind.
 _PLACEHOLDER = re.compile(rb"(?i)example|x{5}|\*{3}|redacted|1234567890|abcdefghij")
 MIN_DISTINCT = 6  # letters and digits: the rarest rule draws 16 of 32 symbols
-ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_DISTINCT = ALPHANUMERIC | frozenset(b"!#$%^&@?")
+ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DISTINCT = frozenset(ALPHANUMERIC + b"!#$%^&@?")
 
 
 def is_of_documentation(value: bytes) -> bool:
@@ -37,9 +37,9 @@ def is_placeholder(value: bytes) -> bool:
     return is_of_documentation(value) or len(set(value[:256]) & _DISTINCT) < MIN_DISTINCT
 
 
-def is_varied(match: re.Match[bytes]) -> bool:
-    """Whether the group "secret" can be a random string and not a placeholder."""
-    return not is_placeholder(match["secret"])
+def is_varied(value: bytes) -> bool:
+    """Whether it can be a random string and not a placeholder."""
+    return not is_placeholder(value)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Scan:
 
 Span = tuple[int, int]
 Find = Callable[[Scan, int], Span | None]
-Accepts = Callable[[re.Match[bytes]], bool]
+Accepts = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +93,16 @@ class Rule:
 _BEFORE_BYTES = 160
 
 
-def find_by(pattern: re.Pattern[bytes], accepts: Accepts = is_varied) -> Find:
-    """The group "secret" of a match at the place."""
-    return find_near(pattern, accepts)
-
-
-def find_near(pattern: re.Pattern[bytes], accepts: Accepts, *, is_before: bool = False) -> Find:
+def find_by(pattern: re.Pattern[bytes], accepts: Accepts = is_varied, *, is_before: bool = False) -> Find:
     """The group "secret" of a match that begins at the place, or ends there."""
 
     def find(scan: Scan, place: int) -> Span | None:
         match = pattern.match(scan.text, place)
-        return match.span("secret") if match and accepts(match) else None
+        return match.span("secret") if match and accepts(match["secret"]) else None
 
     def find_before(scan: Scan, place: int) -> Span | None:
         match = pattern.search(scan.text, max(0, place - _BEFORE_BYTES), place)
-        return match.span("secret") if match and accepts(match) else None
+        return match.span("secret") if match and accepts(match["secret"]) else None
 
     return find_before if is_before else find
 
@@ -194,7 +189,7 @@ def _find_token(token: Token) -> Find:
 
     def find(scan: Scan, place: int) -> Span | None:
         match = pattern.match(scan.text, place)
-        if not match or not is_varied(match):
+        if not match or is_placeholder(match["secret"]):
             return None
         return match.start("secret"), scan.end_of(stretch, match.end())
 

@@ -21,8 +21,8 @@ from effectiveness.corpus.secrets.chance import (
     num_changes,
     num_classes,
 )
-from effectiveness.corpus.secrets.chosen import SYMBOLS, is_chosen, is_chosen_if_named, is_chosen_phrase
 from effectiveness.corpus.secrets.rules import MIN_DISTINCT, is_of_documentation, is_placeholder
+from effectiveness.corpus.secrets.words import SYMBOLS, is_chosen, is_chosen_if_named, is_chosen_phrase
 
 _NOT_OF_NAME = re.compile(rb"[^\w.-]")
 

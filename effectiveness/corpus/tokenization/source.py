@@ -20,14 +20,13 @@ import numpy as np
 from effectiveness.common.boundary import read_bytes, read_regular, reading
 from effectiveness.common.paths import path_of, spell
 from effectiveness.common.records import UserError
-from effectiveness.common.tokenizer_file import FIM_SPELLINGS, own_spelling, vocabulary_of
+from effectiveness.common.tokenizer_file import FIM_SPELLINGS, PRETOKENIZER, own_spelling, vocabulary_of
 from effectiveness.corpus.tokenization import (
     CONTROL_TOKENS,
     END_OF_TEXT,
     HOSTILE_TEXTS,
     MASK,
     PAD,
-    PRETOKENIZER,
     Encoder,
     TokenizerError,
     TokenizerInfo,

@@ -1,7 +1,7 @@
-"""Renew `table.json` and `LICENSE` from a clone of linguist.
+"""Renew `linguist/table.json` and `linguist/LICENSE` from a clone of linguist.
 
 git clone https://github.com/github-linguist/linguist
-python3 -m effectiveness.languages.linguist.renew linguist
+python3 -m effectiveness.languages.renew linguist
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from effectiveness.languages.linguist import TABLE
+from effectiveness.languages.record import TABLE
 
 SOURCE = "https://github.com/github-linguist/linguist"
 _LISTS = {
