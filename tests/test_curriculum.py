@@ -9,7 +9,7 @@ from effectiveness.corpus.augment import AUGMENTATIONS, NO_FACTS, Variant, vary
 from effectiveness.corpus.curriculum import COUNTED, _query, features_of, order_by_complexity
 from effectiveness.corpus.rows.variants import features_of_variant
 from effectiveness.languages import LANGUAGES, syntax
-from effectiveness.languages.outline import words_of
+from effectiveness.languages.syntax import words_of
 
 # For each language: assignments and loops < types, error handling, generics < modules working together.
 EXAMPLES = {

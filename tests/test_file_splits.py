@@ -23,7 +23,7 @@ from effectiveness.common.jsonl import digest, read_metadata, read_rows, write_m
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS, SPLITS_FILE, UserError
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.duplicates import NOTHING
-from effectiveness.corpus.duplicates.earlier import least_of_alike
+from effectiveness.corpus.duplicates.passages import least_of_alike
 from effectiveness.corpus.file_splits import FileSplits, KeptSplits, keep_splits, read_splits, write_splits
 from effectiveness.corpus.split import assign_splits
 

@@ -39,14 +39,6 @@ class Judgement:
         ]
         return below[-1] if below else 0.0
 
-    def as_dict(self) -> dict:
-        return {
-            "length_term": self.length_term,
-            "scores": list(self.scores),
-            "shares": list(self.shares),
-            "num_questions": self.num_questions,
-        }
-
 
 def fit(candidates: Sequence[Sequence[Line]], truths: Sequence[str]) -> Judgement:
     """The length term with most exact answers (the longer lines where it is a draw), then its confidence."""

@@ -28,8 +28,7 @@ import numpy as np
 import tree_sitter
 
 from effectiveness.languages import LANGUAGES
-from effectiveness.languages.outline import indentation, words_of
-from effectiveness.languages.syntax import SyntaxTable, grammar, table_of
+from effectiveness.languages.syntax import SyntaxTable, grammar, indentation, table_of, words_of
 
 WEIGHTS = {
     "size": 0.50,

@@ -28,7 +28,8 @@ from effectiveness.common.boundary import open_binary
 from effectiveness.common.jsonl import digest, of_another_version, read_metadata
 from effectiveness.common.paths import spell
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS, SPLITS_FILE, Corpus, UserError
-from effectiveness.corpus.duplicates import NOTHING, NUM_BANDS
+from effectiveness.corpus.duplicates import NUM_BANDS
+from effectiveness.corpus.duplicates.passages import NOTHING, least_of_alike
 
 FEWEST_KNOWN = 0.25  # of the files, then or now: of fewer it is the dataset of something else
 
@@ -78,8 +79,6 @@ def keep_splits(older: FileSplits | None, paths: Sequence[str], sketches: Sequen
     split = np.full(len(paths), NOTHING, np.uint8)
     if older is None:
         return KeptSplits(older=None, split=split, by_path=split != NOTHING, is_carried=np.empty(0, bool))
-    from effectiveness.corpus.duplicates.earlier import least_of_alike
-
     of_path: dict[str, int] = {}
     for path, value in zip(older.paths, older.split.tolist(), strict=True):
         of_path[path] = min(value, of_path.get(path, NOTHING))

@@ -43,16 +43,18 @@ def of_infill(body: dict, max_lines: int) -> Cursor:
 
 def of_completion(body: dict, max_lines: int) -> Cursor:
     """llama.cpp's /completion: a prompt, in which the client may have written a gap and other files by itself."""
-    path, files, prompt = headed(text_of(body, "prompt"))
-    cursor = _cursor(body, *parted(prompt), max_lines, "n_predict")
-    return replace(cursor, path=path[:MAX_PATH_CHARACTERS], extra=_nearest(files))
+    return _of_prompt(body, max_lines, "n_predict")
 
 
 def of_openai(body: dict, max_lines: int) -> Cursor:
     """OpenAI's completions, with a suffix that is really behind the gap."""
+    return _of_prompt(body, max_lines, "max_tokens", text_of(body, "suffix"))
+
+
+def _of_prompt(body: dict, max_lines: int, tokens: str, behind: str = "") -> Cursor:
     path, files, prompt = headed(text_of(body, "prompt"))
     prefix, suffix = parted(prompt)
-    cursor = _cursor(body, prefix, text_of(body, "suffix") or suffix, max_lines, "max_tokens")
+    cursor = _cursor(body, prefix, behind or suffix, max_lines, tokens)
     return replace(cursor, path=path[:MAX_PATH_CHARACTERS], extra=_nearest(files))
 
 

@@ -35,7 +35,7 @@ class Routes:
             raise RefusedRequest(404, f"no such route; there are {', '.join(ROUTES)}")
         if method != wanted:
             raise RefusedRequest(405, f"{route} takes {wanted}")
-        return answer(replace(self, is_gone=is_gone), body)
+        return answer if isinstance(answer, Reply) else answer(replace(self, is_gone=is_gone), body)
 
     def known(self) -> Knowledge:
         """Raises RefusedRequest until all is read, in the form of llama-server, whose clients know it.
@@ -136,12 +136,6 @@ def completions(routes: Routes, body: dict) -> Reply:
     return Reply(head | {"choices": [choice], "usage": usage})
 
 
-def models(routes: Routes, body: dict) -> Reply:
-    return Reply(
-        {"object": "list", "data": [{"id": NAME, "object": "model", "created": 0, "owned_by": "you"}]}
-    )
-
-
 def health(routes: Routes, body: dict) -> Reply:
     knowledge = routes.known()
     known = {"is_fitted": knowledge.is_fitted, "num_saved": knowledge.num_saved}
@@ -152,15 +146,6 @@ def tabby_health(routes: Routes, body: dict) -> Reply:
     version = {"build_date": "", "build_timestamp": "", "git_sha": "", "git_describe": "effectiveness"}
     machine = {"arch": "", "cpu_info": "", "cpu_count": os.cpu_count() or 1, "cuda_devices": []}
     return Reply({"model": NAME, "device": "cpu", "webserver": False, "version": version, **machine})
-
-
-def tabby_setting(routes: Routes, body: dict) -> Reply:
-    return Reply({"disable_client_side_telemetry": True})
-
-
-def tabby_event(routes: Routes, body: dict) -> Reply:
-    """Which completions were taken: not kept."""
-    return Reply({})
 
 
 # --- Ollama -----------------------------------------------------------------------------------------------
@@ -177,33 +162,25 @@ def generate(routes: Routes, body: dict) -> Reply:
     return Reply(parts=lines, content_type="application/x-ndjson")
 
 
-def show(routes: Routes, body: dict) -> Reply:
-    """Clients ask for a suffix only where the template has one."""
-    template = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ end }}"
-    return Reply(
-        {"template": template, "parameters": "", "details": {}, "capabilities": ["completion", "insert"]}
-    )
+# --- the table ----------------------------------------------------------------------------------------------
 
+# Clients of Ollama ask for a suffix only where the template has one.
+TEMPLATE = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ end }}"
+ABOUT_TEMPLATE = {"parameters": "", "details": {}, "capabilities": ["completion", "insert"]}
+MODEL = {"id": NAME, "object": "model", "created": 0, "owned_by": "you"}
 
-def version(routes: Routes, body: dict) -> Reply:
-    return Reply({"version": "0.6.4"})
-
-
-def tags(routes: Routes, body: dict) -> Reply:
-    return Reply({"models": [{"name": NAME, "model": NAME, "size": 0, "details": {}}]})
-
-
-ROUTES: dict[str, tuple[str, Callable[[Routes, dict], Reply]]] = {
+# Path -> method, and who answers or what is always said.
+ROUTES: dict[str, tuple[str, Callable[[Routes, dict], Reply] | Reply]] = {
     "/infill": ("POST", infill),
     "/completion": ("POST", completion),
     "/v1/completions": ("POST", completions),
-    "/v1/models": ("GET", models),
+    "/v1/models": ("GET", Reply({"object": "list", "data": [MODEL]})),
     "/health": ("GET", health),
     "/v1/health": ("GET", tabby_health),
-    "/v1beta/server_setting": ("GET", tabby_setting),
-    "/v1/events": ("POST", tabby_event),
+    "/v1beta/server_setting": ("GET", Reply({"disable_client_side_telemetry": True})),
+    "/v1/events": ("POST", Reply({})),  # which completions were taken: not kept
     "/api/generate": ("POST", generate),
-    "/api/show": ("POST", show),
-    "/api/tags": ("GET", tags),
-    "/api/version": ("GET", version),
+    "/api/show": ("POST", Reply({"template": TEMPLATE, **ABOUT_TEMPLATE})),
+    "/api/tags": ("GET", Reply({"models": [{"name": NAME, "model": NAME, "size": 0, "details": {}}]})),
+    "/api/version": ("GET", Reply({"version": "0.6.4"})),
 }

@@ -38,7 +38,6 @@ NUM_BANDS = 25
 ROWS_PER_BAND = 10
 SHINGLE_WORDS = 5
 MIN_JACCARD = 0.7
-NOTHING = 255  # in an array of small values
 
 # k files that share a band without being similar cost k * k / 2 comparisons, so a bucket may fail this many
 # for each of its files; then the rest of it is joined unverified: the split errs on the side of no leak, and

@@ -27,6 +27,7 @@ MANY_SHARED = 16  # kept passages, about 250 words in a row: enough at any share
 MAX_FILES = 16
 MOST = 0.4  # of the smaller file's passages, common ones and all
 LOOK_AHEAD = 4
+NOTHING = 255  # in an array of small values
 
 
 def passages_of(running: np.ndarray, bounds: np.ndarray) -> list[np.ndarray]:
@@ -105,3 +106,40 @@ def _neighbours_by_common(entries: _Entries, passages: Sequence[np.ndarray]) -> 
         same = hashes[step:] == hashes[:-step]
         pairs.update(zip(owners[:-step][same].tolist(), owners[step:][same].tolist(), strict=True))
     return pairs
+
+
+# --- files that resemble earlier texts, of which only the sketches are left ------------------------------------
+
+
+def least_of_alike(
+    sketches: Sequence[np.ndarray], earlier: Sequence[np.ndarray], values: np.ndarray, num_bands: int
+) -> np.ndarray:
+    """uint8[sketches]: the least of `values`, uint8[earlier], over those that each is alike; NOTHING for none.
+
+    Alike are equal ones, those that share a band (a Jaccard similarity of 0.8 with probability 0.94, one of 0.5 of
+    0.02: without the texts nothing is verified), and those that share long passages. Both: sketches of
+    `signature`, uint64[num_bands + 1 + passages].
+    """
+    least = np.full(len(sketches), NOTHING, np.uint8)
+    if not (len(sketches) and len(earlier)):
+        return least
+    for column in range(num_bands + 1):
+        hashes, theirs = (
+            np.array([sketch[column] for sketch in some], np.uint64) for some in (sketches, earlier)
+        )
+        found = _least_of_equal(hashes, theirs, values)
+        least = np.minimum(least, np.where(hashes == 0, NOTHING, found))  # 0: too few words for a band
+    passages = [sketch[num_bands + 1 :] for sketch in (*sketches, *earlier)]
+    for a, b in sharing_pairs(passages):
+        if a < len(sketches) <= b:
+            least[a] = min(least[a], values[b - len(sketches)])
+    return least
+
+
+def _least_of_equal(hashes: np.ndarray, theirs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """uint8[hashes]: the least value of the same hash of theirs, NOTHING where they have none."""
+    order = np.lexsort((values, theirs))
+    ordered = theirs[order]
+    # The first of equal ones has the least.
+    at = np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)
+    return np.where(ordered[at] == hashes, values[order][at], np.uint8(NOTHING))

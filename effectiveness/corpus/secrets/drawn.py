@@ -179,14 +179,16 @@ def _is_told(value: bytes) -> bool:
     """Drawn, behind a word that tells: key material, no name that goes on."""
     value = value.rstrip(b"=")
     parts = _SEPARATORS.split(value)
-    has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts) and any(
-        len(part) > 2 and part.isalpha() for part in parts
-    )
+    has_checksum = _has_checksum(parts) and any(len(part) > 2 and part.isalpha() for part in parts)
     if len(value) < _MIN_NEAR_BYTES or is_placeholder(value) or is_written(value) or has_checksum:
         return False
     if _UUID.fullmatch(value):
         return True
     return is_by_chance(value) or (is_hex(value) and len(value) >= _MIN_NEAR_HEX_BYTES)
+
+
+def _has_checksum(parts: list[bytes]) -> bool:
+    return any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
 
 
 def _line_before(text: bytes, start: int) -> bytes:
@@ -249,11 +251,10 @@ def _stands_alone(text: bytes, start: int, end: int) -> bool:
         near = text[max(0, start - len(line) - _NEAR_BYTES) : end + _NEAR_BYTES]
         return is_client_text(near) or (is_key_line(line) and is_cipher_text(near))
     parts = _SEPARATORS.split(value)
-    has_checksum = any(len(part) >= _MIN_NEAR_BYTES and is_hex(part) for part in parts)
     if not is_quoted and _ATTRIBUTE.fullmatch(value):
         return False
     if max(map(len, parts)) < _MIN_PART_BYTES:  # the name of a model, a version
         return False
-    if has_checksum or _UUID.fullmatch(value) or is_encoded_text(value):
+    if _has_checksum(parts) or _UUID.fullmatch(value) or is_encoded_text(value):
         return False
     return is_by_chance(value) and not is_harmless_line(line)

@@ -5,12 +5,13 @@ make of them.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-
-def word_set(words: str) -> frozenset[bytes]:
-    """The words between spaces."""
-    return frozenset(word.encode() for word in words.split())
-
+_, *_BLOCKS = Path(__file__).with_suffix(".txt").read_bytes().split(b"\n\n")
+_LISTS = {
+    name.decode(): frozenset(words.split())
+    for name, _, words in (block.partition(b":\n") for block in _BLOCKS)
+}
 
 # Every row: the anchors, with commas between, and the expression of the word that begins there. Words in German,
 # Spanish, Portuguese, French, Dutch, Polish, Italian, Swedish, Finnish, Turkish, Czech, Hungarian, Danish, Chinese,
@@ -55,61 +56,25 @@ END_OF_WORD = (
 )
 
 # Whose key is a secret: `api_key`, not `cache_key`.
-KEY_OWNERS = word_set("""
-    access account admin aes api app appkey auth authentication bot client consumer crypt decrypt decryption
-    deploy deployer des ecdsa ed25519 encrypt encryption enc hmac host jwt license licence machine maps master mnemonic
-    owner private priv rsa secret security server network radius service session shared sign signer signing ssh ssl
-    storage store subscription tacacs tls validation wallet webhook wep wg wifi wpa write x25519
-""")
+KEY_OWNERS = _LISTS["key owners"]
 
 # Of a name: `token_url`, `PasswordField`.
 _HARMLESS_STEMS = re.compile(
     rb"(?i)hash|digest|sha[0-9]|md5|checksum|public|finger|pattern|regex|format|placeholder"
 )
-_HARMLESS_IN_NAME = word_set("""
-    pub field fields name names path paths file filename url urls uri error errors err msg message
-    messages label title page pages cursor next prev continuation primary foreign partition cache sort
-    version count counts length len size type types class prompt hint help description column columns blob
-    index idx id ids max min num number cancellation keyword policy strength expiry expires expiration
-    allow header headers prefix suffix param parameter parameters mode kind status state event callback
-    handler factory manager provider validator verify verifying verification publishable site required
-    enabled disabled lookup reset
-""")
+_HARMLESS_IN_NAME = _LISTS["harmless in a name"]
 
 # Of the line before a random string.
-_TELLING = word_set("""
-    auth oauth crypt encryption login pass pw pat
-    access cred creds sid credential credentials bearer wallet mnemonic fernet hmac jwt
-    cookie netrc sessionid machinekey authorization accounts kty ident identified authenticate adafruit
-    adobe airtable algolia alibaba amplitude asana atlassian aws azure beamer bitbucket bittrex
-    bugsnag circleci clearbit cloudflare cloudinary codecov cohere coinbase confluent contentful databricks
-    datadog digitalocean discord docusign dropbox drone etsy facebook fastly finicity finnhub firebase
-    flickr freshbooks gitter gocardless heroku hubspot infura instagram intercom jfrog kraken kucoin
-    launchdarkly linkedin lob looker mailchimp mailgun mapbox mattermost messagebird netlify newrelic
-    appid relic nytimes okta opsgenie pagerduty paypal plaid pusher rapidapi razorpay rollbar segment
-    sendbird sendgrid sentry shodan slack snyk sonar spotify square squarespace stripe sumologic
-    telegram travis trello twilio twitch twitter typeform uber wandb yandex youtube zendesk
-""")
-_HARMLESS = word_set("""
-    hash hashes digest digests checksum checksums integrity commit revision rev etag fingerprint uuid
-    guid public pub pubkey nonce cursor page version blob resolved data src href signature sig certificate cert
-    certs expected expect want assert equal equals test tests testing vector vectors example examples
-    sample samples encode encoded decode decoded image img svg ssh import imports require fmt format
-    pattern regex alphabet charset unhexlify hexlify fromhex next md sha crc tree parent oid hex font id
-    ids url path file continuation primary foreign sort partition cache verification dnskey track channel site
-    publishable donate address websocket boundary prefix
-""")
-_OF_CLIENTS = word_set("""
-    account api auth client connect connection credential credentials endpoint host login oauth sdk server service
-    session tenant user username webhook
-""")
-_OF_CIPHERS = word_set("aes cipher crypt decrypt encrypt hmac jwt")
+_TELLING = _LISTS["telling"]
+_HARMLESS = _LISTS["harmless"]
+_OF_CLIENTS = _LISTS["of clients"]
+_OF_CIPHERS = _LISTS["of ciphers"]
 # In one word with others, too: `algoliasearch`.
 _VENDOR = re.compile(b"(?i:" + b"|".join(sorted(word for word in _TELLING if len(word) >= 6)) + b")")
-_OF_CHECKSUMS = _HARMLESS - word_set("id ids url path file version data src href page tree next cache path")
-_OF_CODECS = word_set(
-    "encode encoded decode decoded import imports require hex fromhex unhexlify hexlify fmt format img"
+_OF_CHECKSUMS = _HARMLESS - frozenset(
+    b"id ids url path file version data src href page tree next cache path".split()
 )
+_OF_CODECS = _LISTS["of codecs"]
 _STRONG = re.compile(rb"(?i)(?:secret|private|api|signing|encryption)[_-]?key|passw|clientsecret")
 _KEYS = frozenset((b"key", b"keys"))
 _WORDS = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -220,24 +185,8 @@ _HOST = re.compile(rb"^www\.|\.[a-z]{2,4}$")  # or the name of a file
 _MIN_LETTERS, _MIN_DIGITS, _MIN_DISTINCT = 3, 2, 5
 _MAX_RUN_OF_CAPITALS = re.compile(rb"[A-Z]{5}")
 # What programs call their fields, types and examples.
-_OF_PROGRAMS = word_set("""
-    add admin aes alg api arg argon args auth bar base basic baz bcrypt bits block box btn bug button bytes case
-    cell char check cipher class client cls code col color column config confirm const context conv create css
-    csrf cur current data date db debug default delete demo des dev dict digest dir disabled div doc edit
-    element email empty enabled encode encoded encrypted enter entry enum err error event example expired
-    express fail field file first float foo form func get grp group guest hash header hex hidden hide hint hmac
-    host html http https icon id idx img index info init input int invalid is item iter json kdf kerberos key
-    keys label last layout len length level line link list log login lookup main max md menu method min missing
-    mock modal mode model msg mysql name named new node ntlm null num number oauth obj object ok old opt option
-    origin out page panel param params pass passwd password path pbkdf phone pin placeholder plain plaintext
-    port prefix prev private prompt proto psk public pw pwd query read ref regex remote req request require
-    required reset response result role root row rsa rule salt sample schema scram screen scrypt search secret
-    section select service session set sha show sign signin signup size sql src ssh ssl state status step str
-    string strong style sub submit suite sym sys system tab table tag temp template test text the theme time
-    title tls tmp toggle token too txt type uint unicode unit update upper uri url user username utf uuid val
-    valid validate value var variant vec vector ver version view weak widget window word write wrong xml your
-""")
-_OF_PROSE = word_set("and are for from has its must not that the this with you your")
+_OF_PROGRAMS = _LISTS["of programs"]
+_OF_PROSE = _LISTS["of prose"]
 
 
 def is_chosen(value: bytes) -> bool:

@@ -22,7 +22,6 @@ import numpy as np
 from effectiveness.common.boundary import read_bytes
 from effectiveness.common.records import UserError
 from effectiveness.common.tokenizer_file import PRETOKENIZER
-from effectiveness.corpus.tokenization.reader import trial_texts_around, trial_texts_of
 
 END_OF_TEXT, PAD, MASK = "<|endoftext|>", "<|pad|>", "<mask>"
 # Exactly the texts by which llama.cpp's converter finds the fill-in-the-middle tokens.
@@ -276,3 +275,33 @@ def pieces(text: str, min_chars: int = PIECE_CHARS) -> Iterator[str]:
         yield text[begin : cut.end()]
         begin = cut.end()
     yield text[begin:]
+
+
+# --- texts on which a tokenizer is tried: made of its own tokens, not of ones we know -------------------------
+
+SAMPLE_BYTES = 1 << 12
+SPACE = "\u2581"  # how sentencepiece spells a space, and gives back this character itself as one
+
+
+def trial_texts_around(control_texts: list[str]) -> Iterator[str]:
+    """The text of every control token: alone, within words and lines, twice, and cut in two."""
+    for text in control_texts:
+        half = len(text) // 2
+        yield from (text, f" {text}", f"x{text}y", f"\n{text}\n", text * 2, text.upper(), text.lower())
+        yield from (f"{text[:half]} {text[half:]}", f"'{text}' + {text}")
+    yield " ".join(control_texts)
+    yield "".join(control_texts)
+
+
+def trial_texts_of(vocabulary: Iterable[str], max_entries: int) -> Iterator[str]:
+    """The vocabulary's entries as they are spelled: "<0x0A>" in a file is no line feed."""
+    entries = sorted(entry for entry in vocabulary if SPACE not in entry)
+    marked = [entry for entry in entries if not entry[:1].isalnum() and entry[-1:] in "<>[]{}|"]
+    sampled = entries[:: max(1, len(entries) // max_entries)]
+    text = ""
+    for entry in dict.fromkeys((*marked[:max_entries], *sampled)):
+        text += entry + "\n"
+        if len(text) > SAMPLE_BYTES:
+            yield text
+            text = ""
+    yield text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from effectiveness.common.boundary import read_json_object, read_regular, reading
@@ -66,33 +65,3 @@ def _from_vocab_and_merges(vocab_path: Path, merges_path: Path, way_out: str):
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
-
-
-# --- texts on which a tokenizer is tried: made of its own tokens, not of ones we know -------------------------
-
-SAMPLE_BYTES = 1 << 12
-SPACE = "\u2581"  # how sentencepiece spells a space, and gives back this character itself as one
-
-
-def trial_texts_around(control_texts: list[str]) -> Iterator[str]:
-    """The text of every control token: alone, within words and lines, twice, and cut in two."""
-    for text in control_texts:
-        half = len(text) // 2
-        yield from (text, f" {text}", f"x{text}y", f"\n{text}\n", text * 2, text.upper(), text.lower())
-        yield from (f"{text[:half]} {text[half:]}", f"'{text}' + {text}")
-    yield " ".join(control_texts)
-    yield "".join(control_texts)
-
-
-def trial_texts_of(vocabulary: Iterable[str], max_entries: int) -> Iterator[str]:
-    """The vocabulary's entries as they are spelled: "<0x0A>" in a file is no line feed."""
-    entries = sorted(entry for entry in vocabulary if SPACE not in entry)
-    marked = [entry for entry in entries if not entry[:1].isalnum() and entry[-1:] in "<>[]{}|"]
-    sampled = entries[:: max(1, len(entries) // max_entries)]
-    text = ""
-    for entry in dict.fromkeys((*marked[:max_entries], *sampled)):
-        text += entry + "\n"
-        if len(text) > SAMPLE_BYTES:
-            yield text
-            text = ""
-    yield text

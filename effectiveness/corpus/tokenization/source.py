@@ -31,9 +31,6 @@ from effectiveness.corpus.tokenization import (
     TokenizerError,
     TokenizerInfo,
     pieces,
-)
-from effectiveness.corpus.tokenization.reader import (
-    read_tokenizer,
     trial_texts_around,
     trial_texts_of,
 )
@@ -87,6 +84,8 @@ def _directory_of(path: Path) -> Path:
 
 def install_tokenizer(choice: TokenizerChoice, directory: Path) -> TokenizerInfo:
     """Write an existing tokenizer as tokenizer.json with all control tokens into `directory`."""
+    from effectiveness.corpus.tokenization.reader import read_tokenizer
+
     assert choice.files is not None, "one without files is trained"
     directory.mkdir()
     try:
