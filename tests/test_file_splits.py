@@ -22,8 +22,7 @@ from wreckage import Way, Wreckage
 from effectiveness.common.jsonl import digest, read_metadata, read_rows, write_metadata
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS, SPLITS_FILE, UserError
 from effectiveness.corpus import duplicates
-from effectiveness.corpus.duplicates import NOTHING
-from effectiveness.corpus.duplicates.passages import least_of_alike
+from effectiveness.corpus.duplicates.passages import NOTHING, least_of_alike
 from effectiveness.corpus.file_splits import FileSplits, KeptSplits, keep_splits, read_splits, write_splits
 from effectiveness.corpus.split import assign_splits
 

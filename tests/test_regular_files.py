@@ -94,8 +94,10 @@ OWN_FILES = {
     *(
         "effectiveness/corpus/secrets/places.py",
         "effectiveness/corpus/secrets/rules.py",
+        "effectiveness/corpus/secrets/words.py",
         "effectiveness/languages/record.py",
         "effectiveness/languages/renew.py",
+        "effectiveness/serve/command.py",
         "effectiveness/serve/repository.py",
         "effectiveness/trainer/export.py",
         "effectiveness/proof/canaries.py",
