@@ -257,6 +257,17 @@ def test_who_lets_the_shell_put_names_for_a_pattern_is_told_of_quotes(repository
         assert "quotes" not in run(*given).stderr
 
 
+def test_who_keeps_the_splits_is_told_how_to_train_on_and_where_the_held_out_files_are(repository, tmp_path):
+    flags = ("--tokenizer", "local", "--max-tokens", "64", "--output")
+    first = run(repository, *flags, tmp_path / "one")
+    second = run(repository, *flags, tmp_path / "two", "--splits-of", tmp_path / "one")
+    assert "--checkpoint MODEL" in second.stdout and "--checkpoint" not in first.stdout
+    assert re.search(
+        r"as in the older dataset: \d+ files known by name, .*; all \d+ that it held out still are",
+        second.stdout,
+    )
+
+
 def test_what_is_told_to_be_typed_next_can_be_typed_there(repository, tmp_path):
     (tmp_path / "a place").mkdir()
     tree = tmp_path / "a tree"

@@ -203,6 +203,10 @@ def test_the_three_commands_of_the_quick_start_run_as_they_stand(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Val Loss" in done.stdout and done.stdout.splitlines()[-1] == "COMPLETE"
+    worth, editor = done.stdout.splitlines()[-3:-1]
+    named = "training_data_effectiveness", "models/the-block-effectiveness"
+    assert worth.endswith(" proof --dataset {} --model {}".format(*named))
+    assert editor.endswith(" serve {1} --dataset {0}".format(*named))
     assert (tmp_path / "models" / "the-block-effectiveness" / "model.safetensors").is_file()
 
 

@@ -238,6 +238,10 @@ class Story:
             say(f"  Check: {script('tests/test_dataset_effectiveness.py')} {as_word(output)}")
         train = as_word(output / DATASET_FILES["train"])
         say(f"  Train: {typed('train')} --sequences {train} --output models/mine")
+        if options.splits_of:
+            say(
+                "  Train on, from a model of the older dataset: the same with --checkpoint MODEL and another --output"
+            )
         live = "" if is_bare(options.root) else f" --repository {as_word(options.root)}"
         say(f"  In an editor, without training: {typed('serve')} --dataset {as_word(output)}{live}")
         say(f"COMPLETE in {self._watch.total_s():.1f} s")

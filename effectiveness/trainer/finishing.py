@@ -87,6 +87,12 @@ def _hand_over(
     run.console.say(f"model   {run.output}")
     if run.config.output.report:
         run.console.say(f"report  {report}")
+    _tell_what_is_next(run.console.say, as_word(run.dataset.directory), as_word(run.output))
+
+
+def _tell_what_is_next(say: Callable[[str], None], dataset: str, model: str) -> None:
+    say(f"worth   {typed('proof')} --dataset {dataset} --model {model}")
+    say(f"editor  {typed('serve')} {model} --dataset {dataset}")
 
 
 def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
