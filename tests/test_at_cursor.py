@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from effectiveness.completion import reading
 from effectiveness.completion.at_cursor import Completer, Cursor, Prompt
 from effectiveness.completion.lines import Predictor, likely_lines
 from effectiveness.completion.overlap import (
@@ -18,7 +20,7 @@ from effectiveness.completion.overlap import (
     repeats_line,
     rest_of_line,
 )
-from effectiveness.completion.reading import KeptIds, read_so_far, stable_length
+from effectiveness.completion.reading import KeptIds, KeptReaders, read_so_far, stable_length
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.memory import build_memory
@@ -260,6 +262,17 @@ def test_an_answer_comes_at_its_time_from_whatever_was_found(completer):
     late = Cursor(prefix=source(*NAMES) * 20, max_lines=50, max_tokens=10_000, until=time.monotonic())
     answer = completer.answer(late)
     assert len(answer.ids) <= 2
+
+
+def test_on_a_busy_machine_reading_leaves_time_to_answer_and_the_nearest_text_is_read(completer, monkeypatch):
+    """Each look at the clock is a second in which a block was read: reading alone took longer than there was."""
+    clock = itertools.count()
+    monkeypatch.setattr(reading.time, "monotonic", lambda: float(next(clock)))
+    text = "y = 0\n" * 20_000 + PREFIX[: PREFIX.rindex("\n") + 1]
+    with KeptReaders().at(completer.memory, completer.coder, Cursor(prefix=text, until=100.0), text) as place:
+        assert next(clock) < 80
+        assert completer.coder.spell(place.reader.ids).endswith(text[-200:].encode())
+        assert len(place.reader.ids) < place.num_tokens
 
 
 def test_a_prompt_is_cut_where_a_word_may_go_on():

@@ -26,6 +26,7 @@ MAX_KEPT_CHARACTERS = 2 * MAX_PREFIX_CHARACTERS
 BLOCK_TOKENS = 256
 SHARE_OF_TIME = 0.3  # of what is left until the answer is wanted, for reading
 LATEST_SHARE_OF_TIME = 0.5
+LAST_SHARE_OF_TIME = 0.7  # then nothing but the nearest text is read
 
 
 @dataclass(slots=True)
@@ -90,13 +91,16 @@ class KeptReaders:
         return place
 
     def _read(self, place: ReaderPlace, coder: TextCoder, text: str, until: float) -> None:
-        """For good; what would take too long, since the machine is busy, without learning from it."""
-        begun = time.monotonic()
-        late = begun + LATEST_SHARE_OF_TIME * (until - begun)
+        """For good. On a busy machine the rest is read without learning from it, then nothing but the end of it."""
+        begun, first = time.monotonic(), 0
         ids = np.array(coder.encode(text), np.uint32)
-        for first in range(0, len(ids), BLOCK_TOKENS):
-            read = place.reader.feed if time.monotonic() < late else place.reader.skim
+        while first < len(ids):
+            spent_share = (time.monotonic() - begun) / max(1e-4, until - begun)
+            if spent_share > LAST_SHARE_OF_TIME:
+                first = max(first, len(ids) - BLOCK_TOKENS)
+            read = place.reader.feed if spent_share < LATEST_SHARE_OF_TIME else place.reader.skim
             read(ids[first : first + BLOCK_TOKENS])
+            first += BLOCK_TOKENS
         place.text += text
         place.num_tokens += len(ids)
         if len(ids) >= BLOCK_TOKENS:
