@@ -1,6 +1,6 @@
 """Which rows are visited when, how they are packed, and the tensors of one optimizer step.
 
-A batch is a pure function of (seed, epoch, step, rank): resuming needs two integers, not a loader's state.
+A batch is a pure function of (seed, epoch, step, rank): resuming needs counters, not a loader's state.
 
 Every visit becomes a document of (input, target) pairs (documents.py). Documents are packed into sequences of one
 window; positions restart at each document.
@@ -112,7 +112,7 @@ class Batches:
         return visits[np.argsort(times, kind="stable")]
 
     def _counts(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of each used row: visits in this epoch, and the share of it after which the row is available."""
+        """Of each row: visits in this epoch, and the share of it after which the row is available."""
         weights, offsets = self.visit_weights, self._offsets
         counts = ((epoch + 1) * weights + offsets) // MICRO - (epoch * weights + offsets) // MICRO
         starts = self._start_in_epoch(epoch)

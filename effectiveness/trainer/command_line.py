@@ -217,9 +217,9 @@ _WAYS_OUT = {
 
 @dataclass(slots=True)
 class Standing:
-    """What a command has done so far; whoever does more says so here, at once."""
+    """What the last line may promise if the command ends now; whoever changes the disk updates it at once."""
 
-    in_words: Callable[[], str] = lambda: "nothing was changed"  # asked at the end: a disk may tell
+    in_words: Callable[[], str] = lambda: "nothing was changed"  # called last: it may ask the disk
     has_begun: bool = False  # something was changed
     exit_code: int | None = None  # of the command once its output is complete, whatever comes after
 

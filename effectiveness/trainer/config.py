@@ -280,7 +280,7 @@ def check_combinations(config: Config) -> None:
 
 
 def with_base(config: Config, finished: str | None) -> Config:
-    """`config` naming what adapters adapt: the `finished` model of --checkpoint is then a base like any other."""
+    """`config` with the `finished` model of --checkpoint as model.pretrained_model, the frozen base of adapters."""
     if not config.quantization.lora_enabled:
         return config
     name = finished or config.model.pretrained_model

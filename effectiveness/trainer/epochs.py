@@ -1,6 +1,7 @@
 """Which rows are visited when in an epoch, and how their documents are packed into sequences of one window.
 
-Originals that are all read alike are cut anew every epoch: the same tokens, once each, in windows that begin elsewhere.
+Where rows have equal weights and no curriculum, files are cut anew every epoch:
+ the same tokens, once each, in windows that begin elsewhere.
 A window's first tokens have little before them to be predicted from, and fixed windows make those of the same places
 the hard ones in every epoch.
 """
@@ -112,7 +113,7 @@ def quantiles_of(complexity: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutRows(Rows):
-    """Windows over the texts of other rows; each lies in one of these or in several that follow each other."""
+    """Windows over the texts of other rows; a window may span several consecutive ones."""
 
     source: Rows
     order: np.ndarray  # int64 [rows of source] by file and place

@@ -59,7 +59,7 @@ def _hand_over(
     val: EvaluationScores,
     test: EvaluationScores,
 ) -> None:
-    """Complete held-out gaps, report, export: the first process's work alone. What is exported last makes it done."""
+    """Complete held-out gaps, report, export: the first process's work alone. The export marks it finished."""
     model = trainer.model
     if run.engine.shards_weights:  # this process has only its share: make a whole one from the checkpoint
         model = whole_model(run, recut.num_source_tokens(trainer.batches.rows))
@@ -96,7 +96,7 @@ def _tell_what_is_next(say: Callable[[str], None], dataset: str, model: str) -> 
 
 
 def whole_model(run: setup.Run, num_train_tokens: int) -> nn.Module:
-    """On the CPU where the device, which had room for its share, has none for all of it."""
+    """The model with all its shards; on the CPU where the device has no room for it."""
     try:
         return starting.build_model(run, num_train_tokens)[0]
     except UserError as error:

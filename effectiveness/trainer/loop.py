@@ -101,8 +101,8 @@ class Trainer(Stepper):
             hooks.save()
 
     def _reads_whole_windows(self) -> bool:
-        """Of documents shorter than those that are scored a model cannot learn what stands further back, and a loss
-        that does not fall meanwhile says nothing about the run.
+        """While windows grow the held-out loss may stand still: it is of whole windows, and a model that reads shorter
+        ones cannot learn what stands further back. Such evaluations do not count against patience.
         """
         state = self.state
         return self.batches.are_whole(state.epoch, max(0, state.step_in_epoch - 1))

@@ -1,4 +1,4 @@
-"""Other rows out of those of one dataset - side by side, of fewer kinds, in windows for scoring - and whole files.
+"""Rows derived from a dataset's: without overlap, of some variants only, with overlap for scoring; and whole files.
 
 Windows may overlap by three quarters: nothing is built or tokenized again for what is made here of them.
 """

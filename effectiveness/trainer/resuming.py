@@ -131,7 +131,7 @@ def _rows(dataset: dict) -> dict:
 
 
 def state_of(found: Checkpoint, config: Config) -> State:
-    """The loop's state, its place in the epoch in steps of this run's size."""
+    """The loop's state, `step_in_epoch` converted where a step now holds more or fewer sequences."""
     before = found.facts["config"]
     at_first = {
         "max_windows": before["evaluation"]["max_windows"] or 0

@@ -1,7 +1,7 @@
 """The directory of one run: what is written there, whether it holds a run, and how one is deleted when asked for.
 
 training_facts.json says of an exported model what its weights are (digests), what they were trained on, how, how long.
-Checkpoints beside a model may be of another run by now, or gone; these facts are of the weights they name, or of none.
+Checkpoints beside a model may have been replaced since; the facts hold for the weights whose digests they name alone.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def open_run(config: Config, arguments: argparse.Namespace) -> Run:
         precision=precision,
         dataset=dataset,
         vocabulary=vocabulary,
-        source=None if finished and config.quantization.lora_enabled else source,  # it is the base
+        # Under adapters --checkpoint is the frozen base (model.pretrained_model), not where weights come from.
+        source=None if finished and config.quantization.lora_enabled else source,
     )
 
 

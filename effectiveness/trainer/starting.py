@@ -87,7 +87,7 @@ def _build_preset(run: Run, preset: str) -> nn.Module:
 
 
 def _load_model(run: Run, name: str) -> tuple[nn.Module, frozenset[int]]:
-    """(the model, new tokens that a frozen one must learn). Rows of all that are new to it are drawn."""
+    """(the model, new tokens that a frozen one must learn). Embeddings of all its new tokens are drawn."""
     if run.config.model.max_position_embeddings is not None:
         raise UserError(f"model.max_position_embeddings is for models from scratch; {name} has its own")
     model = models.load_pretrained(
@@ -169,7 +169,7 @@ def make_trainer(run: Run, model: PreTrainedModel, batches: Batches, state: Stat
         beta2=optimization.beta2 or default_beta2(batches.packs_per_step * run.dataset.window),
     )
     _make_states(optimizers, run)
-    # A resumed run keeps what memory once left of it, and obeys a smaller batch_size.
+    # A resumed run keeps a micro-batch that was made smaller when memory ran out, and obeys a smaller batch_size.
     fitting = plan.micro_batch if plan else optimization.batch_size
     state.micro_batch_size = min(state.micro_batch_size or fitting, fitting)
     return Trainer(

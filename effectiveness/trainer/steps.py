@@ -41,8 +41,8 @@ class State:
     epoch: int = 0
     step_in_epoch: int = 0  # from `first_pack` on
     first_pack: int = 0  # packs of the epoch that were trained on in steps of another size
-    num_updates_shift: int = 0  # by which a change of that size has moved the schedule's end
-    schedule_is_due: bool = False  # such a change is to be reckoned with
+    num_updates_shift: int = 0  # of the schedule's end, by a resume with another step size
+    schedule_is_due: bool = False  # that resume has not moved it yet
     step: int = 0  # steps made, applied or not
     num_updates: int = 0  # steps applied: what the schedule counts
     num_bad_in_a_row: int = 0
@@ -56,7 +56,7 @@ class State:
     num_evaluations_without_gain: int = 0
     num_not_finite: int = 0  # evaluations
     last_evaluation_is_finite: bool = True
-    last_update: int | None = None  # patience ended the run: the cool-down ends here
+    last_update: int | None = None  # where the run will end, since patience ended it: with its cool-down
     loss_scale: dict = field(default_factory=dict)  # of fp16
 
 
@@ -79,7 +79,7 @@ class StopTraining(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeStep:
-    """A step whose update was made, or not: the device knows, and says so in `verdict` when it is read."""
+    """A step sent to the device; whether its update was applied is known once `verdict` has arrived."""
 
     step: int
     # [2 + micro-batches] weighted nats, norm of the gradient, nats of each micro-batch

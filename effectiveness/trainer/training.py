@@ -1,4 +1,4 @@
-"""The training command: a run is opened, its directory taken, the loop let go, and what it gave handed over."""
+"""The training command: a run is opened, its directory taken, the loop run, and its result exported."""
 
 from __future__ import annotations
 
