@@ -15,7 +15,7 @@ if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: i
 
 import signal
 
-# Ctrl-C while modules are read: there is nothing to undo and nothing to tell.
+# Ctrl-C while modules are read: there is nothing to undo and nothing to log.
 if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -38,7 +38,7 @@ from effectiveness.common.endings import (
     fail,
 )
 from effectiveness.common.hardware import DEVICES
-from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
+from effectiveness.common.paths import display, path_of, require_utf8, require_working_directory
 from effectiveness.common.recipes import MEASURED, RECIPES
 from effectiveness.common.records import AUGMENTATION_KINDS, SPLITS, BuildOptions, UserError
 from effectiveness.common.workers import available_cores
@@ -78,17 +78,17 @@ def find_repository(asked: str | None, if_a_file: str = "") -> Path:
         root = path_of("the repository", asked)
         if root.is_file():
             raise UserError(
-                f"{spell(root)} is a file, and a repository is a directory; name the one it lies in: "
-                f"{spell(root.parent)}{if_a_file}"
+                f"{display(root)} is a file, and a repository is a directory; name the one it lies in: "
+                f"{display(root.parent)}{if_a_file}"
             )
         if not root.is_dir():
             raise FileNotFoundError(
-                f"{spell(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
-                f"{spell(root)}"
+                f"{display(root)} is no directory; name a repository, or: git clone https://example.com/you/repository "
+                f"{display(root)}"
             )
         if is_git_directory(root) and not (root / ".git").exists() and (top := work_tree_of(root)):
             raise UserError(
-                f"{spell(root)} is the git directory of a work tree; name the work tree itself: {spell(top)}"
+                f"{display(root)} is the git directory of a work tree; name the work tree itself: {display(top)}"
             )
         return root
     default = Path(DEFAULT_REPOSITORY).expanduser()
@@ -269,21 +269,21 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
     # After the flags: a typo is told in a tenth of a second.
     from effectiveness.common.hardware import plan_context
     from effectiveness.common.publish import SCRATCH, publishing
-    from effectiveness.common.workers import Crew
+    from effectiveness.common.workers import WorkerPool
     from effectiveness.corpus.build import in_order, install, make_rows, scan, train_on
+    from effectiveness.corpus.build_log import BuildLog
     from effectiveness.corpus.file_splits import read_splits
     from effectiveness.corpus.rows.writing import BuiltDataset, drop_duplicates
     from effectiveness.corpus.save import save
     from effectiveness.corpus.scan.gitplace import is_bare
-    from effectiveness.corpus.story import Story
     from effectiveness.corpus.tokenization.source import choose_tokenizer
 
-    tell = Story(console)
-    tell.recipe(options)
+    log = BuildLog(console)
+    log.recipe(options)
     choice = choose_tokenizer(options.tokenizer)
     with (
-        publishing(options.output, say=tell.note, publication=publication) as staging,
-        Crew(options.workers) as crew,
+        publishing(options.output, say=log.note, publication=publication) as staging,
+        WorkerPool(options.workers) as pool,
     ):
         scratch = staging / SCRATCH
         scratch.mkdir()
@@ -294,24 +294,24 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
         if options.until or is_bare(options.root):
             from effectiveness.corpus.history import read_past
 
-            past = tell.past(read_past(options.root, options.until, scratch), options.until)
+            past = log.past(read_past(options.root, options.until, scratch), options.until)
         given = install(choice, staging / "tokenizer") if choice.files else None
         # 1  Every directory entry is a file that was read or a counted reason; alike files are one group in one split.
-        corpus, history = scan(options, plan, past, given, older, staging, crew)
-        tell.replaced(options, tell.scan(options, corpus))
+        corpus, history = scan(options, plan, past, given, older, staging, pool)
+        log.replaced(options, log.scan(options, corpus))
         # 2  The memory of the device decides the window.
-        tell.plan(plan)
+        log.plan(plan)
         # 3  A tokenizer, of the training files alone where none was given.
         tokenizer = given or train_on(corpus, choice, staging / "tokenizer")
         # 3, 4  Windows of every file, and of its variants that are proven to mean the same.
-        made = make_rows(options, plan, corpus, tokenizer, scratch, crew)
-        made = tell.rows(plan, tokenizer, options, made)
+        made = make_rows(options, plan, corpus, tokenizer, scratch, pool)
+        made = log.rows(plan, tokenizer, options, made)
         # 5  Of equal rows one is left, train's before a held-out one; the role of its file is its weight.
-        table = tell.weights(corpus, drop_duplicates(made, corpus.split))
+        table = log.weights(corpus, drop_duplicates(made, corpus.split))
         # 6  Simple first, by syntax.
-        order = tell.curriculum(table, {name: in_order(table, split) for split, name in enumerate(SPLITS)})
+        order = log.curriculum(table, {name: in_order(table, split) for split, name in enumerate(SPLITS)})
         # 7  Told only: the splits were decided in 1, and what stands in two of them is looked for in 8.
-        tell.split(corpus, table, order)
+        log.split(corpus, table, order)
         # 8  Written, reported, and shown in one step at the end of this block.
         dataset = BuiltDataset(
             options=options,
@@ -322,9 +322,9 @@ def build(options: BuildOptions, console: Console, publication: Publication) -> 
             table=table,
             order=order,
         )
-        metadata = save(dataset, staging, crew, history)
+        metadata = save(dataset, staging, pool, history)
         publication.exit_code = SOME_UNREADABLE if metadata["unreadable"] else 0
-    tell.saved(options, metadata)
+    log.saved(options, metadata)
     return metadata
 
 

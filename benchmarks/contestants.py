@@ -62,7 +62,7 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     import numpy as np
 
     from effectiveness.common.records import ContextPlan, Corpus
-    from effectiveness.common.workers import Crew
+    from effectiveness.common.workers import WorkerPool
     from effectiveness.corpus import rows
     from effectiveness.corpus.rows import RowOptions, rows_of, shard
     from effectiveness.corpus.rows.writing import BuiltDataset, RowReader, drop_duplicates, write_rows
@@ -73,9 +73,9 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
     rows.features_of = _no_features
     shard.scores = _no_scores
     staging = Path(output)
-    crew = Crew(2)
+    pool = WorkerPool(2)
     found, _, macros = scan_repository(
-        ScanOptions(root=Path(repo)), staging / "texts", crew, analyse=_no_analysis, redact=None
+        ScanOptions(root=Path(repo)), staging / "texts", pool, analyse=_no_analysis, redact=None
     )
     plain = tuple(replace(file, language="Text") for file in found.files)  # a language without a grammar
     split = np.zeros(len(plain), np.uint8)
@@ -90,13 +90,13 @@ def data_path(repo: str, tokenizer: str, output: str, window: int, overlap: int,
         dtype=info.dtype.name,
         sample=tuple(plain[:SELF_TEST_FILES]),
     )
-    made = rows_of(corpus.texts, plain, options, staging, crew)
+    made = rows_of(corpus.texts, plain, options, staging, pool)
     table = drop_duplicates(made, split)
     dataset = BuiltDataset(
         options=None, plan=plan, corpus=corpus, tokenizer=info, made=made, table=table, order={}
     )
     write_rows(staging / "rows.jsonl", RowReader(dataset), np.arange(len(table)))
-    crew.close()
+    pool.close()
     print(f"rows {len(table)}")
     return time.perf_counter() - started_s
 

@@ -28,7 +28,7 @@ from benchmarks.outcome import text_table
 from effectiveness.common.records import UserError
 from effectiveness.proof.baselines import ORDER
 from effectiveness.proof.card import POOLED, parts_of
-from effectiveness.proof.exam import HeldOutSet, counted_nats, held_out_set
+from effectiveness.proof.eval_set import HeldOutSet, counted_nats, held_out_set
 from effectiveness.proof.scored_tokens import sums_by_file
 from effectiveness.trainer.metrics import read_metrics
 from effectiveness.trainer.recut import FileTokens, whole_files

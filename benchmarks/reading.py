@@ -33,7 +33,7 @@ from tokenizers import Tokenizer
 
 from benchmarks.reading_names import FILE_NAMES, LANGUAGES
 from effectiveness.common.programs import find_program, python, run
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus import duplicates
 from effectiveness.corpus.scan import ScanOptions, listing, scan_repository
 from effectiveness.corpus.secrets import redact_all
@@ -71,9 +71,9 @@ def analyse(texts, languages):
 def read_tree(tree: Path) -> Read:
     """The tree as the dataset command reads it."""
     listing.MAX_EXAMPLE_PATHS = sys.maxsize  # all of them
-    with tempfile.TemporaryDirectory(prefix="reading-") as room, Crew(1) as crew:
+    with tempfile.TemporaryDirectory(prefix="reading-") as room, WorkerPool(1) as pool:
         spool = Path(room, "texts")
-        found, _, _ = scan_repository(ScanOptions(root=tree), spool, crew, analyse=analyse, redact=redact_all)
+        found, _, _ = scan_repository(ScanOptions(root=tree), spool, pool, analyse=analyse, redact=redact_all)
         whole = spool.read_bytes()
     texts = {file.path: whole[file.offset : file.offset + file.num_bytes] for file in found.files}
     languages = {file.path: file.language for file in found.files}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from effectiveness.corpus.augment import AUGMENTATIONS, comments, layout
 from effectiveness.corpus.augment.edits import Edit, apply
-from effectiveness.corpus.augment.sheet import COMPACT, VERBOSE, Style
+from effectiveness.corpus.augment.layout_view import COMPACT, VERBOSE, Style
 from effectiveness.corpus.augment.verify import Baseline
 from effectiveness.languages.syntax import SyntaxTable, parse, table_of, without_carriage_returns
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.records import ScanResult
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 
 
@@ -38,8 +38,8 @@ def write(root: Path, **files: str | bytes) -> Path:
 def scan_tree(
     root: Path, spool: Path, workers: int = 1, **options
 ) -> tuple[ScanResult, np.ndarray, frozenset[str]]:
-    with Crew(workers) as crew:
-        return scan_repository(ScanOptions(root=root, **options), spool, crew, analyse=analyse, redact=redact)
+    with WorkerPool(workers) as pool:
+        return scan_repository(ScanOptions(root=root, **options), spool, pool, analyse=analyse, redact=redact)
 
 
 def paths(result: ScanResult) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 from effectiveness.corpus.augment import layout, verify
 from effectiveness.corpus.augment.edits import Edit, apply
 from effectiveness.corpus.augment.gaps import PREPROCESSED
+from effectiveness.corpus.augment.layout_view import STYLES
 from effectiveness.corpus.augment.marks import LANGUAGES
-from effectiveness.corpus.augment.sheet import STYLES
 from effectiveness.corpus.augment.verify import Baseline
 from effectiveness.languages.syntax import parse, table_of
 from tests.augment_cases import BOLD, Case, cases, variant

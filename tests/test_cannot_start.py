@@ -18,7 +18,7 @@ import pytest
 from conftest import COMMAND
 
 from effectiveness.common.records import UserError
-from effectiveness.common.workers import Crew, run_in_child
+from effectiveness.common.workers import WorkerPool, run_in_child
 
 WORKERS = 3
 NO_PROCESS = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -57,13 +57,13 @@ def test_workers_that_cannot_start_are_one_line_and_nobody_is_left(name, at, mon
     before, threads = multiprocessing.active_children(), threading.active_count()
     with monkeypatch.context() as patched:
         patched.setattr(owner, attribute, fail_at(getattr(owner, attribute), at, error))
-        with pytest.raises(UserError) as raised, Crew(WORKERS) as crew:
-            list(crew.map(abs, range(9)))
+        with pytest.raises(UserError) as raised, WorkerPool(WORKERS) as pool:
+            list(pool.map(abs, range(9)))
     assert raised.value.exit_code == 1
     assert "worker process" in str(raised.value) and "nothing was changed" in str(raised.value)
     assert multiprocessing.active_children() == before
-    with Crew(WORKERS) as crew:
-        assert list(crew.map(abs, range(9))) == list(range(9))
+    with WorkerPool(WORKERS) as pool:
+        assert list(pool.map(abs, range(9))) == list(range(9))
     assert threading.active_count() == threads
 
 
@@ -80,8 +80,8 @@ def test_every_one_of_the_calls_that_are_failed_is_made(monkeypatch):
     counts = dict.fromkeys(CALLS, 0)
     for name, (owner, attribute, *_) in CALLS.items():
         monkeypatch.setattr(owner, attribute, counting(getattr(owner, attribute), name, counts))
-    with Crew(WORKERS) as crew:
-        list(crew.map(abs, range(9)))
+    with WorkerPool(WORKERS) as pool:
+        list(pool.map(abs, range(9)))
     assert all(counts[name] >= count for name, (*_, count) in CALLS.items()), counts
 
 

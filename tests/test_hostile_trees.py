@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from effectiveness.common.paths import escape_path
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus import scan
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 from tests.hostile_tree import KINDS, MARKER, PIECES, Plan, pieces_of, plant_tree, remove_tree
@@ -38,11 +38,11 @@ def place():
 def check_seed(place: Path, seed: int, workers: int) -> None:
     plan = plant_tree(place / f"root{seed}", place / f"outside{seed}", seed)
     spool = place / f"spool{seed}"
-    with Crew(workers) as crew:
+    with WorkerPool(workers) as pool:
         result, signatures, _ = scan_repository(
             ScanOptions(root=place / f"root{seed}"),
             spool,
-            crew,
+            pool,
             analyse=no_analysis,
             redact=no_redaction,
             on_listed=lambda: [happen() for happen in plan.on_listed],

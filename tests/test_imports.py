@@ -31,7 +31,7 @@ CONDUCTORS = {
     "save",
     "file_splits",
     "known_languages",
-    "story",
+    "build_log",
     "rows",
     "history",
 }  # they put stages of the corpus together

@@ -16,7 +16,7 @@ from small_repository import make_repository
 from create_training_dataset_effectiveness import main
 from effectiveness.common.jsonl import read_rows
 from effectiveness.common.records import DATASET_FILES, VARIANTS, UserError
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus import leaks, save
 from effectiveness.corpus.leaks import find_leaks, format_leaks, spans
 from effectiveness.corpus.leaks.spans import WrittenRows
@@ -61,9 +61,9 @@ def written(path: Path) -> WrittenRows:
     return WrittenRows(path, np.array([*map(len, path.read_bytes().splitlines(keepends=True))], np.uint32))
 
 
-def leak_report(directory: Path, crew: Crew) -> dict:
+def leak_report(directory: Path, pool: WorkerPool) -> dict:
     """Compare the three files of a dataset."""
-    return find_leaks({split: written(directory / name) for split, name in DATASET_FILES.items()}, crew)
+    return find_leaks({split: written(directory / name) for split, name in DATASET_FILES.items()}, pool)
 
 
 def random_ids(rng: random.Random, count: int) -> list[int]:
@@ -161,7 +161,7 @@ def without_examples(report: dict) -> dict:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_report_equals_the_slow_twin(tmp_path, seed):
     rows = leaky_dataset(seed)
-    report = without_examples(leak_report(write(tmp_path, rows), Crew(1)))
+    report = without_examples(leak_report(write(tmp_path, rows), WorkerPool(1)))
     assert report == slow_report(rows)
     assert report["held_out"]["val"]["rows_half_shared"] > 0 and report["equal_rows"] > 1
 
@@ -173,33 +173,33 @@ def test_windows_that_share_more_or_less_than_a_span_count_the_same(tmp_path, mo
     ids = random_ids(rng, 400)
     rows = {"train": rows_of("a", ids) + rows_of("b", random_ids(rng, 300)), "val": rows_of("c", ids[99:333])}
     rows["test"] = rows_of("d", random_ids(rng, 300))
-    assert without_examples(leak_report(write(tmp_path, rows), Crew(1))) == slow_report(rows)
+    assert without_examples(leak_report(write(tmp_path, rows), WorkerPool(1))) == slow_report(rows)
 
 
 def test_of_the_windows_that_hold_a_span_the_first_in_the_file_counts(tmp_path):
     ids = random_ids(random.Random(19), 160)
     early, late = rows_of("a", ids)
     rows = {"train": [early, row_of("b", ids[40:90]), late], "val": rows_of("copy", ids[40:90])}
-    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
+    seen = leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]
     assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
 
 
 @pytest.mark.parametrize("portion_bytes", [500, 5_000, 1 << 20])
 def test_portions_and_workers_do_not_change_the_report(tmp_path, monkeypatch, portion_bytes):
     write(tmp_path, leaky_dataset(1))
-    expected = leak_report(tmp_path, Crew(1))
+    expected = leak_report(tmp_path, WorkerPool(1))
     monkeypatch.setattr(spans, "_PORTION_BYTES", portion_bytes)
-    assert leak_report(tmp_path, Crew(1)) == expected
-    with Crew(2 if portion_bytes > 500 else 1) as crew:
-        assert leak_report(tmp_path, crew) == expected
+    assert leak_report(tmp_path, WorkerPool(1)) == expected
+    with WorkerPool(2 if portion_bytes > 500 else 1) as pool:
+        assert leak_report(tmp_path, pool) == expected
 
 
 def test_json_with_spaces_and_other_key_orders_reads_the_same(tmp_path):
     rows = leaky_dataset(2)
-    expected = leak_report(write(tmp_path, rows), Crew(1))
-    assert leak_report(write(tmp_path, rows, separators=(", ", ": ")), Crew(1)) == expected
+    expected = leak_report(write(tmp_path, rows), WorkerPool(1))
+    assert leak_report(write(tmp_path, rows, separators=(", ", ": ")), WorkerPool(1)) == expected
     turned = {split: [dict(reversed(row.items())) for row in kept] for split, kept in rows.items()}
-    assert leak_report(write(tmp_path, turned), Crew(1)) == expected
+    assert leak_report(write(tmp_path, turned), WorkerPool(1)) == expected
 
 
 def test_a_file_copied_into_test_is_named_with_the_train_file_it_copies(tmp_path):
@@ -210,7 +210,7 @@ def test_a_file_copied_into_test_is_named_with_the_train_file_it_copies(tmp_path
         + rows_of("src/origin.rs", ids),
         "test": rows_of("tests/copy.rs", [7, *ids]) + rows_of("tests/own.rs", random_ids(rng, 300)),
     }
-    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["test"]
+    seen = leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["test"]
     assert seen["examples"] == [{"file": "tests/copy.rs", "train_file": "src/origin.rs"}]
     assert seen["shared"] == 451 and seen["spans"] == 452 + 251
     assert seen["rows_half_shared"] == len(rows_of("", [7, *ids]))
@@ -220,16 +220,16 @@ def test_a_shared_passage_counts_from_50_tokens_on(tmp_path):
     rng = random.Random(4)
     passage = random_ids(rng, 50)
     rows = {"train": rows_of("a", [5, *passage, 6]), "val": rows_of("b", [7, *passage[1:], 8])}
-    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]["shared"] == 0
+    assert leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]["shared"] == 0
     rows["val"] = rows_of("b", [7, *passage, 8])
-    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]["shared"] == 1
+    assert leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]["shared"] == 1
 
 
 @pytest.mark.parametrize(("num_shared", "rows_half_shared"), [(9, 0), (10, 1), (11, 1)])
 def test_a_row_is_counted_from_exactly_half_of_its_spans_on(tmp_path, num_shared, rows_half_shared):
     ids = random_ids(random.Random(14), 69)  # 20 spans
     rows = {"train": rows_of("a", ids[: num_shared + 49]), "val": rows_of("b", ids)}
-    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
+    seen = leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]
     assert (seen["shared"], seen["rows_half_shared"]) == (num_shared, rows_half_shared)
 
 
@@ -237,14 +237,14 @@ def test_the_first_train_file_with_a_span_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(spans, "_PORTION_BYTES", 1000)
     ids = random_ids(random.Random(15), 100)
     rows = {"train": [row for name in "abc" for row in rows_of(name, ids)], "val": rows_of("copy", ids)}
-    seen = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
+    seen = leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]
     assert seen["examples"] == [{"file": "copy", "train_file": "a"}]
 
 
 def test_padding_is_no_text(tmp_path):
     """Short files end in the same padding: that is not a leak."""
     rows = {"train": rows_of("a", [5, 6]), "val": rows_of("b", [7, 8]), "test": rows_of("c", [9])}
-    report = leak_report(write(tmp_path, rows), Crew(1))
+    report = leak_report(write(tmp_path, rows), WorkerPool(1))
     assert [seen["spans"] for seen in report["held_out"].values()] == [0, 0]
     assert [seen["rows_without_span"] for seen in report["held_out"].values()] == [1, 1]
 
@@ -253,13 +253,13 @@ def test_what_a_masked_row_asks_for_counts_as_seen(tmp_path):
     ids = random_ids(random.Random(5), WINDOW)
     masked = row_of("a", [0] * WINDOW, "token_masking", labels=ids)
     rows = {"train": [masked], "test": rows_of("b", ids)}
-    assert leak_report(write(tmp_path, rows), Crew(1))["held_out"]["test"]["share"] == 1.0
+    assert leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["test"]["share"] == 1.0
 
 
 def test_a_variant_in_train_of_a_held_out_file_is_a_leak(tmp_path):
     ids = random_ids(random.Random(6), WINDOW)
     rows = {"train": rows_of("a", ids, "format_variation"), "test": rows_of("a", ids)}
-    report = leak_report(write(tmp_path, rows), Crew(1))
+    report = leak_report(write(tmp_path, rows), WorkerPool(1))
     assert report["held_out"]["test"]["share"] == 1.0
     assert (report["files_in_two_splits"], report["files_in_two_splits_examples"]) == (1, ["a"])
     assert report["equal_rows_across"] == {"train and val": 0, "train and test": 1, "val and test": 0}
@@ -269,9 +269,9 @@ def test_sampling_keeps_the_same_spans_on_both_sides_and_estimates_the_counts(tm
     rng = random.Random(7)
     ids = random_ids(rng, 40_000)
     rows = {"train": rows_of("a", ids), "val": rows_of("b", ids[:10_000] + random_ids(rng, 30_000))}
-    exact = leak_report(write(tmp_path, rows), Crew(1))["held_out"]["val"]
+    exact = leak_report(write(tmp_path, rows), WorkerPool(1))["held_out"]["val"]
     monkeypatch.setattr(leaks, "MAX_SPANS", 4_000)
-    report = leak_report(tmp_path, Crew(1))
+    report = leak_report(tmp_path, WorkerPool(1))
     assert report["sampled_one_in"] >= 4 and not report["exact"]
     assert "estimated" in format_leaks(report)[0]
     estimate = report["held_out"]["val"]
@@ -283,8 +283,8 @@ def test_sampling_keeps_the_same_spans_on_both_sides_and_estimates_the_counts(tm
 def test_a_clean_dataset_reports_nothing_and_says_so(tmp_path):
     rng = random.Random(8)
     rows = {split: rows_of(f"{split}.py", random_ids(rng, 700)) for split in DATASET_FILES}
-    with Crew(2) as crew:
-        report = leak_report(write(tmp_path, rows), crew)
+    with WorkerPool(2) as pool:
+        report = leak_report(write(tmp_path, rows), pool)
     lines = format_leaks(report)
     assert report["equal_rows"] == report["files_in_two_splits"] == report["spans_in_val_and_test"] == 0
     assert lines[0].startswith(
@@ -294,8 +294,8 @@ def test_a_clean_dataset_reports_nothing_and_says_so(tmp_path):
 
 
 def test_empty_files_have_a_report(tmp_path):
-    with Crew(2) as crew:
-        report = leak_report(write(tmp_path, {}), crew)
+    with WorkerPool(2) as pool:
+        report = leak_report(write(tmp_path, {}), pool)
     assert report["equal_rows"] == 0 and report["held_out"]["val"]["share"] == 0.0
     assert json.loads(json.dumps(report)) == report
 
@@ -328,7 +328,7 @@ def test_a_broken_row_is_named_by_file_and_place(tmp_path, line):
         offset = file.tell()
         file.write(line + "\n")
     with pytest.raises(UserError, match=rf"training_data_train\.jsonl, byte {offset}: not a row"):
-        leak_report(tmp_path, Crew(1))
+        leak_report(tmp_path, WorkerPool(1))
 
 
 @pytest.mark.parametrize(
@@ -342,8 +342,8 @@ def test_a_broken_row_is_named_by_file_and_place(tmp_path, line):
 def test_a_file_that_is_missing_or_has_changed_is_one_line(tmp_path, split, change, told):
     rows = {name: written(write(tmp_path, {}) / DATASET_FILES[name]) for name in DATASET_FILES}
     change(rows[split].path)
-    with Crew(1) as crew, pytest.raises(UserError, match=told):
-        find_leaks(rows, crew)
+    with WorkerPool(1) as pool, pytest.raises(UserError, match=told):
+        find_leaks(rows, pool)
 
 
 def test_two_rows_named_as_one_line_are_no_row(tmp_path):
@@ -351,7 +351,7 @@ def test_two_rows_named_as_one_line_are_no_row(tmp_path):
     rows = {name: written(tmp_path / DATASET_FILES[name]) for name in DATASET_FILES}
     joined = WrittenRows(rows["val"].path, np.array([rows["val"].num_bytes], np.uint32))
     with pytest.raises(UserError, match=r"val\.jsonl, byte 0: not a row"):
-        find_leaks(rows | {"val": joined}, Crew(1))
+        find_leaks(rows | {"val": joined}, WorkerPool(1))
 
 
 def test_what_the_dataset_command_says_of_its_rows_is_true(tmp_path, monkeypatch):

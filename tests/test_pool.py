@@ -16,7 +16,13 @@ from pathlib import Path
 import pytest
 
 from effectiveness.common.records import UserError
-from effectiveness.common.workers import PENDING_PER_WORKER, ChildDied, Crew, cut_into_shards, run_in_child
+from effectiveness.common.workers import (
+    PENDING_PER_WORKER,
+    ChildDied,
+    WorkerPool,
+    cut_into_shards,
+    run_in_child,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 _start = 0
@@ -44,30 +50,30 @@ def fail(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_results_come_in_the_order_of_the_tasks(workers):
-    with Crew(workers) as crew:
-        found = list(crew.map(add, range(30), setup=set_up, setup_args=(100,)))
+    with WorkerPool(workers) as pool:
+        found = list(pool.map(add, range(30), setup=set_up, setup_args=(100,)))
     assert found == list(range(100, 130))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_task_and_one_task_need_no_process(workers, count):
-    with Crew(workers) as crew:
-        assert list(crew.map(add, range(count), set_up, (0,))) == list(range(count))
-        assert crew._executor is None
+    with WorkerPool(workers) as pool:
+        assert list(pool.map(add, range(count), set_up, (0,))) == list(range(count))
+        assert pool._executor is None
 
 
 def test_a_killed_worker_is_one_line_and_no_hang():
-    with pytest.raises(UserError, match="a worker process died") as error, Crew(2) as crew:
-        list(crew.map(die, range(8)))
+    with pytest.raises(UserError, match="a worker process died") as error, WorkerPool(2) as pool:
+        list(pool.map(die, range(8)))
     assert error.value.exit_code == 1
 
 
 def test_an_error_in_a_worker_is_the_callers():
-    with Crew(2) as crew:
+    with WorkerPool(2) as pool:
         with pytest.raises(KeyError):
-            list(crew.map(fail, range(8)))
-        assert list(crew.map(add, range(4), set_up, (10,))) == [10, 11, 12, 13], "the crew goes on"
+            list(pool.map(fail, range(8)))
+        assert list(pool.map(add, range(4), set_up, (10,))) == [10, 11, 12, 13], "the pool goes on"
 
 
 def test_tasks_are_drawn_only_as_results_are_taken():
@@ -78,8 +84,8 @@ def test_tasks_are_drawn_only_as_results_are_taken():
             drawn.append(number)
             yield number
 
-    with Crew(2) as crew:
-        results = crew.map(add, tasks(), set_up, (0,))
+    with WorkerPool(2) as pool:
+        results = pool.map(add, tasks(), set_up, (0,))
         assert next(results) == 0
         assert len(drawn) <= 2 * PENDING_PER_WORKER + 3
         results.close()
@@ -91,8 +97,8 @@ def who(_: int) -> tuple[int, int]:
 
 
 def test_the_same_processes_do_all_stages_and_each_is_set_up_anew():
-    with Crew(3) as crew:
-        stages = [set(crew.map(who, range(30), set_up, (stage,))) for stage in range(4)]
+    with WorkerPool(3) as pool:
+        stages = [set(pool.map(who, range(30), set_up, (stage,))) for stage in range(4)]
     assert len({pid for stage in stages for pid, _ in stage}) <= 3
     assert [{start for _, start in stage} for stage in stages] == [{0}, {1}, {2}, {3}]
 
@@ -102,17 +108,17 @@ def die_in_setup() -> None:
 
 
 def test_a_worker_killed_while_setting_up_is_one_line_and_no_hang():
-    with pytest.raises(UserError, match="a worker process died"), Crew(2) as crew:
-        list(crew.map(add, range(8), die_in_setup))
+    with pytest.raises(UserError, match="a worker process died"), WorkerPool(2) as pool:
+        list(pool.map(add, range(8), die_in_setup))
 
 
 SIGNAL_IN_A_FORK = """
 import os, signal
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
 try:
-    with Crew(2) as crew:
-        print(list(crew.map(abs, range(4))))
+    with WorkerPool(2) as pool:
+        print(list(pool.map(abs, range(4))))
 except KeyboardInterrupt:
     print("told")
 """
@@ -126,12 +132,12 @@ def test_a_signal_that_falls_into_the_fork_of_a_worker_is_not_lost():
 
 HANG_UP_OF_ALL = """
 import os, signal
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 signal.signal(signal.SIGHUP, lambda *_: None)
-with Crew(2) as crew:
-    print(list(crew.map(abs, range(4))))
+with WorkerPool(2) as pool:
+    print(list(pool.map(abs, range(4))))
     os.killpg(0, signal.SIGHUP)
-    print(list(crew.map(abs, range(4))))
+    print(list(pool.map(abs, range(4))))
 """
 
 
@@ -210,8 +216,8 @@ print(before - resident())
 
 def test_work_that_is_given_up_while_it_waits_is_no_traceback_of_a_thread():
     """Some of the results asked for in advance are not begun when the processes are killed."""
-    with pytest.raises(KeyboardInterrupt), Crew(2) as crew:
-        results = crew.map(_slow_after_the_first, range(20))
+    with pytest.raises(KeyboardInterrupt), WorkerPool(2) as pool:
+        results = pool.map(_slow_after_the_first, range(20))
         next(results)
         results.close()
         raise KeyboardInterrupt

@@ -19,7 +19,7 @@ from effectiveness.proof import control, mixtures
 from effectiveness.proof.card import difference
 from effectiveness.proof.card_text import card_lines
 from effectiveness.proof.command import main
-from effectiveness.proof.exam import scorer
+from effectiveness.proof.eval_set import scorer
 from effectiveness.proof.page import write_page
 from effectiveness.trainer import models
 from effectiveness.trainer.evaluate import evaluate

@@ -9,10 +9,10 @@ from training_fixtures import small_files, use_tiny_models, write_dataset
 
 from effectiveness.completion.network import Network
 from effectiveness.completion.scoring import fit_joined
-from effectiveness.proof.exam import set_exam
+from effectiveness.proof.eval_set import draw_eval_set
 from effectiveness.proof.mixtures import (
     meet,
-    memory_paper,
+    memory_scores,
     nats_of_places,
     remember,
     val_files,
@@ -51,8 +51,8 @@ def model(dataset, vocabulary):
 
 
 @pytest.fixture(scope="module")
-def exam(dataset, vocabulary, model):
-    found = set_exam(dataset, vocabulary, model, num_prompts=6, can_fill=True, **SETTINGS)
+def eval_set(dataset, vocabulary, model):
+    found = draw_eval_set(dataset, vocabulary, model, num_prompts=6, can_fill=True, **SETTINGS)
     assert why_no_mixture(found) == ""
     return found
 
@@ -62,17 +62,17 @@ def remembered(dataset):
     return remember(dataset, lambda _: None)
 
 
-def test_where_every_token_is_scored_the_memorys_nats_are_those_of_reading_the_file(exam, remembered):
-    [test] = exam.sets
-    nats = memory_paper(exam, remembered, with_questions=False).nats["test"]
+def test_where_every_token_is_scored_the_memorys_nats_are_those_of_reading_the_file(eval_set, remembered):
+    [test] = eval_set.sets
+    nats = memory_scores(eval_set, remembered, with_questions=False).nats["test"]
     for part in test.files:
         mine = np.flatnonzero(test.places.file == part.file)
         mine = mine[np.argsort(test.places.place[mine])]
         assert nats[mine].tolist() == pytest.approx(remembered.memory.reader().feed(part.tokens).tolist())
 
 
-def test_a_window_of_a_sample_is_scored_after_all_of_its_file_was_counted(exam, remembered):
-    [test] = exam.sets
+def test_a_window_of_a_sample_is_scored_after_all_of_its_file_was_counted(eval_set, remembered):
+    [test] = eval_set.sets
     row = next(r for r in np.unique(test.places.row) if test.rows.table[r]["start_token"] > 0)
     mine = np.flatnonzero(test.places.row == row)
     mine = mine[np.argsort(test.places.place[mine])]
@@ -86,7 +86,7 @@ def test_a_window_of_a_sample_is_scored_after_all_of_its_file_was_counted(exam, 
     assert nats.tolist() == pytest.approx(expected.tolist())
 
 
-def test_rows_of_the_model_stand_at_the_tokens_they_predict(exam, remembered, model, vocabulary):
+def test_rows_of_the_model_stand_at_the_tokens_they_predict(eval_set, remembered, model, vocabulary):
     """A model that knows every next token: whoever is handed its rows one place off gains nothing."""
 
     class Prophet(Network):
@@ -101,7 +101,7 @@ def test_rows_of_the_model_stand_at_the_tokens_they_predict(exam, remembered, mo
             yield 0, np.concatenate(list(self.rows(text[:-1])))
 
     following = {}
-    for held_out in exam.scored_sets:
+    for held_out in eval_set.scored_sets:
         for part in whole_files(held_out.rows):
             text = [vocabulary.control.begin, *part.tokens.tolist()]
             for place in range(len(text) - 1):
@@ -111,19 +111,19 @@ def test_rows_of_the_model_stand_at_the_tokens_they_predict(exam, remembered, mo
         model=model, vocab_size=remembered.memory.vocab_size, begin=vocabulary.control.begin, window=128
     )
     Prophet.following = following
-    memory = fit_joined(remembered.memory, network, val_files(exam), 10_000)
+    memory = fit_joined(remembered.memory, network, val_files(eval_set), 10_000)
     told = dataclasses.replace(remembered, memory=memory, network=network)
-    alone, both = (memory_paper(exam, r, with_questions=False).nats["test"] for r in (remembered, told))
+    alone, both = (memory_scores(eval_set, r, with_questions=False).nats["test"] for r in (remembered, told))
     assert both.sum() < 0.5 * alone.sum()
 
 
 def test_what_a_model_and_the_memory_say_about_a_question_is_what_their_joined_distribution_says(
-    exam, remembered, model, vocabulary
+    eval_set, remembered, model, vocabulary
 ):
-    met = meet(remembered, model, vocabulary.control.begin, exam)
-    paper = memory_paper(exam, met)
-    assert set(paper.marks) == {"next line", "fill in the middle"}
-    question, nats = exam.questions["next line"][0], paper.truth["next line"][0][0]
+    met = meet(remembered, model, vocabulary.control.begin, eval_set)
+    scores = memory_scores(eval_set, met)
+    assert set(scores.answers) == {"next line", "fill in the middle"}
+    question, nats = eval_set.questions["next line"][0], scores.truth["next line"][0][0]
     reader, expected = met.memory.reader(), 0.0
     before = vocabulary.encode(question.before)
     reader.skim(before)
@@ -138,14 +138,14 @@ def test_what_a_model_and_the_memory_say_about_a_question_is_what_their_joined_d
     assert nats == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_text_behind_a_gap_helps_to_fill_it(exam, remembered):
-    questions = exam.questions["fill in the middle"]
+def test_the_text_behind_a_gap_helps_to_fill_it(eval_set, remembered):
+    questions = eval_set.questions["fill in the middle"]
     told = [dataclasses.replace(q, after=f"{q.after}\n{q.before[-80:]}{q.truth}\n") for q in questions]
     blind = [dataclasses.replace(q, after="") for q in questions]
     seen, unseen = (
-        memory_paper(dataclasses.replace(exam, questions={"fill in the middle": asked}), remembered).truth[
-            "fill in the middle"
-        ]
+        memory_scores(
+            dataclasses.replace(eval_set, questions={"fill in the middle": asked}), remembered
+        ).truth["fill in the middle"]
         for asked in (told, blind)
     )
     assert seen[1].tolist() == unseen[1].tolist()

@@ -8,7 +8,13 @@ import torch
 from training_fixtures import small_files, write_dataset
 
 from effectiveness.proof import mixtures
-from effectiveness.proof.exam import Paper, ngram_paper, set_exam, uniform_paper, window_ngram_paper
+from effectiveness.proof.eval_set import (
+    ModelScores,
+    draw_eval_set,
+    ngram_scores,
+    uniform_scores,
+    window_ngram_scores,
+)
 from effectiveness.proof.mixtures import fit_share, fitted_on, mix, mixed_nats, why_no_mixture
 from effectiveness.trainer.rows import open_dataset
 from effectiveness.trainer.vocabulary import Vocabulary
@@ -23,14 +29,14 @@ def make_exam(tmp_path_factory):
     vocabulary = Vocabulary(dataset.tokenizer)
 
     def make(max_windows=None, **others):
-        return set_exam(
+        return draw_eval_set(
             dataset, vocabulary, torch.nn.Identity(), max_windows=max_windows, **SETTINGS, **others
         )
 
     return make
 
 
-def better_on(ngram: Paper, name: str, rng: np.random.Generator) -> np.ndarray:
+def better_on(ngram: ModelScores, name: str, rng: np.random.Generator) -> np.ndarray:
     """Nats of something that knows half of the tokens, others than the n-gram does, and is lost at the rest."""
     return np.where(rng.random(len(ngram.nats[name])) < 0.5, 0.1, 9.0)
 
@@ -66,69 +72,71 @@ def test_impossible_and_certain_tokens_leave_the_share_finite():
 
 
 def test_a_uniform_model_gets_no_share_and_gains_nothing(make_exam):
-    exam = make_exam()
-    ngram = ngram_paper(exam)
-    both, share = mix(exam, uniform_paper(exam), ngram)
+    eval_set = make_exam()
+    ngram = ngram_scores(eval_set)
+    both, share = mix(eval_set, uniform_scores(eval_set), ngram)
     assert share < 0.01
     assert both.nats["test"].sum() >= 0.999 * ngram.nats["test"].sum()
-    worse = Paper(nats={name: nats + 1 for name, nats in ngram.nats.items()})
-    both, share = mix(exam, worse, ngram)
+    worse = ModelScores(nats={name: nats + 1 for name, nats in ngram.nats.items()})
+    both, share = mix(eval_set, worse, ngram)
     assert share == 0 and both.nats["test"].tolist() == ngram.nats["test"].tolist()
 
 
 def test_a_model_that_knows_what_counts_do_not_gains(make_exam):
-    exam, rng = make_exam(), np.random.default_rng(1)
-    ngram = ngram_paper(exam)
-    model = Paper(nats={name: better_on(ngram, name, rng) for name in ngram.nats})
-    both, share = mix(exam, model, ngram)
+    eval_set, rng = make_exam(), np.random.default_rng(1)
+    ngram = ngram_scores(eval_set)
+    model = ModelScores(nats={name: better_on(ngram, name, rng) for name in ngram.nats})
+    both, share = mix(eval_set, model, ngram)
     assert 0.05 < share < 1
     assert both.nats["test"].sum() < 0.95 * min(ngram.nats["test"].sum(), model.nats["test"].sum())
 
 
 def test_the_share_is_the_same_whatever_the_test_files_say(make_exam):
-    exam, rng = make_exam(), np.random.default_rng(2)
-    ngram = ngram_paper(exam)
-    model = Paper(nats={name: better_on(ngram, name, rng) for name in ngram.nats})
-    other = Paper(nats=model.nats | {"test": np.full_like(model.nats["test"], 0.01)})
-    shares = [mix(exam, paper, ngram)[1] for paper in (model, other)]
+    eval_set, rng = make_exam(), np.random.default_rng(2)
+    ngram = ngram_scores(eval_set)
+    model = ModelScores(nats={name: better_on(ngram, name, rng) for name in ngram.nats})
+    other = ModelScores(nats=model.nats | {"test": np.full_like(model.nats["test"], 0.01)})
+    shares = [mix(eval_set, scores, ngram)[1] for scores in (model, other)]
     assert shares[0] == shares[1]
-    of_val = {exam.val.rows.files[file] for file in exam.val.places.file.tolist()}
+    of_val = {eval_set.val.rows.files[file] for file in eval_set.val.places.file.tolist()}
     assert of_val and all(name.startswith("val/") for name in of_val)
-    assert list(mix(exam, model, ngram)[0].nats) == ["test"]
+    assert list(mix(eval_set, model, ngram)[0].nats) == ["test"]
 
 
 def test_val_files_that_stand_in_train_are_not_fitted_on(make_exam):
-    exam = make_exam(left_out=frozenset({"val/core_0.py"}))
-    assert fitted_on(exam)["files"] == 11 and fitted_on(make_exam())["files"] == 12
+    eval_set = make_exam(left_out=frozenset({"val/core_0.py"}))
+    assert fitted_on(eval_set)["files"] == 11 and fitted_on(make_exam())["files"] == 12
     everything = frozenset(make_exam().val.rows.files)
     assert "0 tokens" in why_no_mixture(make_exam(left_out=everything))
 
 
 def test_too_little_val_text_is_said_and_enough_is_not(make_exam, monkeypatch):
-    exam = make_exam()
-    assert why_no_mixture(exam) == ""
-    monkeypatch.setattr(mixtures, "MIN_TOKENS", len(exam.val.places) + 1)
-    assert f"{len(exam.val.places):,} tokens" in why_no_mixture(exam)
+    eval_set = make_exam()
+    assert why_no_mixture(eval_set) == ""
+    monkeypatch.setattr(mixtures, "MIN_TOKENS", len(eval_set.val.places) + 1)
+    assert f"{len(eval_set.val.places):,} tokens" in why_no_mixture(eval_set)
 
 
 def test_where_a_window_holds_a_whole_file_both_ngrams_say_the_same(tmp_path):
     dataset = open_dataset(write_dataset(tmp_path / "d", window=512))
-    exam = set_exam(dataset, Vocabulary(dataset.tokenizer), torch.nn.Identity(), max_windows=None, **SETTINGS)
-    whole, window = ngram_paper(exam).nats["test"], window_ngram_paper(exam).nats["test"]
+    eval_set = draw_eval_set(
+        dataset, Vocabulary(dataset.tokenizer), torch.nn.Identity(), max_windows=None, **SETTINGS
+    )
+    whole, window = ngram_scores(eval_set).nats["test"], window_ngram_scores(eval_set).nats["test"]
     assert len(whole) and whole.tolist() == window.tolist()
 
 
 def test_the_ngram_of_one_window_has_not_read_what_stands_before_it(make_exam):
-    exam = make_exam()
-    [test] = exam.sets
-    before = window_ngram_paper(exam).nats["test"]
+    eval_set = make_exam()
+    [test] = eval_set.sets
+    before = window_ngram_scores(eval_set).nats["test"]
     tokens = np.array(test.rows.tokens)
     row = next(r for r in np.unique(test.places.row) if test.rows.table[r]["start_token"] > 0)
     own = test.rows.table[row]
     tokens[: own["offset"]] = 7  # every other row's tokens, those of the windows before it among them
     tokens[own["offset"] + own["length"] :] = 7
     other = dataclasses.replace(test, rows=dataclasses.replace(test.rows, tokens=tokens))
-    after = window_ngram_paper(dataclasses.replace(exam, sets=(other,))).nats["test"]
+    after = window_ngram_scores(dataclasses.replace(eval_set, sets=(other,))).nats["test"]
     mine = test.places.row == row
     assert mine.any() and before[mine].tolist() == after[mine].tolist()
     assert before[~mine].tolist() != after[~mine].tolist()

@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 from effectiveness.common.records import UserError
 from effectiveness.proof import canaries
 from effectiveness.proof.baselines import ngram_nats
-from effectiveness.proof.exam import ngram_paper, scorer, set_exam
+from effectiveness.proof.eval_set import draw_eval_set, ngram_scores, scorer
 from effectiveness.proof.finished import config_of
 from effectiveness.proof.overlap import Repository, is_hopeless, leak_line, overlap, select_unrelated
 from effectiveness.proof.prompts import (
@@ -116,11 +116,11 @@ def test_nats_one_by_one_add_up_to_the_evaluation(dataset, vocabulary, model):
 
 
 def test_the_ngram_is_scored_on_the_very_tokens_the_models_are(dataset, vocabulary, model):
-    exam = set_exam(dataset, vocabulary, model, max_windows=4, num_prompts=0, can_fill=False, seed=0)
-    places, nats = exam.sets[0].places, ngram_paper(exam).nats["test"]
-    train = [part.tokens for part in exam.train_files]
-    whole = ngram_nats(train, [part.tokens for part in exam.sets[0].files], dataset.vocab_size)
-    by_file = {part.file: of_file for part, of_file in zip(exam.sets[0].files, whole, strict=True)}
+    eval_set = draw_eval_set(dataset, vocabulary, model, max_windows=4, num_prompts=0, can_fill=False, seed=0)
+    places, nats = eval_set.sets[0].places, ngram_scores(eval_set).nats["test"]
+    train = [part.tokens for part in eval_set.train_files]
+    whole = ngram_nats(train, [part.tokens for part in eval_set.sets[0].files], dataset.vocab_size)
+    by_file = {part.file: of_file for part, of_file in zip(eval_set.sets[0].files, whole, strict=True)}
     expected = [by_file[f][p] for f, p in zip(places.file.tolist(), places.place.tolist(), strict=True)]
     assert len(nats) and nats.tolist() == pytest.approx(expected)
 
@@ -203,13 +203,13 @@ def test_a_card_of_weights_that_may_know_the_held_out_files_claims_nothing(datas
 def test_a_file_that_is_left_out_is_neither_scored_nor_asked_about(dataset, vocabulary, model):
     settings = {"max_windows": None, "num_prompts": 20, "can_fill": False, "seed": 0}
     name = open_rows(dataset, "test").files[0]
-    exam = set_exam(dataset, vocabulary, model, **settings, left_out=frozenset({name}))
-    rows = exam.sets[0].rows
-    assert name not in {rows.files[file] for file in exam.sets[0].places.file.tolist()}
-    assert {part.file for part in exam.sets[0].files} == set(range(1, len(rows.files)))
-    assert all(q.source_file != name for questions in exam.questions.values() for q in questions)
+    eval_set = draw_eval_set(dataset, vocabulary, model, **settings, left_out=frozenset({name}))
+    rows = eval_set.sets[0].rows
+    assert name not in {rows.files[file] for file in eval_set.sets[0].places.file.tolist()}
+    assert {part.file for part in eval_set.sets[0].files} == set(range(1, len(rows.files)))
+    assert all(q.source_file != name for questions in eval_set.questions.values() for q in questions)
     with pytest.raises(UserError, match="larger repository"):
-        set_exam(dataset, vocabulary, model, **settings, left_out=frozenset(rows.files))
+        draw_eval_set(dataset, vocabulary, model, **settings, left_out=frozenset(rows.files))
 
 
 def test_files_that_share_nothing_are_no_leak():

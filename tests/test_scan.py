@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from effectiveness.common.records import UserError
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus import scan
 from effectiveness.corpus.scan import SECRET_IN_NAME, ScanOptions, beneath, scan_repository
 from effectiveness.corpus.scan.listing import list_repository
@@ -142,8 +142,8 @@ def killed_in_a_worker(texts: list[bytes], languages: list[str]) -> tuple[list[n
 def test_a_killed_worker_is_one_line_and_no_hang(root, spool, monkeypatch):
     monkeypatch.setattr(scan, "SHARD_BYTES", 8 << 10)
     mixed_tree(root, list(range(100)))
-    with pytest.raises(UserError) as raised, Crew(2) as crew:
-        scan_repository(ScanOptions(root=root), spool, crew, analyse=killed_in_a_worker, redact=redact)
+    with pytest.raises(UserError) as raised, WorkerPool(2) as pool:
+        scan_repository(ScanOptions(root=root), spool, pool, analyse=killed_in_a_worker, redact=redact)
     assert raised.value.exit_code == 1
     assert "\n" not in str(raised.value)
 

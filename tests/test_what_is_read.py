@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from conftest import build_dataset
 
-from effectiveness.common.workers import Crew
-from effectiveness.corpus import story
+from effectiveness.common.workers import WorkerPool
+from effectiveness.corpus import build_log
 from effectiveness.corpus.scan import ScanOptions, beside, built, directories, scan_repository
 from effectiveness.corpus.scan.picking import Picks
 from effectiveness.corpus.scan.repeating import RECORDS
@@ -120,8 +120,8 @@ def test_what_an_example_of_an_environment_holds_is_redacted(root, spool):
     secret = "wJa1rXUtnFEMI/K7MDENG/bPxRfiCYzz09aQx7Lm"
     (root / ".env.example").write_text(f"APP_NAME=shop\nAWS_SECRET_ACCESS_KEY={secret}\n")
     options = ScanOptions(root=root)
-    with Crew(1) as crew:
-        result, _, _ = scan_repository(options, spool, crew, analyse=analyse, redact=redact_all)
+    with WorkerPool(1) as pool:
+        result, _, _ = scan_repository(options, spool, pool, analyse=analyse, redact=redact_all)
     assert paths(result) == [".env.example"] and result.secrets
     assert b"APP_NAME=shop" in spool.read_bytes() and secret.encode() not in spool.read_bytes()
 
@@ -324,8 +324,8 @@ def test_where_little_is_read_the_three_most_frequent_rules_and_the_way_in_are_s
         write(root, **{f"t{n}_DOT_csv": "a,b\n", f"l{n % 3}_DOT_log": "words\n", f"p{n % 2}_DOT_png": b"\0"})
     write(root, a_DOT_svg="<svg/>\n")
     result, _, _ = scan_tree(root, spool)
-    assert story.is_little_read(result)
-    assert story.left_out_in_words(result) == (
+    assert build_log.is_little_read(result)
+    assert build_log.left_out_in_words(result) == (
         "5 data table, 3 recorded output, 2 binary (NUL in the first 8 kB); "
         '--include GLOB lets "data table" and "recorded output" in, e.g. --include \'/t0.csv\''
     )
@@ -336,7 +336,7 @@ def test_where_little_is_read_the_three_most_frequent_rules_and_the_way_in_are_s
 def test_where_much_is_read_nothing_is_said(root, spool):
     write(root, **{f"a{n}_DOT_py": f"x = {n}\n" for n in range(5)}, a_DOT_csv="a,b\n")
     result, _, _ = scan_tree(root, spool)
-    assert not story.is_little_read(result)
+    assert not build_log.is_little_read(result)
 
 
 # --- what programs make of sources that lie elsewhere -----------------------------------------------------

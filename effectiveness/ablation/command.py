@@ -28,9 +28,9 @@ from effectiveness.ablation.results import (
 from effectiveness.common.console import count
 from effectiveness.common.endings import print_line as say
 from effectiveness.common.hardware import DEVICES
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import UserError
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.trainer.command_line import Parser, Standing, ending_of
 from effectiveness.trainer.recut import num_source_tokens
 from effectiveness.trainer.rows import Dataset, open_dataset, open_rows, refuse_nothing_held_out
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def command(standing: Standing) -> int:
         arguments = make_parser().parse_args(argv)
-        standing.in_words = lambda: f"finished runs are in {spell(arguments.results)}, start again to go on"
+        standing.in_words = lambda: f"finished runs are in {display(arguments.results)}, start again to go on"
         return _run(arguments, standing)
 
     return ending_of(command)
@@ -111,7 +111,7 @@ def _run(arguments: argparse.Namespace, standing: Standing) -> int:
         raise UserError(f"{arguments.results} holds no run of these arms, datasets and settings", exit_code=1)
     lines, as_dicts = _report(datasets, records, is_trial=len(tried) > 1)
     write_tables(arguments.results, lines, as_dicts)
-    standing.in_words = lambda: f"the tables are beside {spell(arguments.results)}"
+    standing.in_words = lambda: f"the tables are beside {display(arguments.results)}"
     standing.exit_code = int(num_failed > 0)
     for line in lines:
         say(line)
@@ -147,13 +147,13 @@ def _make_all(
     After the first seed only the best points of each arm go on. Returns all runs, and how many failed.
     """
     planned, num_failed = list(_planned(arguments, datasets, tried)), 0
-    with Crew(arguments.jobs) as crew:
+    with WorkerPool(arguments.jobs) as pool:
         for seed in range(1, arguments.seeds + 1):
             if seed > 1 and len(tried) > 1:
                 planned = _go_on(arguments, planned, seed)
             if not arguments.report_only:
                 num_failed += _make_missing(
-                    arguments, [run for run in planned if run.spec.seed == seed], crew
+                    arguments, [run for run in planned if run.spec.seed == seed], pool
                 )
     return planned, num_failed
 
@@ -239,7 +239,7 @@ def _spec(
     )
 
 
-def _make_missing(arguments: argparse.Namespace, runs: list[Planned], crew: Crew) -> int:
+def _make_missing(arguments: argparse.Namespace, runs: list[Planned], pool: WorkerPool) -> int:
     """Make the runs that are not in the results file; returns how many failed."""
     done = {key_of(record) for record in read_results(arguments.results, say)}
     missing = [run for run in runs if run.key not in done]
@@ -249,7 +249,7 @@ def _make_missing(arguments: argparse.Namespace, runs: list[Planned], crew: Crew
     )
     started_at, num_failed = time.perf_counter(), 0
     try:
-        for number, line in enumerate(crew.map(_make, missing), 1):
+        for number, line in enumerate(pool.map(_make, missing), 1):
             num_failed += line.startswith("FAILED")
             left_s = (time.perf_counter() - started_at) / number * (len(missing) - number)
             say(f"[{number}/{len(missing)}] {line}; about {left_s / 60:.0f} min left")

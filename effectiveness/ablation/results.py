@@ -18,7 +18,7 @@ from pathlib import Path
 from effectiveness.common.boundary import read_bytes
 from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for, write_atomically
 from effectiveness.common.jsonl import read_metadata, write_metadata
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import UserError
 
 Key = tuple[str, int, str, str]
@@ -93,13 +93,13 @@ def refuse_foreign_tables(results: Path) -> None:
     """Raises UserError, exit code 2, where the tables beside `results` would replace what is not as we wrote it."""
     if not results.name or results.suffix in (MARKDOWN, JSON):
         raise UserError(
-            f"--results {spell(results)}: the tables go to NAME.md and NAME.json; name it NAME.jsonl"
+            f"--results {display(results)}: the tables go to NAME.md and NAME.json; name it NAME.jsonl"
         )
     for suffix, is_ours in ((MARKDOWN, _is_our_markdown), (JSON, _is_our_json)):
         path = results.with_suffix(suffix)
         if os.path.lexists(path) and (path.is_symlink() or not is_ours(path)):
             raise UserError(
-                f"{spell(path)} is not as we wrote it, and would be replaced by tables; move it away or name another "
+                f"{display(path)} is not as we wrote it, and would be replaced by tables; move it away or name another "
                 "--results"
             )
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import UserError
 
 
@@ -177,15 +177,15 @@ def no_space(target: Path, needed: int | None, available: int) -> UserError:
     known = needed is not None and needed > available
     amount = f"{needed:,} bytes, {available:,} are" if known else f"more than the {available:,} bytes"
     return UserError(
-        f"disk full: {spell(target)} needs {amount} available; free some space or choose another --output",
+        f"disk full: {display(target)} needs {amount} available; free some space or choose another --output",
         exit_code=1,
     )
 
 
 def _cannot_write(target: Path, error: OSError, staging: Path | None) -> UserError:
-    where = f" ({spell(Path(error.filename))})" if isinstance(error.filename, str) else ""
+    where = f" ({display(Path(error.filename))})" if isinstance(error.filename, str) else ""
     failed = staging is not None or error.errno in DEVICE_FAILED - {errno.EROFS}
-    way_out = f"{spell(target)} is as it was" if failed else "choose another --output"
+    way_out = f"{display(target)} is as it was" if failed else "choose another --output"
     return UserError(
-        f"cannot write {spell(target)}: {error.strerror}{where}; {way_out}", exit_code=1 if failed else 2
+        f"cannot write {display(target)}: {error.strerror}{where}; {way_out}", exit_code=1 if failed else 2
     )

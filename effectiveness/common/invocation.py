@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from effectiveness import isolation
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.programs import find_program
 
 PROGRAM = "effectiveness"
@@ -74,7 +74,7 @@ def nearest(path: Path) -> str:
 
 def as_word(path: Path) -> str:
     """A path as one word of a command line."""
-    return shlex.quote(spell(path))
+    return shlex.quote(display(path))
 
 
 def _here() -> Path:

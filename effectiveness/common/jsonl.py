@@ -23,7 +23,7 @@ import orjson
 
 from effectiveness.common.boundary import open_binary, read_regular
 from effectiveness.common.durable import sync, write_all, write_atomically
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import FORMAT_VERSION, UserError
 
 DIGEST_KEY = "metadata_sha256"
@@ -148,7 +148,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(lines, 1):
             problem, row = parse_row(line)
             if problem:
-                raise UserError(f"{spell(path)}:{number}: {problem}; build the dataset again")
+                raise UserError(f"{display(path)}:{number}: {problem}; build the dataset again")
             yield row
 
 
@@ -156,7 +156,7 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return open_binary(path)
     except OSError as error:
-        raise UserError(f"cannot read {spell(path)}: {error.strerror}; build the dataset again") from None
+        raise UserError(f"cannot read {display(path)}: {error.strerror}; build the dataset again") from None
 
 
 def parse_row(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -201,12 +201,12 @@ MAX_METADATA_BYTES = 1 << 30  # it names every file of the repository
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata of a file, without DIGEST_KEY. Raises UserError unless every byte is as written."""
     if not os.path.lexists(path):
-        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it first")
+        raise UserError(f"{display(path)} is missing: not a complete dataset; build it first")
     raw = read_regular(path, max_bytes=MAX_METADATA_BYTES, way_out="build the dataset again")
     try:
         metadata = _verified(raw)
     except (ValueError, TypeError, RecursionError):  # not UTF-8, not JSON, not an object, not what we hashed
-        raise UserError(f"{spell(path)} is not as it was written; build the dataset again") from None
+        raise UserError(f"{display(path)} is not as it was written; build the dataset again") from None
     return metadata
 
 

@@ -25,7 +25,7 @@ from effectiveness.common.durable import (
     one_line_for,
     write_atomically,
 )
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import METADATA_FILE, UserError
 
 MARKER = ".effectiveness.json"
@@ -65,15 +65,17 @@ def check(directory: Path, kind: str, names: Iterable[str] = ()) -> None:
         if not os.path.lexists(directory):
             return
         if not directory.is_dir():
-            raise UserError(f"{spell(directory)} is not a directory; {WAYS_OUT}")
+            raise UserError(f"{display(directory)} is not a directory; {WAYS_OUT}")
         found = kind_of(directory)
         if found == kind:
             _refuse_foreign_files(directory, names)
         elif found is not None:
-            raise UserError(f"{spell(directory)} is the directory of a {found}, not of a {kind}; {WAYS_OUT}")
+            raise UserError(
+                f"{display(directory)} is the directory of a {found}, not of a {kind}; {WAYS_OUT}"
+            )
         elif foreign := [name for name in sorted(os.listdir(directory)) if not _is_litter(name)]:
             raise UserError(
-                f"{spell(directory)} holds files we did not write ({_some(foreign)}); nothing was touched: {WAYS_OUT}"
+                f"{display(directory)} holds files we did not write ({_some(foreign)}); nothing was touched: {WAYS_OUT}"
             )
 
 
@@ -193,7 +195,7 @@ def _refuse_a_place_in_a_dataset(directory: Path) -> None:
     for parent in Path(os.path.realpath(directory)).parents:
         if is_dataset(parent):
             raise UserError(
-                f"{spell(directory)} lies in the dataset {spell(parent)}, whose next build would have to delete it; "
+                f"{display(directory)} lies in the dataset {display(parent)}, whose next build would delete it; "
                 f"{WAYS_OUT}"
             )
 
@@ -207,11 +209,11 @@ def _refuse_foreign_files(directory: Path, names: Iterable[str]) -> None:
             continue
         if name not in marker["made"]:
             raise UserError(
-                f"{spell(directory / name)} is not a file we wrote, and would be replaced; move it away"
+                f"{display(directory / name)} is not a file we wrote, and would be replaced; move it away"
             )
         if not _is_as_made(directory / name, marker["made"][name]):
             raise UserError(
-                f"{spell(directory / name)} was changed since we wrote it, and would be replaced; move it away"
+                f"{display(directory / name)} was changed since we wrote it, and would be replaced; move it away"
             )
 
 
@@ -250,5 +252,5 @@ def _sha256(file: Path) -> str:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(spell(Path(name)) for name in names[:3])
+    shown = ", ".join(display(Path(name)) for name in names[:3])
     return shown + (", ..." if len(names) > 3 else "")

@@ -32,7 +32,7 @@ def escape_path(raw: bytes) -> str:
     return "".join(_escape_char(char) for char in text)
 
 
-def spell(path: Path) -> str:
+def display(path: Path) -> str:
     """A path as `escape_path` spells it, for a line to the user."""
     return escape_path(os.fsencode(path))
 
@@ -66,12 +66,12 @@ def path_of(what: str, text: str) -> Path:
         path = Path(text).expanduser()
     except RuntimeError:  # all that pathlib tells
         raise UserError(
-            f"{what} {spell(Path(text))}: there is no such user; write the directory out"
+            f"{what} {display(Path(text))}: there is no such user; write the directory out"
         ) from None
     for name, most in ((os.fspath(path), MAX_PATH_BYTES), *((part, MAX_NAME_BYTES) for part in path.parts)):
         if (num_bytes := len(os.fsencode(name))) > most:
             raise UserError(
-                f"{what}: a name of {num_bytes} bytes ({spell(Path(name[:20]))}...), at most {most} can be; "
+                f"{what}: a name of {num_bytes} bytes ({display(Path(name[:20]))}...), at most {most} can be; "
                 "name a shorter one"
             )
     return path
@@ -85,7 +85,7 @@ def require_utf8(
         try:
             glob.encode()
         except UnicodeEncodeError:
-            raise UserError(f"{what} {spell(Path(glob))} is not UTF-8; {way_out}") from None
+            raise UserError(f"{what} {display(Path(glob))} is not UTF-8; {way_out}") from None
 
 
 def require_working_directory() -> None:

@@ -45,7 +45,7 @@ from effectiveness.common.durable import (
 )
 from effectiveness.common.endings import Publication, signals_waiting, tell_on_stderr
 from effectiveness.common.ownership import is_dataset
-from effectiveness.common.paths import escape_path, spell
+from effectiveness.common.paths import display, escape_path
 from effectiveness.common.records import DATASET_FILES, LATER_FILE, METADATA_FILE, SPLITS_FILE, UserError
 
 SCRATCH = ".scratch"  # a directory of this name in the staging directory is removed before publishing
@@ -138,7 +138,7 @@ class _Place:
         with one_line_for(output, BAD_PLACE):  # the working directory may be gone
             target = Path(os.path.realpath(output))
         if not target.name:
-            raise UserError(f"--output {spell(output)} has no parent directory; choose a directory in it")
+            raise UserError(f"--output {display(output)} has no parent directory; choose a directory in it")
         stem = name_stem(target)
         return cls(
             target=target,
@@ -171,18 +171,18 @@ class _Place:
             named = ", ".join(foreign[:_MAX_NAMED]) + (", ..." if len(foreign) > _MAX_NAMED else "")
             why = "files we did not write" if allowed else f"files but no {manifest} of ours"
             raise UserError(
-                f"{spell(self.target)} holds {why} ({named}); nothing was touched: "
+                f"{display(self.target)} holds {why} ({named}); nothing was touched: "
                 "move them away or choose another --output"
             )
 
     def _refuse_unless_replaceable(self) -> None:
         if not self.target.is_dir():
             kind = "a link that leads nowhere" if self.target.is_symlink() else "not a directory"
-            raise UserError(f"--output {spell(self.target)} is {kind}; choose another --output")
+            raise UserError(f"--output {display(self.target)} is {kind}; choose another --output")
         if os.path.ismount(self.target):
             raise UserError(
-                f"--output {spell(self.target)} is a mount point and cannot be replaced in one step; "
-                f"choose a directory in it, for example {spell(self.target / 'dataset')}"
+                f"--output {display(self.target)} is a mount point and cannot be replaced in one step; "
+                f"choose a directory in it, for example {display(self.target / 'dataset')}"
             )
 
 
@@ -193,12 +193,12 @@ def _foreign_entries(directory: Path, owned: Collection[str]) -> Iterator[str]:
         with os.scandir(directory / prefix) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         if not entries and prefix and not _is_owned(prefix, owned):
-            yield spell(Path(prefix))
+            yield display(Path(prefix))
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{prefix}{entry.name}/")
             elif not _is_owned(prefix + entry.name, owned):
-                yield spell(Path(prefix + entry.name))
+                yield display(Path(prefix + entry.name))
 
 
 def _is_owned(path: str, owned: Collection[str]) -> bool:
@@ -284,13 +284,15 @@ def _is_same_file(fd: int, path: Path) -> bool:
 
 def _who_we_are() -> str:
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    command = spell(Path(shlex.join(sys.argv)))
+    command = display(Path(shlex.join(sys.argv)))
     return f"pid {os.getpid()}, started {started}, {command}"[:300]
 
 
 def _held_by(holder: str, target: Path) -> UserError:
     who = f"another run ({escape_path(os.fsencode(holder))})" if holder else "another run"
-    return UserError(f"{who} is writing {spell(target)}; wait for it or choose another --output", exit_code=1)
+    return UserError(
+        f"{who} is writing {display(target)}; wait for it or choose another --output", exit_code=1
+    )
 
 
 # --- on disk, then shown ---------------------------------------------------------------------------------
@@ -301,12 +303,12 @@ def _recover(place: _Place, say: Callable[[str], None]) -> None:
     if place.previous.is_dir():
         if not place.target.exists():
             os.rename(place.previous, place.target)
-            say(f"an earlier run was killed while publishing: put {spell(place.target)} back")
+            say(f"an earlier run was killed while publishing: put {display(place.target)} back")
         else:
             remove_tree(place.previous)
     for staging in place.stale_stagings():
         if _discard(staging, say):
-            say(f"removed {spell(staging)}, left behind by a run that was killed")
+            say(f"removed {display(staging)}, left behind by a run that was killed")
 
 
 def _complete(staging: Path, manifest: str, owned: Collection[str]) -> None:
@@ -353,8 +355,8 @@ def _undo(undo: Callable[[], None], place: _Place, error: OSError) -> None:
         undo()
     except OSError:
         raise UserError(
-            f"cannot write {spell(place.target)}: {error.strerror}; it is new and complete, but a power cut may bring "
-            "back the old one",
+            f"cannot write {display(place.target)}: {error.strerror}; it is new and complete, but a power cut may "
+            "bring back the old one",
             exit_code=1,
         ) from error
 
@@ -388,6 +390,6 @@ def _discard(staging: Path, say: Callable[[str], None]) -> bool:
     try:
         remove_tree(staging)
     except OSError as error:
-        say(f"cannot remove {spell(staging)} ({error.strerror}); the next run will")
+        say(f"cannot remove {display(staging)} ({error.strerror}); the next run will")
         return False
     return True

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from effectiveness.common.boundary import read_json_object, reading
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import UserError
 
 MAX_TOKENIZER_BYTES = 256 << 20  # the largest in use have 35 MB
@@ -30,19 +30,21 @@ def read_tokenizer_file(path: Path, way_out: str):
     """(tokenizers.Tokenizer, what the file says). Raises UserError, which names the file and ends with `way_out`."""
     parsed = read_json_object(path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
     if problem := next(problems_of(parsed), ""):
-        raise UserError(f"{spell(path)} {problem}; {way_out}")
-    with reading(f"{spell(path)} cannot be used", way_out):
+        raise UserError(f"{display(path)} {problem}; {way_out}")
+    with reading(f"{display(path)} cannot be used", way_out):
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_str(json.dumps({**parsed, "truncation": None, "padding": None}))
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
         added = {token["content"]: tokenizer.token_to_id(token["content"]) for token in added_tokens(parsed)}
     if vocabulary != vocabulary_of(parsed):
-        raise UserError(f"{spell(path)} holds a vocabulary that the library reads as another one; {way_out}")
+        raise UserError(
+            f"{display(path)} holds a vocabulary that the library reads as another one; {way_out}"
+        )
     for token in added_tokens(parsed):
         if added[token["content"]] != token["id"]:
             raise UserError(
-                f"{spell(path)} gives the added token {token['content']!r} an id that is not free; {way_out}"
+                f"{display(path)} gives the added token {token['content']!r} an id that is not free; {way_out}"
             )
     return tokenizer, parsed
 

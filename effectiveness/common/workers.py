@@ -41,7 +41,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Crew:
+class WorkerPool:
     """Worker processes that stay for all stages of a build.
 
     They start at the first `map` that has work for two and end with the `with` block. Forked then, while the parent
@@ -54,7 +54,7 @@ class Crew:
         self._processes: list[BaseProcess] = []
         self._begun: deque[Future] = deque()
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(

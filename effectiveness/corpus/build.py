@@ -22,8 +22,9 @@ from effectiveness.common.records import (
     text_of,
 )
 from effectiveness.common.seeding import key_for
-from effectiveness.common.workers import DEAD_WORKER, ChildDied, Crew, run_in_child
+from effectiveness.common.workers import DEAD_WORKER, ChildDied, WorkerPool, run_in_child
 from effectiveness.corpus import duplicates
+from effectiveness.corpus.build_log import left_out_in_words
 from effectiveness.corpus.curriculum import order_by_complexity
 from effectiveness.corpus.file_splits import FileSplits, keep_splits, write_splits
 from effectiveness.corpus.rows import MadeRows, RowOptions, encoder_of, rows_of, self_test_sample
@@ -31,7 +32,6 @@ from effectiveness.corpus.rows.writing import RowTable
 from effectiveness.corpus.scan import ScanOptions, scan_repository
 from effectiveness.corpus.secrets import redact_all
 from effectiveness.corpus.split import assign_splits
-from effectiveness.corpus.story import left_out_in_words
 from effectiveness.corpus.tokenization import TokenizerError, TokenizerInfo, window_bounds
 from effectiveness.corpus.tokenization.source import (
     TokenizerChoice,
@@ -59,17 +59,17 @@ def scan(
     tokenizer: TokenizerInfo | None,
     older: FileSplits | None,
     staging: Path,
-    crew: Crew,
+    pool: WorkerPool,
 ) -> tuple[Corpus, History | None]:
     """Step 1: the files, their groups and splits; and what was committed after the state of `past`."""
     scratch = staging / SCRATCH
-    found = read_texts(options, scratch / "texts", crew, past.then if past else None)
+    found = read_texts(options, scratch / "texts", pool, past.then if past else None)
     if tokenizer:  # the groups are found here: the workers have time
-        crew.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
+        pool.begin(encoder_of, *_encoder_arguments(options, found.corpus(), tokenizer))
     corpus = group_and_split(options, plan, found, older, staging / SPLITS_FILE)
     if past is None or not options.until:
         return corpus, None
-    return corpus, find_history(options, past, corpus, found, scratch, crew)
+    return corpus, find_history(options, past, corpus, found, scratch, pool)
 
 
 class ScannedTexts(NamedTuple):
@@ -85,7 +85,7 @@ class ScannedTexts(NamedTuple):
 
 
 def read_texts(
-    options: BuildOptions, spool: Path, crew: Crew, written: WrittenTree | None = None
+    options: BuildOptions, spool: Path, pool: WorkerPool, written: WrittenTree | None = None
 ) -> ScannedTexts:
     """Step 1, first half: the texts of the repository, or of a commit that was written elsewhere."""
     result, signatures, macros = scan_repository(
@@ -102,7 +102,7 @@ def read_texts(
             tree=written.tree if written else None,
         ),
         spool,
-        crew,
+        pool,
         analyse=partial(_analyse, macro_names=_macro_finder(options)),
         redact=redact_all,
     )
@@ -141,7 +141,7 @@ def group_and_split(
 
 
 def find_history(
-    options: BuildOptions, past: Past, corpus: Corpus, found: ScannedTexts, scratch: Path, crew: Crew
+    options: BuildOptions, past: Past, corpus: Corpus, found: ScannedTexts, scratch: Path, pool: WorkerPool
 ) -> History:
     """What HEAD has and the dataset's state has not; nothing where they are the same commit."""
     from effectiveness.corpus.history.changes import find_changes
@@ -149,7 +149,7 @@ def find_history(
 
     if past.head is None:
         return History(past, None)
-    head = read_texts(options, scratch / "texts-of-head", crew, past.head)
+    head = read_texts(options, scratch / "texts-of-head", pool, past.head)
     return History(past, find_changes(corpus, head.corpus(), found.signatures, head.signatures))
 
 
@@ -206,7 +206,7 @@ def make_rows(
     corpus: Corpus,
     tokenizer: TokenizerInfo,
     scratch: Path,
-    crew: Crew,
+    pool: WorkerPool,
 ) -> MadeRows:
     """Steps 3 and 4: windows of every file and of its variants. The parts of a file are parsed once for all."""
     texts, tokenizer_json, sample = _encoder_arguments(options, corpus, tokenizer)
@@ -218,7 +218,7 @@ def make_rows(
         variation=_variation(options, corpus, tokenizer.mask_id) if options.kinds else None,
     )
     try:
-        return rows_of(texts, corpus.scan.files, row_options, scratch, crew)
+        return rows_of(texts, corpus.scan.files, row_options, scratch, pool)
     except TokenizerError as error:
         raise unusable(tokenizer.name, error) from None
 

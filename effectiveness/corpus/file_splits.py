@@ -26,7 +26,7 @@ import orjson
 
 from effectiveness.common.boundary import open_binary
 from effectiveness.common.jsonl import digest, of_another_version, read_metadata
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import DATASET_FILES, METADATA_FILE, SPLITS, SPLITS_FILE, Corpus, UserError
 from effectiveness.corpus.duplicates import NUM_BANDS
 from effectiveness.corpus.duplicates.passages import NOTHING, least_of_alike
@@ -106,7 +106,7 @@ def _refuse_foreign(older: FileSplits, paths: set[str], share_known: float) -> N
     share_found = sum(path in paths for path in there) / max(1, len(there))
     if max(share_known, share_found) < FEWEST_KNOWN:
         raise UserError(
-            f"--splits-of {spell(older.directory)}: few of its {len(there):,} files are here, and few of those here "
+            f"--splits-of {display(older.directory)}: few of its {len(there):,} files are here, and few of those here "
             "were there; name a dataset of this repository, or leave the flag out"
         )
 
@@ -148,10 +148,10 @@ def read_splits(directory: Path) -> FileSplits:
     file, files = directory / SPLITS_FILE, metadata.get("files")
     listed = files.get(SPLITS_FILE) if isinstance(files, dict) else None
     if listed is None and (version := of_another_version(metadata)):
-        raise UserError(f"--splits-of {spell(directory)}: {version}, without --splits-of")
+        raise UserError(f"--splits-of {display(directory)}: {version}, without --splits-of")
     if listed is None:
         raise UserError(
-            f"--splits-of {spell(directory)}: it has no {SPLITS_FILE}, so nobody knows which file went where; "
+            f"--splits-of {display(directory)}: it has no {SPLITS_FILE}, so nobody knows which file went where; "
             "build it again"
         )
     try:
@@ -162,9 +162,9 @@ def read_splits(directory: Path) -> FileSplits:
         with open_binary(file) as lines:
             entries = list(_entries(lines))
     except OSError as error:
-        raise UserError(f"cannot read {spell(file)}: {error.strerror}; build the dataset again") from None
+        raise UserError(f"cannot read {display(file)}: {error.strerror}; build the dataset again") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{spell(file)} is not as it was written; build the dataset again") from None
+        raise UserError(f"{display(file)} is not as it was written; build the dataset again") from None
     paths, split, is_gone, sketches = zip(*entries, strict=True) if entries else ((), (), (), ())
     return FileSplits(
         directory=directory,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, digest, write_metadata
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.publish import require_space
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
@@ -38,7 +38,7 @@ from effectiveness.common.records import (
     Corpus,
 )
 from effectiveness.common.seeding import key_for
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus.data_card import write_data_card
 from effectiveness.corpus.leaks import find_leaks
 from effectiveness.corpus.report import RowCounts, tally, write_report
@@ -65,7 +65,7 @@ GRAMMARS = sorted(
 )
 
 
-def save(dataset: BuiltDataset, staging: Path, crew: Crew, history: History | None = None) -> dict:
+def save(dataset: BuiltDataset, staging: Path, pool: WorkerPool, history: History | None = None) -> dict:
     """Write the rows, read them back for the leak report, then describe them. Returns the metadata."""
     plan = dataset.plan
     written = _write_splits(dataset, staging)
@@ -73,9 +73,9 @@ def save(dataset: BuiltDataset, staging: Path, crew: Crew, history: History | No
     rows = _described_rows(dataset, languages)
     counted = tally(rows, num_languages=len(languages), window=plan.context_tokens)
     rows_of = {split: file.rows for split, file in written.items()}
-    leaks = find_leaks(rows_of, crew, new_share=1 - plan.overlap_tokens / plan.context_tokens)
+    leaks = find_leaks(rows_of, pool, new_share=1 - plan.overlap_tokens / plan.context_tokens)
     files = {DATASET_FILES[split]: file.digest for split, file in written.items()}
-    later = history.rows(dataset, rows_of.values(), crew) if history else None
+    later = history.rows(dataset, rows_of.values(), pool) if history else None
     if later:
         files[LATER_FILE] = _write_later(dataset, later, staging / LATER_FILE)
         leaks[LATER] = later.leaks()
@@ -222,7 +222,7 @@ def _description(dataset: BuiltDataset) -> dict:
     scan = corpus.scan
     return {
         "format_version": FORMAT_VERSION,
-        "source_repo": spell(Path(os.path.realpath(options.root).rpartition("/")[2])),
+        "source_repo": display(Path(os.path.realpath(options.root).rpartition("/")[2])),
         "repository_commit": scan.commit,
         "source_files_scanned": len(scan.files),
         "num_entries": scan.num_entries,

@@ -11,7 +11,7 @@ from effectiveness.common.boundary import read_head
 from effectiveness.common.durable import BAD_PLACE, WRITE_FAILED, one_line_for
 from effectiveness.common.endings import OneLineParser, Publication, ending_of, identity, print_line
 from effectiveness.common.invocation import interpreter, typed
-from effectiveness.common.paths import path_of, require_utf8, require_working_directory, spell
+from effectiveness.common.paths import display, path_of, require_utf8, require_working_directory
 from effectiveness.common.records import UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class _Written(Publication):
         new = self._new()
         if not new:
             return "nothing was changed"
-        return f"{' and '.join(map(spell, new))} {'are' if len(new) > 1 else 'is'} new and complete"
+        return f"{' and '.join(map(display, new))} {'are' if len(new) > 1 else 'is'} new and complete"
 
     def _new(self) -> list[Path]:
         return [file for file, before in self._before.items() if identity(file) != before]
@@ -108,8 +108,8 @@ def _write_model(arguments: argparse.Namespace, written: _Written, gguf) -> None
         num_bytes = write_gguf(source, output, arguments.type, gguf)
         write_atomically(recipe, modelfile(source, output.name).encode())
     gaps = "fills gaps" if source.can_fill else "never learnt to fill gaps, and does not offer it"
-    print_line(f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, {gaps}")
-    print_line(f"ollama  {spell(recipe)}")
+    print_line(f"gguf    {display(output)}: {num_bytes:,} bytes, {arguments.type}, {gaps}")
+    print_line(f"ollama  {display(recipe)}")
 
 
 def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> None:
@@ -126,17 +126,17 @@ def _write_adapter(arguments: argparse.Namespace, written: _Written, gguf) -> No
         num_bytes = write_adapter(adapter, output, arguments.type, gguf)
         write_atomically(recipe, modelfile(adapter.base, base, output.name).encode())
     print_line(
-        f"gguf    {spell(output)}: {num_bytes:,} bytes, {arguments.type}, an adapter for {adapter.base_name}"
+        f"gguf    {display(output)}: {num_bytes:,} bytes, {arguments.type}, an adapter for {adapter.base_name}"
     )
     print_line(
-        f"ollama  {spell(recipe)}, which wants {base} beside it: {typed('gguf')} with the base's directory"
+        f"ollama  {display(recipe)}, which wants {base} beside it: {typed('gguf')} with the base's directory"
     )
 
 
 def _check_file_name(output: Path) -> None:
     """Raises UserError for a name that no file can have, or that its Modelfile could not tell."""
     if output.name in ("", "..") or output.is_dir():
-        raise UserError(f"--output {spell(output)} is no name of a file; give one, e.g. mine.gguf")
+        raise UserError(f"--output {display(output)} is no name of a file; give one, e.g. mine.gguf")
     require_utf8("--output", [output.name], "give another name")
 
 
@@ -184,5 +184,5 @@ def _refuse_foreign(output: Path, recipe: Path) -> None:
         is_ours = path.is_file() and not path.is_symlink() and read_head(path, len(beginning)) == beginning
         if not is_ours:
             raise UserError(
-                f"{spell(path)} is there and not of this command; move it away or give another --output"
+                f"{display(path)} is there and not of this command; move it away or give another --output"
             )

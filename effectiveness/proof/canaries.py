@@ -19,7 +19,7 @@ from effectiveness.common.durable import write_atomically
 from effectiveness.common.endings import print_line, scratch_directory
 from effectiveness.common.hardware import DEVICES
 from effectiveness.common.ownership import PROOF, claim, note_made, output_directory
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.common.seeding import rng_for
 from effectiveness.isolation import distrust
@@ -257,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
         claim(arguments.output, PROOF, (CANARIES_FILE,))
         result = experiment(arguments)
         note_made(arguments.output, {CANARIES_FILE: None})
-        written = spell(arguments.output / CANARIES_FILE)
+        written = display(arguments.output / CANARIES_FILE)
         standing.in_words = lambda: f"{written} may be that of before, make it again"
         write_atomically(arguments.output / CANARIES_FILE, json.dumps(result, indent=1).encode() + b"\n")
         standing.in_words = lambda: f"{written} is the new one, complete"

@@ -1,4 +1,4 @@
-"""The proof card as JSON values: what every model made of the exam, the differences with intervals, one headline."""
+"""The proof card as JSON values: what every model made of the eval set, the differences with intervals, a headline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from effectiveness.common import stats
 from effectiveness.common.records import ORIGINAL, ROLES, VARIANTS
 from effectiveness.common.stats import LN2, finite
-from effectiveness.proof.exam import Exam, HeldOutSet, Paper
+from effectiveness.proof.eval_set import EvalSet, HeldOutSet, ModelScores
 from effectiveness.proof.scored_tokens import FileSums, own_identifiers, sums_by_file
 
 UNIFORM, NGRAM, NGRAM_WINDOW = "uniform", "cache n-gram", "n-gram, one window"
@@ -47,19 +47,21 @@ NO_GAIN = "no gain shown"
 UNSURE = ", which may be chance of these files"
 POOLED = "pooled"  # a part of a set: all of it, a file that is too large counting as what it is
 
-Papers = dict[str, list[Paper]]  # arm -> one paper for each seed
+ScoresByArm = dict[str, list[ModelScores]]  # arm -> the scores of each seed
 
 
-def held_out_card(held_out: HeldOutSet, papers: Papers, foreign: frozenset[bytes] | None, exam: Exam) -> dict:
+def held_out_card(
+    held_out: HeldOutSet, by_arm: ScoresByArm, foreign: frozenset[bytes] | None, eval_set: EvalSet
+) -> dict:
     """Bits per byte of every arm on one set - of all tokens, own identifiers, each role and language - and differences.
 
     `foreign` are the words that are not the repository's own; None where there is no control corpus to tell.
     """
     places = held_out.places
-    arms = {arm: np.stack([p.nats[held_out.name] for p in of_arm]) for arm, of_arm in papers.items()}
+    arms = {arm: np.stack([p.nats[held_out.name] for p in of_arm]) for arm, of_arm in by_arm.items()}
     own = None
     if foreign is not None:
-        own = own_identifiers(places, held_out.files, exam.vocabulary, foreign)
+        own = own_identifiers(places, held_out.files, eval_set.vocabulary, foreign)
     parts = parts_of(held_out) | ({"own identifiers": own} if own is not None else {})
     factors, largest = held_out.windows.factors, held_out.windows.largest
     sums = {name: sums_by_file(places, arms, chosen, factors) for name, chosen in parts.items()}
@@ -144,16 +146,16 @@ def headline(card: dict) -> dict:
 # --- variants --------------------------------------------------------------------------------------------
 
 
-def robustness_card(exam: Exam, papers: Papers) -> dict[str, dict]:
+def robustness_card(eval_set: EvalSet, by_arm: ScoresByArm) -> dict[str, dict]:
     """By kind of variant: bits per byte of its windows and of the originals' at the same place, by arm."""
-    table, pairs = exam.pairs.rows.table, exam.pairs
+    table, pairs = eval_set.pairs.rows.table, eval_set.pairs
     found: dict[str, dict] = {}
     for index, kind in enumerate(VARIANTS):
         chosen = table["variant"][pairs.variants] == index
         if chosen.any():
             found[kind] = {
                 arm: _robustness(of_arm[0].of_rows, pairs.variants[chosen], pairs.originals[chosen])
-                for arm, of_arm in papers.items()
+                for arm, of_arm in by_arm.items()
                 if of_arm[0].of_rows is not None
             } | {"pairs": int(chosen.sum())}
     return found
@@ -172,18 +174,18 @@ def _robustness(of_rows: np.ndarray, variants: np.ndarray, originals: np.ndarray
 # --- questions -------------------------------------------------------------------------------------------
 
 
-def questions_card(exam: Exam, papers: Papers) -> dict[str, dict]:
+def questions_card(eval_set: EvalSet, by_arm: ScoresByArm) -> dict[str, dict]:
     """By kind of question: shares of every arm that answers, and the pairs of ANSWERS_COMPARED."""
-    return {kind: _kind_card(exam, papers, kind) for kind in exam.questions}
+    return {kind: _kind_card(eval_set, by_arm, kind) for kind in eval_set.questions}
 
 
-def _kind_card(exam: Exam, papers: Papers, kind: str) -> dict:
-    questions = exam.questions[kind]
-    answered = {arm: of_arm[0] for arm, of_arm in papers.items() if kind in of_arm[0].marks}
+def _kind_card(eval_set: EvalSet, by_arm: ScoresByArm, kind: str) -> dict:
+    questions = eval_set.questions[kind]
+    answered = {arm: of_arm[0] for arm, of_arm in by_arm.items() if kind in of_arm[0].answers}
     card = {
         "questions": len(questions),
         "files": len({q.file for q in questions}),
-        "arms": {arm: _shares(paper, kind) for arm, paper in answered.items()},
+        "arms": {arm: _shares(scores, kind) for arm, scores in answered.items()},
         "by_role": _by(questions, answered, kind, "role"),
         "by_language": _by(questions, answered, kind, "language"),
     }
@@ -193,8 +195,8 @@ def _kind_card(exam: Exam, papers: Papers, kind: str) -> dict:
     return card
 
 
-def _shares(paper: Paper, kind: str, chosen: np.ndarray | None = None) -> dict[str, float | None]:
-    marks, (nats, num_bytes) = paper.marks[kind], paper.truth[kind]
+def _shares(scores: ModelScores, kind: str, chosen: np.ndarray | None = None) -> dict[str, float | None]:
+    marks, (nats, num_bytes) = scores.answers[kind], scores.truth[kind]
     chosen = np.ones(len(nats), dtype=bool) if chosen is None else chosen
     parses = marks.parses[chosen & ~np.isnan(marks.parses)]
     return {
@@ -207,22 +209,22 @@ def _shares(paper: Paper, kind: str, chosen: np.ndarray | None = None) -> dict[s
     }
 
 
-def _by(questions: Sequence, answered: dict[str, Paper], kind: str, attribute: str) -> dict[str, dict]:
+def _by(questions: Sequence, answered: dict[str, ModelScores], kind: str, attribute: str) -> dict[str, dict]:
     values = np.array([getattr(q, attribute) for q in questions])
     return {
-        value: {arm: _shares(paper, kind, values == value) for arm, paper in answered.items()}
+        value: {arm: _shares(scores, kind, values == value) for arm, scores in answered.items()}
         | {"questions": int((values == value).sum())}
         for value in sorted(set(values.tolist()))
     }
 
 
-def _against(questions: Sequence, ours: Paper, rival: Paper, kind: str) -> dict:
+def _against(questions: Sequence, ours: ModelScores, rival: ModelScores, kind: str) -> dict:
     """McNemar on exact match, both ways of counting it; the bits of what was asked for, by file."""
     (a, num_bytes), (b, _) = ours.truth[kind], rival.truth[kind]
     files, index = np.unique([q.file for q in questions], return_inverse=True)
     nats_a, nats_b, sizes = (np.bincount(index, values, len(files)) for values in (a, b, num_bytes))
     kept = sizes > 0
     names = ("exact", "exact_to_length")
-    tests = {n: stats.mcnemar(getattr(ours.marks[kind], n), getattr(rival.marks[kind], n)) for n in names}
+    tests = {n: stats.mcnemar(getattr(ours.answers[kind], n), getattr(rival.answers[kind], n)) for n in names}
     bits = difference(nats_a[None, kept], nats_b[None, kept], sizes[kept])
     return {name: test.as_dict() for name, test in tests.items()} | {"bits_per_byte": bits}

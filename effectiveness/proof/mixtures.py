@@ -26,7 +26,7 @@ from effectiveness.completion.scoring import fit_joined
 from effectiveness.completion.spelling import TextCoder
 from effectiveness.completion.store import open_memory
 from effectiveness.memory import Memory, Reader
-from effectiveness.proof.exam import Exam, HeldOutSet, Paper
+from effectiveness.proof.eval_set import EvalSet, HeldOutSet, ModelScores
 from effectiveness.proof.prompts import HeldOutQuestion, ModelAnswer, judge, question_ids, room_for_questions
 from effectiveness.proof.scored_tokens import Places
 from effectiveness.trainer.complete import num_positions
@@ -47,26 +47,26 @@ FIT_TOKENS = 60_000  # of val files, on which a memory meets a model
 # held-out file that is reported has a say in it.
 
 
-def why_no_mixture(exam: Exam) -> str:
+def why_no_mixture(eval_set: EvalSet) -> str:
     """Why no share can be fitted, or ""."""
-    num_tokens = 0 if exam.val is None else len(exam.val.places)
+    num_tokens = 0 if eval_set.val is None else len(eval_set.val.places)
     if num_tokens < MIN_TOKENS:
         return f"the val files have {num_tokens:,} tokens to fit its share on, {MIN_TOKENS:,} are needed"
     return ""
 
 
-def mix(exam: Exam, model: Paper, ngram: Paper) -> tuple[Paper, float]:
-    """What both together made of the held-out sets, and the model's share. `exam.val` must be there."""
-    val = _val(exam)
+def mix(eval_set: EvalSet, model: ModelScores, ngram: ModelScores) -> tuple[ModelScores, float]:
+    """What both together made of the held-out sets, and the model's share. `eval_set.val` must be there."""
+    val = _val(eval_set)
     counts = val.windows.factors[val.places.file]
     share = fit_share(model.nats[val.name], ngram.nats[val.name], counts)
-    nats = {s.name: mixed_nats(share, model.nats[s.name], ngram.nats[s.name]) for s in exam.sets}
-    return Paper(nats=nats), share
+    nats = {s.name: mixed_nats(share, model.nats[s.name], ngram.nats[s.name]) for s in eval_set.sets}
+    return ModelScores(nats=nats), share
 
 
-def fitted_on(exam: Exam) -> dict[str, int]:
+def fitted_on(eval_set: EvalSet) -> dict[str, int]:
     """How much text the shares rest on."""
-    places = _val(exam).places
+    places = _val(eval_set).places
     return {"files": len(np.unique(places.file)), "tokens": len(places)}
 
 
@@ -94,9 +94,9 @@ def mixed_nats(share: float, model_nats: np.ndarray, ngram_nats: np.ndarray) -> 
     return -np.logaddexp(np.log(share) - model_nats, np.log1p(-share) - ngram_nats)
 
 
-def _val(exam: Exam) -> HeldOutSet:
-    assert exam.val is not None, "ask why_no_mixture first"
-    return exam.val
+def _val(eval_set: EvalSet) -> HeldOutSet:
+    assert eval_set.val is not None, "ask why_no_mixture first"
+    return eval_set.val
 
 
 # --- the memory ------------------------------------------------------------------------------------------
@@ -124,40 +124,41 @@ def remember(dataset: Dataset, say: Callable[[str], None]) -> Remembered:
     return Remembered(coder=coder, memory=memory)
 
 
-def meet(remembered: Remembered, model, begin: int, exam: Exam) -> Remembered:
-    """The memory with a model in it, and weights fitted for it on whole val files. `exam.val` must be there."""
+def meet(remembered: Remembered, model, begin: int, eval_set: EvalSet) -> Remembered:
+    """The memory with a model in it, and weights fitted for it on whole val files. `eval_set.val` must be there."""
     network = Network(
         model=model, vocab_size=remembered.memory.vocab_size, begin=begin, window=num_positions(model)
     )
-    memory = fit_joined(remembered.memory, network, val_files(exam), FIT_TOKENS)
+    memory = fit_joined(remembered.memory, network, val_files(eval_set), FIT_TOKENS)
     return dataclasses.replace(remembered, memory=memory, network=network)
 
 
-def val_files(exam: Exam) -> list[HeldOutFile]:
+def val_files(eval_set: EvalSet) -> list[HeldOutFile]:
     """Those that may be fitted on, in an order of their own: the first directories must not speak for all."""
-    val = _val(exam)
+    val = _val(eval_set)
     files = [HeldOutFile(path=val.rows.files[part.file], ids=part.tokens) for part in val.files]
     rng_for(0, "meeting", val.rows.sha256).shuffle(files)
     return files
 
 
-# --- taking the exam -------------------------------------------------------------------------------------
+# --- taking the eval_set -------------------------------------------------------------------------------------
 
 
-def memory_paper(exam: Exam, remembered: Remembered, *, with_questions: bool = True) -> Paper:
+def memory_scores(eval_set: EvalSet, remembered: Remembered, *, with_questions: bool = True) -> ModelScores:
     """What it made of the same places and, for one seed, of the same questions."""
-    sets = exam.scored_sets if remembered.network is None else exam.sets
+    sets = eval_set.scored_sets if remembered.network is None else eval_set.sets
     nats = {s.name: nats_of_places(remembered, s.windows, s.places, s.files) for s in sets}
     if not with_questions:
-        return Paper(nats=nats)
+        return ModelScores(nats=nats)
     asked = {
-        kind: [_take_question(q, remembered, exam) for q in questions]
-        for kind, questions in exam.questions.items()
+        kind: [_take_question(q, remembered, eval_set) for q in questions]
+        for kind, questions in eval_set.questions.items()
     }
-    return Paper(
+    return ModelScores(
         nats=nats,
-        marks={
-            k: judge(exam.questions[k], [a for a, _, _ in got], exam.parsed[k]) for k, got in asked.items()
+        answers={
+            k: judge(eval_set.questions[k], [a for a, _, _ in got], eval_set.parsed[k])
+            for k, got in asked.items()
         },
         truth={
             k: (np.array([n for _, n, _ in got]), np.array([b for _, _, b in got], dtype=np.int64))
@@ -218,10 +219,10 @@ def _feed(reader: Reader, ids: np.ndarray, rows: Iterator[np.ndarray]) -> np.nda
 
 
 def _take_question(
-    question: HeldOutQuestion, remembered: Remembered, exam: Exam
+    question: HeldOutQuestion, remembered: Remembered, eval_set: EvalSet
 ) -> tuple[ModelAnswer, float, int]:
     """Its answer, and nats and bytes of what was really there."""
-    vocabulary, token_bytes, network = exam.vocabulary, remembered.coder.token_bytes, remembered.network
+    vocabulary, token_bytes, network = eval_set.vocabulary, remembered.coder.token_bytes, remembered.network
     before = vocabulary.encode(question.before)
     forced = bytes_to_heal(token_bytes, before) if question.fill else b""
     kept = len(before) - bool(forced)

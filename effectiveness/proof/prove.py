@@ -1,4 +1,4 @@
-"""From a dataset and a model to the card: checks, control, exam, models one after another, files."""
+"""From a dataset and a model to the card: checks, control, eval_set, models one after another, files."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from effectiveness.common.console import ProgressConsole
 from effectiveness.common.durable import write_atomically
 from effectiveness.common.invocation import typed
 from effectiveness.common.ownership import PROOF, claim, note_made
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import LATER, SPLITS, UserError
 from effectiveness.proof import card as cards
 from effectiveness.proof import finished
 from effectiveness.proof.card_text import card_lines
 from effectiveness.proof.control import Control, make_control
-from effectiveness.proof.exam import (
-    Exam,
-    Paper,
-    ngram_paper,
+from effectiveness.proof.eval_set import (
+    EvalSet,
+    ModelScores,
+    draw_eval_set,
+    ngram_scores,
+    score_model,
+    score_windows,
     scorer,
-    set_exam,
-    take,
-    take_windows,
-    uniform_paper,
-    window_ngram_paper,
+    uniform_scores,
+    window_ngram_scores,
 )
 from effectiveness.proof.finished import Finished, open_finished
 from effectiveness.proof.mixtures import (
     Remembered,
     fitted_on,
     meet,
-    memory_paper,
+    memory_scores,
     mix,
     remember,
     why_no_mixture,
@@ -102,9 +102,9 @@ def prove(arguments: argparse.Namespace, standing: Standing) -> int:
         )
     controls = find_controls(case)
     card = make_card(case, controls, found)
-    standing.in_words = lambda: f"{spell(case.output)} may hold the card of before in part, make it again"
+    standing.in_words = lambda: f"{display(case.output)} may hold the card of before in part, make it again"
     write_card(case.output, card)
-    standing.in_words = lambda: f"{spell(case.output)} holds the new card, complete"
+    standing.in_words = lambda: f"{display(case.output)} holds the new card, complete"
     standing.exit_code = int(card["is_hopeless"])
     for line in card_lines(card):
         case.console.say(line)
@@ -202,13 +202,13 @@ def _main_suffix(dataset: Dataset) -> str:
     return min(counts, key=lambda suffix: (-counts[suffix], suffix)) if counts else ".py"
 
 
-def _foreign_words(case: Case, exam: Exam, control: Control) -> frozenset[bytes] | None:
+def _foreign_words(case: Case, eval_set: EvalSet, control: Control) -> frozenset[bytes] | None:
     if control.dataset is None:
         return None
     data = open_dataset(control.dataset)
     vocabulary = Vocabulary(data.tokenizer)
     texts = (t for split in SPLITS for t in texts_of(whole_files(open_rows(data, split)), vocabulary))
-    return foreign_words(texts, list(texts_of(exam.train_files, case.vocabulary)))
+    return foreign_words(texts, list(texts_of(eval_set.train_files, case.vocabulary)))
 
 
 # --- the card --------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
     """Everything measured, as JSON values."""
     arguments, model = case.arguments, case.models[0]
     start = case.load_start()
-    exam = set_exam(
+    eval_set = draw_eval_set(
         case.dataset,
         case.vocabulary,
         start,
@@ -228,8 +228,8 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
         seed=arguments.seed,
         left_out=found["leaked"],
     )
-    papers, mixture = _papers(case, controls, exam, start)
-    foreign = _foreign_words(case, exam, controls[0])
+    by_arm, mixture = _scores_by_arm(case, controls, eval_set, start)
+    foreign = _foreign_words(case, eval_set, controls[0])
     card = {
         "format": 1,
         "leak": found["leak"],
@@ -237,12 +237,12 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
         "dataset": _dataset_facts(case.dataset),
         "models": [_model_facts(m) for m in case.models],
         "controls": [{"model": str(c.model), "made of": c.words} for c in controls],
-        "arms": {arm: cards.MEANINGS[arm] for arm in papers},
+        "arms": {arm: cards.MEANINGS[arm] for arm in by_arm},
         "mixture": mixture,
         "overlap": {name: found[name] for name in ("counted", "recorded")},
-        "sets": {s.name: cards.held_out_card(s, papers, foreign, exam) for s in exam.sets},
-        "robustness": cards.robustness_card(exam, papers),
-        "questions": cards.questions_card(exam, papers),
+        "sets": {s.name: cards.held_out_card(s, by_arm, foreign, eval_set) for s in eval_set.sets},
+        "robustness": cards.robustness_card(eval_set, by_arm),
+        "questions": cards.questions_card(eval_set, by_arm),
         "canaries": _canaries(case),
     }
     return card | {"headline": cards.headline(card)}
@@ -251,66 +251,70 @@ def make_card(case: Case, controls: list[Control], found: dict) -> dict:
 Loaders = dict[str, list[Callable[[], nn.Module]]]  # arm -> one for each seed
 
 
-def _papers(case: Case, controls: list[Control], exam: Exam, start: nn.Module) -> tuple[cards.Papers, dict]:
-    """What every arm made of the exam, and how the mixtures came about."""
+def _scores_by_arm(
+    case: Case, controls: list[Control], eval_set: EvalSet, start: nn.Module
+) -> tuple[cards.ScoresByArm, dict]:
+    """What every arm made of the eval set, and how the mixtures came about."""
     say, remembered = case.console.say, remember(case.dataset, case.console.say)
     name = cards.START if case.models[0].started_from is None else cards.BASE
     loaders: Loaders = {
         cards.CONTROL: [partial(case.load, control.model) for control in controls],
         cards.TRAINED: [partial(case.load, model.directory) for model in case.models],
     }
-    papers = {
-        cards.UNIFORM: [uniform_paper(exam)],
-        cards.NGRAM: [ngram_paper(exam)],
-        cards.NGRAM_WINDOW: [window_ngram_paper(exam)],
+    by_arm = {
+        cards.UNIFORM: [uniform_scores(eval_set)],
+        cards.NGRAM: [ngram_scores(eval_set)],
+        cards.NGRAM_WINDOW: [window_ngram_scores(eval_set)],
     }
     say(f"measuring  {name}")
-    papers[name] = [take(exam, start, case.device, case.precision)]
+    by_arm[name] = [score_model(eval_set, start, case.device, case.precision)]
     for arm, of_arm in loaders.items():
         say(f"measuring  {arm}")
-        papers[arm] = [_paper(case, exam, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
+        by_arm[arm] = [_paper(case, eval_set, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
     say(f"measuring  {cards.MEMORY}")
-    papers[cards.MEMORY] = [memory_paper(exam, remembered)]
-    mixture = _add_mixtures(exam, papers)
+    by_arm[cards.MEMORY] = [memory_scores(eval_set, remembered)]
+    mixture = _add_mixtures(eval_set, by_arm)
     if mixture["left_out"] is None:
-        papers |= _with_memory(case, exam, remembered, loaders)
-    return _in_order(papers), mixture
+        by_arm |= _with_memory(case, eval_set, remembered, loaders)
+    return _in_order(by_arm), mixture
 
 
-def _in_order(papers: cards.Papers) -> cards.Papers:
-    return {arm: papers[arm] for arm in cards.MEANINGS if arm in papers}
+def _in_order(by_arm: cards.ScoresByArm) -> cards.ScoresByArm:
+    return {arm: by_arm[arm] for arm in cards.MEANINGS if arm in by_arm}
 
 
-def _with_memory(case: Case, exam: Exam, remembered: Remembered, loaders: Loaders) -> cards.Papers:
+def _with_memory(
+    case: Case, eval_set: EvalSet, remembered: Remembered, loaders: Loaders
+) -> cards.ScoresByArm:
     """Models and the memory token by token, the weights of each pair fitted on val files."""
-    papers: cards.Papers = {}
+    by_arm: cards.ScoresByArm = {}
     for both, arm in cards.MET.items():
         case.console.say(f"measuring  {both}")
-        papers[both] = []
+        by_arm[both] = []
         for number, load in enumerate(loaders[arm]):
-            met = meet(remembered, load(), case.vocabulary.control.begin, exam)
-            papers[both].append(memory_paper(exam, met, with_questions=number == 0))
-    return papers
+            met = meet(remembered, load(), case.vocabulary.control.begin, eval_set)
+            by_arm[both].append(memory_scores(eval_set, met, with_questions=number == 0))
+    return by_arm
 
 
-def _paper(case: Case, exam: Exam, model: nn.Module, *, is_first: bool) -> Paper:
+def _paper(case: Case, eval_set: EvalSet, model: nn.Module, *, is_first: bool) -> ModelScores:
     """Further seeds are asked for bits per byte only."""
     if is_first:
-        return take(exam, model, case.device, case.precision)
-    return Paper(nats=take_windows(exam, scorer(model, case.device, case.precision)))
+        return score_model(eval_set, model, case.device, case.precision)
+    return ModelScores(nats=score_windows(eval_set, scorer(model, case.device, case.precision)))
 
 
-def _add_mixtures(exam: Exam, papers: cards.Papers) -> dict:
+def _add_mixtures(eval_set: EvalSet, by_arm: cards.ScoresByArm) -> dict:
     """Add the arms that are a model and counts in fixed shares, each seed with one of its own; how they came about."""
-    reason, shares = why_no_mixture(exam), {}
+    reason, shares = why_no_mixture(eval_set), {}
     if reason:
         return {"left_out": reason}
     for both, (arm, counts) in cards.MIXED.items():
-        [counted] = papers[counts]
-        mixed = [mix(exam, paper, counted) for paper in papers[arm]]
-        papers[both] = [paper for paper, _ in mixed]
+        [counted] = by_arm[counts]
+        mixed = [mix(eval_set, scores, counted) for scores in by_arm[arm]]
+        by_arm[both] = [scores for scores, _ in mixed]
         shares[both] = [share for _, share in mixed]
-    return {"left_out": None, "fitted_on": fitted_on(exam), "shares": shares}
+    return {"left_out": None, "fitted_on": fitted_on(eval_set), "shares": shares}
 
 
 def _dataset_facts(dataset: Dataset) -> dict:
@@ -335,7 +339,7 @@ def _canaries(case: Case) -> dict | None:
     for name, key in product(("redacted", "kept"), ("asked", "greedy", "sampled", "extracted")):
         of_name = found.get(name)
         if not isinstance(of_name, dict) or type(of_name.get(key)) is not int:
-            raise UserError(f"{spell(file)}: {name}.{key} is no count; {way_out}")
+            raise UserError(f"{display(file)}: {name}.{key} is no count; {way_out}")
     return found
 
 

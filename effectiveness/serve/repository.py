@@ -14,7 +14,7 @@ import numpy as np
 from effectiveness.common.endings import scratch_directory
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus.scan import ScanOptions, Shard, scan_repository, scan_shard
 from effectiveness.corpus.scan.listing import Candidate, list_repository
 from effectiveness.corpus.scan.roles import Roles
@@ -59,10 +59,10 @@ class LiveRepository:
             raise UserError(f"--repository {root}: no such directory; name one that holds source files")
         found = cls(root.resolve())
         found._stamps = found._list()
-        with scratch_directory("serve-") as scratch, Crew(1) as crew:
+        with scratch_directory("serve-") as scratch, WorkerPool(1) as pool:
             spool = scratch / "texts"
             scanned, _, _ = scan_repository(
-                ScanOptions(root=found.root), spool, crew, analyse=no_analysis, redact=redact_all
+                ScanOptions(root=found.root), spool, pool, analyse=no_analysis, redact=redact_all
             )
             with open(spool, "rb") as texts:
                 found.texts = {file.path: texts.read(file.num_bytes) for file in scanned.files}

@@ -39,7 +39,7 @@ from effectiveness.common.endings import (
     raise_again,
     tell_on_stderr,
 )
-from effectiveness.common.paths import path_of, require_working_directory, spell
+from effectiveness.common.paths import display, path_of, require_working_directory
 from effectiveness.common.records import UserError
 
 
@@ -264,7 +264,7 @@ def _in_words(error: OSError | MemoryError | RuntimeError | SafetensorError) -> 
         return f"out of memory; {WAY_OUT}"
     if isinstance(error, SafetensorError):
         return f"cannot write the weights: {error}"
-    where = f": {spell(Path(error.filename))}" if isinstance(error.filename, str) else ""
+    where = f": {display(Path(error.filename))}" if isinstance(error.filename, str) else ""
     way_out = _WAYS_OUT.get(error.errno or 0, "")
     return f"{error.strerror or error}{where}{f'; {way_out}' if way_out else ''}"
 

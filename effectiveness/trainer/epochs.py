@@ -1,9 +1,8 @@
 """Which rows are visited when in an epoch, and how their documents are packed into sequences of one window.
 
-Where rows have equal weights and no curriculum, files are cut anew every epoch:
- the same tokens, once each, in windows that begin elsewhere.
-A window's first tokens have little before them to be predicted from, and fixed windows make those of the same places
-the hard ones in every epoch.
+Where rows have equal weights and no curriculum, files are cut anew every epoch: the same tokens, once each, in windows
+that begin elsewhere. A window's first tokens have little before them to be predicted from, and fixed windows make those
+of the same places the hard ones in every epoch.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import nn
 from effectiveness.common.boundary import ERRORS, is_out_of_memory, read_json_object
 from effectiveness.common.invocation import as_word, typed
 from effectiveness.common.ownership import note_made
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import MEMORY_SCORE_FILE, UserError
 from effectiveness.trainer import checkpoint, recut, run_directory, setup, starting
 from effectiveness.trainer.adapters import share_of, take_share
@@ -209,7 +209,7 @@ def _load_best(run: setup.Run, model: nn.Module, state: State) -> int:
             raise UserError(told, exit_code=1) from OSError()
         if path.exists():
             raise UserError(
-                f"{told}; put {spell(path)} back as it was, or move it away and --resume exports the last weights",
+                f"{told}; put {display(path)} back as it was, or move it away and --resume exports the last weights",
                 exit_code=1,
             ) from None
         run.console.say(f"no best checkpoint is there ({error}); exporting the last weights")

@@ -127,11 +127,11 @@ class Trainer(Stepper):
         if self.schedule.shape == "flat_cooldown":
             cooldown = min(self.schedule.cooldown_updates, self.schedule.num_updates - state.num_updates)
         state.last_update = state.num_updates + max(0, cooldown)
-        self.heed_early_end()
+        self.shorten_schedule()
         then = f"cooling down for {cooldown} updates" if cooldown > 0 else "stopping"
         hooks.say(f"held-out loss has not improved for {patience} evaluations (patience): {then}")
 
-    def heed_early_end(self) -> None:
+    def shorten_schedule(self) -> None:
         """Let the schedule end at `state.last_update`, where patience has set one."""
         if self.state.last_update is not None:
             self.schedule = dataclasses.replace(self.schedule, num_updates=self.state.last_update)

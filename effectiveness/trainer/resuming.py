@@ -165,7 +165,7 @@ def restore(run: setup.Run, trainer: Trainer, found: Checkpoint) -> None:
             f"cannot resume from {found.path} ({error}); use the configuration it was made with"
         ) from error
     place(trainer, run.config)
-    trainer.heed_early_end()
+    trainer.shorten_schedule()
 
 
 def place(trainer: Trainer, config: Config) -> None:

@@ -20,7 +20,7 @@ from effectiveness.common.durable import remove_tree
 from effectiveness.common.invocation import typed
 from effectiveness.common.jsonl import digest, read_metadata, write_metadata
 from effectiveness.common.ownership import LOCK, MODEL, check, claim, foreign_in, is_as_noted, made_in
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import checkpoint, defaults, devices, gaps, models
 from effectiveness.trainer.metrics import FILE_NAME
@@ -62,7 +62,7 @@ def refuse_unless_free(output: Path, tokenizer: Path, *, resume: bool, overwrite
     _refuse_foreign_checkpoints(output)
     if not (resume or overwrite) and (held := what_it_holds(output)):
         raise UserError(
-            f"{spell(output)} holds a run ({held}); --resume goes on with it, --overwrite deletes it, or choose "
+            f"{display(output)} holds a run ({held}); --resume goes on with it, --overwrite deletes it, or choose "
             "another --output"
         )
 
@@ -101,7 +101,7 @@ def delete_run(output: Path, say: Callable[[str], None]) -> None:
     """Delete what we wrote of a run, and nothing else; say what."""
     held, files = what_it_holds(output), made_in(output)
     if held:
-        say(f"--overwrite: deleting the run in {spell(output)} ({held})")
+        say(f"--overwrite: deleting the run in {display(output)} ({held})")
     checkpoints = output / CHECKPOINTS
     checkpoint.remove([*checkpoint.step_directories(checkpoints), checkpoints / BEST])
     for name in files:
@@ -117,11 +117,11 @@ def _refuse_foreign_checkpoints(output: Path) -> None:
     """A checkpoint is removed when newer ones are there: it must hold nothing but what we wrote."""
     for name in (CHECKPOINTS, "tensorboard", "adapter"):
         if (output / name).is_symlink():
-            raise UserError(f"{spell(output / name)} is a link; name the directory it leads to as --output")
+            raise UserError(f"{display(output / name)} is a link; name the directory it leads to as --output")
     checkpoints = output / CHECKPOINTS
     for directory in (*checkpoint.step_directories(checkpoints), checkpoints / BEST):
         if foreign := foreign_in(directory, checkpoint.OWNED):
-            raise UserError(f"{spell(directory / foreign[0])} is not a file we wrote; move it away")
+            raise UserError(f"{display(directory / foreign[0])} is not a file we wrote; move it away")
 
 
 @contextlib.contextmanager
@@ -133,14 +133,14 @@ def locked(output: Path) -> Iterator[None]:
         fd = os.open(output / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise UserError(
-            f"cannot write to --output {spell(output)} ({error.strerror}); choose another one"
+            f"cannot write to --output {display(output)} ({error.strerror}); choose another one"
         ) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another run is training into {spell(output)}; wait for it or choose another --output",
+                f"another run is training into {display(output)}; wait for it or choose another --output",
                 exit_code=1,
             ) from None
         yield
@@ -233,8 +233,8 @@ def read_training_facts(directory: Path) -> TrainingFacts:
     file = directory / FACTS_FILE
     if not file.is_file():
         raise UserError(
-            f"{spell(file)} is missing: without it nobody knows what the weights were trained on; give the --output of "
-            f"a finished {typed('train')} (--resume writes what is missing)"
+            f"{display(file)} is missing: without it nobody knows what the weights were trained on; give the --output "
+            f"of a finished {typed('train')} (--resume writes what is missing)"
         )
     try:
         described = read_metadata(file)
@@ -248,17 +248,17 @@ def read_training_facts(directory: Path) -> TrainingFacts:
         _check_types(trained)
     except UserError as error:
         raise UserError(
-            f"{spell(file)} is not as it was written; finish the training with --resume"
+            f"{display(file)} is not as it was written; finish the training with --resume"
         ) from error
     except (KeyError, TypeError, ValueError) as error:  # though its digest is right
         raise UserError(
-            f"{spell(file)} was written by another version of this program ({error}); train again"
+            f"{display(file)} was written by another version of this program ({error}); train again"
         ) from error
     found = {path.name: digest(path).sha256 for path in sorted(directory.glob(WEIGHTS)) if path.is_file()}
     if found != weights:
         raise UserError(
-            f"{spell(directory)}: the weights are not those that {FACTS_FILE} describes (another training wrote there, "
-            "or was stopped while exporting); finish it with --resume, or train again"
+            f"{display(directory)}: the weights are not those that {FACTS_FILE} describes (another training wrote "
+            "there, or was stopped while exporting); finish it with --resume, or train again"
         )
     return trained
 
@@ -283,11 +283,11 @@ def known_before(source: Path | None, metadata: dict) -> str:
         theirs, earlier = (facts["dataset"]["files"] or {}).get(train), facts.get(KNOWN_BEFORE, "")
         commit = str(facts["dataset"]["repository_commit"] or "")[:12]
     except (UserError, KeyError, TypeError, AttributeError):
-        return f"nobody knows what {spell(described.parent)} was trained on: held-out files may be among it"
+        return f"nobody knows what {display(described.parent)} was trained on: held-out files may be among it"
     if earlier or theirs == (metadata.get("files") or {}).get(train) or _kept_apart(theirs, metadata):
         return earlier
     return (
-        f"{spell(described.parent)} was trained on another dataset{commit and f' (commit {commit})'}: files that are "
+        f"{display(described.parent)} was trained on another dataset{commit and f' (commit {commit})'}: files that are "
         "held out here may have been trained on there, and what they cost flatters the model; built with "
         "--splits-of THE-OTHER-DATASET they would be none"
     )

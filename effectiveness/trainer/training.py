@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from effectiveness.common.console import count
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.recipes import ADAPTER, MEASURED, recipe_of
 from effectiveness.common.records import UserError
 from effectiveness.trainer import checkpoint, defaults, recut, resuming, run_directory, setup, starting
@@ -102,7 +102,7 @@ def _train_and_finish(
 
 def _stands(run: setup.Run, standing: Standing) -> None:
     standing.exit_code = 0
-    standing.in_words = lambda: f"{spell(run.output)} holds the finished model, complete"
+    standing.in_words = lambda: f"{display(run.output)} holds the finished model, complete"
 
 
 def _what_is_saved(run: setup.Run) -> str:

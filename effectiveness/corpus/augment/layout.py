@@ -16,7 +16,7 @@ from effectiveness.corpus.augment import lists
 from effectiveness.corpus.augment import marks as m
 from effectiveness.corpus.augment.edits import Edit
 from effectiveness.corpus.augment.gaps import Opaque, refusal
-from effectiveness.corpus.augment.sheet import COMPACT, STYLES, Change, Sheet, Style, draw
+from effectiveness.corpus.augment.layout_view import COMPACT, STYLES, Change, LayoutView, Style, draw
 from effectiveness.languages import LANGUAGES
 from effectiveness.languages.syntax import SyntaxTable
 
@@ -30,37 +30,37 @@ def propose(
     None the name as well."""
     if reason := refusal(source, language, table):
         return reason
-    sheet = Sheet(source, language, table)
-    for candidate in _candidates(sheet, rng, style):
-        if edits := edits_in(sheet, candidate):
+    view = LayoutView(source, language, table)
+    for candidate in _candidates(view, rng, style):
+        if edits := edits_in(view, candidate):
             return edits
     return "no white space that may change"
 
 
-def _candidates(sheet: Sheet, rng: random.Random, style: Style | str | None) -> Iterator[Style]:
+def _candidates(view: LayoutView, rng: random.Random, style: Style | str | None) -> Iterator[Style]:
     if isinstance(style, Style):
         yield style
         return
     names = (style,) if style else rng.sample(STYLES, len(STYLES))
     for boldness in _BOLDNESS:
         for name in names:
-            fitting = 0 if name != COMPACT and sheet.tabs else sheet.unit_width
-            yield draw(name, fitting if sheet.reindentable else 0, boldness=boldness, rng=rng)
+            fitting = 0 if name != COMPACT and view.tabs else view.unit_width
+            yield draw(name, fitting if view.reindentable else 0, boldness=boldness, rng=rng)
 
 
-def edits_in(sheet: Sheet, style: Style) -> list[Edit]:
+def edits_in(view: LayoutView, style: Style) -> list[Edit]:
     """The edits of one style. Each gap is written once, by the last rule that claims it."""
     compact = style.name == COMPACT
-    leads = sheet.leads_in(style.unit)
-    lines = sheet.fewest_lines() if compact else sheet.more_lines(style.everywhere)
-    changes = sheet.rewritten(lines, leads)
-    if LANGUAGES[sheet.language].spaces_are_free:
-        changes.update(_respaced(sheet, style))
+    leads = view.leads_in(style.unit)
+    lines = view.fewest_lines() if compact else view.more_lines(style.everywhere)
+    changes = view.rewritten(lines, leads)
+    if LANGUAGES[view.language].spaces_are_free:
+        changes.update(_respaced(view, style))
     if style.lists:
-        changes.update((lists.join if compact else lists.split)(sheet, leads, style))
+        changes.update((lists.join if compact else lists.split)(view, leads, style))
     edits = [Edit(start, *changes[start]) for start in sorted(changes)]
-    if sheet.table.has_error:
-        opaque = Opaque(sheet.source)
+    if view.table.has_error:
+        opaque = Opaque(view.source)
         return [edit for edit in edits if not (opaque.holds(edit.start) or opaque.holds(edit.end))]
     return edits
 
@@ -73,7 +73,7 @@ _NEVER_AFTER_COMMA = frozenset(b" \t\r\n/#\\)]}>|,")
 _SPACE = ord(" ")
 
 
-def _respaced(sheet: Sheet, style: Style) -> Iterator[Change]:
+def _respaced(view: LayoutView, style: Style) -> Iterator[Change]:
     """Drop single spaces after commas and around operators, or put them where there is nothing.
 
     Only where the characters on both sides cannot become one token with the operator (`Vec<T> = x` keeps its space:
@@ -81,21 +81,21 @@ def _respaced(sheet: Sheet, style: Style) -> Iterator[Change]:
     """
     compact = style.name == COMPACT
     if style.commas:
-        yield from (_close_commas if compact else _space_commas)(sheet)
+        yield from (_close_commas if compact else _space_commas)(view)
     if style.operators:
-        yield from (_close_operators if compact else _space_operators)(sheet)
+        yield from (_close_operators if compact else _space_operators)(view)
 
 
-def _close_commas(sheet: Sheet) -> Iterator[Change]:
-    source, last = sheet.source, len(sheet.source) - 1
-    for end in _comma_ends(sheet):
+def _close_commas(view: LayoutView) -> Iterator[Change]:
+    source, last = view.source, len(view.source) - 1
+    for end in _comma_ends(view):
         if end < last and source[end] == _SPACE and source[end + 1] not in _NEVER_AFTER_COMMA:
             yield end, (end + 1, b"")
 
 
-def _close_operators(sheet: Sheet) -> Iterator[Change]:
-    source, last = sheet.source, len(sheet.source) - 1
-    for start, end in _operators(sheet):
+def _close_operators(view: LayoutView) -> Iterator[Change]:
+    source, last = view.source, len(view.source) - 1
+    for start, end in _operators(view):
         if start < 2 or end >= last or not source[start - 1] == _SPACE == source[end]:
             continue
         if source[start - 2] in _LEFT and source[end + 1] in _RIGHT:
@@ -103,29 +103,29 @@ def _close_operators(sheet: Sheet) -> Iterator[Change]:
             yield end, (end + 1, b"")
 
 
-def _space_commas(sheet: Sheet) -> Iterator[Change]:
-    source, last = sheet.source, len(sheet.source)
-    for end in _comma_ends(sheet):
+def _space_commas(view: LayoutView) -> Iterator[Change]:
+    source, last = view.source, len(view.source)
+    for end in _comma_ends(view):
         if end < last and source[end] not in _NEVER_AFTER_COMMA:
             yield end, (end, b" ")
 
 
-def _space_operators(sheet: Sheet) -> Iterator[Change]:
-    source, last = sheet.source, len(sheet.source)
-    for start, end in _operators(sheet):
+def _space_operators(view: LayoutView) -> Iterator[Change]:
+    source, last = view.source, len(view.source)
+    for start, end in _operators(view):
         if start > 0 and end < last and source[start - 1] in _LEFT and source[end] in _RIGHT:
             yield start, (start, b" ")
             yield end, (end, b" ")
 
 
-def _comma_ends(sheet: Sheet) -> list[int]:
-    frozen, ends = sheet.frozen, sheet.table.end
-    return [ends[index] for index in sheet.marks.nodes_with(m.COMMA, sheet.marked) if not frozen[index]]
+def _comma_ends(view: LayoutView) -> list[int]:
+    frozen, ends = view.frozen, view.table.end
+    return [ends[index] for index in view.marks.nodes_with(m.COMMA, view.marked) if not frozen[index]]
 
 
-def _operators(sheet: Sheet) -> Iterator[tuple[int, int]]:
+def _operators(view: LayoutView) -> Iterator[tuple[int, int]]:
     """Byte ranges of the operators that have two sides."""
-    table, frozen, marks, marked = sheet.table, sheet.frozen, sheet.marks, sheet.marked
+    table, frozen, marks, marked = view.table, view.frozen, view.marks, view.marked
     binary = marks.bytes_with(m.BINARY)
     perhaps = (i for i in marks.nodes_with(m.PERHAPS_OPERATOR, marked) if marked[table.parent[i]] in binary)
     for index in chain(marks.nodes_with(m.OPERATOR, marked), perhaps):

@@ -17,9 +17,9 @@ import numpy as np
 
 from effectiveness.common.hashing import sorted_distinct, stretch_hashes
 from effectiveness.common.records import SourceFile, text_of
-from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.common.workers import WorkerPool, cut_into_shards
 from effectiveness.corpus.history.changes import Change, new_byte_ranges, ranges_of
-from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Needles, Portion, find_in, look_for
+from effectiveness.corpus.leaks.spans import SPAN_TOKENS, Portion, SpanIndex, find_in, look_for
 from effectiveness.corpus.rows import encoder_of
 
 SHARD_BYTES = 1 << 20
@@ -117,10 +117,10 @@ def _search_portion(portion: Portion) -> np.ndarray:
     return sorted_distinct(find_in(portion)[2])
 
 
-def _is_known(hashes: np.ndarray, portions: list[Portion], crew: Crew) -> np.ndarray:
+def _is_known(hashes: np.ndarray, portions: list[Portion], pool: WorkerPool) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of some row of the dataset."""
     known = np.zeros(len(hashes), bool)
-    for found in crew.map(_search_portion, portions, setup=look_for, setup_args=(hashes,)):
+    for found in pool.map(_search_portion, portions, setup=look_for, setup_args=(hashes,)):
         known[found] = True
     return known
 
@@ -137,7 +137,7 @@ def find_fresh(
     sample: tuple[SourceFile, ...],
     portions: list[Portion],
     scratch: Path,
-    crew: Crew,
+    pool: WorkerPool,
 ) -> Fresh:
     """New tokens of each changed file, against a dataset whose rows lie in `portions`.
 
@@ -149,12 +149,12 @@ def find_fresh(
         for i, cut in enumerate(cuts)
     ]
     setup_args = texts_before, texts, tokenizer_json, sample
-    found = list(crew.map(_find_added, shards, setup=_set_up, setup_args=setup_args))
+    found = list(pool.map(_find_added, shards, setup=_set_up, setup_args=setup_args))
     fresh = Fresh([], 0, 0)
     for group in cut_into_shards((added.num_spans for added in found), MAX_NEEDLES):
         spans = np.concatenate([np.fromfile(shard.spool, SPAN) for shard in shards[group.start : group.stop]])
         hashes = sorted_distinct(spans["hash"])
-        known = _is_known(hashes, portions, crew) if len(hashes) else np.zeros(0, bool)
+        known = _is_known(hashes, portions, pool) if len(hashes) else np.zeros(0, bool)
         fresh = Fresh(fresh.ranges, fresh.spans + len(hashes), fresh.known_spans + int(known.sum()))
         known |= _is_in_earlier(hashes, shards[: group.start])
         spans = spans[known[np.searchsorted(hashes, spans["hash"])] | _is_in_another(spans)]
@@ -165,7 +165,7 @@ def find_fresh(
 
 def _is_in_earlier(hashes: np.ndarray, shards: list[ChangeShard]) -> np.ndarray:
     """bool[hashes]: which of the sorted hashes are spans of changed files that were looked at before."""
-    needles, known = Needles(hashes), np.zeros(len(hashes), bool)
+    needles, known = SpanIndex(hashes), np.zeros(len(hashes), bool)
     for shard in shards:
         known[needles.find(np.fromfile(shard.spool, SPAN)["hash"])[1]] = True
     return known

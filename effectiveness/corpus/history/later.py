@@ -14,7 +14,7 @@ import numpy as np
 
 from effectiveness.common.jsonl import FileDigest, JsonLinesWriter
 from effectiveness.common.records import Corpus
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus.history import Past
 from effectiveness.corpus.history.changes import Changes
 from effectiveness.corpus.history.fresh import SPAN_TOKENS, Fresh, find_fresh
@@ -75,9 +75,11 @@ class History:
     past: Past
     changes: Changes | None
 
-    def rows(self, dataset: BuiltDataset, written: Iterable[WrittenRows], crew: Crew) -> LaterRows | None:
+    def rows(
+        self, dataset: BuiltDataset, written: Iterable[WrittenRows], pool: WorkerPool
+    ) -> LaterRows | None:
         """Rows of what is new against a dataset, whose rows were `written`; None where nothing is."""
-        return _later_rows(dataset, written, self.changes, crew) if self.changes else None
+        return _later_rows(dataset, written, self.changes, pool) if self.changes else None
 
     def describe(self, until: str, later: LaterRows | None) -> dict:
         """What the metadata says of the state and of the later set."""
@@ -102,7 +104,7 @@ def within(ranges: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 def _later_rows(
-    dataset: BuiltDataset, written: Iterable[WrittenRows], changes: Changes, crew: Crew
+    dataset: BuiltDataset, written: Iterable[WrittenRows], changes: Changes, pool: WorkerPool
 ) -> LaterRows | None:
     plan, tokenizer, scratch = dataset.plan, dataset.tokenizer, dataset.made.scratch / "later"
     scratch.mkdir()
@@ -115,7 +117,7 @@ def _later_rows(
         sample=sample,
         portions=[portion for rows in written for portion in portions_of(rows)],
         scratch=scratch,
-        crew=crew,
+        pool=pool,
     )
     chosen = [index for index, ranges in enumerate(fresh.ranges) if len(ranges)]
     if not chosen:
@@ -127,7 +129,7 @@ def _later_rows(
         dtype=tokenizer.dtype.name,
         sample=sample,
     )
-    rows = rows_of(changes.head.texts, files, options, scratch, crew)
+    rows = rows_of(changes.head.texts, files, options, scratch, pool)
     ranges = [fresh.ranges[index] for index in chosen]
     table = _choose(rows, ranges, dataset.made.rows["fingerprint"], plan.context_tokens)
     corpus = replace(changes.head, scan=replace(changes.head.scan, files=files))

@@ -22,11 +22,11 @@ import numpy as np
 
 from effectiveness.common.hashing import sorted_distinct
 from effectiveness.common.records import DATASET_FILES, LATER
-from effectiveness.common.workers import Crew
+from effectiveness.common.workers import WorkerPool
 from effectiveness.corpus.leaks.spans import (
     SPAN_TOKENS,
-    Needles,
     Portion,
+    SpanIndex,
     WrittenRows,
     file_at,
     find_in,
@@ -43,7 +43,7 @@ _BYTES_PER_TOKEN = 5  # of a row, about
 _NOWHERE = np.iinfo(np.int64).max
 
 
-def find_leaks(written: dict[str, WrittenRows], crew: Crew, new_share: float = 0.25) -> dict[str, Any]:
+def find_leaks(written: dict[str, WrittenRows], pool: WorkerPool, new_share: float = 0.25) -> dict[str, Any]:
     """What the held-out files share with train, ready for JSON; the same for any number of workers.
 
     `new_share`: of a window, what the one before has not. `held_out[split]` counts distinct spans and how many of them
@@ -57,12 +57,12 @@ def find_leaks(written: dict[str, WrittenRows], crew: Crew, new_share: float = 0
     while num_bytes * new_share > MAX_SPANS * _BYTES_PER_TOKEN * sample_one_in:
         sample_one_in *= 2
     tasks = [(portion, sample_one_in) for split in HELD_OUT for portion in portions[split]]
-    parts = list(crew.map(_held_out_portion, tasks))
+    parts = list(pool.map(_held_out_portion, tasks))
     num_val = len(portions["val"])
     seen = {"val": _joined(parts[:num_val]), "test": _joined(parts[num_val:])}
     num_spans = {split: len(sorted_distinct(of_split.hashes)) for split, of_split in seen.items()}
     spans = sorted_distinct(np.concatenate([of_split.hashes for of_split in seen.values()]))
-    train = _found_in_train(portions[TRAIN], spans, crew)
+    train = _found_in_train(portions[TRAIN], spans, pool)
     return {
         "span_tokens": SPAN_TOKENS,
         "sampled_one_in": sample_one_in,
@@ -158,10 +158,10 @@ def _train_portion(portion: Portion) -> tuple[np.ndarray, set[str], np.ndarray, 
     return spans.keys, set(spans.files), needles, spans.offsets[spans.rows[positions[first]]]
 
 
-def _found_in_train(portions: list[Portion], spans: np.ndarray, crew: Crew) -> _Train:
+def _found_in_train(portions: list[Portion], spans: np.ndarray, pool: WorkerPool) -> _Train:
     first_offsets = np.full(len(spans), _NOWHERE)
     keys, files = [np.empty(0, np.uint64)], set[str]()
-    found = crew.map(_train_portion, portions, setup=look_for, setup_args=(spans,))
+    found = pool.map(_train_portion, portions, setup=look_for, setup_args=(spans,))
     for of_rows, of_portion, needles, offsets in found:
         first_offsets[needles] = np.minimum(first_offsets[needles], offsets)
         keys.append(of_rows)
@@ -185,7 +185,7 @@ class _Shared:
 
 def _shared(seen: _HeldOut, train: _Train) -> _Shared:
     """Row by row: a span counts in each row that holds it."""
-    positions, spans = Needles(train.spans).find(seen.hashes)
+    positions, spans = SpanIndex(train.spans).find(seen.hashes)
     rows = seen.rows[positions]
     of_rows = np.bincount(rows, minlength=len(seen.files))
     is_half = (of_rows > 0) & (2 * of_rows >= np.bincount(seen.rows, minlength=len(seen.files)))

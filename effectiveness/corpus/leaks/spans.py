@@ -12,7 +12,7 @@ import numpy as np
 
 from effectiveness.common.hashing import BASE_INVERSE, powers, running_hash, window_hashes
 from effectiveness.common.jsonl import parse_row
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import ORIGINAL, UserError
 
 SPAN_TOKENS = 50
@@ -66,10 +66,10 @@ def _require_size(path: Path, num_bytes: int) -> None:
     try:
         found = path.stat().st_size
     except FileNotFoundError:
-        raise UserError(f"{spell(path)} is missing: not a complete dataset; build it") from None
+        raise UserError(f"{display(path)} is missing: not a complete dataset; build it") from None
     if found != num_bytes:
         raise UserError(
-            f"{spell(path)} has {found} bytes, not {num_bytes} as written; build the dataset again"
+            f"{display(path)} has {found} bytes, not {num_bytes} as written; build the dataset again"
         )
 
 
@@ -118,7 +118,7 @@ def _rows(portion: Portion) -> Iterator[_Row]:
             yield _row(text[begin : begin + size], offset)
         except (ValueError, OverflowError) as error:
             raise UserError(
-                f"{spell(portion.path)}, byte {offset}: not a row of a dataset ({error}); build the dataset again"
+                f"{display(portion.path)}, byte {offset}: not a row of a dataset ({error}); build the dataset again"
             ) from None
         begin += size
 
@@ -145,7 +145,7 @@ def file_at(path: Path, offset: int) -> str:
         return parse_row(file.readline())[1]["metadata"]["source_file"]
 
 
-class Needles:
+class SpanIndex:
     """Sorted distinct spans that are looked for. A table of their first bits says "surely not" to most others."""
 
     def __init__(self, spans: np.ndarray):
@@ -163,16 +163,16 @@ class Needles:
         return positions[found], needles[found]
 
 
-_needles: Needles  # of this worker process
+_needles: SpanIndex  # of this worker process
 
 
 def look_for(spans: np.ndarray) -> None:
     """Sets a worker up for `find_in`."""
     global _needles
-    _needles = Needles(spans)
+    _needles = SpanIndex(spans)
 
 
 def find_in(portion: Portion) -> tuple[Spans, np.ndarray, np.ndarray]:
-    """What some rows hold, and which of it is looked for, as `Needles.find` has it."""
+    """What some rows hold, and which of it is looked for, as `SpanIndex.find` has it."""
     spans = read_spans(portion)
     return spans, *_needles.find(spans.hashes)

@@ -21,7 +21,7 @@ import numpy as np
 
 from effectiveness.common.boundary import PANIC, reason
 from effectiveness.common.records import SourceFile, text_of
-from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.common.workers import WorkerPool, cut_into_shards
 from effectiveness.corpus.curriculum import features_of
 from effectiveness.corpus.rows.shard import (
     MASKED_INDEX,
@@ -60,7 +60,7 @@ class MadeRows:
 
 
 def rows_of(
-    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, crew: Crew
+    text_spool: Path, files: Sequence[SourceFile], options: RowOptions, scratch: Path, pool: WorkerPool
 ) -> MadeRows:
     """Rows of all files. Shards are cut by size alone, so any number of workers makes the same ones."""
     total = sum(file.num_bytes for file in files)
@@ -70,8 +70,8 @@ def rows_of(
             cut_into_shards((file.num_bytes for file in files), max(SHARD_BYTES, total // MAX_SHARDS))
         )
     ]
-    made = crew.map(_make_shard, shards, setup=_set_up, setup_args=(text_spool, options))
-    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(crew.workers, len(shards))))
+    made = pool.map(_make_shard, shards, setup=_set_up, setup_args=(text_spool, options))
+    return _joined(made, scratch, np.dtype(options.dtype), max(1, min(pool.workers, len(shards))))
 
 
 _maker: RowMaker | None = None  # of this worker process

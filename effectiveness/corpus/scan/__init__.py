@@ -18,7 +18,7 @@ import numpy as np
 
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import ScanResult, SourceFile, UserError
-from effectiveness.common.workers import Crew, cut_into_shards
+from effectiveness.common.workers import WorkerPool, cut_into_shards
 from effectiveness.corpus.scan.beneath import Beneath
 from effectiveness.corpus.scan.listing import Candidate, Listing, Tally, list_repository
 from effectiveness.corpus.scan.picking import Picks, unmet
@@ -102,7 +102,7 @@ class ShardResult(NamedTuple):
 def scan_repository(
     options: ScanOptions,
     spool: Path,
-    crew: Crew,
+    pool: WorkerPool,
     *,
     analyse: Analyse,
     redact: Redact,
@@ -135,7 +135,7 @@ def scan_repository(
     ]
     with open(spool, "wb") as joined:
         results = []
-        for shard, result in zip(shards, crew.map(scan_shard, shards), strict=True):
+        for shard, result in zip(shards, pool.map(scan_shard, shards), strict=True):
             _append(shard, joined)
             results.append(result)
     macros = frozenset().union(*(result.macros for result in results))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from effectiveness.common.boundary import read_json_object, read_regular, reading
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.records import UserError
 from effectiveness.common.tokenizer_file import MAX_TOKENIZER_BYTES, problems_of, read_tokenizer_file
 
@@ -26,7 +26,7 @@ def read_tokenizer(directory: Path, way_out: str):
     if os.path.lexists(vocab) and os.path.lexists(merges):
         return _from_vocab_and_merges(vocab, merges, way_out), roles
     raise UserError(
-        f"{spell(directory)} holds neither tokenizer.json nor vocab.json with merges.txt; {way_out}"
+        f"{display(directory)} holds neither tokenizer.json nor vocab.json with merges.txt; {way_out}"
     )
 
 
@@ -40,7 +40,9 @@ def _read_roles(path: Path, way_out: str) -> dict[str, str]:
         value = config.get(f"{role}_token")
         text = value.get("content") if isinstance(value, dict) else value
         if text is not None and not (isinstance(text, str) and text):
-            raise UserError(f"{spell(path)}: {role}_token must be a text, got {str(value)[:40]!r}; {way_out}")
+            raise UserError(
+                f"{display(path)}: {role}_token must be a text, got {str(value)[:40]!r}; {way_out}"
+            )
         if text is not None:
             roles[role] = text
     return roles
@@ -52,15 +54,15 @@ def _from_vocab_and_merges(vocab_path: Path, merges_path: Path, way_out: str):
 
     vocab = read_json_object(vocab_path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
     if problem := next(problems_of({"model": {"vocab": vocab}}), ""):
-        raise UserError(f"{spell(vocab_path)} {problem}; {way_out}")
+        raise UserError(f"{display(vocab_path)} {problem}; {way_out}")
     raw = read_regular(merges_path, max_bytes=MAX_TOKENIZER_BYTES, way_out=way_out)
-    with reading(f"{spell(merges_path)} is not UTF-8", way_out):
+    with reading(f"{display(merges_path)} is not UTF-8", way_out):
         lines = raw.decode().split("\n")
     rules = [line for line in lines if line and not line.startswith("#version")]
     if any(rule.count(" ") != 1 for rule in rules):
-        raise UserError(f"{spell(merges_path)} has a line that is not two parts; {way_out}")
+        raise UserError(f"{display(merges_path)} has a line that is not two parts; {way_out}")
     merges = [(left, right) for left, _, right in (rule.partition(" ") for rule in rules)]
-    with reading(f"{spell(merges_path)} does not fit {vocab_path.name}", way_out):
+    with reading(f"{display(merges_path)} does not fit {vocab_path.name}", way_out):
         tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from effectiveness.common.boundary import read_bytes, read_regular, reading
-from effectiveness.common.paths import path_of, spell
+from effectiveness.common.paths import display, path_of
 from effectiveness.common.records import UserError
 from effectiveness.common.tokenizer_file import FIM_SPELLINGS, PRETOKENIZER, own_spelling, vocabulary_of
 from effectiveness.corpus.tokenization import (
@@ -62,7 +62,7 @@ def choose_tokenizer(asked: str) -> TokenizerChoice:
         return TokenizerChoice("local", f"{reason}: a BPE trained on this repository", None)
     path = path_of("--tokenizer", asked)
     if os.path.lexists(path):
-        return TokenizerChoice(spell(Path(path.name)), "asked for by path", _directory_of(path))
+        return TokenizerChoice(display(Path(path.name)), "asked for by path", _directory_of(path))
     if files := _from_hub(asked):
         return TokenizerChoice(asked, "asked for by name", files)
     raise UserError(
@@ -77,7 +77,7 @@ def _directory_of(path: Path) -> Path:
     if path.name in _HUB_FILES and path.is_file():
         return path.parent
     raise UserError(
-        f"--tokenizer {spell(path)}: neither a directory nor a tokenizer.json; give one of them, "
+        f"--tokenizer {display(path)}: neither a directory nor a tokenizer.json; give one of them, "
         "or --tokenizer local to train one on this repository"
     )
 
@@ -272,7 +272,7 @@ def _cached(name: str) -> Path | None:
     way_out = "delete it, or --tokenizer local"
     commit = read_regular(reference, max_bytes=1000, way_out=way_out).decode("ascii", "replace").strip()
     if not commit.isalnum():
-        raise UserError(f"{spell(reference)} holds no name of a commit; {way_out}")
+        raise UserError(f"{display(reference)} holds no name of a commit; {way_out}")
     snapshot = repository / "snapshots" / commit
     has_tokenizer = (snapshot / "tokenizer.json").is_file() or (snapshot / "merges.txt").is_file()
     return snapshot if has_tokenizer else None

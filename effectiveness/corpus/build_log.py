@@ -10,7 +10,7 @@ import numpy as np
 
 from effectiveness.common.console import Console, Stopwatch, count
 from effectiveness.common.invocation import as_word, script, typed
-from effectiveness.common.paths import spell
+from effectiveness.common.paths import display
 from effectiveness.common.recipes import RECIPES
 from effectiveness.common.records import (
     DATASET_FILES,
@@ -42,7 +42,7 @@ GLOB_FORMS = (
 FEW_ROWS = 20_000
 
 
-class Story:
+class BuildLog:
     """Each method prints what it is given; where it returns something, it is that, unchanged."""
 
     def __init__(self, console: Console):
@@ -117,7 +117,7 @@ class Story:
         if trained:
             self.note(
                 f"{trained:,} of the files held out now stand in train of the dataset this replaces; "
-                f"--splits-of {spell(options.output)} keeps them there, for what goes on from its model"
+                f"--splits-of {display(options.output)} keeps them there, for what goes on from its model"
             )
         return corpus
 
@@ -213,7 +213,7 @@ class Story:
         self._step(
             8,
             "Save",
-            f"{count(metadata['total_sequences'], 'row')}, {num_bytes / 1e6:.1f} MB -> {spell(output)}",
+            f"{count(metadata['total_sequences'], 'row')}, {num_bytes / 1e6:.1f} MB -> {display(output)}",
         )
         for line in format_leaks(metadata["leak_report"]):
             self._detail(line)
@@ -233,7 +233,7 @@ class Story:
         if rows < FEW_ROWS:
             files = metadata["source_files_scanned"]
             say(f"  The number of rows is that of {count(files, 'file')}; it is never raised by copies.")
-        say(f"  Look: {spell(output / 'report.html')}")
+        say(f"  Look: {display(output / 'report.html')}")
         if IS_CHECKOUT:  # the suite is not installed
             say(f"  Check: {script('tests/test_dataset_effectiveness.py')} {as_word(output)}")
         train = as_word(output / DATASET_FILES["train"])

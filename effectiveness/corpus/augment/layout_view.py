@@ -57,7 +57,7 @@ def draw(name: str, unit_width: int, *, boldness: float, rng: random.Random) -> 
     )
 
 
-class Sheet:
+class LayoutView:
     """What all styles share. `begins[i]` says whether a statement, declaration or member begins behind gap i,
     `unit_width` how many columns one level of indentation has (0: there is none)."""
 

@@ -1,4 +1,4 @@
-"""The exam every model takes: the same held-out windows, the same variants, the same questions."""
+"""The eval_set every model takes: the same held-out windows, the same variants, the same questions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class HeldOutSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exam:
+class EvalSet:
     """`sets[0]` is the random held-out files; `pairs` and `questions` are about them. `val` is never reported."""
 
     dataset: Dataset
@@ -70,19 +70,19 @@ class Exam:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
-    """What one model made of the exam."""
+class ModelScores:
+    """What one model made of the eval_set."""
 
     nats: dict[str, np.ndarray]  # by set, float64 [tokens]
     of_rows: np.ndarray | None = None  # (nats, tokens, bytes) of the rows in `pairs`, float64 [rows, 3]
-    marks: dict[str, AnswerScores] = dataclasses.field(default_factory=dict)
+    answers: dict[str, AnswerScores] = dataclasses.field(default_factory=dict)
     truth: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
-# --- setting it ------------------------------------------------------------------------------------------
+# --- drawing it -------------------------------------------------------------------------------------------
 
 
-def set_exam(
+def draw_eval_set(
     dataset: Dataset,
     vocabulary: Vocabulary,
     model: nn.Module,
@@ -92,8 +92,8 @@ def set_exam(
     can_fill: bool,
     seed: int,
     left_out: frozenset[str] = frozenset(),
-) -> Exam:
-    """Draw the exam for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
+) -> EvalSet:
+    """Draw the eval_set for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
 
     Val and test files in `left_out` are not part of it. Raises UserError when no other test file is left.
     """
@@ -108,7 +108,7 @@ def set_exam(
         sets.append(held_out_set(LATER, open_rows(dataset, LATER), vocabulary, max_windows))
     train_files, half = whole_files(train), None if max_windows is None else max_windows // 2
     questions = _questions(sets[0], vocabulary, model, num_prompts, can_fill, seed)
-    return Exam(
+    return EvalSet(
         dataset=dataset,
         vocabulary=vocabulary,
         train_files=train_files,
@@ -169,21 +169,26 @@ def _questions(
     return {kind: asked for kind, asked in found.items() if asked}
 
 
-# --- taking it -------------------------------------------------------------------------------------------
+# --- scoring one ------------------------------------------------------------------------------------------
 
 
-def take(exam: Exam, model: nn.Module, device: torch.device, precision: torch.dtype) -> Paper:
+def score_model(
+    eval_set: EvalSet, model: nn.Module, device: torch.device, precision: torch.dtype
+) -> ModelScores:
     """All of it, by one model."""
     token_nats = scorer(model, device, precision)
     with devices.autocast(device, precision):
         answers = {
-            kind: answer(model, exam.vocabulary, questions) for kind, questions in exam.questions.items()
+            kind: answer(model, eval_set.vocabulary, questions)
+            for kind, questions in eval_set.questions.items()
         }
-    return Paper(
-        nats=take_windows(exam, token_nats),
-        of_rows=score_rows(exam.pairs, token_nats),
-        marks={k: judge(exam.questions[k], given, exam.parsed[k]) for k, given in answers.items()},
-        truth={k: truth_nats(model, exam.vocabulary, q, token_nats) for k, q in exam.questions.items()},
+    return ModelScores(
+        nats=score_windows(eval_set, token_nats),
+        of_rows=score_rows(eval_set.pairs, token_nats),
+        answers={k: judge(eval_set.questions[k], given, eval_set.parsed[k]) for k, given in answers.items()},
+        truth={
+            k: truth_nats(model, eval_set.vocabulary, q, token_nats) for k, q in eval_set.questions.items()
+        },
     )
 
 
@@ -200,24 +205,26 @@ def scorer(
     return token_nats
 
 
-def take_windows(exam: Exam, token_nats: Callable[[MicroBatch], torch.Tensor]) -> dict[str, np.ndarray]:
+def score_windows(
+    eval_set: EvalSet, token_nats: Callable[[MicroBatch], torch.Tensor]
+) -> dict[str, np.ndarray]:
     """Only the held-out windows: what further seeds of a model are asked."""
-    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in exam.scored_sets}
+    return {held_out.name: nats_of(held_out.windows, token_nats) for held_out in eval_set.scored_sets}
 
 
-def uniform_paper(exam: Exam) -> Paper:
-    vocab_size = exam.dataset.vocab_size
-    return Paper(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in exam.scored_sets})
+def uniform_scores(eval_set: EvalSet) -> ModelScores:
+    vocab_size = eval_set.dataset.vocab_size
+    return ModelScores(nats={s.name: uniform_nats(len(s.places), vocab_size) for s in eval_set.scored_sets})
 
 
-def ngram_paper(exam: Exam) -> Paper:
+def ngram_scores(eval_set: EvalSet) -> ModelScores:
     """The cache n-gram on the very tokens the models are scored on; before each it has read all of the file so far."""
-    return counted_nats(exam.train_files, exam.dataset.vocab_size, exam.scored_sets)
+    return counted_nats(eval_set.train_files, eval_set.dataset.vocab_size, eval_set.scored_sets)
 
 
-def window_ngram_paper(exam: Exam) -> Paper:
+def window_ngram_scores(eval_set: EvalSet) -> ModelScores:
     """The same, but of the file it has read no more than the model has: the window a token is scored in."""
-    return counted_nats(exam.train_files, exam.dataset.vocab_size, exam.sets, one_window=True)
+    return counted_nats(eval_set.train_files, eval_set.dataset.vocab_size, eval_set.sets, one_window=True)
 
 
 # A text the n-gram reads, int64; where in it held-out tokens are, rising; their indices in Places.
@@ -230,7 +237,7 @@ def counted_nats(
     sets: Sequence[HeldOutSet],
     *,
     one_window: bool = False,
-) -> Paper:
+) -> ModelScores:
     """The cache n-gram on the scored places of `sets`, all at once: the training files are read once."""
     asked = [_in_windows(s) if one_window else _in_files(s) for s in sets]
     train = [part.tokens for part in train_files]
@@ -241,7 +248,7 @@ def counted_nats(
     for held_out, of_set in zip(sets, asked, strict=True):
         for _, _, indices in of_set:
             nats[held_out.name][indices] = next(found)
-    return Paper(nats=nats)
+    return ModelScores(nats=nats)
 
 
 def _in_files(held_out: HeldOutSet) -> list[Asked]:
