@@ -81,7 +81,7 @@ def is_too_alike(group_sizes: Iterable[int], num_bytes: int) -> bool:
 TOO_LONG = "takes too long to parse"
 # Error recovery can be quadratic: 19 KB of punctuation kept the Go grammar busy for 11 s. And what the parser did it
 # remembers: up to 5 KB of a tree, most of it nodes that nobody sees, for each report. It reports its progress
-# at most 24 times per KB of a file that people wrote, 19 per KB of one of more than 150 KB (777 files of 60 KB to
+# at most 24 times per KB of a file that people wrote, 20 per KB of one of more than 150 KB (777 files of 60 KB to
 # 1 MB, 16 languages), 22 of names of five letters in a list.
 MAX_REPORTS_PER_KB = 22
 MANY_REPORTS = 3600  # fewer are never too many
