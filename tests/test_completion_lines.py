@@ -253,6 +253,8 @@ def test_the_command_prints_figures_and_examples_and_writes_them(small_dataset, 
     assert 0 < kept["val_nats_per_token"] < 8 and kept["num_files"] > 0
     assert done.stdout.count("  truth > ") == done.stdout.count("  ours  > ") == 3
     assert "  an editor gets the lines that are 25 % sure or more: " in done.stdout
+    is_quiet = ["> nothing " in line for line in done.stdout.splitlines() if line.startswith("  ours  > ")]
+    assert is_quiet == sorted(is_quiet)  # what an editor gets is shown first
     figures = json.loads((tmp_path / "scores.json").read_text())
     assert set(figures["arms"]) == {"memory"}
     assert set(figures["arms"]["memory"]) == {"exact", "similarity", "bits_per_byte"}

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=3,
         metavar="N",
-        help="completions to show, drawn at random; default: 3",
+        help="completions to show, drawn at random, first of those an editor gets; default: 3",
     )
     add("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser
@@ -208,18 +209,24 @@ def _lines(arguments, figures: dict, setup: Setup, reading: Reading, rules: dict
         yield f"  {arm:7s} {answers}      {of_arm['bits_per_byte']:.3f}"
     yield f"  {figures['ms_per_token']:.3f} ms a token read, {figures['ms_per_line']:.0f} ms a line, of one core"
     arm = setup.arms[-1]
-    if reading.answered:
-        yield _in_an_editor(reading.answered, arm, rules[arm])
     chosen = list(reading.answered)
     random.Random(arguments.seed).shuffle(chosen)
+    chosen.sort(key=lambda one: not _is_said(rules[arm].best(one.lines[arm]), rules[arm]))
+    if chosen:
+        yield _in_an_editor(chosen, arm, rules[arm])
     for one in chosen[: arguments.examples]:
         yield from _example(one, arm, rules[arm], setup)
+
+
+def _is_said(line: Line | None, rule: Judgement) -> TypeGuard[Line]:
+    """Whether an editor gets the line: one that is hardly ever right is not said there."""
+    return line is not None and rule.confidence(line) >= QUIET_BELOW
 
 
 def _in_an_editor(answered: Sequence[Answered], arm: str, rule: Judgement) -> str:
     """How often it would speak there, and how often rightly: `exact` counts lines of any confidence."""
     best = [(rule.best(one.lines[arm]), one.question.truth) for one in answered]
-    said = [(line, truth) for line, truth in best if line and rule.confidence(line) >= QUIET_BELOW]
+    said = [(line, truth) for line, truth in best if _is_said(line, rule)]
     right = sum(is_exact(line.text, truth) for line, truth in said)
     of_those = f", of which {_share(right, len(said))} are right" if said else ""
     least = f"{100 * QUIET_BELOW:.0f} % sure or more"
@@ -243,11 +250,11 @@ def _example(one: Answered, arm: str, rule: Judgement, setup: Setup):
 
 
 def _as_shown(line: Line | None, rule: Judgement, truth: str) -> str:
-    """As an editor would have it: a line that is hardly ever right is not said there."""
+    """As an editor would have it."""
     if line is None:
         return "nothing"
     mark = "right" if is_exact(line.text, truth) else "not the same"
     sure = f"{100 * rule.confidence(line):.0f} % sure"
-    if rule.confidence(line) < QUIET_BELOW:
+    if not _is_said(line, rule):
         return f"nothing   ({sure} of {line.text.strip()!r}: not said in an editor; {mark})"
     return f"{line.text}   ({sure}; {mark})"
