@@ -15,7 +15,7 @@ if __name__ in ("__main__", "__mp_main__"):  # nothing may be imported before: i
 
 import signal
 
-# Ctrl-C while modules are read: there is nothing to undo and nothing to log.
+# Ctrl-C while modules are read: there is nothing to undo and nothing to tell.
 if __name__ in ("__main__", "__mp_main__") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -67,9 +67,9 @@ def read_head(path: Path | str, num_bytes: int) -> bytes:
 
 # --- memory that ran out, by whatever tells of it: Python, the system, torch, a library on the GPU -----------
 
-WAY_OUT = "free some, or take a smaller model, batch or window"
+MEMORY_WAY_OUT = "free some, or take a smaller model, batch or window"
 # What is raised for it: torch's own error is a RuntimeError, and the libraries behind it have none of their own.
-ERRORS = (MemoryError, OSError, RuntimeError)
+MEMORY_ERRORS = (MemoryError, OSError, RuntimeError)
 TOLD_BY = (
     "out of memory",  # CUDA, ROCm, NCCL, Metal
     "alloc_failed",  # cuBLAS, cuDNN, cuSOLVER
@@ -115,7 +115,7 @@ def reading(what: str, way_out: str) -> Iterator[None]:
             raise  # an interrupt, an exit
         has_room = not is_out_of_memory(error)
         if not has_room and not isinstance(error, MemoryError):  # which parsers raise at what is nested, too
-            raise UserError(f"{what}: out of memory; {WAY_OUT}", exit_code=1) from error
+            raise UserError(f"{what}: out of memory; {MEMORY_WAY_OUT}", exit_code=1) from error
         raise UserError(f"{what}: {reason(error)}; {way_out}", exit_code=2 if has_room else 1) from error
 
 

@@ -22,7 +22,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from effectiveness.common.boundary import ERRORS, WAY_OUT, is_out_of_memory, printable
+from effectiveness.common.boundary import MEMORY_ERRORS, MEMORY_WAY_OUT, is_out_of_memory, printable
 from effectiveness.common.paths import escape_path
 from effectiveness.common.records import UserError
 
@@ -105,7 +105,7 @@ def ending_of(command: Callable[[Publication], int], publication: Publication | 
     except KeyboardInterrupt as stop:
         exit_code = getattr(stop, "exit_code", 128 + signal.SIGINT)
         return _stopped(publication, exit_code)
-    except (UserError, CannotPrint, *ERRORS) as error:
+    except (UserError, CannotPrint, *MEMORY_ERRORS) as error:
         if NO_THREAD in str(error):
             error = OSError(errno.EAGAIN, "no thread can be started")
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
@@ -132,7 +132,7 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"error: out of memory; {_WAYS_OUT[errno.ENOMEM]}"
     if isinstance(error, RuntimeError):  # of a model: see `ending_of`
-        return f"error: out of memory; {WAY_OUT}"
+        return f"error: out of memory; {MEMORY_WAY_OUT}"
     if not isinstance(error, OSError):
         return f"error: {error}"
     where = (

@@ -1,4 +1,4 @@
-"""The eval_set every model takes: the same held-out windows, the same variants, the same questions."""
+"""What every model is scored on: the same held-out windows, the same variants, the same questions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class EvalSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelScores:
-    """What one model made of the eval_set."""
+    """What one model made of the eval set."""
 
     nats: dict[str, np.ndarray]  # by set, float64 [tokens]
     of_rows: np.ndarray | None = None  # (nats, tokens, bytes) of the rows in `pairs`, float64 [rows, 3]
@@ -93,7 +93,7 @@ def draw_eval_set(
     seed: int,
     left_out: frozenset[str] = frozenset(),
 ) -> EvalSet:
-    """Draw the eval_set for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
+    """Draw the eval set for models with the positions of `model`; `can_fill`: it has learnt to fill gaps.
 
     Val and test files in `left_out` are not part of it. Raises UserError when no other test file is left.
     """

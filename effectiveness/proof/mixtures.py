@@ -141,7 +141,7 @@ def val_files(eval_set: EvalSet) -> list[HeldOutFile]:
     return files
 
 
-# --- taking the eval_set -------------------------------------------------------------------------------------
+# --- scored by a memory -------------------------------------------------------------------------------------
 
 
 def memory_scores(eval_set: EvalSet, remembered: Remembered, *, with_questions: bool = True) -> ModelScores:
@@ -151,7 +151,7 @@ def memory_scores(eval_set: EvalSet, remembered: Remembered, *, with_questions: 
     if not with_questions:
         return ModelScores(nats=nats)
     asked = {
-        kind: [_take_question(q, remembered, eval_set) for q in questions]
+        kind: [_answer(q, remembered, eval_set) for q in questions]
         for kind, questions in eval_set.questions.items()
     }
     return ModelScores(
@@ -218,7 +218,7 @@ def _feed(reader: Reader, ids: np.ndarray, rows: Iterator[np.ndarray]) -> np.nda
 # --- questions -------------------------------------------------------------------------------------------
 
 
-def _take_question(
+def _answer(
     question: HeldOutQuestion, remembered: Remembered, eval_set: EvalSet
 ) -> tuple[ModelAnswer, float, int]:
     """Its answer, and nats and bytes of what was really there."""

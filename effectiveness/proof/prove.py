@@ -1,4 +1,4 @@
-"""From a dataset and a model to the card: checks, control, eval_set, models one after another, files."""
+"""From a dataset and a model to the card: checks, control, eval set, models one after another, files."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def _scores_by_arm(
     by_arm[name] = [score_model(eval_set, start, case.device, case.precision)]
     for arm, of_arm in loaders.items():
         say(f"measuring  {arm}")
-        by_arm[arm] = [_paper(case, eval_set, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
+        by_arm[arm] = [_scores_of(case, eval_set, load(), is_first=i == 0) for i, load in enumerate(of_arm)]
     say(f"measuring  {cards.MEMORY}")
     by_arm[cards.MEMORY] = [memory_scores(eval_set, remembered)]
     mixture = _add_mixtures(eval_set, by_arm)
@@ -297,7 +297,7 @@ def _with_memory(
     return by_arm
 
 
-def _paper(case: Case, eval_set: EvalSet, model: nn.Module, *, is_first: bool) -> ModelScores:
+def _scores_of(case: Case, eval_set: EvalSet, model: nn.Module, *, is_first: bool) -> ModelScores:
     """Further seeds are asked for bits per byte only."""
     if is_first:
         return score_model(eval_set, model, case.device, case.precision)

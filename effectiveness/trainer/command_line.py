@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from safetensors import SafetensorError
 
-from effectiveness.common.boundary import WAY_OUT, is_out_of_memory, printable, read_text, reading
+from effectiveness.common.boundary import MEMORY_WAY_OUT, is_out_of_memory, printable, read_text, reading
 from effectiveness.common.endings import (
     NO_THREAD,
     STOPPING,
@@ -211,7 +211,7 @@ _WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "close other programs: the machine has no open files left",
     errno.EAGAIN: "raise the limit of processes (ulimit -u)",
-    errno.ENOMEM: WAY_OUT,
+    errno.ENOMEM: MEMORY_WAY_OUT,
 }
 
 
@@ -261,7 +261,7 @@ def _ended(message: str, exit_code: int, standing: Standing) -> int:
 
 def _in_words(error: OSError | MemoryError | RuntimeError | SafetensorError) -> str:
     if isinstance(error, MemoryError | RuntimeError):
-        return f"out of memory; {WAY_OUT}"
+        return f"out of memory; {MEMORY_WAY_OUT}"
     if isinstance(error, SafetensorError):
         return f"cannot write the weights: {error}"
     where = f": {display(Path(error.filename))}" if isinstance(error.filename, str) else ""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from effectiveness.common.boundary import ERRORS, is_out_of_memory
+from effectiveness.common.boundary import MEMORY_ERRORS, is_out_of_memory
 from effectiveness.common.records import UserError
 
 PEAK_FLOPS = {  # dense, with float32 sums, from the data sheets: bf16 or fp16, in operations a second
@@ -235,7 +235,7 @@ def fitting(
     while True:
         try:
             return make(size)
-        except ERRORS as error:
+        except MEMORY_ERRORS as error:
             if not is_out_of_memory(error):
                 raise
             if size == 1 or num_processes > 1:
@@ -263,7 +263,7 @@ def one_line_where_memory_ends(message: Callable[[], str]) -> Iterator[None]:
     """Raises UserError (exit code 1) with `message()` where memory runs out; every other error passes."""
     try:
         yield
-    except ERRORS as error:
+    except MEMORY_ERRORS as error:
         if not is_out_of_memory(error):
             raise
         raise UserError(message(), exit_code=1) from error

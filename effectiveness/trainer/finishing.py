@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from effectiveness.common.boundary import ERRORS, is_out_of_memory, read_json_object
+from effectiveness.common.boundary import MEMORY_ERRORS, is_out_of_memory, read_json_object
 from effectiveness.common.invocation import as_word, typed
 from effectiveness.common.ownership import note_made
 from effectiveness.common.paths import display
@@ -183,7 +183,8 @@ def _complete_held_out(run: setup.Run, model: nn.Module, fill: bool) -> list[Com
     )
     try:
         return complete_gaps(model, run.vocabulary, gaps)
-    except (UserError, *ERRORS) as error:  # after a whole training, whose model is worth more than these
+    # After a whole training, whose model is worth more than these.
+    except (UserError, *MEMORY_ERRORS) as error:
         if not (isinstance(error, UserError) or is_out_of_memory(error)):
             raise
         run.console.say(f"completions of held-out files are left out: {error or 'out of memory'}")

@@ -163,16 +163,16 @@ class SpanIndex:
         return positions[found], needles[found]
 
 
-_needles: SpanIndex  # of this worker process
+_span_index: SpanIndex  # of this worker process
 
 
 def look_for(spans: np.ndarray) -> None:
     """Sets a worker up for `find_in`."""
-    global _needles
-    _needles = SpanIndex(spans)
+    global _span_index
+    _span_index = SpanIndex(spans)
 
 
 def find_in(portion: Portion) -> tuple[Spans, np.ndarray, np.ndarray]:
     """What some rows hold, and which of it is looked for, as `SpanIndex.find` has it."""
     spans = read_spans(portion)
-    return spans, *_needles.find(spans.hashes)
+    return spans, *_span_index.find(spans.hashes)
