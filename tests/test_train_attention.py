@@ -51,6 +51,24 @@ def test_document_by_document_gives_the_logits_and_gradients_of_the_mask(model):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+def test_in_half_precision_a_cpu_attends_to_each_document_in_float32(model, monkeypatch):
+    """Its bfloat16 attention makes a kernel for every length of a document and keeps them all."""
+    assert choose_attention(model, torch.bfloat16) == NAME
+    seen, attend = [], torch.nn.functional.scaled_dot_product_attention
+
+    def spy(query, key, value, **settings):
+        found = attend(query, key, value, **settings)
+        seen.append({states.dtype for states in (query, key, value, found)})
+        return found
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    inputs = {"input_ids": torch.randint(50, POSITIONS.shape), "position_ids": POSITIONS}
+    batch = MicroBatch(labels=None, weights=None, rows=(), **inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits_and_gradients(model, **model_inputs(batch, NAME))
+    assert seen == [{torch.float32}] * 4 * SIZES["num_hidden_layers"]  # four documents
+
+
 def test_bounds_of_positions_cut_lines_and_documents():
     bounds, longest = bounds_of(POSITIONS)
     assert bounds.tolist() == [0, 8, 11, 12, 16] and longest == 8

@@ -79,7 +79,15 @@ def choose_precision(asked: str, device: torch.device) -> torch.dtype:
 def _best_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "fp32"  # CPUs without matrix units are slower in bf16, and Metal gains little
+    if device.type == "cpu":
+        return "bf16" if multiplies_bfloat16() else "fp32"
+    return "fp32"  # Metal gains little
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for it (AVX512-BF16, AMX): where they are emulated products get slower."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def has_bfloat16(device: torch.device) -> bool:
