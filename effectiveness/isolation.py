@@ -19,6 +19,7 @@ from _frozen_importlib_external import PathFinder
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # Else what pip installed: there the scripts lie in nobody's reach, and `effectiveness COMMAND` is what one types.
 IS_CHECKOUT = os.path.exists(os.path.join(ROOT, "training", "model_trainer_unified.py"))
+COMPILED = "effectiveness.memory._native"
 PACKAGES = ("effectiveness", "training", "benchmarks", "tests", "create_training_dataset_effectiveness")
 
 LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -68,13 +69,15 @@ def isolate(beside: str | None = None) -> None:
 
 def _tell_of_a_missing_library(kind, error, traceback):
     """One line where the wrong interpreter was taken; whatever else nobody caught is a defect, with its traceback."""
-    name = (getattr(error, "name", None) or "").partition(".")[0]
-    if not issubclass(kind, ModuleNotFoundError) or name in (*PACKAGES, *sys.stdlib_module_names, ""):
+    whole = getattr(error, "name", None) or ""
+    name, is_compiled = whole.partition(".")[0], whole == COMPILED
+    is_ours = name in (*PACKAGES, *sys.stdlib_module_names, "") and not is_compiled
+    if not issubclass(kind, ModuleNotFoundError) or is_ours:
         sys.__excepthook__(kind, error, traceback)
         return
-    from effectiveness.common.invocation import without
+    from effectiveness.common.invocation import not_compiled, without
 
-    print(f"error: {without(name)}\nFAILED", file=sys.stderr, flush=True)
+    print(f"error: {not_compiled() if is_compiled else without(name)}\nFAILED", file=sys.stderr, flush=True)
     raise SystemExit(2)
 
 

@@ -8,6 +8,7 @@ import multiprocessing.synchronize
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -160,6 +161,21 @@ def test_the_wrong_python_is_told_in_one_line_with_the_way_out(command):
     assert re.match(
         r"error: \w+ is not installed for \S+; (start it with \S+|`make run` sets up)", done.stderr
     )
+
+
+@pytest.mark.parametrize("words", ["memory .", "serve --dataset . --repository ."])
+def test_a_checkout_where_nothing_was_compiled_is_told_in_one_line_with_the_way_out(tmp_path, words):
+    for package in ("effectiveness", "training"):
+        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        shutil.copytree(COMMAND.parent / package, tmp_path / package, ignore=ignored)
+    done = subprocess.run(
+        [sys.executable, "-m", "effectiveness", *words.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and done.stderr.splitlines()[1:] == ["FAILED"], done.stderr
+    expected = (
+        r"error: the memory's compiled part is missing; `\S+ setup.py build_ext --inplace` makes it, with"
+    )
+    assert re.match(expected, done.stderr)
 
 
 def test_a_module_of_ours_that_is_missing_is_a_defect_with_its_traceback():

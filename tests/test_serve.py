@@ -253,7 +253,7 @@ def test_until_all_is_read_clients_are_told_so_in_the_form_of_llama_server(knowl
             assert (status, json.loads(told)) == (503, IS_LOADING)
         assert ask(opened.port, "/v1/health")[0] == 200  # Tabby would ask again half a minute later
         routes.knowledge = knowledge
-        assert answer_to(opened.port, "/health")["status"] == "ok"
+        assert answer_to(opened.port, "/health")["status"] == "ok" == answer_to(opened.port, "/")["status"]
 
 
 def test_the_command_answers_while_it_reads_and_a_mistake_found_then_is_one_line(monkeypatch, capsys):

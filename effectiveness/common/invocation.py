@@ -60,6 +60,16 @@ def without(library: str) -> str:
     return f"{said}; `make run` sets up an environment that has all, `make serve` one without training"
 
 
+def not_compiled() -> str:
+    """What is wrong where the memory's extension was never built, and the way out."""
+    said = "the memory's compiled part is missing"
+    if not isolation.IS_CHECKOUT:
+        return f"{said}; install this program again where gcc or clang is"
+    root = Path(isolation.ROOT)
+    there = "" if root == _here() else f"cd {as_word(root)} && "
+    return f"{said}; `{there}{nearest(Path(sys.executable))} setup.py build_ext --inplace` makes it, with gcc or clang"
+
+
 def interpreter() -> str:
     """`python3` where a shell finds this one by it. Files are no measure: the python of each venv is one link."""
     own, found = Path(sys.executable), find_program("python3")

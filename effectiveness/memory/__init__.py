@@ -6,6 +6,7 @@ file at hand. Sources: context mixing (Mahoney 2005, PAQ and zpaq), infini-gram 
 Hellendoorn and Devanbu (FSE 2017).
 """
 
+import effectiveness.memory._native  # noqa: F401 - where it is missing, that is said in a line
 from effectiveness.memory.build import build_memory as build_memory
 from effectiveness.memory.memory import Memory as Memory
 from effectiveness.memory.reader import Reader as Reader

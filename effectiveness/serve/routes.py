@@ -175,6 +175,7 @@ ROUTES: dict[str, tuple[str, Callable[[Routes, dict], Reply] | Reply]] = {
     "/completion": ("POST", completion),
     "/v1/completions": ("POST", completions),
     "/v1/models": ("GET", Reply({"object": "list", "data": [MODEL]})),
+    "/": ("GET", health),  # what a browser asks, and clients of Ollama that look whether it runs
     "/health": ("GET", health),
     "/v1/health": ("GET", tabby_health),
     "/v1beta/server_setting": ("GET", Reply({"disable_client_side_telemetry": True})),
