@@ -217,8 +217,9 @@ def test_dropout_keeps_a_byte_for_each_input_and_layers_that_read_the_same_keep_
     assert kept[0.3] == kept[0.0] + 6 * hidden + wide
     # into q, k, v; into o; into gate and up; of the gate its input, its result and both factors' products
     halves = 3 * hidden + 4 * wide + 7 * rank
-    of_attention_and_norms = 2 * 4 * hidden + 2 * 3 * hidden + 64
-    assert kept[0.0] <= 2 * halves + of_attention_and_norms
+    of_attention = 4 * 3 * hidden  # in float32 on a CPU; keys and values have fewer heads
+    of_norms = 2 * 3 * hidden + 64
+    assert kept[0.0] <= 2 * halves + of_attention + of_norms
 
 
 def test_compiled_blocks_keep_little_more_than_half_and_the_plan_knows(monkeypatch):
