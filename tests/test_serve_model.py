@@ -28,10 +28,16 @@ from effectiveness.corpus.tokenization.source import train_bpe
 from effectiveness.serve.background import Background
 from effectiveness.serve.knowledge import open_knowledge
 from effectiveness.serve.repository import LiveRepository
+from effectiveness.trainer import devices
 from effectiveness.trainer.models import load_pretrained
 
 WINDOW = 256
 SETTINGS = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+
+
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch):
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")

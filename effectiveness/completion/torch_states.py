@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from effectiveness.completion.decoder import MAX_ROWS, READ_TOKENS, num_shared
+from effectiveness.trainer.devices import autocast, choose_precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,8 +33,11 @@ class TorchStates:
 
     @torch.no_grad()
     def over(self, ids: np.ndarray, first: int, vocab_size: int) -> Iterator[np.ndarray]:
-        logits = self.model(input_ids=self._tensor([ids]), use_cache=False).logits[0]
-        for place in range(first, len(ids), MAX_ROWS):
+        inputs, wanted = self._tensor([ids]), len(ids) - first
+        with autocast(inputs.device, choose_precision("auto", inputs.device)):
+            done = self.model(input_ids=inputs, use_cache=False, logits_to_keep=wanted)
+        logits = done.logits[0, -wanted:]  # of a model that keeps all, too
+        for place in range(0, wanted, MAX_ROWS):
             yield _shares(logits[place : place + MAX_ROWS], vocab_size)
 
     @torch.no_grad()
