@@ -12,7 +12,7 @@ from training_fixtures import command, use_tiny_models
 
 from effectiveness.common.jsonl import read_metadata, write_metadata
 from effectiveness.common.records import METADATA_FILE
-from effectiveness.trainer import checkpoint, resuming
+from effectiveness.trainer import checkpoint, devices, resuming
 from effectiveness.trainer.config import CHANGEABLE, HARMLESS, PACED, REFUSED
 from effectiveness.trainer.loop import Trainer
 from training.model_trainer_unified import main, make_parser
@@ -64,6 +64,25 @@ def begun(sequences, tmp_path_factory):
 @pytest.fixture
 def copy(begun, tmp_path):
     return Path(shutil.copytree(begun, tmp_path / "m"))
+
+
+def test_what_was_begun_in_float32_goes_on_so_on_a_cpu_that_multiplies_bfloat16(
+    sequences, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "m"
+    begin, more = ("training.max_steps=3", "training.max_steps=4")
+    for steps, has_units in ((begin, False), (more, True)):
+        monkeypatch.setattr(devices, "multiplies_bfloat16", lambda has_units=has_units: has_units)
+        settings = (
+            steps,
+            "data.curriculum=none",
+            "optimization.mixed_precision=auto",
+            "optimization.warmup_steps=2",
+        )
+        flags = [word for setting in settings for word in ("--set", setting)]
+        assert main(command(sequences, output, *flags, *(["--resume"] if has_units else []))) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("device")]
+    assert [line.rpartition(", ")[2] for line in said] == ["float32", "float32"]
 
 
 def test_every_setting_has_a_rule():

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import torch
+
 from effectiveness.common.records import DATASET_FILES, UserError
 from effectiveness.trainer import checkpoint, defaults, run_directory, setup
 from effectiveness.trainer.batches import num_replayed
@@ -37,7 +39,16 @@ RULES |= {
 
 
 def from_the_same_start(found: Checkpoint, run: setup.Run) -> setup.Run:
-    """The run with the --checkpoint that it began with: shape, optimizer and learning rate follow from it."""
+    """The run with the --checkpoint that it began with: shape, optimizer and learning rate follow from it.
+
+    What was begun in float32 on a CPU goes on so: another CPU, or an earlier version, multiplies no bfloat16.
+    """
+    is_auto, was_float32 = (
+        run.config.optimization.mixed_precision == "auto",
+        found.facts.get("precision") == "float32",
+    )
+    if is_auto and was_float32 and run.device.type == "cpu":
+        run = replace(run, precision=torch.float32)
     source = found.facts.get("source")
     if run.source is None and source and Path(source).is_dir():
         return replace(run, source=Path(source))
