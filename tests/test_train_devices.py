@@ -12,7 +12,7 @@ from effectiveness.trainer import devices
         (lambda: {"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
         (lambda: {"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
         (lambda: {"avx2": True}, torch.float32),
-        (None, torch.float32),  # torch 2.9 tells nothing
+        (None, torch.float32),  # a torch that cannot be asked
     ],
 )
 def test_a_cpu_trains_in_bfloat16_where_it_has_instructions_for_it(monkeypatch, found, precision):

@@ -43,11 +43,8 @@ def from_the_same_start(found: Checkpoint, run: setup.Run) -> setup.Run:
 
     What was begun in float32 on a CPU goes on so: another CPU, or an earlier version, multiplies no bfloat16.
     """
-    is_auto, was_float32 = (
-        run.config.optimization.mixed_precision == "auto",
-        found.facts.get("precision") == "float32",
-    )
-    if is_auto and was_float32 and run.device.type == "cpu":
+    is_free = run.config.optimization.mixed_precision == "auto" and run.device.type == "cpu"
+    if is_free and found.facts.get("precision") == "float32":
         run = replace(run, precision=torch.float32)
     source = found.facts.get("source")
     if run.source is None and source and Path(source).is_dir():
